@@ -1,0 +1,59 @@
+# One virtual environment for everything; nothing outside this folder is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo airflow test lint types docs check constraints clean
+
+help:  ## Show what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+demo: $(VENV)/.run  ## Sync and export against a local Intacct, in real Airflow
+	@$(BIN)/python tools/demo.py
+
+airflow: $(VENV)/.run  ## Start Airflow with the sandbox and the example DAGs, to click around
+	@$(BIN)/python tools/airflow.py
+
+test: $(VENV)/.dev  ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## Check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## Check types
+	@$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## Build the documentation into docs/_build
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "Documentation: docs/_build/html/index.html"
+
+check: test lint types docs  ## All of the above
+
+constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs uv)
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade -q --no-header \
+	  --no-annotate --no-emit-index-url -o constraints.tmp
+	@{ head -n 1 constraints.txt; cat constraints.tmp; } > constraints.new
+	@mv constraints.new constraints.txt && rm constraints.tmp
+
+clean:  ## Remove what was built, and the demo's files
+	@rm -rf $(VENV) .demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps change when what they were installed from does.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Airflow and the provider (about a minute) ..."
+	@$(PIP) install -q -c constraints.txt -e '.[sandbox]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing Airflow, the provider and the test tools (about two minutes) ..."
+	@$(PIP) install -q -c constraints.txt -e '.[dev,parquet,sql,openlineage]'
+	@touch $@ $(VENV)/.run

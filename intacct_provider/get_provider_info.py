@@ -1,0 +1,117 @@
+"""What Airflow is told about this provider. Read by every Airflow process, so it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PASSWORD = {"type": ["string", "null"], "format": "password"}
+_TEXT = {"type": ["string", "null"]}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata and the form of its connection type."""
+    return {
+        "package-name": "airflow-provider-intacct",
+        "name": "Sage Intacct",
+        "description": "Read, write, query, export and sync `Sage Intacct <https://www.sageintacct.com/>`__ records.",
+        "integrations": [
+            {
+                "integration-name": "Sage Intacct",
+                "external-doc-url": "https://developer.sage.com/intacct/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [_modules("hooks.intacct")],
+        "operators": [_modules("operators.records", "operators.query", "operators.sync")],
+        "sensors": [_modules("sensors.query", "sensors.records")],
+        "triggers": [_modules("triggers.query")],
+        "transfers": [
+            {
+                "source-integration-name": "Sage Intacct",
+                "target-integration-name": "Common IO",
+                "python-module": "intacct_provider.transfers.intacct_to_object_storage",
+            }
+        ],
+        "connection-types": [_connection_type()],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {
+        "integration-name": "Sage Intacct",
+        "python-modules": [f"intacct_provider.{name}" for name in names],
+    }
+
+
+def _connection_type() -> dict[str, Any]:
+    return {
+        "connection-type": "intacct",
+        "hook-class-name": "intacct_provider.hooks.intacct.IntacctHook",
+        "hook-name": "Sage Intacct",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "API base URL",
+                "port": "Port (443; the Test button needs it)",
+                "login": "Client ID",
+                "password": "Client secret",
+            },
+            "placeholders": {
+                "host": "https://api.intacct.com/ia/api/v1",
+                "port": "443",
+                "login": "client id of the registered application",
+            },
+        },
+        "conn-fields": {
+            "company_id": {
+                "label": "Company ID",
+                "description": "The Intacct company to sign in to. Case matters.",
+                "schema": _TEXT,
+            },
+            "user_id": {
+                "label": "User ID",
+                "description": "A Web Services user of that company, authorized for this client ID.",
+                "schema": _TEXT,
+            },
+            "entity_id": {
+                "label": "Entity ID",
+                "description": "Entity to work in; empty is the top level. Every operator can override it.",
+                "schema": _TEXT,
+            },
+            "auth_type": {
+                "label": "Grant",
+                "description": "client_credentials needs no stored token; take it unless you cannot.",
+                "schema": {
+                    "type": ["string", "null"],
+                    "enum": ["client_credentials", "refresh_token"],
+                    "default": "client_credentials",
+                },
+            },
+            "refresh_token": {
+                "label": "Refresh token",
+                "description": "The first one, for the refresh_token grant only.",
+                "schema": _PASSWORD,
+            },
+            "credential_store": {
+                "label": "Credential store",
+                "description": "Where rotated refresh tokens are kept: memory, variable (an encrypted Airflow "
+                "Variable) or the dotted path of your own store.",
+                "schema": {"type": ["string", "null"], "default": "memory"},
+            },
+            "timeout": {
+                "label": "Timeout (seconds)",
+                "description": "How long to wait for a connection and for each part of an answer.",
+                "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600, "default": 60},
+            },
+            "max_concurrency": {
+                "label": "Requests in flight",
+                "description": "At most, per task. Intacct allows 6 per application on its first tier.",
+                "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
+            },
+            "page_size": {
+                "label": "Rows per page",
+                "description": "Intacct bills a page as one call, whatever its size.",
+                "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 4000, "default": 4000},
+            },
+        },
+    }
