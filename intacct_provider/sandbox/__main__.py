@@ -1,0 +1,106 @@
+"""``python -m intacct_provider.sandbox``: a local Sage Intacct for trying DAGs.
+
+Exit codes: 0 after SIGINT or SIGTERM, 2 when it cannot start, with one line on stderr that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Sequence
+
+from intacct_provider.sandbox.identity import CLIENT_SECRET
+from intacct_provider.sandbox.server import Sandbox
+
+SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+
+
+class StartError(Exception):
+    """The sandbox cannot start; the text is the line for stderr."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal comes; return the exit code."""
+    options = parse(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        sandbox = start(options)
+    except StartError as reason:
+        print(f"intacct sandbox: {reason}", file=sys.stderr)
+        return 2
+    try:
+        greet(sandbox)
+        stop.wait()
+    finally:
+        sandbox.stop()
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; argparse itself exits with 2 on an unknown option."""
+    parser = argparse.ArgumentParser(
+        prog="python -m intacct_provider.sandbox", description="A local Sage Intacct on 127.0.0.1."
+    )
+    parser.add_argument("--port", type=port_number, default=8765, help="0 for any free port (default: 8765)")
+    parser.add_argument("--db", default=":memory:", metavar="PATH", help="file to keep (default: in memory)")
+    parser.add_argument(
+        "--seed",
+        default="demo",
+        metavar="demo|empty|OBJECT=N",
+        help="what the company starts with; several OBJECT=N separated by commas (default: demo)",
+    )
+    return parser.parse_args(arguments)
+
+
+def port_number(text: str) -> int:
+    """Return a port, for argparse."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be between 0 and 65535")
+    return port
+
+
+def start(options: argparse.Namespace) -> Sandbox:
+    """Return the running sandbox.
+
+    :raises StartError: when the seed is unknown, the database unusable or the port taken
+    """
+    secret = os.environ.get(SECRET_VARIABLE) or CLIENT_SECRET
+    try:
+        sandbox = Sandbox(port=options.port, db=options.db, seed=options.seed, client_secret=secret)
+    except sqlite3.Error as reason:
+        raise StartError(f"cannot open the database {options.db}: {reason}") from None
+    try:
+        sandbox.start()
+    except OSError as reason:
+        raise StartError(f"cannot listen on port {options.port}: {reason.strerror}") from None
+    except ValueError as reason:
+        raise StartError(str(reason)) from None
+    return sandbox
+
+
+def greet(sandbox: Sandbox) -> None:
+    """Say where the sandbox is and how Airflow reaches it; a secret of the user's own is not repeated."""
+    identity = sandbox.identity
+    connection = json.loads(sandbox.connection_json())
+    if identity.client_secret != CLIENT_SECRET:
+        connection["password"] = f"<the value of {SECRET_VARIABLE}>"
+    lines = (
+        f"Sage Intacct sandbox ready: {sandbox.url}",
+        f"  company {identity.company}, user {identity.user}, client id {identity.client_id}",
+        f"  export AIRFLOW_CONN_INTACCT_DEFAULT='{json.dumps(connection)}'",
+        "  Stop it with Ctrl+C.",
+    )
+    # One write: whoever reads only the first line may close the pipe behind it.
+    print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Tokens: the token endpoint and the check of the Authorization header.
+
+Only digests of tokens are stored, next to the records, so that tokens outlive a restart with a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from intacct_provider.sandbox.errors import ApiError, gateway
+from intacct_provider.sandbox.identity import Identity
+from intacct_provider.sandbox.payload import find
+
+ENTITY = "company-config/entity"
+# Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.
+REFRESH_LIFE = 10 * 365 * 86400
+
+
+class TokenRequestError(Exception):
+    """A token request that fails, in the terms of OAuth 2.0.
+
+    :param status: 401 for wrong credentials of the application, 400 for everything else
+    :param error: ``invalid_client``, ``invalid_grant``, ``invalid_request`` or ``unsupported_grant_type``
+    """
+
+    def __init__(self, error: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.status = status
+        self.error = error
+
+    def body(self) -> dict[str, str]:
+        """Return the answer, which has OAuth's shape and not Intacct's."""
+        return {"error": self.error, "error_description": str(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token stands for: a user, and the id of an entity or ``None`` for the top level."""
+
+    user: str
+    entity: str | None
+
+
+def token_fields(body: bytes, content_type: str) -> dict[str, str]:
+    """Read a token request, which may be a form or JSON."""
+    if "json" not in content_type.lower():
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise TokenRequestError("invalid_request", "The request body is not a JSON object") from None
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+class Tokens:
+    """Issues tokens and looks them up.
+
+    :param life: seconds that an access token is good for
+    """
+
+    def __init__(self, identity: Identity, life: float = 43200) -> None:
+        self.identity = identity
+        self.life = life
+
+    def answer(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> dict[str, Any]:
+        """Return the body of a successful token request.
+
+        :raises TokenRequestError: otherwise
+        """
+        self._check_application(fields)
+        grant_type = fields.get("grant_type", "")
+        if grant_type == "client_credentials":
+            grant = self._client_credentials(conn, fields)
+        elif grant_type == "refresh_token":
+            grant = self._refresh_token(conn, fields, now)
+        else:
+            raise TokenRequestError(
+                "unsupported_grant_type", f'The grant type "{grant_type}" is not supported'
+            )
+        return {
+            "token_type": "Bearer",
+            "access_token": self._issue(conn, "access", grant, now.timestamp() + self.life),
+            "refresh_token": self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE),
+            "expires_in": int(self.life),
+        }
+
+    def bearer(self, conn: sqlite3.Connection, authorization: str | None, now: datetime) -> Grant:
+        """Return what the token of an Authorization header stands for.
+
+        :raises ApiError: 401 GW-0034 without a bearer token, 401 GW-0040 when it has expired, and 400
+            REST-1206 for a token that was never issued: recorded answers have 400 there, not 401
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise gateway(401, "GW-0034", "The Authorization header must be of the form Bearer <token>")
+        row = _lookup(conn, "access", token.strip())
+        if row is None:
+            raise ApiError(400, "invalidRequest", "The token is not valid", error_id="REST-1206")
+        if row["expires"] <= now.timestamp():
+            raise gateway(401, "GW-0040", "Expired token")
+        return Grant(row["user"], row["entity"])
+
+    def expire(self, conn: sqlite3.Connection) -> None:
+        """End the life of every access token issued so far."""
+        conn.execute("""UPDATE "ia::token" SET expires = 0 WHERE kind = 'access'""")
+
+    def _check_application(self, fields: Mapping[str, str]) -> None:
+        expected = (self.identity.client_id, self.identity.client_secret)
+        given = (fields.get("client_id", ""), fields.get("client_secret", ""))
+        if not all(hmac.compare_digest(a.encode(), b.encode()) for a, b in zip(given, expected, strict=True)):
+            raise TokenRequestError(
+                "invalid_client", "The client id, client secret or application is incorrect", 401
+            )
+
+    def _client_credentials(self, conn: sqlite3.Connection, fields: Mapping[str, str]) -> Grant:
+        user, at, rest = fields.get("username", "").partition("@")
+        company, bar, entity = rest.partition("|")
+        if not (at and user and company):
+            raise TokenRequestError(
+                "invalid_request", "The username format is invalid (expected user@company)"
+            )
+        if (user, company) != (self.identity.user, self.identity.company):
+            raise TokenRequestError("invalid_grant", "The provided credentials are invalid")
+        if bar and find(conn, ENTITY, "id", entity) is None:
+            raise TokenRequestError("invalid_grant", "The entity of the username does not exist")
+        return Grant(user, entity or None)
+
+    def _refresh_token(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> Grant:
+        """Spend a refresh token: it works once, and the answer carries its successor."""
+        token = fields.get("refresh_token", "")
+        row = _lookup(conn, "refresh", token)
+        if row is None or row["expires"] <= now.timestamp():
+            raise TokenRequestError("invalid_grant", "The refresh token is invalid, expired or already used")
+        conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(token),))
+        return Grant(row["user"], row["entity"])
+
+    def _issue(self, conn: sqlite3.Connection, kind: str, grant: Grant, expires: float) -> str:
+        header = _segment({"alg": "RS256", "typ": "JWT"})
+        claims = _segment({"cnyId": self.identity.company, "exp": int(expires), "jti": secrets.token_hex(16)})
+        token = f"{header}.{claims}.{secrets.token_urlsafe(32)}"
+        row = (_digest(token), kind, grant.user, grant.entity, expires)
+        conn.execute('INSERT INTO "ia::token" VALUES (?, ?, ?, ?, ?)', row)
+        return token
+
+
+def _segment(claims: Mapping[str, object]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(claims)).rstrip(b"=").decode()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _lookup(conn: sqlite3.Connection, kind: str, token: str) -> sqlite3.Row | None:
+    sql = 'SELECT * FROM "ia::token" WHERE digest = ? AND kind = ?'
+    row: sqlite3.Row | None = conn.execute(sql, (_digest(token), kind)).fetchone()
+    return row

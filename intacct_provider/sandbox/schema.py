@@ -1,0 +1,22 @@
+"""Every object that the sandbox knows, by its name in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from intacct_provider.sandbox import objects_ledger, objects_neighbors, objects_receivable
+from intacct_provider.sandbox.fields import Field, Kind, ListField, Member, ObjectType, Ref, parents
+
+__all__ = ["OBJECTS", "Field", "Kind", "ListField", "Member", "ObjectType", "Ref", "parents"]
+
+OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
+    {
+        object_type.name: object_type
+        for object_type in (
+            *objects_receivable.OBJECT_TYPES,
+            *objects_ledger.OBJECT_TYPES,
+            *objects_neighbors.OBJECT_TYPES,
+        )
+    }
+)

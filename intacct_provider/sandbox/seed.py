@@ -1,0 +1,129 @@
+"""What a new sandbox company contains: nothing, the demo company, or any number of generated records."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from intacct_provider.sandbox import bulk, demo, demo_ledger, demo_names, records
+from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.store import Store, column, quote, stamp, to_stored
+
+RANDOM_SEED = 20260630
+FOUNDED = demo.DEMO_TIME - timedelta(days=1000)
+
+# What the records refer to, by id and name; the API's own four objects come from demo and demo_ledger.
+NEIGHBORS: Mapping[str, Mapping[str, str]] = {
+    "accounts-receivable/customer-type": demo_names.CUSTOMER_TYPES,
+    "accounts-receivable/term": demo_names.TERMS,
+    "accounts-receivable/territory": demo_names.TERRITORIES,
+    "company-config/location": demo_names.LOCATIONS,
+    "company-config/department": demo_names.DEPARTMENTS,
+    "company-config/employee": demo_names.EMPLOYEES,
+    "company-config/contact": demo_names.CONTACTS,
+    "general-ledger/account": dict(demo_ledger.accounts()),
+}
+
+
+def seed(store: Store, what: str) -> None:
+    """Fill a company.
+
+    :param what: ``empty`` (users and entities only), ``demo``, or ``accounts-receivable/customer=10000``;
+        several separated by commas. ``demo`` does nothing when the company has customers, so that a file can
+        be opened again; generated records come on top of those that exist.
+    :raises ValueError: when `what` names nothing that can be made; the message names the nearest
+    """
+    parts = [_part(part.strip()) for part in what.split(",")]
+    with store.transaction() as connection:
+        _neighbors(connection, {"company-config/user": demo_names.USERS})
+        _neighbors(connection, {"company-config/entity": demo_names.ENTITIES})
+        for name, count in parts:
+            if name != "empty":
+                _neighbors(connection, NEIGHBORS)
+            if name == "demo":
+                _demo(connection)
+            elif count:
+                bulk.insert(connection, OBJECTS[name], count)
+
+
+def _part(part: str) -> tuple[str, int]:
+    """Return a name and how many records of it; ``demo`` and ``empty`` have no number."""
+    name, equals, count = part.partition("=")
+    if name in ("demo", "empty") and not equals:
+        return name, 0
+    if name not in bulk.MAKERS:
+        raise ValueError(f"cannot seed {part!r}; did you mean {_nearest(name)}?")
+    if not (count.isascii() and count.isdigit() and int(count[:10]) > 0):
+        raise ValueError(f"cannot seed {part!r}; write {name}=1000 for a thousand records")
+    return name, int(count)
+
+
+def _nearest(name: str) -> str:
+    shapes = {"demo": "demo", "empty": "empty"}
+    for known in bulk.MAKERS:
+        shapes[known] = shapes[known.partition("/")[2]] = f"{known}=1000"
+    return shapes[(get_close_matches(name, shapes, n=1, cutoff=0.0) or ["demo"])[0]]
+
+
+def _neighbors(connection: sqlite3.Connection, neighbors: Mapping[str, Mapping[str, str]]) -> None:
+    """Add those records that are missing, by id."""
+    for object_name, names in neighbors.items():
+        known = {row["id"] for row in connection.execute(f'SELECT "id" FROM {quote(object_name)}')}  # noqa: S608
+        for identifier, name in names.items():
+            if identifier not in known:
+                payload = {"id": identifier, "name": name}
+                records.create(connection, OBJECTS[object_name], payload, entity=None, user=1, now=FOUNDED)
+
+
+def _demo(connection: sqlite3.Connection) -> None:
+    if connection.execute(f"SELECT 1 FROM {quote(demo.CUSTOMER)} LIMIT 1").fetchone():  # noqa: S608
+        return
+    generator = random.Random(RANDOM_SEED)  # noqa: S311 - the same company every time
+    for batch in (
+        demo_ledger.purposes(),
+        demo_ledger.account_groups(),
+        demo.customers(generator),
+        demo.customer_groups(),
+    ):
+        for record, created in _dated(generator, batch):
+            _write(connection, generator, record, created)
+    bulk.continue_numbering(connection)
+
+
+def _dated(generator: random.Random, batch: Iterable[demo.Record]) -> Iterator[tuple[demo.Record, datetime]]:
+    written = list(batch)
+    return zip(written, demo.moments(generator, len(written)), strict=True)
+
+
+def _write(
+    connection: sqlite3.Connection, generator: random.Random, record: demo.Record, created: datetime
+) -> None:
+    """Add one record as its author did, then what Sage set and who changed it last."""
+    object_type = OBJECTS[record.object_name]
+    entity = _key(connection, "company-config/entity", record.entity) if record.entity else None
+    author, editor = generator.randint(1, 4), generator.randint(1, 4)
+    key = records.create(connection, object_type, record.payload, entity=entity, user=author, now=created)
+    columns: dict[str, object] = {}
+    for path, value in record.set_by_sage.items():
+        field = object_type.field(path)
+        if field:
+            columns[path] = to_stored(field, value)
+    if generator.random() < 0.6:
+        changed = created + (demo.DEMO_TIME - created) * generator.random()
+        columns |= {
+            "audit.modifiedDateTime": stamp(changed),
+            "audit.modifiedBy": str(editor),
+            "audit.modifiedByUser.key": editor,
+        }
+    if columns:
+        sets = ", ".join(f"{column(path)} = ?" for path in columns)
+        statement = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = ?'  # noqa: S608
+        connection.execute(statement, (*columns.values(), key))
+
+
+def _key(connection: sqlite3.Connection, object_name: str, identifier: str) -> int:
+    statement = f'SELECT "key" FROM {quote(object_name)} WHERE "id" = ?'  # noqa: S608
+    return int(connection.execute(statement, (identifier,)).fetchone()["key"])
