@@ -1,0 +1,196 @@
+"""What a client needs to know to reach one company, and the checks on it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from intacct_provider.client.errors import IntacctConfigError, did_you_mean
+
+DEFAULT_BASE_URL = "https://api.intacct.com/ia/api/v1"
+AUTH_TYPES = ("client_credentials", "refresh_token")
+#: Rows that the query service serves in one page at most.
+MAX_PAGE_SIZE = 4000
+
+_NUMBERS: dict[str, tuple[type, float, float]] = {
+    "timeout": (float, 1, 3600),
+    "max_concurrency": (int, 1, 20),
+    "page_size": (int, 1, MAX_PAGE_SIZE),
+}
+_TEXTS = ("company_id", "user_id", "entity_id", "auth_type", "refresh_token", "credential_store")
+EXTRAS = (*_TEXTS, *_NUMBERS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IntacctConfig:
+    """How to reach one Intacct company.
+
+    :param client_id: id of the registered application.
+    :param client_secret: its secret.
+    :param company_id: company, sent as ``username=user@company``. Case matters to Intacct.
+    :param user_id: Web Services user of that company.
+    :param base_url: where the REST API is. Plain ``http`` is for loopback only.
+    :param entity_id: entity that requests run in; empty means the top level.
+    :param auth_type: ``client_credentials`` or ``refresh_token``.
+    :param refresh_token: the first refresh token, for the grant of that name.
+    :param credential_store: where rotated refresh tokens live: ``memory``, ``variable`` or a dotted path.
+    :param timeout: seconds to wait for a connection and for each part of an answer.
+    :param max_concurrency: requests in flight at most.
+    :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
+    :raises IntacctConfigError: for a value that cannot work.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    company_id: str
+    user_id: str
+    base_url: str = DEFAULT_BASE_URL
+    entity_id: str = ""
+    auth_type: str = "client_credentials"
+    refresh_token: str = field(default="", repr=False)
+    credential_store: str = "memory"
+    timeout: float = 60.0
+    max_concurrency: int = 4
+    page_size: int = MAX_PAGE_SIZE
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before anything is sent."""
+        _check_auth_type(self.auth_type, self.refresh_token)
+        for name, label in _REQUIRED.items():
+            if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
+                raise IntacctConfigError(f"The Intacct connection has no {label}.")
+        for name in _ONLY_NAMED:
+            if "@" in getattr(self, name):
+                raise IntacctConfigError(
+                    f"{name} {getattr(self, name)!r} must not contain '@': give the user as user_id and the "
+                    "company as company_id."
+                )
+        check_base_url(self.base_url)
+
+    @property
+    def username(self) -> str:
+        """User and company as Intacct's token endpoint wants them."""
+        return f"{self.user_id}@{self.company_id}"
+
+    @classmethod
+    def from_connection(
+        cls,
+        *,
+        host: str | None,
+        port: int | None,
+        login: str | None,
+        password: str | None,
+        extra: Mapping[str, Any],
+    ) -> IntacctConfig:
+        """Build the configuration from the parts of a stored connection.
+
+        Empty parts take the defaults, since environment and secrets-backend connections never see
+        those of Airflow's form. Every extra may be text, as a connection URI delivers it.
+
+        :raises IntacctConfigError: for an unknown extra (naming the closest known one), a missing
+            part, or a value that cannot work.
+        """
+        for name in extra:
+            if name not in EXTRAS:
+                raise IntacctConfigError(
+                    f"Unknown extra {name!r} in the Intacct connection.{did_you_mean(name, EXTRAS)} "
+                    f"Known extras: {', '.join(EXTRAS)}."
+                )
+        given: dict[str, Any] = {
+            name: str(extra[name]).strip() for name in _TEXTS if extra.get(name) not in (None, "")
+        }
+        given |= {name: _number(name, extra[name]) for name in _NUMBERS if extra.get(name) not in (None, "")}
+        return cls(
+            client_id=(login or "").strip(),
+            client_secret=password or "",
+            base_url=_base_url(host, port),
+            **{"company_id": "", "user_id": "", **given},
+        )
+
+
+_REQUIRED = {
+    "client_id": "client id: put it in login",
+    "client_secret": "client secret: put it in password",
+    "company_id": "company_id: put the Intacct company id in extra company_id",
+    "user_id": "user_id: put the Web Services user in extra user_id",
+}
+_ONLY_NAMED = ("company_id", "user_id")
+
+
+def check_base_url(url: str) -> None:
+    """Refuse an API base URL that would send credentials in the clear or nowhere.
+
+    :raises IntacctConfigError: unless it is ``https://`` or ``http://`` to a loopback address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise IntacctConfigError(
+            f"host must be the API base URL, such as {DEFAULT_BASE_URL}, not {redacted(url)!r}."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise IntacctConfigError(
+            "host must be a plain base URL without user, password, query or fragment: the client id goes "
+            "in login, the secret in password."
+        )
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise IntacctConfigError(
+            f"host {redacted(url)!r} is plain http, which would send the client secret in the clear. "
+            "Use https; plain http is for a loopback address, such as the sandbox's, only."
+        )
+
+
+def redacted(url: str) -> str:
+    """Return the URL without credentials, query and fragment, fit for a log."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
+
+
+def _check_auth_type(auth_type: str, refresh_token: str) -> None:
+    if auth_type not in AUTH_TYPES:
+        raise IntacctConfigError(
+            f"Unknown auth_type {auth_type!r}.{did_you_mean(auth_type, AUTH_TYPES)} "
+            f"Use one of: {', '.join(AUTH_TYPES)}."
+        )
+    if auth_type == "refresh_token" and not refresh_token:
+        raise IntacctConfigError("auth_type refresh_token needs the extra refresh_token.")
+
+
+def _is_loopback(hostname: str) -> bool:
+    if hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(host: str | None, port: int | None) -> str:
+    """Join host and port; a connection URI delivers the host without scheme or path."""
+    url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
+    if "://" not in url:
+        name = url.partition("/")[0].partition(":")[0]
+        url = f"{'http' if _is_loopback(name) else 'https'}://{url}"
+    parts = urlsplit(url)
+    if port and not parts.port:
+        default = {"https": 443, "http": 80}.get(parts.scheme)
+        netloc = parts.netloc if port == default else f"{parts.netloc}:{port}"
+        url = parts._replace(netloc=netloc).geturl()
+    if not parts.path:
+        url += urlsplit(DEFAULT_BASE_URL).path
+    return url
+
+
+def _number(name: str, value: Any) -> float:
+    kind, low, high = _NUMBERS[name]
+    try:
+        number = kind(value)
+    except (TypeError, ValueError):
+        raise IntacctConfigError(
+            f"Extra {name} must be a number from {low:g} to {high:g}, not {value!r}."
+        ) from None
+    if isinstance(value, bool) or not low <= number <= high:
+        raise IntacctConfigError(f"Extra {name} must be from {low:g} to {high:g}, not {value!r}.")
+    return number  # type: ignore[no-any-return]

@@ -1,0 +1,66 @@
+"""What to add to Intacct's refusals: the closest name that exists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from intacct_provider.client.errors import (
+    IntacctAPIError,
+    IntacctError,
+    IntacctNotFoundError,
+    IntacctValidationError,
+    did_you_mean,
+)
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, field_names
+
+if TYPE_CHECKING:
+    from intacct_provider.client.client import IntacctClient
+
+#: Error ids that concern a field's name.
+_FIELD_ERRORS = ("REST-1043", "REST-1106", "REST-1050")
+
+
+class Hints:
+    """Finds the closest existing name for one that Intacct refused.
+
+    Asks the model service, and only after a refusal: a name that is right costs nothing.
+    """
+
+    def __init__(self, client: IntacctClient) -> None:
+        self._client = client
+        self._objects: list[str] | None = None
+
+    def explained(self, error: IntacctAPIError, object_name: str) -> IntacctAPIError:
+        """Return the error with a hint, where a wrong name can be the cause."""
+        if not isinstance(error, IntacctNotFoundError | IntacctValidationError):
+            return error
+        hint = self.for_object(object_name) or self._for_field(error, object_name)
+        if hint and hint not in error.hint:
+            error.hint = f"{hint} {error.hint}".strip()
+        return error
+
+    def for_object(self, object_name: str) -> str:
+        """Return what is wrong with an object's path, or an empty string when it exists."""
+        if object_name in WELL_KNOWN_OBJECTS:
+            return ""
+        if self._objects is None:
+            try:
+                self._objects = self._client.object_names()
+            except IntacctError:
+                # The refusal itself is what the caller must see; without the list it goes unexplained.
+                self._objects = []
+        if object_name in self._objects:
+            return ""
+        closest = did_you_mean(object_name, self._objects or WELL_KNOWN_OBJECTS)
+        return f"There is no object {object_name!r}.{closest}" if self._objects or closest else ""
+
+    def _for_field(self, error: IntacctAPIError, object_name: str) -> str:
+        ids = {error.error_id, *(error_id for _text, error_id, _target in error.details)}
+        if not ids.intersection(_FIELD_ERRORS):
+            return ""
+        name = (error.placeholders.get("FIELD") or error.target).strip("/").replace("/", ".")
+        try:
+            names = field_names(self._client.model(object_name))
+        except IntacctError:
+            return ""
+        return "" if name in names else did_you_mean(name, names).strip()

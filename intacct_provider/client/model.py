@@ -1,0 +1,42 @@
+"""The model service's description of an object, and what it is asked for when a name seems wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Objects that Sage documents and people ask for most; only ever used to suggest a spelling.
+WELL_KNOWN_OBJECTS = (
+    "accounts-payable/bill", "accounts-payable/payment", "accounts-payable/vendor",
+    "accounts-receivable/customer", "accounts-receivable/customer-group",
+    "accounts-receivable/customer-type", "accounts-receivable/invoice", "accounts-receivable/payment",
+    "accounts-receivable/term", "accounts-receivable/territory", "company-config/contact",
+    "company-config/department", "company-config/employee", "company-config/entity",
+    "company-config/location", "company-config/user", "general-ledger/account",
+    "general-ledger/account-group", "general-ledger/account-group-purpose",
+    "general-ledger/journal-entry", "general-ledger/journal-entry-line", "inventory-control/item",
+    "order-entry/document", "projects/project", "purchasing/document",
+)  # fmt: skip
+
+
+def field_names(model: Mapping[str, Any]) -> set[str]:
+    """Return the dotted names of every field of a model answer, those of references included."""
+    return set(_walk(model, ""))
+
+
+def entries(model: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return one of the maps of a model answer; Intacct sends an empty one as ``[]``.
+
+    :param kind: ``fields``, ``groups``, ``refs`` or ``lists``.
+    """
+    found = model.get(kind)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _walk(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name in (*entries(model, "fields"), *entries(model, "lists")):
+        yield prefix + name
+    for kind in ("groups", "refs"):
+        for name, inner in entries(model, kind).items():
+            if isinstance(inner, Mapping):
+                yield from _walk(inner, f"{prefix}{name}.")

@@ -1,0 +1,298 @@
+"""Reading every row of a query, proven complete, or raising.
+
+Pages by offset lose live rows when something before them is deleted between two pages. So rows are read in
+order of ``key``, each page asking for keys above the last one seen: such pages cannot shift. What the object
+or the server does not support falls back to offset pages that are checked, and re-read when they moved.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intacct_provider.client.errors import (
+    IntacctArgumentError,
+    IntacctIncompleteReadError,
+    IntacctValidationError,
+)
+from intacct_provider.client.query import Query
+
+log = logging.getLogger(__name__)
+
+#: Passes over a moving set by offset before the read is given up.
+MAX_PASSES = 4
+#: Rows per page below which a refused page size is not halved any more.
+SMALLEST_PAGE = 100
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a query.
+
+    :param rows: flat rows with dotted names, just the fields asked for, in the order asked for.
+    :param total_count: records that the query matched when this page was made, or None if untold.
+    :param start: position of the first row, from 1.
+    :param page_size: rows that the server says a page has.
+    :param next: ``start`` of the next page, or None on the last one.
+    """
+
+    rows: list[Row]
+    total_count: int | None
+    start: int
+    page_size: int
+    next: int | None
+
+
+#: Reads one page: query, start, size.
+FetchPage = Callable[[Query, int, int], Page]
+
+
+class _KeysUnusableError(Exception):
+    """The object cannot be read by key; the reason is the message."""
+
+
+def read_page(query: Query, body: Any, start: int) -> Page:
+    """Build a page from the query service's answer.
+
+    Columns that were not asked for are dropped (Intacct lets some of its own leak in) and missing ones are
+    None.
+
+    :raises IntacctIncompleteReadError: if the answer has no list of rows.
+    """
+    rows = body.get("ia::result") if isinstance(body, Mapping) else None
+    meta = (body.get("ia::meta") if isinstance(body, Mapping) else None) or {}
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise IntacctIncompleteReadError(
+            f"The answer to the query of {query.object_name} holds no list of rows."
+        )
+    return Page(
+        rows=[{name: row.get(name) for name in query.fields} for row in rows],
+        total_count=_whole(meta.get("totalCount")),
+        start=_whole(meta.get("start")) or start,
+        page_size=_whole(meta.get("pageSize")) or len(rows),
+        next=_whole(meta.get("next")),
+    )
+
+
+def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
+    """Yield every row that existed during the whole read, once, or raise.
+
+    Rows come in order of ``key``, holding one page in memory. A query with an order of its own comes in that
+    order with ``key`` as tie-break and is held in memory as a whole, because only a pass that nothing
+    moved under can be handed on in order.
+
+    :raises IntacctIncompleteReadError: if completeness cannot be proven.
+    """
+    if query.aggregated:
+        raise IntacctArgumentError(
+            "Rows of aggregates have no key to read by: use query() with an order_by for them, or leave the "
+            "aggregates out of fields."
+        )
+    wants_key = "key" in query.fields
+    keyed = query if wants_key else replace(query, fields=("key", *query.fields))
+    reader = _Reader(fetch, keyed, page_size)
+    for row in reader.ordered() if query.order_by else reader.by_key():
+        if not wants_key:
+            del row["key"]
+        yield row
+
+
+class _Reader:
+    """One complete read."""
+
+    def __init__(self, fetch: FetchPage, query: Query, page_size: int) -> None:
+        self._fetch_page = fetch
+        self._query = query
+        self._size = page_size
+
+    def by_key(self) -> Iterator[Row]:
+        """Yield rows in order of key; where keys are no use, from offset pages instead."""
+        yielded: set[str] = set()
+        try:
+            yield from self._keyset(yielded)
+        except _KeysUnusableError as reason:
+            log.info("Intacct: %s is read by offset: %s.", self._query.object_name, reason)
+            yield from self._by_offset(yielded)
+
+    def ordered(self) -> Iterator[Row]:
+        """Yield rows in the query's own order, from one pass that nothing moved under."""
+        query = replace(self._query, order_by=(*self._query.order_by, {"key": "asc"}))
+        for _ in range(MAX_PASSES):
+            offset = _OffsetPass(self._fetch, query)
+            rows = [row for page in offset for row in page]
+            if not offset.moved:
+                yield from rows
+                return
+        raise self._moved()
+
+    def _keyset(self, yielded: set[str]) -> Iterator[Row]:
+        """Yield rows by rising key. ``yielded`` gets the keys handed on while keys could still prove unusable.
+
+        Whether the server sorts and compares keys as numbers shows on the first two pages; after
+        them nothing needs to be remembered.
+        """
+        first = self._fetch(_by_key(self._query), 1)
+        last = _last_of_rising(first.rows, None)
+        yielded.update(_names(first.rows))
+        yield from first.rows
+        if _is_whole(first):
+            return
+        page = self._second_page(first, last)
+        while True:
+            last = self._checked_last(page, last)
+            yield from page.rows
+            if _is_whole(page):
+                return
+            page = self._fetch(_by_key(self._query, above=last), 1)
+
+    def _second_page(self, first: Page, last: int | None) -> Page:
+        """Ask for keys above ``last`` and make sure that the server compared them as numbers.
+
+        When the count moved, either records came and went or the comparison was of text, so that "9" is
+        above "10". Keys only ever grow, so there cannot be more records up to ``last`` than the first page
+        held, unless that page is not what the comparison means.
+        """
+        try:
+            page = self._fetch(_by_key(self._query, above=last), 1)
+        except IntacctValidationError as err:
+            raise _KeysUnusableError(f"a filter on key is refused ({err.message})") from err
+        _last_of_rising(page.rows, last)
+        if first.total_count is None or page.total_count != first.total_count - len(first.rows):
+            upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
+            count = self._fetch(replace(upto, fields=("key",)), 1, size=1).total_count
+            if count is None or count > len(first.rows):
+                raise _KeysUnusableError("a filter on key does not compare keys as numbers")
+        return page
+
+    def _checked_last(self, page: Page, last: int | None) -> int | None:
+        if not page.rows and page.total_count:
+            raise IntacctIncompleteReadError(
+                f"Intacct counts {page.total_count} more records of {self._query.object_name} above key {last} but "
+                "sends none of them."
+            )
+        try:
+            return _last_of_rising(page.rows, last)
+        except _KeysUnusableError as reason:
+            raise IntacctIncompleteReadError(
+                f"The read of {self._query.object_name} cannot be proven complete: {reason}, after pages in which "
+                "keys rose."
+            ) from reason
+
+    def _by_offset(self, yielded: set[str]) -> Iterator[Row]:
+        """Yield the rows not handed on yet, pass after pass, until nothing moved under one."""
+        query = replace(self._query, order_by=({"key": "asc"},))
+        for _ in range(MAX_PASSES):
+            offset = _OffsetPass(self._fetch, query)
+            for rows in offset:
+                fresh = [row for row in rows if str(row["key"]) not in yielded]
+                yielded.update(_names(fresh))
+                yield from fresh
+            if not offset.moved:
+                return
+        raise self._moved()
+
+    def _fetch(self, query: Query, start: int, size: int | None = None) -> Page:
+        """Fetch a page; a page size that the server refuses is halved for the rest of the read.
+
+        Two rows are the least, since an offset page repeats the last row of the one before it.
+        """
+        while True:
+            try:
+                return self._fetch_page(query, start, size or max(self._size, 2))
+            except IntacctValidationError as err:
+                if size or self._size <= SMALLEST_PAGE or not _about_size(err):
+                    raise
+                self._size = max(SMALLEST_PAGE, self._size // 2)
+                log.info("Intacct: page size refused; going on with %d rows a page.", self._size)
+
+    def _moved(self) -> IntacctIncompleteReadError:
+        return IntacctIncompleteReadError(
+            f"{self._query.object_name} changed during each of {MAX_PASSES} passes over it, so the read cannot be "
+            "proven complete. Read it at a quieter time, narrow the filters"
+            + (
+                ", or leave out order_by: reading in order of key does not mind changes."
+                if self._query.order_by
+                else "."
+            )
+        )
+
+
+class _OffsetPass:
+    """One pass over offset pages; ``moved`` tells afterwards whether anything moved under it.
+
+    Each page starts at the last row of the one before: when that row is not there any more, rows
+    before it came or went, and some may have slipped past.
+    """
+
+    def __init__(self, fetch: Callable[[Query, int], Page], query: Query) -> None:
+        self._fetch = fetch
+        self._query = query
+        self.moved = False
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        keys: set[str] = set()
+        start = 1
+        page = self._fetch(self._query, start)
+        total, rows = page.total_count, page.rows
+        while rows:
+            names = _names(rows)
+            self.moved |= not keys.isdisjoint(names) or len(set(names)) < len(names)
+            keys.update(names)
+            yield rows
+            if total is not None and len(keys) >= total:
+                break
+            start += len(page.rows) - 1
+            page = self._fetch(self._query, start)
+            anchored = bool(page.rows) and str(page.rows[0]["key"]) == names[-1]
+            self.moved |= page.total_count != total or not anchored
+            rows = page.rows[1:]
+        self.moved |= total is not None and len(keys) != total
+
+
+def _by_key(query: Query, above: int | None = None) -> Query:
+    ordered = replace(query, order_by=({"key": "asc"},))
+    return ordered if above is None else _with_condition(ordered, {"$gt": {"key": str(above)}})
+
+
+def _with_condition(query: Query, condition: Mapping[str, Any]) -> Query:
+    """Add a condition that every record must meet to whatever the query filters already."""
+    number = len(query.filters) + 1
+    joined = query.expression.lower()
+    if joined in ("and", "or"):
+        joined = f" {joined} ".join(str(n) for n in range(1, number))
+    expression = f"({joined}) and {number}" if query.filters else "and"
+    return replace(query, filters=(*query.filters, condition), expression=expression)
+
+
+def _last_of_rising(rows: list[Row], last: int | None) -> int | None:
+    """Return the last key as a number, having made sure that keys rise from ``last`` on."""
+    for row in rows:
+        try:
+            key = int(row["key"])
+        except (TypeError, ValueError):
+            raise _KeysUnusableError("its keys are not numbers") from None
+        if last is not None and key <= last:
+            raise _KeysUnusableError(f"its keys do not rise as numbers (key {key} follows {last})")
+        last = key
+    return last
+
+
+def _is_whole(page: Page) -> bool:
+    """Whether nothing is left behind the page."""
+    return not page.rows if page.total_count is None else len(page.rows) >= page.total_count
+
+
+def _names(rows: list[Row]) -> list[str]:
+    return [str(row["key"]) for row in rows]
+
+
+def _about_size(err: IntacctValidationError) -> bool:
+    words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
+    return "size" in words.lower()
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | str) and str(value).isdigit() else None

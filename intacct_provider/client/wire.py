@@ -1,0 +1,59 @@
+"""JSON as Intacct speaks it: exact numbers both ways, dates in its formats."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+# Amounts that arrive as JSON numbers, such as creditLimit, must not pass through a binary float.
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode(body: bytes) -> Any:
+    """Decode JSON; numbers with a fraction become :class:`decimal.Decimal`.
+
+    :raises ValueError: if it is not JSON.
+    """
+    return _decoder.decode(body)
+
+
+def encode(value: Any) -> bytes:
+    """Encode as JSON; decimals as exact numbers, dates and times as Intacct writes them.
+
+    :raises TypeError: for a value that JSON cannot carry.
+    """
+    return _encoder.encode(value)
+
+
+def wire_value(value: Any) -> Any:
+    """Return a date or time as Intacct writes it (UTC, whole seconds); anything else unchanged."""
+    if isinstance(value, dt.datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a copy fit for XCom: decimals as text, so that no digit of an amount is lost."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return wire_value(value)
+
+
+def _encode_other(value: Any) -> Any:
+    converted = wire_value(value)
+    if converted is value:
+        raise TypeError(f"A value of type {type(value).__name__} cannot be sent to Intacct.")
+    return converted
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)

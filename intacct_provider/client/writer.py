@@ -1,0 +1,168 @@
+"""Writing: one record, a batch, a deletion, each with what keeps it from happening twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from intacct_provider.client import wire
+from intacct_provider.client.errors import (
+    IntacctAPIError,
+    IntacctArgumentError,
+    IntacctError,
+    IntacctNotFoundError,
+)
+from intacct_provider.client.records import (
+    BATCH_SIZE,
+    MAX_GENERATIONS,
+    IdempotencyKeys,
+    RecordResult,
+    batches,
+    collection,
+    interrupted,
+    read_results,
+    record_path,
+)
+from intacct_provider.client.transport import Reply, Request
+
+log = logging.getLogger(__name__)
+
+_ATOMIC_HEADER = "X-IA-API-Param-Transaction"
+Method = Literal["POST", "PATCH"]
+Record = Mapping[str, Any]
+
+
+class RecordWriter:
+    """Writes records through one client.
+
+    Creations and updates carry idempotency keys. Intacct caches failures under them too, so a failure
+    that comes out of that cache is asked again under the next key.
+
+    :param send: sends a request concerning an object.
+    :param explain: adds to a refusal what is known about its cause.
+    :param bill: counts records written.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[str, Request], Reply],
+        explain: Callable[[IntacctAPIError, str], IntacctAPIError],
+        bill: Callable[[int], None],
+    ) -> None:
+        self.idempotency = IdempotencyKeys()
+        self._send = send
+        self._explain = explain
+        self._bill = bill
+
+    def one(self, method: Method, object_name: str, key: str | None, record: Record) -> Mapping[str, Any]:
+        """Create or update one record and return the reference in the answer, which may lack the key."""
+        path = collection(object_name) if key is None else record_path(object_name, [key])
+        content = wire.encode(record)
+        generation = 1
+        while True:
+            reply = self._send_keyed(method, object_name, path, content)
+            error = reply.error()
+            if error is None:
+                self._bill(0 if _done_before(reply) else 1)
+                return reply.result if isinstance(reply.result, Mapping) else {}
+            if not reply.replayed or generation == MAX_GENERATIONS:
+                raise self._explain(error, object_name)
+            generation += 1
+
+    def many(
+        self, method: Method, object_name: str, records: Sequence[Record], atomic: bool
+    ) -> list[RecordResult]:
+        """Create or update records and return one result per record, in order."""
+        chunks = [*batches(records)]
+        if atomic and len(chunks) > 1:
+            raise IntacctArgumentError(
+                f"atomic needs all {len(records)} records in one call, which takes {BATCH_SIZE} at most and about "
+                "1 MB: send fewer at a time, or leave atomic out."
+            )
+        results: list[RecordResult] = []
+        for chunk in chunks:
+            try:
+                outcome = self._batch(method, object_name, chunk, atomic)
+            except IntacctError as err:
+                verb = "Creation" if method == "POST" else "Update"
+                raise interrupted(verb, object_name, len(records), results, err) from err
+            first = len(results)
+            results += [replace(result, index=first + result.index) for result in outcome]
+        return results
+
+    def delete(self, object_name: str, key: str) -> None:
+        """Delete one record."""
+        reply = self._send(object_name, Request("DELETE", record_path(object_name, [key])))
+        error = reply.error()
+        # A 404 to a repeated sending: the first one did it and its answer was lost.
+        if error and not (isinstance(error, IntacctNotFoundError) and reply.attempts > 1):
+            raise self._explain(error, object_name)
+        self._bill(1)
+
+    def delete_many(self, object_name: str, keys: Sequence[str]) -> list[RecordResult]:
+        """Delete records and return one result per key, in order."""
+        results: list[RecordResult] = []
+        for start in range(0, len(keys), BATCH_SIZE):
+            chunk = [str(key) for key in keys[start : start + BATCH_SIZE]]
+            try:
+                reply = self._send(object_name, Request("DELETE", record_path(object_name, chunk)))
+                outcome = read_results(reply, len(chunk), start)
+            except IntacctError as err:
+                raise interrupted("Deletion", object_name, len(keys), results, err) from err
+            if reply.attempts > 1:
+                outcome = [
+                    replace(r, error=None) if isinstance(r.error, IntacctNotFoundError) else r
+                    for r in outcome
+                ]
+            # A partial deletion's answer has no keys; the position tells.
+            named = [replace(result, key=key) for result, key in zip(outcome, chunk, strict=True)]
+            results += self._settled(object_name, named)
+        return results
+
+    def _batch(
+        self, method: Method, object_name: str, records: Sequence[Record], atomic: bool, generation: int = 1
+    ) -> list[RecordResult]:
+        headers = {_ATOMIC_HEADER: "true"} if atomic else {}
+        reply = self._send_keyed(method, object_name, collection(object_name), wire.encode(records), headers)
+        results = read_results(reply, len(records), 0)
+        failed = [n for n, result in enumerate(results) if not result.ok]
+        if not (reply.replayed and failed and generation < MAX_GENERATIONS):
+            return self._settled(object_name, results, done_before=_done_before(reply))
+        # Only what failed is asked again: what succeeded then must not happen twice.
+        again = self._batch(method, object_name, [records[n] for n in failed], atomic, generation + 1)
+        for n, result in zip(failed, again, strict=True):
+            results[n] = replace(result, index=n)
+        return results
+
+    def _settled(
+        self, object_name: str, results: list[RecordResult], *, done_before: bool = False
+    ) -> list[RecordResult]:
+        for result in results:
+            if result.error:
+                self._explain(result.error, object_name)
+        self._bill(0 if done_before else sum(result.ok for result in results))
+        return results
+
+    def _send_keyed(
+        self,
+        method: Method,
+        object_name: str,
+        path: str,
+        content: bytes,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        key = self.idempotency.make(method, path, content)
+        keyed = {**(headers or {}), "Idempotency-Key": key}
+        reply = self._send(object_name, Request(method, path, content=content, headers=keyed))
+        if reply.replayed:
+            log.info(
+                "Intacct: an earlier attempt sent this %s of %s; its answer is used.", method, object_name
+            )
+        return reply
+
+
+def _done_before(reply: Reply) -> bool:
+    """Whether the answer tells of a write that an earlier attempt of the task made, and was billed for."""
+    return reply.replayed and reply.attempts == 1
