@@ -1,0 +1,57 @@
+"""Write all account groups to a dated file, every day.
+
+The file appears whole or not at all, with a manifest beside it that tells rows, keys, SHA-256 and cost. The asset
+``intacct_account_groups`` is updated with the file's path and row count, so that a DAG scheduled on it knows
+what to load: ``triggering_asset_events[asset][0].extra["path"]``.
+
+Needs a connection ``intacct_default`` of type ``intacct``. The folder is a DAG param, on any object storage that
+Airflow knows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pendulum
+from airflow.sdk import DAG, Asset, Param
+
+from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
+
+account_groups = Asset("intacct_account_groups")
+
+with DAG(
+    dag_id="intacct_export_account_groups",
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    params={
+        "folder": Param(
+            f"file://{Path.home()}/intacct_exports", type="string", description="Folder that the files go to."
+        ),
+    },
+    doc_md=__doc__,
+    tags=["intacct", "example"],
+):
+    IntacctToObjectStorageOperator(
+        task_id="export_account_groups",
+        object_name="general-ledger/account-group",
+        fields=[
+            "key",
+            "id",
+            "title",
+            "displayTotalLineAs",
+            "groupType",
+            "normalBalance",
+            "calculationMethod",
+            "accountGroupPurpose.id",
+            "isKPI",
+            "includeChildAmount",
+            "manager",
+            "audit.modifiedDateTime",
+        ],
+        destination="{{ params.folder }}/account_groups_{{ dag_run.run_after | ds }}.csv",
+        file_format="csv",
+        outlets=[account_groups],
+    )

@@ -1,0 +1,48 @@
+"""Keep Intacct's customer groups as a CSV file says they should be.
+
+Every day at six the desired groups are compared with the live ones, the difference is shown as a table in the
+task's log, and only that difference is written. A run that finds nothing to change writes nothing.
+
+The file is a DAG param, on any object storage that Airflow knows: ``s3://aws_default@finance/groups.csv``. Its
+columns are Intacct's field names; ``groupMembers[].id`` takes customer ids joined by ``|``, in order, and
+an empty cell leaves the field as it is.
+
+Needs a connection ``intacct_default`` of type ``intacct``. Several tasks that talk to one Intacct company belong
+into one Airflow pool, since Intacct limits the requests in flight per company.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pendulum
+from airflow.sdk import DAG, Param
+
+from intacct_provider.operators.sync import IntacctSyncOperator
+
+SAMPLE = Path(__file__).parent / "data" / "customer_groups.csv"
+
+with DAG(
+    dag_id="intacct_sync_customer_groups",
+    schedule="0 6 * * *",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    params={
+        "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
+        "dry_run": Param(False, type="boolean", description="Plan and show, but write nothing."),
+    },
+    doc_md=__doc__,
+    tags=["intacct", "example"],
+):
+    IntacctSyncOperator(
+        task_id="sync_customer_groups",
+        object_name="accounts-receivable/customer-group",
+        desired="{{ params.desired }}",
+        mode="upsert",
+        dry_run="{{ params.dry_run }}",
+        # A file that was cut short must not rewrite the company: more than this is refused unwritten.
+        max_change_percent=60,
+    )

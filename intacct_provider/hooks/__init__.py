@@ -1,0 +1,1 @@
+"""Where an Airflow connection becomes an Intacct client."""

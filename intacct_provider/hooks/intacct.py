@@ -1,0 +1,107 @@
+"""The hook: an Airflow connection of type ``intacct`` made into an Intacct client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+
+from intacct_provider.client.config import IntacctConfig, redacted
+from intacct_provider.client.errors import IntacctError, IntacctPermissionError
+from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.hooks.credential_store import credential_store
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+
+#: A person waits for the answer to a connection test.
+_TEST_RETRY = RetryPolicy(attempts=2, base=0.5, budget=20.0)
+_TEST_TIMEOUT = 15.0
+_TEST_OBJECT = "accounts-receivable/customer"
+
+
+class IntacctHook(BaseHook):
+    """Reaches Sage Intacct with the credentials of an Airflow connection.
+
+    Nothing is read or sent before :attr:`client` is first used. The connection is read once.
+
+    :param intacct_conn_id: id of a connection of type ``intacct``.
+    :param entity_id: entity that requests run in; ``""`` is the top level; None takes the connection's.
+    """
+
+    conn_name_attr = "intacct_conn_id"
+    default_conn_name = "intacct_default"
+    conn_type = "intacct"
+    hook_name = "Sage Intacct"
+
+    def __init__(self, intacct_conn_id: str = default_conn_name, entity_id: str | None = None) -> None:
+        super().__init__()
+        self.intacct_conn_id = intacct_conn_id
+        self.entity_id = entity_id
+
+    @cached_property
+    def config(self) -> IntacctConfig:
+        """The connection, checked.
+
+        :raises IntacctConfigError: if the connection is wrong or incomplete, saying what to change.
+        """
+        conn = self.get_connection(self.intacct_conn_id)
+        config = IntacctConfig.from_connection(
+            host=conn.host, port=conn.port, login=conn.login, password=conn.password, extra=conn.extra_dejson
+        )
+        return config if self.entity_id is None else replace(config, entity_id=self.entity_id)
+
+    @cached_property
+    def client(self) -> IntacctClient:
+        """The client for this connection and entity; made once, safe to share between threads."""
+        return self._client(self.config, None)
+
+    def get_conn(self) -> IntacctClient:
+        """Return :attr:`client`, under the name that Airflow gives it."""
+        return self.client
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make one authenticated read and tell as whom, and where, it arrived.
+
+        Never raises, never spends a refresh token, and never tells a secret.
+        """
+        try:
+            return self._try_connection()
+        except IntacctError as err:
+            return False, str(err)
+        except Exception as err:  # Airflow shows whatever is raised, so only its type may get out.
+            return False, f"The connection could not be tested ({type(err).__name__})."
+
+    def _try_connection(self) -> tuple[bool, str]:
+        config = self.config
+        if config.auth_type == "refresh_token":
+            return False, (
+                "Not tested: a test would spend the refresh token and could not store the next one. The settings are "
+                "complete; run a task to see whether Intacct accepts them."
+            )
+        where = f"entity {config.entity_id!r}" if config.entity_id else "the top level"
+        reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redacted(config.base_url)}"
+        quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT))
+        with self._client(quick, _TEST_RETRY) as client:
+            try:
+                client.query(_TEST_OBJECT, ["key"], size=1)
+            except IntacctPermissionError:
+                return True, f"Connected as {reached}. This user may not list customers."
+        return True, f"Connected as {reached}."
+
+    def _client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
+        # Here and not above: a DAG file that names the hook must not load the HTTP library.
+        from intacct_provider.client import IntacctClient
+
+        store = credential_store(config.credential_store, self.intacct_conn_id)
+        return IntacctClient(config, store=store, on_secret=mask_secret, retry=retry)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's labels for Airflow 3.1, which does not read them from the provider's metadata."""
+        from intacct_provider.get_provider_info import get_provider_info
+
+        behaviour: dict[str, Any] = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return behaviour

@@ -1,0 +1,1 @@
+"""Operators: the steps of a DAG that read and write Intacct records."""

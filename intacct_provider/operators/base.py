@@ -1,0 +1,128 @@
+"""What every Intacct operator and sensor does around its own work.
+
+One client for the task, idempotency keys that an Airflow retry makes again, errors in Airflow's terms, and one
+line on what the task cost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
+
+from intacct_provider.client.errors import (
+    IntacctArgumentError,
+    IntacctAuthenticationError,
+    IntacctConflictError,
+    IntacctError,
+    IntacctInterruptedWriteError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctValidationError,
+)
+from intacct_provider.hooks.intacct import IntacctHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from intacct_provider.client import IntacctClient
+
+#: What a second attempt cannot mend.
+HOPELESS = (
+    IntacctArgumentError,
+    IntacctAuthenticationError,
+    IntacctConflictError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctValidationError,
+)
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Whether a second attempt would only fail again."""
+    if isinstance(error, IntacctInterruptedWriteError):
+        return is_hopeless(error.__cause__)
+    return isinstance(error, HOPELESS)
+
+
+@contextmanager
+def intacct_task(hook: IntacctHook, context: Mapping[str, Any], log: Any) -> Iterator[IntacctClient]:
+    """Lend the hook's client to a task and translate what goes wrong.
+
+    Errors that a retry cannot mend become ``AirflowFailException`` from the original; all others are
+    raised as they are, so that ``retries`` and retry policies can tell them apart.
+
+    :param hook: of the task.
+    :param context: of the task.
+    :param log: told of the billed transactions when the task ends, however it ends.
+    """
+    started = time.monotonic()
+    client: IntacctClient | None = None
+    try:
+        client = hook.client
+        client.idempotency.scopes = idempotency_scopes(context)
+        yield client
+    except IntacctError as err:
+        if is_hopeless(err):
+            raise AirflowFailException(f"{type(err).__name__}: {err}") from err
+        raise
+    finally:
+        if client is not None:
+            billed, seconds = client.transactions, time.monotonic() - started
+            log.info("Intacct: %d billed API transactions, %.1f s.", billed, seconds)
+
+
+def idempotency_scopes(context: Mapping[str, Any]) -> dict[str, str]:
+    """Name the work that a task's writes belong to, the same in each of its attempts.
+
+    An Airflow retry makes the same keys, so a creation that the last attempt could not see through is not
+    done twice. Clearing a task raises ``max_tries``: then a person wants changes to be made again, and only
+    creations keep their keys.
+    """
+    task = context.get("ti") or context.get("task_instance")
+    if task is None:
+        return {}
+    run = "\0".join(str(part) for part in (task.dag_id, task.run_id, task.task_id, task.map_index))
+    return {"POST": run, "PATCH": f"{run}\0{getattr(task, 'max_tries', 0)}"}
+
+
+def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:
+    """Tell the assets that the task declares as outlets what was done to them."""
+    events = context.get("outlet_events")
+    for outlet in outlets:
+        if events is not None and isinstance(outlet, Asset):
+            events[outlet].extra = dict(extra)
+
+
+class IntacctOperator(BaseOperator):
+    """What Intacct operators have in common.
+
+    :param intacct_conn_id: id of the Airflow connection. (templated)
+    :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
+    """
+
+    template_fields: Sequence[str] = ("intacct_conn_id", "entity_id")
+
+    def __init__(
+        self,
+        *,
+        intacct_conn_id: str = IntacctHook.default_conn_name,
+        entity_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.intacct_conn_id = intacct_conn_id
+        self.entity_id = entity_id
+
+    @cached_property
+    def hook(self) -> IntacctHook:
+        """The hook for the operator's connection and entity."""
+        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
+
+    def client(self, context: Context) -> Any:
+        """Return a context manager that lends the client; see :func:`intacct_task`."""
+        return intacct_task(self.hook, context, self.log)

@@ -1,0 +1,104 @@
+"""The query operator: some rows of an object, small enough to hand to the next task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.client.query import Filters, is_aggregate, templatable
+from intacct_provider.client.wire import plain
+from intacct_provider.operators.base import IntacctOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from intacct_provider.client import IntacctClient
+
+
+class IntacctQueryOperator(IntacctOperator):
+    """Query an object and return the rows.
+
+    All of the rows or none: more than ``max_records`` is an error, because rows travel through XCom. To read a
+    whole object use ``IntacctToObjectStorageOperator``.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``. (templated)
+    :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
+    :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
+    :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
+        ``includePrivate``. (templated)
+    :param order_by: such as ``[{"id": "asc"}]``; by default rows come in order of key. (templated)
+    :param max_records: rows at most.
+    :return: list of flat rows with dotted names; amounts as text.
+    """
+
+    template_fields = (
+        *IntacctOperator.template_fields,
+        "object_name",
+        "fields",
+        "filters",
+        "filter_expression",
+        "filter_parameters",
+        "order_by",
+    )
+    template_fields_renderers = {"filters": "json", "filter_parameters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        fields: Sequence[str],
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        order_by: Sequence[Mapping[str, str]] | None = None,
+        max_records: int = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.fields = fields
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filter_parameters = filter_parameters
+        self.order_by = order_by
+        self.max_records = max_records
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Run the query."""
+        with self.client(context) as client:
+            rows = self._aggregates(client) if is_aggregate(self.fields) else self._rows(client)
+        self.log.info("%s: %d rows.", self.object_name, len(rows))
+        result: list[dict[str, Any]] = plain(rows)
+        return result
+
+    @property
+    def _query(self) -> dict[str, Any]:
+        return {
+            "filters": self.filters,
+            "filter_expression": self.filter_expression,
+            "filter_parameters": self.filter_parameters,
+            "order_by": self.order_by,
+        }
+
+    def _rows(self, client: IntacctClient) -> list[dict[str, Any]]:
+        rows = client.iter_rows(self.object_name, self.fields, **self._query)
+        found = list(islice(rows, self.max_records + 1))
+        if len(found) > self.max_records:
+            raise self._too_many(f"more than {self.max_records}")
+        return found
+
+    def _aggregates(self, client: IntacctClient) -> list[dict[str, Any]]:
+        """Read groups, which have no key to read by, in one page."""
+        page = client.query(self.object_name, self.fields, **self._query)
+        total = len(page.rows) if page.total_count is None else page.total_count
+        if total > min(self.max_records, len(page.rows)):
+            raise self._too_many(str(total))
+        return page.rows
+
+    def _too_many(self, count: str) -> IntacctArgumentError:
+        return IntacctArgumentError(
+            f"The query of {self.object_name} finds {count} rows, and max_records is {self.max_records}: narrow the "
+            "filters, raise max_records, or use IntacctToObjectStorageOperator, which writes rows to a file."
+        )

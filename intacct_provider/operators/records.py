@@ -1,0 +1,188 @@
+"""Operators for single records: list, get, create, update, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.errors import IntacctArgumentError, IntacctNotFoundError
+from intacct_provider.client.wire import plain
+from intacct_provider.operators.base import IntacctOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from intacct_provider.client import IntacctClient
+
+
+def resolve_key(client: IntacctClient, object_name: str, key: str | None, record_id: str | None) -> str:
+    """Return the key of the record that a task names by key or by id.
+
+    Intacct's paths take keys only; finding one by id costs one read.
+
+    :raises IntacctArgumentError: unless exactly one of ``key`` and ``record_id`` is given.
+    :raises IntacctNotFoundError: if no record has that id.
+    """
+    if bool(key) == bool(record_id):
+        raise IntacctArgumentError(
+            f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
+            f"record_id={record_id!r}."
+        )
+    if key:
+        return str(key)
+    found = client.find(object_name, str(record_id))
+    if found is None:
+        raise IntacctNotFoundError(f"There is no {object_name} with the id {record_id!r}.")
+    return str(found["key"])
+
+
+class IntacctListRecordsOperator(IntacctOperator):
+    """List an object's records as references, 100 at most, as Intacct's list does.
+
+    Meant for a look and for tests; use the query operator or the export for real reading.
+
+    :param object_name: path such as ``accounts-receivable/customer-group``. (templated)
+    :return: list of ``{"key", "id", "href"}``.
+    """
+
+    template_fields = (*IntacctOperator.template_fields, "object_name")
+
+    def __init__(self, *, object_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """List the records."""
+        with self.client(context) as client:
+            references: list[dict[str, Any]] = client.list(self.object_name)
+        self.log.info("%s: %d references.", self.object_name, len(references))
+        return references
+
+
+class _RecordOperator(IntacctOperator):
+    """An operator on one record that exists, named by key or by id.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param key: the record's key. (templated)
+    :param record_id: the record's id, instead of the key; costs one more read. (templated)
+    """
+
+    template_fields = (*IntacctOperator.template_fields, "object_name", "key", "record_id")
+
+    def __init__(
+        self, *, object_name: str, key: str | None = None, record_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.key = key
+        self.record_id = record_id
+
+
+class IntacctGetRecordOperator(_RecordOperator):
+    """Read one record.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param key: the record's key. (templated)
+    :param record_id: the record's id, instead of the key; costs one more read. (templated)
+    :return: the record, nested as Intacct keeps it; amounts as text.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the record."""
+        with self.client(context) as client:
+            key = resolve_key(client, self.object_name, self.key, self.record_id)
+            record: dict[str, Any] = plain(client.get(self.object_name, key))
+        return record
+
+
+class IntacctCreateRecordOperator(IntacctOperator):
+    """Create one record. An Airflow retry never makes a second one.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param record: fields of the new record. (templated)
+    :return: ``{"key", "id", "href"}``, each also under its own XCom key, so that ``create.output["key"]`` names
+        the new record for the next task.
+    """
+
+    template_fields = (*IntacctOperator.template_fields, "object_name", "record")
+    template_fields_renderers = {"record": "json"}  # noqa: RUF012
+
+    def __init__(
+        self, *, object_name: str, record: Mapping[str, Any], multiple_outputs: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
+        self.object_name = object_name
+        self.record = record
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Create the record."""
+        with self.client(context) as client:
+            reference: dict[str, Any] = client.create(self.object_name, _fields("record", self.record))
+        self.log.info("Created %s %s (key %s).", self.object_name, reference["id"], reference["key"])
+        return reference
+
+
+class IntacctUpdateRecordOperator(_RecordOperator):
+    """Change fields of one record; fields that are not named stay as they are.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param key: the record's key. (templated)
+    :param record_id: the record's id, instead of the key; costs one more read. (templated)
+    :param changes: fields with their new values; None clears a field. (templated)
+    :return: ``{"key", "id", "href"}``.
+    """
+
+    template_fields = (*_RecordOperator.template_fields, "changes")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012
+
+    def __init__(self, *, changes: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.changes = changes
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Update the record."""
+        with self.client(context) as client:
+            changes = _fields("changes", self.changes)
+            key = resolve_key(client, self.object_name, self.key, self.record_id)
+            reference: dict[str, Any] = client.update(self.object_name, key, changes)
+        self.log.info("Updated %s %s: %s.", self.object_name, reference["id"] or key, ", ".join(changes))
+        return reference
+
+
+class IntacctDeleteRecordOperator(_RecordOperator):
+    """Delete one record.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param key: the record's key. (templated)
+    :param record_id: the record's id, instead of the key; costs one more read. (templated)
+    :param missing_ok: take a record that is not there for deleted, as a repeated task will find it.
+    :return: ``{"key", "deleted"}``; ``deleted`` is False when the record was not there.
+    """
+
+    def __init__(self, *, missing_ok: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.missing_ok = missing_ok
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the record."""
+        key = self.key
+        with self.client(context) as client:
+            try:
+                key = resolve_key(client, self.object_name, self.key, self.record_id)
+                client.delete(self.object_name, key)
+            except IntacctNotFoundError:
+                # A path that does not exist is no missing record, and must not pass for a deletion.
+                if not self.missing_ok or client.unknown_object(self.object_name):
+                    raise
+                self.log.info("%s %s was not there.", self.object_name, self.record_id or key)
+                return {"key": key, "deleted": False}
+        self.log.info("Deleted %s %s.", self.object_name, self.record_id or key)
+        return {"key": key, "deleted": True}
+
+
+def _fields(argument: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        raise IntacctArgumentError(
+            f"{argument} must be a mapping of fields, such as {{'name': 'Acme'}}, not {type(value).__name__}."
+        )
+    return value

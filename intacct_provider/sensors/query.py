@@ -1,0 +1,152 @@
+"""The query sensor, and what the other sensors build on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from intacct_provider.client.query import Filters, templatable
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.base import HOPELESS, intacct_task
+from intacct_provider.sensors.condition import Condition
+from intacct_provider.triggers.query import IntacctQueryTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_HOPELESS_NAMES = frozenset(kind.__name__ for kind in HOPELESS)
+
+
+class IntacctConditionSensor(BaseSensorOperator):
+    """Waits for a condition; poke, reschedule and deferrable mode ask the same question.
+
+    :param intacct_conn_id: id of the Airflow connection. (templated)
+    :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
+    :param deferrable: wait in the triggerer instead of on a worker.
+    """
+
+    template_fields: Sequence[str] = ("intacct_conn_id", "entity_id")
+
+    def __init__(
+        self,
+        *,
+        intacct_conn_id: str = IntacctHook.default_conn_name,
+        entity_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.intacct_conn_id = intacct_conn_id
+        self.entity_id = entity_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> IntacctHook:
+        """The hook for the sensor's connection and entity."""
+        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
+
+    def condition(self) -> Condition:
+        """Return what to wait for, checked."""
+        raise NotImplementedError
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once; the count of matching records is the XCom value."""
+        with intacct_task(self.hook, context, self.log) as client:
+            condition = self.condition()
+            count = condition.count(client)
+        self.log.info("%s: %d of %d match.", condition.object_name, count, condition.at_least)
+        return PokeReturnValue(count >= condition.at_least, xcom_value=count)
+
+    def execute(self, context: Context) -> Any:
+        """Wait on the worker, or ask once and leave the waiting to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        asked = self.poke(context)
+        if asked.is_done:
+            return asked.xcom_value
+        return self.defer(
+            timeout=timedelta(seconds=self.timeout),
+            trigger=IntacctQueryTrigger(
+                intacct_conn_id=self.intacct_conn_id,
+                entity_id=self.entity_id,
+                condition=self.condition().to_dict(),
+                poll_interval=float(self.poke_interval),
+            ),
+            method_name="execute_complete",
+        )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:  # noqa: ARG002
+        """Return the count that the trigger saw; an event that is missing or unknown is a failure.
+
+        Errors are of Airflow's kinds, or ``soft_fail`` would not see them.
+
+        :raises AirflowFailException: for what a retry cannot mend.
+        :raises AirflowException: for anything else.
+        """
+        status = (event or {}).get("status")
+        if event and status == "success":
+            return int(event["count"])
+        if event and status == "error":
+            kind = str(event.get("error_type"))
+            failure = AirflowFailException if kind in _HOPELESS_NAMES else AirflowException
+            raise failure(f"{kind}: {event.get('message')}")
+        raise AirflowException(
+            f"The trigger of {self.task_id} sent no event that it is known for (status {status!r})."
+        )
+
+
+class IntacctQuerySensor(IntacctConditionSensor):
+    """Wait until at least so many records match the filters.
+
+    Each question is one billed call of one row, so choose ``poke_interval`` with the bill in mind: one a
+    minute makes 43,200 a month.
+
+    :param object_name: path such as ``accounts-receivable/invoice``. (templated)
+    :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
+    :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
+    :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
+        ``includePrivate``. (templated)
+    :param at_least: records that must match.
+    :return: how many match.
+    """
+
+    template_fields: Sequence[str] = (
+        *IntacctConditionSensor.template_fields,
+        "object_name",
+        "filters",
+        "filter_expression",
+        "filter_parameters",
+    )
+    template_fields_renderers = {"filters": "json", "filter_parameters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        at_least: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filter_parameters = filter_parameters
+        self.at_least = at_least
+
+    def condition(self) -> Condition:
+        """Return what to wait for, checked."""
+        return Condition.checked(
+            self.object_name, self.filters, self.filter_expression, self.filter_parameters, self.at_least
+        )

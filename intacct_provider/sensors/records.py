@@ -1,0 +1,59 @@
+"""The record sensor: waiting for one record to exist, or to have certain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.sensors.condition import Condition
+from intacct_provider.sensors.query import IntacctConditionSensor
+
+
+class IntacctRecordSensor(IntacctConditionSensor):
+    """Wait until a record exists and its fields have the given values.
+
+    :param object_name: path such as ``accounts-receivable/customer``. (templated)
+    :param key: the record's key. (templated)
+    :param record_id: the record's id, instead of the key. (templated)
+    :param conditions: fields with the values to wait for, such as ``{"status": "active"}``; a list means any of
+        its values. Without conditions the record need only exist. (templated)
+    :return: 1.
+    """
+
+    template_fields: Sequence[str] = (
+        *IntacctConditionSensor.template_fields,
+        "object_name",
+        "key",
+        "record_id",
+        "conditions",
+    )
+    template_fields_renderers = {"conditions": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        key: str | None = None,
+        record_id: str | None = None,
+        conditions: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.key = key
+        self.record_id = record_id
+        self.conditions = conditions
+
+    def condition(self) -> Condition:
+        """Return what to wait for, checked."""
+        if bool(self.key) == bool(self.record_id):
+            raise IntacctArgumentError(
+                f"Name the record of {self.object_name} by key or by record_id, one of them; got key={self.key!r} and "
+                f"record_id={self.record_id!r}."
+            )
+        name = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
+        filters: list[dict[str, Any]] = [{"$eq": name}]
+        for field, value in (self.conditions or {}).items():
+            filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
+        return Condition.checked(self.object_name, filters, None, None, 1)

@@ -1,0 +1,1 @@
+"""Transfers: Intacct records to somewhere else."""

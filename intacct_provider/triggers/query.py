@@ -1,0 +1,92 @@
+"""The trigger of the sensors: asks again and again until enough records match."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from intacct_provider.client.errors import IntacctError
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.base import is_hopeless
+from intacct_provider.sensors.condition import Condition
+
+#: Failed questions in a row after which the task is told; transient trouble is none of its business.
+MAX_FAILURES = 5
+#: Seconds before the first question. The sensor has just asked, and Airflow 3.3 loses a task whose trigger
+#: fires before its worker has reported the deferral (apache/airflow #66374, #71580).
+FIRST_WAIT = 6.0
+
+# Intacct allows about six requests in flight per application, however many triggers wait.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="intacct-trigger")
+
+
+class IntacctQueryTrigger(BaseTrigger):
+    """Wait until at least so many records match, then fire once.
+
+    Only reads, so it may be started twice or restarted at any time. The connection is read once per start; its
+    client is the same that operators use, on a small pool of threads of its own.
+
+    :param intacct_conn_id: id of the Airflow connection.
+    :param entity_id: entity to work in; None takes the connection's.
+    :param condition: parts of a :class:`~intacct_provider.sensors.condition.Condition`.
+    :param poll_interval: seconds between questions; up to a tenth is added at random.
+    """
+
+    def __init__(
+        self, *, intacct_conn_id: str, entity_id: str | None, condition: dict[str, Any], poll_interval: float
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.intacct_conn_id = intacct_conn_id
+        self.entity_id = entity_id
+        self.condition = condition
+        self.poll_interval = poll_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path, which is stored and must stay, and the arguments."""
+        return (
+            "intacct_provider.triggers.query.IntacctQueryTrigger",
+            {
+                "intacct_conn_id": self.intacct_conn_id,
+                "entity_id": self.entity_id,
+                "condition": self.condition,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield ``{"status": "success", "count": n}``, or an error that is worth the task's attention."""
+        condition = Condition(**self.condition)
+        hook = IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
+        failures, wait = 0, max(self.poll_interval, FIRST_WAIT)
+        while True:
+            await asyncio.sleep(wait * random.uniform(1, 1.1))  # noqa: S311
+            wait = self.poll_interval
+            try:
+                count = await self._on_thread(lambda: condition.count(hook.client))
+            except IntacctError as err:
+                failures += 1
+                self.log.warning("Intacct: %s (%d in a row)", err, failures)
+                if is_hopeless(err) or failures >= MAX_FAILURES:
+                    yield TriggerEvent(
+                        {"status": "error", "error_type": type(err).__name__, "message": str(err)}
+                    )
+                    return
+                continue
+            except Exception as err:  # A trigger that raises takes the reason with it.
+                yield TriggerEvent({"status": "error", "error_type": type(err).__name__, "message": str(err)})
+                return
+            failures = 0
+            if count >= condition.at_least:
+                yield TriggerEvent({"status": "success", "count": count})
+                return
+            self.log.info("%s: %d of %d match.", condition.object_name, count, condition.at_least)
+
+    async def _on_thread(self, ask: Any) -> int:
+        """Ask on a thread, which is also where Airflow resolves a connection without blocking its loop."""
+        count: int = await asyncio.get_running_loop().run_in_executor(_threads, ask)
+        return count

@@ -1,0 +1,104 @@
+"""A sandbox company and an Airflow home of its own, for the demo and for clicking around."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".demo"
+STOP_SECONDS = 10
+
+
+class ToolError(Exception):
+    """Something that the person at the terminal should read."""
+
+
+def fresh_home() -> None:
+    """Start from nothing: no earlier run, and no Airflow of the user's, plays a part."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    (HOME / "logs").mkdir(parents=True)
+
+
+def airflow_env(connection: str) -> dict[str, str]:
+    """Return the environment of a quiet Airflow that lives in the demo's folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return kept | {
+        "AIRFLOW_HOME": str(HOME / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW_CONN_INTACCT_DEFAULT": connection,
+        "NO_COLOR": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def airflow(*arguments: str) -> list[str]:
+    """Return the command line of the virtual environment's own Airflow."""
+    return [str(Path(sysconfig.get_path("scripts")) / "airflow"), *arguments]
+
+
+@contextmanager
+def process(
+    command: list[str], log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a process in a group of its own; the whole group ends with the block, however that ends."""
+    with log.open("w") as errors:
+        child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=env,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    try:
+        yield child
+    finally:
+        _end(child)
+
+
+@contextmanager
+def sandbox() -> Iterator[tuple[str, str]]:
+    """Run the sandbox with its demo company; yields its URL and the connection to it, as JSON."""
+    secret = secrets.token_urlsafe(24)
+    command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", "--seed", "demo"]
+    command += ["--db", str(HOME / "company.db")]
+    log = HOME / "logs" / "sandbox.log"
+    with process(command, log, os.environ | {"INTACCT_SANDBOX_CLIENT_SECRET": secret}) as child:
+        line = child.stdout.readline() if child.stdout else ""
+        url = line.strip().rpartition(" ")[2]
+        if not url.startswith("http://127.0.0.1:"):
+            raise ToolError(f"The sandbox did not start; see {log}.")
+        parts = {"login": "sandbox-client", "password": secret}
+        extra = {"company_id": "SANDBOX", "user_id": "airflow"}
+        yield url, json.dumps({"conn_type": "intacct", "host": url, **parts, "extra": extra})
+
+
+def exit_on_signals() -> None:
+    """Leave through every ``finally`` when told to stop, as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(STOP_SECONDS)
+    # What is left of the group, such as a grandchild that would not go.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
