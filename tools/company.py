@@ -29,16 +29,20 @@ def fresh_home() -> None:
     (HOME / "logs").mkdir(parents=True)
 
 
-def airflow_env(connection: str) -> dict[str, str]:
+def airflow_env() -> dict[str, str]:
     """Return the environment of a quiet Airflow that lives in the demo's folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    scripts = sysconfig.get_path("scripts")
     return kept | {
+        # Airflow starts its own parts by the name of their command.
+        "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+        # The export's default folder is below the home, which is not the user's here.
+        "HOME": str(HOME),
         "AIRFLOW_HOME": str(HOME / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_INTACCT_DEFAULT": connection,
         "NO_COLOR": "1",
         "PYTHONWARNINGS": "ignore",
     }
@@ -51,13 +55,17 @@ def airflow(*arguments: str) -> list[str]:
 
 @contextmanager
 def process(
-    command: list[str], log: Path, env: dict[str, str] | None = None
+    command: list[str], log: Path, env: dict[str, str] | None = None, *, output: Path | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a process in a group of its own; the whole group ends with the block, however that ends."""
-    with log.open("w") as errors:
+    """Run a process in a group of its own; the whole group ends with the block, however that ends.
+
+    What it prints is to be read from the process, or goes to ``output``; its errors go to ``log``.
+    """
+    with log.open("w") as errors, (output or Path(os.devnull)).open("w") as printed:
         child = subprocess.Popen(
             command,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=printed if output else subprocess.PIPE,
             stderr=errors,
             text=True,
             env=env,

@@ -23,7 +23,7 @@ def main() -> None:
     fresh_home()
     step("Starting a local Intacct (the sandbox, with its demo company)")
     with sandbox() as (url, connection):
-        env = airflow_env(connection)
+        env = airflow_env() | {"AIRFLOW_CONN_INTACCT_DEFAULT": connection}
         say(url)
         step("Preparing Airflow in .demo/airflow")
         run(airflow("db", "migrate"), env, "migrate.log")
