@@ -64,7 +64,7 @@ def export(env: dict[str, str]) -> None:
         head = [line.rstrip("\n") for line in islice(file, 4)]
         rows = len(head) - 1 + sum(1 for _ in file)
     check(rows == manifest["rows"], f"the file has {rows} rows and its manifest says {manifest['rows']}")
-    say(f"{relative(files[0])}: {rows} rows for {manifest['transactions']} billed API transaction(s)")
+    say(f"{relative(files[0])}: {rows} rows, billed API transactions: {manifest['transactions']}")
     for line in head:
         say(f"  {line[:110]}")
 
@@ -111,8 +111,8 @@ def counts(lines: list[str]) -> dict[str, int]:
 
 def billed(lines: list[str], found: dict[str, int]) -> dict[str, int]:
     """Add the billed transactions that the task logged."""
-    text = next(line for line in lines if "billed API transactions" in line)
-    return found | {"transactions": int(text.partition("Intacct: ")[2].split()[0])}
+    text = next(line for line in lines if "billed API transactions: " in line)
+    return found | {"transactions": int(text.partition("transactions: ")[2].split()[0])}
 
 
 def check(fine: bool, problem: str) -> None:

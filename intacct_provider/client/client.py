@@ -28,6 +28,7 @@ from intacct_provider.client.records import (
     read_results,
     record_path,
 )
+from intacct_provider.client.references import Reference, gone, keys_by_id
 from intacct_provider.client.retry import RetryPolicy
 from intacct_provider.client.transport import ENTITY_HEADER, Reply, Request, Transport
 from intacct_provider.client.writer import RecordWriter
@@ -66,7 +67,7 @@ class IntacctClient:
         self._entity = {ENTITY_HEADER: config.entity_id} if config.entity_id else {}
         self._models: dict[str, dict[str, Any]] = {}
         self._hints = Hints(self)
-        self._writer = RecordWriter(self._send, self._hints.explained, self._bill)
+        self._writer = RecordWriter(self._send, self._hints.explained, self._bill, self._gone)
         self._billed = 0
         self._lock = threading.Lock()
 
@@ -118,7 +119,7 @@ class IntacctClient:
             if len(chunk) == 1:
                 yield self.get(object_name, chunk[0])
                 continue
-            reply = self._send(object_name, Request("GET", record_path(object_name, chunk)))
+            reply = self._send(Request("GET", record_path(object_name, chunk)))
             for result in read_results(reply, len(chunk), start):
                 if result.error:
                     raise self._hints.explained(result.error, object_name)
@@ -242,7 +243,7 @@ class IntacctClient:
         reply = self._writer.one("POST", object_name, None, record)
         reference = {name: reply.get(name) for name in ("key", "id", "href")}
         if reference["key"] is None and reference["id"] is not None:
-            keys = self._keys_by_id(object_name, [str(reference["id"])])
+            keys = keys_by_id(self, object_name, [str(reference["id"])])
             reference["key"] = keys.get(str(reference["id"]))
         return reference
 
@@ -272,7 +273,7 @@ class IntacctClient:
         """
         results = self._writer.many("POST", object_name, records, atomic)
         unknown = [result.id for result in results if result.ok and result.key is None and result.id]
-        keys = self._keys_by_id(object_name, unknown) if unknown else {}
+        keys = keys_by_id(self, object_name, unknown) if unknown else {}
         return [replace(r, key=keys.get(r.id)) if r.id and r.key is None else r for r in results]
 
     def update_many(self, object_name: str, changes: Sequence[Record], atomic: bool = False) -> Results:
@@ -303,26 +304,18 @@ class IntacctClient:
         return read_page(query, self._read(query.object_name, request).body, start)
 
     def _read(self, object_name: str, request: Request, *, explain: bool = True) -> Reply:
-        reply = self._send(object_name, request)
+        reply = self._send(request)
         error = reply.error()
         if error:
             raise self._hints.explained(error, object_name) if explain else error
         self._bill(1)
         return reply
 
-    def _send(self, object_name: str, request: Request) -> Reply:
-        if object_name:
-            check_object_name(object_name)
+    def _send(self, request: Request) -> Reply:
         return self._transport.send(replace(request, headers={**self._entity, **(request.headers or {})}))
 
-    def _keys_by_id(self, object_name: str, ids: Sequence[str]) -> dict[str, str]:
-        """Look up keys of records just written. Failing here must not make a written record look unwritten."""
-        try:
-            rows = self.iter_rows(object_name, ["key", "id"], filters=field("id").in_(ids))
-            return {row["id"]: row["key"] for row in rows}
-        except IntacctError as err:
-            log.warning("Intacct: %s was written, but its key could not be looked up: %s", object_name, err)
-            return {}
+    def _gone(self, object_name: str, references: Sequence[Reference]) -> set[int]:
+        return gone(self, object_name, references)
 
     def _bill(self, transactions: int) -> None:
         with self._lock:

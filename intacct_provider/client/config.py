@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from intacct_provider.client.errors import IntacctConfigError, did_you_mean
 
@@ -68,6 +68,8 @@ class IntacctConfig:
                     f"{name} {getattr(self, name)!r} must not contain '@': give the user as user_id and the "
                     "company as company_id."
                 )
+        for name in ("max_concurrency", "page_size"):
+            _number(name, getattr(self, name))
         check_base_url(self.base_url)
 
     @property
@@ -125,7 +127,7 @@ def check_base_url(url: str) -> None:
 
     :raises IntacctConfigError: unless it is ``https://`` or ``http://`` to a loopback address.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise IntacctConfigError(
             f"host must be the API base URL, such as {DEFAULT_BASE_URL}, not {redacted(url)!r}."
@@ -167,13 +169,24 @@ def _is_loopback(hostname: str) -> bool:
         return False
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise IntacctConfigError(
+            f"host is not a URL with a valid port; it must be the API base URL, such as {DEFAULT_BASE_URL}."
+        ) from None
+    return parts
+
+
 def _base_url(host: str | None, port: int | None) -> str:
     """Join host and port; a connection URI delivers the host without scheme or path."""
     url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
     if "://" not in url:
         name = url.partition("/")[0].partition(":")[0]
         url = f"{'http' if _is_loopback(name) else 'https'}://{url}"
-    parts = urlsplit(url)
+    parts = _split(url)
     if port and not parts.port:
         default = {"https": 443, "http": 80}.get(parts.scheme)
         netloc = parts.netloc if port == default else f"{parts.netloc}:{port}"
@@ -187,7 +200,7 @@ def _number(name: str, value: Any) -> float:
     kind, low, high = _NUMBERS[name]
     try:
         number = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise IntacctConfigError(
             f"Extra {name} must be a number from {low:g} to {high:g}, not {value!r}."
         ) from None

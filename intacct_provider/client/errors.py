@@ -32,9 +32,14 @@ _ADVICE = {
 class IntacctError(Exception):
     """Root of every exception that this provider raises."""
 
+    #: Whether the same work may succeed when it is tried again later.
+    retryable = True
+
 
 class IntacctArgumentError(IntacctError, ValueError):
     """An argument is wrong; nothing was sent to Intacct."""
+
+    retryable = False
 
 
 class IntacctConfigError(IntacctArgumentError):
@@ -63,6 +68,11 @@ class IntacctInterruptedWriteError(IntacctError):
     def __init__(self, message: str, results: list[Any]) -> None:
         super().__init__(message)
         self.results = results
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]
+        """Whether what stopped the write may pass."""
+        return getattr(self.__cause__, "retryable", True)
 
 
 class IntacctAPIError(IntacctError):
@@ -127,21 +137,31 @@ class IntacctAPIError(IntacctError):
 class IntacctAuthenticationError(IntacctAPIError):
     """Intacct accepts neither the credentials nor a freshly issued token."""
 
+    retryable = False
+
 
 class IntacctPermissionError(IntacctAPIError):
     """The user's role or the company's subscription does not allow the request."""
+
+    retryable = False
 
 
 class IntacctNotFoundError(IntacctAPIError):
     """No record has that key, or no object has that path."""
 
+    retryable = False
+
 
 class IntacctConflictError(IntacctAPIError):
     """Another record has that id, or the idempotency key was used with other content."""
 
+    retryable = False
+
 
 class IntacctValidationError(IntacctAPIError):
     """Intacct refuses the content: a field, a value, a filter or a business rule."""
+
+    retryable = False
 
 
 class IntacctRateLimitError(IntacctAPIError):

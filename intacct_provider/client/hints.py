@@ -34,9 +34,8 @@ class Hints:
         """Return the error with a hint, where a wrong name can be the cause."""
         if not isinstance(error, IntacctNotFoundError | IntacctValidationError):
             return error
-        hint = self.for_object(object_name) or self._for_field(error, object_name)
-        if hint and hint not in error.hint:
-            error.hint = f"{hint} {error.hint}".strip()
+        # The closest name says more than the general advice on the error.
+        error.hint = self.for_object(object_name) or self._for_field(error, object_name) or error.hint
         return error
 
     def for_object(self, object_name: str) -> str:
@@ -59,6 +58,9 @@ class Hints:
         if not ids.intersection(_FIELD_ERRORS):
             return ""
         name = (error.placeholders.get("FIELD") or error.target).strip("/").replace("/", ".")
+        if any(part.isdigit() for part in name.split(".")):
+            # A field of a list's element, such as accountRanges.0.rangeTo: the model does not tell those.
+            return ""
         try:
             names = field_names(self._client.model(object_name))
         except IntacctError:

@@ -88,8 +88,8 @@ def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
     """
     if query.aggregated:
         raise IntacctArgumentError(
-            "Rows of aggregates have no key to read by: use query() with an order_by for them, or leave the "
-            "aggregates out of fields."
+            "Rows of aggregates have no key to read by: ask for them with IntacctQueryOperator or client.query(), or "
+            "leave the aggregates out of fields."
         )
     wants_key = "key" in query.fields
     keyed = query if wants_key else replace(query, fields=("key", *query.fields))
@@ -131,8 +131,9 @@ class _Reader:
     def _keyset(self, yielded: set[str]) -> Iterator[Row]:
         """Yield rows by rising key. ``yielded`` gets the keys handed on while keys could still prove unusable.
 
-        Whether the server sorts and compares keys as numbers shows on the first two pages; after
-        them nothing needs to be remembered.
+        On the first two pages keys may still prove unusable; after them nothing is remembered, and a server that
+        turns out to treat keys as text ends the read. While it has not been seen to compare numbers, each page
+        after which the count moved costs one more call, of one row.
         """
         first = self._fetch(_by_key(self._query), 1)
         last = _last_of_rising(first.rows, None)
@@ -141,12 +142,17 @@ class _Reader:
         if _is_whole(first):
             return
         page = self._second_page(first, last)
+        numeric = _compared_as_numbers(page.rows, last)
         while True:
-            last = self._checked_last(page, last)
+            before, last = last, self._checked_last(page, last)
             yield from page.rows
             if _is_whole(page):
                 return
-            page = self._fetch(_by_key(self._query, above=last), 1)
+            following = self._fetch(_by_key(self._query, above=last), 1)
+            numeric = numeric or _compared_as_numbers(following.rows, last)
+            if not numeric and following.total_count != (page.total_count or 0) - len(page.rows):
+                self._make_sure_none_hides(page, before or 0, last)
+            page = following
 
     def _second_page(self, first: Page, last: int | None) -> Page:
         """Ask for keys above ``last`` and make sure that the server compared them as numbers.
@@ -166,6 +172,23 @@ class _Reader:
             if count is None or count > len(first.rows):
                 raise _KeysUnusableError("a filter on key does not compare keys as numbers")
         return page
+
+    def _make_sure_none_hides(self, page: Page, before: int, last: int | None) -> None:
+        """Make sure that ``page`` was all there is from ``before`` to ``last``, since the count moved after it.
+
+        The highest key up to ``last`` must be ``last`` itself, or an earlier one when that was deleted just now.
+        A record beyond it hides from keys above ``last``: the server compares keys as text ("200" is below
+        "29") or sorts them so.
+        """
+        upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
+        highest = self._fetch(replace(upto, fields=("key",), order_by=({"key": "desc"},)), 1, size=1).rows
+        seen = {*_names(page.rows)}
+        for key in _names(highest):
+            if key not in seen and not (key.isdigit() and int(key) <= before):
+                raise IntacctIncompleteReadError(
+                    f"The read of {self._query.object_name} cannot be proven complete: the server does not order "
+                    f"keys {last} and {key} as numbers. Read it with an order_by: that does not rely on keys."
+                )
 
     def _checked_last(self, page: Page, last: int | None) -> int | None:
         if not page.rows and page.total_count:
@@ -278,6 +301,11 @@ def _last_of_rising(rows: list[Row], last: int | None) -> int | None:
             raise _KeysUnusableError(f"its keys do not rise as numbers (key {key} follows {last})")
         last = key
     return last
+
+
+def _compared_as_numbers(rows: list[Row], last: int | None) -> bool:
+    """Whether rows above ``last`` show that the server compared numbers: as text, "1000" is below "999"."""
+    return any(name < str(last) for name in _names(rows))
 
 
 def _is_whole(page: Page) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intacct_provider.client.config import MAX_PAGE_SIZE
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
+from intacct_provider.client.errors import IntacctArgumentError, did_you_mean, nearest
 from intacct_provider.client.expressions import Expression, Field, compiled, field
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS
 from intacct_provider.client.wire import wire_value
@@ -111,7 +111,7 @@ def check_object_name(object_name: str) -> None:
     if not isinstance(object_name, str) or not _OBJECT_PATH.fullmatch(object_name):
         raise IntacctArgumentError(
             f"object_name {object_name!r} must be an object's path in the form 'application/object', such as "
-            f"'accounts-receivable/customer'.{did_you_mean(_last_parts(object_name), WELL_KNOWN_OBJECTS)}"
+            f"'accounts-receivable/customer'.{_closest_object(object_name)}"
         )
 
 
@@ -126,8 +126,14 @@ def check_page(start: int, size: int) -> None:
             raise IntacctArgumentError(f"{name} must be a whole number {limits}, not {value!r}.")
 
 
-def _last_parts(object_name: Any) -> str:
-    return "/".join(str(object_name).strip("/").split("/")[-2:])
+def _closest_object(object_name: Any) -> str:
+    """Suggest the object that a path with too many parts, or a name without its application, means."""
+    parts = str(object_name).strip("/").split("/")[-2:]
+    if len(parts) == 2:
+        return did_you_mean("/".join(parts), WELL_KNOWN_OBJECTS)
+    paths = {path.rpartition("/")[2]: path for path in reversed(WELL_KNOWN_OBJECTS)}
+    found = nearest(parts[0], paths)
+    return f" Did you mean {paths[found]!r}?" if found else ""
 
 
 def _conditions(filters: Filters, expression: str | None) -> tuple[list[Mapping[str, Any]], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from intacct_provider.client.errors import (
     IntacctValidationError,
     build_error,
 )
+from intacct_provider.client.query import check_object_name
 from intacct_provider.client.transport import Reply
 
 #: Records that Intacct takes in one call at most.
@@ -69,18 +71,25 @@ class IdempotencyKeys:
     scopes: Mapping[str, str] = field(default_factory=dict)
     _own: str = field(default_factory=lambda: uuid.uuid4().hex)
     _written: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, method: str, path: str, content: bytes) -> str:
         """Return the key for one more write of this content."""
         digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), content))).hexdigest()
-        self._written[digest] += 1
+        with self._lock:
+            self._written[digest] += 1
+            times = self._written[digest]
         scope = self.scopes.get(method, self._own)
-        text = f"{scope}\0{digest}\0{self._written[digest]}"
+        text = f"{scope}\0{digest}\0{times}"
         return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def collection(object_name: str) -> str:
-    """Return the path of an object's records."""
+    """Return the path of an object's records.
+
+    :raises IntacctArgumentError: for what cannot be an object's path.
+    """
+    check_object_name(object_name)
     return f"/objects/{quote(object_name, safe='/:')}"
 
 

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -63,13 +63,13 @@ class Reply:
     """A whole, decoded answer.
 
     :param body: decoded JSON; None when the answer has no body.
-    :param attempts: how many times the request was sent.
+    :param unsure: whether an earlier sending of the request may have been carried out.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any
-    attempts: int = 1
+    unsure: bool = False
 
     @property
     def result(self) -> Any:
@@ -138,15 +138,16 @@ class Transport:
         reply = self._send_patiently(request, token)
         if _refuses_token(reply):
             self._tokens.drop(token)
-            reply = self._send_patiently(request, self._tokens.get())
+            again = self._send_patiently(request, self._tokens.get())
+            reply = replace(again, unsure=again.unsure or reply.unsure)
         return reply
 
     def _send_patiently(self, request: Request, token: str) -> Reply:
         """The one retry loop."""
-        started, attempt = time.monotonic(), 0
+        started, attempt, unsure = time.monotonic(), 0, False
         while True:
             attempt += 1
-            outcome = self._try(request, token, attempt)
+            outcome = self._try(request, token)
             elapsed = time.monotonic() - started
             mendable = isinstance(outcome, Reply) or outcome.transient
             wait = retry_wait(
@@ -160,8 +161,10 @@ class Transport:
             )
             if wait is None:
                 if isinstance(outcome, Reply):
-                    return outcome
+                    return replace(outcome, unsure=unsure)
                 raise self._gave_up(request, outcome, attempt, elapsed) from outcome.cause
+            # A 429 was refused before anything was done; after any other failure nobody knows.
+            unsure |= outcome.status != 429
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(
                 "Intacct: %s %s: %s; sending again in %.1f s (attempt %d of %d)",
@@ -169,7 +172,7 @@ class Transport:
             )  # fmt: skip
             time.sleep(wait)
 
-    def _try(self, request: Request, token: str, attempt: int) -> Reply | _Failure:
+    def _try(self, request: Request, token: str) -> Reply | _Failure:
         """Send once: either a whole answer or why there is none."""
         headers = {"Accept": "application/json", **(request.headers or {})}
         if request.content is not None:
@@ -189,7 +192,7 @@ class Transport:
         except requests.RequestException as err:
             return _failure(err, self._config.timeout)
         self.limit.observe(response.status_code, response.headers)
-        return _read(response, attempt)
+        return _read(response)
 
     def _gave_up(self, request: Request, failure: _Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
@@ -236,18 +239,21 @@ def _failure(err: requests.RequestException, timeout: float) -> _Failure:
     return _Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
 
 
-def _read(response: requests.Response, attempt: int) -> Reply | _Failure:
+def _read(response: requests.Response) -> Reply | _Failure:
     """Decode an answer. JSON that does not parse was cut on the way; anything else never was JSON."""
     status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
+    if 300 <= status < 400:
+        what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
+        return _Failure(what, transient=False, error=IntacctResponseError)
     if not response.content:
-        return Reply(status, response.headers, None, attempt)
+        return Reply(status, response.headers, None)
     try:
-        return Reply(status, response.headers, wire.decode(response.content), attempt)
+        return Reply(status, response.headers, wire.decode(response.content))
     except ValueError as err:
         if "json" in kind and status < 400:
             return _Failure("the answer broke off", transient=True, cause=err)
     if status >= 400:
-        return Reply(status, response.headers, None, attempt)
+        return Reply(status, response.headers, None)
     what = (
         f"the answer is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
         "base URL, or does a proxy stand between?"

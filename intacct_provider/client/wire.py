@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+
+from intacct_provider.client.errors import IntacctArgumentError
 
 # Amounts that arrive as JSON numbers, such as creditLimit, must not pass through a binary float.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -23,9 +26,10 @@ def decode(body: bytes) -> Any:
 def encode(value: Any) -> bytes:
     """Encode as JSON; decimals as exact numbers, dates and times as Intacct writes them.
 
-    :raises TypeError: for a value that JSON cannot carry.
+    :raises IntacctArgumentError: for NaN and infinity; sent as null they would clear a field.
+    :raises TypeError: for a value of a type that JSON cannot carry.
     """
-    return _encoder.encode(value)
+    return _encoder.encode(_ready(value, ""))
 
 
 def wire_value(value: Any) -> Any:
@@ -49,11 +53,23 @@ def plain(value: Any) -> Any:
     return wire_value(value)
 
 
+def _ready(value: Any, path: str) -> Any:
+    """Return a copy in which dates and times are text; the encoder would keep their offset and fractions."""
+    if type(value) is str:  # most values by far
+        return value
+    if isinstance(value, dict):
+        return {name: _ready(item, f"{path}.{name}") for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_ready(item, f"{path}.{n}") for n, item in enumerate(value)]
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
+        raise IntacctArgumentError(f"{path[1:]} is {value}; give a number, or None to clear the field.")
+    return wire_value(value)
+
+
 def _encode_other(value: Any) -> Any:
-    converted = wire_value(value)
-    if converted is value:
-        raise TypeError(f"A value of type {type(value).__name__} cannot be sent to Intacct.")
-    return converted
+    raise TypeError(f"A value of type {type(value).__name__} cannot be sent to Intacct.")
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)

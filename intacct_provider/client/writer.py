@@ -25,6 +25,7 @@ from intacct_provider.client.records import (
     read_results,
     record_path,
 )
+from intacct_provider.client.references import Reference
 from intacct_provider.client.transport import Reply, Request
 
 log = logging.getLogger(__name__)
@@ -40,21 +41,24 @@ class RecordWriter:
     Creations and updates carry idempotency keys. Intacct caches failures under them too, so a failure
     that comes out of that cache is asked again under the next key.
 
-    :param send: sends a request concerning an object.
+    :param send: sends a request.
     :param explain: adds to a refusal what is known about its cause.
     :param bill: counts records written.
+    :param gone: tells which of some references lead to no record any more.
     """
 
     def __init__(
         self,
-        send: Callable[[str, Request], Reply],
+        send: Callable[[Request], Reply],
         explain: Callable[[IntacctAPIError, str], IntacctAPIError],
         bill: Callable[[int], None],
+        gone: Callable[[str, Sequence[Reference]], set[int]],
     ) -> None:
         self.idempotency = IdempotencyKeys()
         self._send = send
         self._explain = explain
         self._bill = bill
+        self._gone = gone
 
     def one(self, method: Method, object_name: str, key: str | None, record: Record) -> Mapping[str, Any]:
         """Create or update one record and return the reference in the answer, which may lack the key."""
@@ -64,10 +68,12 @@ class RecordWriter:
         while True:
             reply = self._send_keyed(method, object_name, path, content)
             error = reply.error()
-            if error is None:
+            reference = reply.result if isinstance(reply.result, Mapping) else {}
+            last = generation == MAX_GENERATIONS
+            if error is None and (last or not self._undone(method, object_name, reply, [reference])):
                 self._bill(0 if _done_before(reply) else 1)
-                return reply.result if isinstance(reply.result, Mapping) else {}
-            if not reply.replayed or generation == MAX_GENERATIONS:
+                return reference
+            if error and (last or not reply.replayed):
                 raise self._explain(error, object_name)
             generation += 1
 
@@ -94,10 +100,10 @@ class RecordWriter:
 
     def delete(self, object_name: str, key: str) -> None:
         """Delete one record."""
-        reply = self._send(object_name, Request("DELETE", record_path(object_name, [key])))
+        reply = self._send(Request("DELETE", record_path(object_name, [key])))
         error = reply.error()
-        # A 404 to a repeated sending: the first one did it and its answer was lost.
-        if error and not (isinstance(error, IntacctNotFoundError) and reply.attempts > 1):
+        # A 404 after a sending whose answer was lost: that one did it.
+        if error and not (isinstance(error, IntacctNotFoundError) and reply.unsure):
             raise self._explain(error, object_name)
         self._bill(1)
 
@@ -107,11 +113,11 @@ class RecordWriter:
         for start in range(0, len(keys), BATCH_SIZE):
             chunk = [str(key) for key in keys[start : start + BATCH_SIZE]]
             try:
-                reply = self._send(object_name, Request("DELETE", record_path(object_name, chunk)))
+                reply = self._send(Request("DELETE", record_path(object_name, chunk)))
                 outcome = read_results(reply, len(chunk), start)
             except IntacctError as err:
                 raise interrupted("Deletion", object_name, len(keys), results, err) from err
-            if reply.attempts > 1:
+            if reply.unsure:
                 outcome = [
                     replace(r, error=None) if isinstance(r.error, IntacctNotFoundError) else r
                     for r in outcome
@@ -127,14 +133,32 @@ class RecordWriter:
         headers = {_ATOMIC_HEADER: "true"} if atomic else {}
         reply = self._send_keyed(method, object_name, collection(object_name), wire.encode(records), headers)
         results = read_results(reply, len(records), 0)
-        failed = [n for n, result in enumerate(results) if not result.ok]
-        if not (reply.replayed and failed and generation < MAX_GENERATIONS):
+        written = [{"key": result.key, "id": result.id} for result in results]
+        again = self._undone(method, object_name, reply, written)
+        again |= {result.index for result in results if reply.replayed and not result.ok}
+        if not again or generation == MAX_GENERATIONS:
             return self._settled(object_name, results, done_before=_done_before(reply))
-        # Only what failed is asked again: what succeeded then must not happen twice.
-        again = self._batch(method, object_name, [records[n] for n in failed], atomic, generation + 1)
-        for n, result in zip(failed, again, strict=True):
+        # Nothing else is asked again: what succeeded then, and is still there, must not happen twice.
+        order = sorted(again)
+        redone = self._batch(method, object_name, [records[n] for n in order], atomic, generation + 1)
+        for n, result in zip(order, redone, strict=True):
             results[n] = replace(result, index=n)
         return results
+
+    def _undone(
+        self, method: Method, object_name: str, reply: Reply, references: Sequence[Mapping[str, Any]]
+    ) -> set[int]:
+        """Return the positions of records whose creation the cache tells of, but which were deleted since.
+
+        That is how a task finds it that is cleared within the cache's 48 hours.
+        """
+        if method != "POST" or not _done_before(reply):
+            return set()
+        named = {
+            n: (r.get("key"), r.get("id")) for n, r in enumerate(references) if r.get("key") or r.get("id")
+        }
+        gone = self._gone(object_name, list(named.values())) if named else set()
+        return {n for place, n in enumerate(named) if place in gone}
 
     def _settled(
         self, object_name: str, results: list[RecordResult], *, done_before: bool = False
@@ -155,7 +179,7 @@ class RecordWriter:
     ) -> Reply:
         key = self.idempotency.make(method, path, content)
         keyed = {**(headers or {}), "Idempotency-Key": key}
-        reply = self._send(object_name, Request(method, path, content=content, headers=keyed))
+        reply = self._send(Request(method, path, content=content, headers=keyed))
         if reply.replayed:
             log.info(
                 "Intacct: an earlier attempt sent this %s of %s; its answer is used.", method, object_name
@@ -165,4 +189,4 @@ class RecordWriter:
 
 def _done_before(reply: Reply) -> bool:
     """Whether the answer tells of a write that an earlier attempt of the task made, and was billed for."""
-    return reply.replayed and reply.attempts == 1
+    return reply.replayed and not reply.unsure

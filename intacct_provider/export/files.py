@@ -37,6 +37,9 @@ def write_whole(
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     digest, size = hashlib.sha256(), 0
     try:
+        # On an object storage a file and a "folder" of one name get along.
+        if target.protocol in ("", "file") and target.is_dir():
+            raise IsADirectoryError
         target.parent.mkdir(parents=True, exist_ok=True)
         # Closed by hand: leaving a with block on an error would complete an upload to an object storage.
         file = part.open("wb")

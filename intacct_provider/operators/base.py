@@ -14,39 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
 
-from intacct_provider.client.errors import (
-    IntacctArgumentError,
-    IntacctAuthenticationError,
-    IntacctConflictError,
-    IntacctError,
-    IntacctInterruptedWriteError,
-    IntacctNotFoundError,
-    IntacctPermissionError,
-    IntacctValidationError,
-)
+from intacct_provider.client.errors import IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-
-#: What a second attempt cannot mend.
-HOPELESS = (
-    IntacctArgumentError,
-    IntacctAuthenticationError,
-    IntacctConflictError,
-    IntacctNotFoundError,
-    IntacctPermissionError,
-    IntacctValidationError,
-)
-
-
-def is_hopeless(error: BaseException | None) -> bool:
-    """Whether a second attempt would only fail again."""
-    if isinstance(error, IntacctInterruptedWriteError):
-        return is_hopeless(error.__cause__)
-    return isinstance(error, HOPELESS)
 
 
 @contextmanager
@@ -67,13 +41,13 @@ def intacct_task(hook: IntacctHook, context: Mapping[str, Any], log: Any) -> Ite
         client.idempotency.scopes = idempotency_scopes(context)
         yield client
     except IntacctError as err:
-        if is_hopeless(err):
+        if not err.retryable:
             raise AirflowFailException(f"{type(err).__name__}: {err}") from err
         raise
     finally:
         if client is not None:
             billed, seconds = client.transactions, time.monotonic() - started
-            log.info("Intacct: %d billed API transactions, %.1f s.", billed, seconds)
+            log.info("Intacct: billed API transactions: %d (%.1f s).", billed, seconds)
 
 
 def idempotency_scopes(context: Mapping[str, Any]) -> dict[str, str]:

@@ -31,7 +31,7 @@ class IntacctQueryOperator(IntacctOperator):
         ``includePrivate``. (templated)
     :param order_by: such as ``[{"id": "asc"}]``; by default rows come in order of key. (templated)
     :param max_records: rows at most.
-    :return: list of flat rows with dotted names; amounts as text.
+    :return: list of flat rows with dotted names; numbers with a fraction as text.
     """
 
     template_fields = (

@@ -84,7 +84,7 @@ class IntacctGetRecordOperator(_RecordOperator):
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key; costs one more read. (templated)
-    :return: the record, nested as Intacct keeps it; amounts as text.
+    :return: the record, nested as Intacct keeps it; numbers with a fraction as text.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:

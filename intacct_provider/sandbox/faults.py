@@ -38,12 +38,15 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     seconds: float = 30.0
+    skip: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
             raise ValueError(f"kind must be one of {', '.join(get_args(FaultKind))}, not {self.kind!r}")
         if self.times < 1:
             raise ValueError("times must be at least 1")
+        if self.skip < 0:
+            raise ValueError("skip must be at least 0")
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a call is meant: its method, and its path or any path below."""
@@ -67,6 +70,9 @@ class Faults:
         """Return the fault that hits this call, if any, and count it down."""
         with self._lock:
             fault = next((one for one in self._planned if one.matches(method, path)), None)
+            if fault is not None and fault.skip:
+                fault.skip -= 1
+                return None
             if fault is not None:
                 fault.times -= 1
                 if not fault.times:

@@ -153,6 +153,7 @@ class Sandbox:
         headers: Mapping[str, str] | None = None,
         body: object = None,
         seconds: float = 30.0,
+        skip: int = 0,
     ) -> None:
         """Let the next ``times`` matching calls fail; nothing of them is carried out, but for ``after``.
 
@@ -162,8 +163,9 @@ class Sandbox:
             then drops the connection instead of answering
         :param path: below ``/ia/api/v1``; it also covers every path under it; ``None`` for any
         :param body: text, bytes, or what becomes JSON; the gateway's usual error when not given
+        :param skip: let so many matching calls pass before, to fail in the middle of something
         """
-        fault = Fault(kind, times, path, method, status, dict(headers or {}), body, seconds)
+        fault = Fault(kind, times, path, method, status, dict(headers or {}), body, seconds, skip)
         self._gateway.faults.plan(fault)
 
     def clear_faults(self) -> None:

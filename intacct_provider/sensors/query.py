@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
+    AirflowSensorTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -17,14 +19,16 @@ from airflow.providers.common.compat.sdk import (
 
 from intacct_provider.client.query import Filters, templatable
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import HOPELESS, intacct_task
+from intacct_provider.operators.base import intacct_task
 from intacct_provider.sensors.condition import Condition
 from intacct_provider.triggers.query import IntacctQueryTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_HOPELESS_NAMES = frozenset(kind.__name__ for kind in HOPELESS)
+
+#: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
+TIMEOUT_GRACE = 60
 
 
 class IntacctConditionSensor(BaseSensorOperator):
@@ -64,7 +68,7 @@ class IntacctConditionSensor(BaseSensorOperator):
         with intacct_task(self.hook, context, self.log) as client:
             condition = self.condition()
             count = condition.count(client)
-        self.log.info("%s: %d of %d match.", condition.object_name, count, condition.at_least)
+        self.log.info("%s: %d match, %d wanted.", condition.object_name, count, condition.at_least)
         return PokeReturnValue(count >= condition.at_least, xcom_value=count)
 
     def execute(self, context: Context) -> Any:
@@ -75,12 +79,14 @@ class IntacctConditionSensor(BaseSensorOperator):
         if asked.is_done:
             return asked.xcom_value
         return self.defer(
-            timeout=timedelta(seconds=self.timeout),
+            # The trigger keeps the time; this is for a triggerer that is down.
+            timeout=timedelta(seconds=self.timeout + TIMEOUT_GRACE),
             trigger=IntacctQueryTrigger(
                 intacct_conn_id=self.intacct_conn_id,
                 entity_id=self.entity_id,
                 condition=self.condition().to_dict(),
                 poll_interval=float(self.poke_interval),
+                deadline=time.time() + self.timeout,
             ),
             method_name="execute_complete",
         )
@@ -90,16 +96,18 @@ class IntacctConditionSensor(BaseSensorOperator):
 
         Errors are of Airflow's kinds, or ``soft_fail`` would not see them.
 
+        :raises AirflowSensorTimeout: if the condition was not met in time.
         :raises AirflowFailException: for what a retry cannot mend.
         :raises AirflowException: for anything else.
         """
         status = (event or {}).get("status")
         if event and status == "success":
             return int(event["count"])
+        if event and status == "timeout":
+            raise AirflowSensorTimeout(f"Not within {self.timeout:g} s: {event.get('message')}")
         if event and status == "error":
-            kind = str(event.get("error_type"))
-            failure = AirflowFailException if kind in _HOPELESS_NAMES else AirflowException
-            raise failure(f"{kind}: {event.get('message')}")
+            failure = AirflowException if event.get("retryable") else AirflowFailException
+            raise failure(f"{event.get('error_type')}: {event.get('message')}")
         raise AirflowException(
             f"The trigger of {self.task_id} sent no event that it is known for (status {status!r})."
         )

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 class IntacctRejectedRecordsError(IntacctError):
     """Intacct refused more records than the user tolerates; the accepted ones are written."""
 
+    retryable = False
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:

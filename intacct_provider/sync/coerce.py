@@ -108,7 +108,8 @@ class _Walk:
         near = nearest(name, known)
         # Stricter than a guess for a message, because here a guess would refuse a record.
         alike = difflib.SequenceMatcher(None, name.casefold(), (near or "").casefold()).ratio()
-        if near and alike >= 0.8 and "::" not in name:
+        swapped = sorted(name.casefold()) == sorted((near or "").casefold())
+        if near and (alike >= 0.8 or swapped) and "::" not in name:
             meant = f"{path.removesuffix(name)}{near}"
             self.problem(
                 path, f"(value {shown(value)}) is not a field of the object. Did you mean {meant!r}?"

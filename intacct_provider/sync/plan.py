@@ -35,6 +35,8 @@ _VERSION = "1"
 class IntacctSyncGuardError(IntacctError):
     """A plan changes more than the user allowed; nothing was written."""
 
+    retryable = False
+
 
 @dataclass(frozen=True, slots=True)
 class Create:

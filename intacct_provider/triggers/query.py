@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from intacct_provider.client.errors import IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import is_hopeless
 from intacct_provider.sensors.condition import Condition
 
 #: Failed questions in a row after which the task is told; transient trouble is none of its business.
@@ -35,16 +35,24 @@ class IntacctQueryTrigger(BaseTrigger):
     :param entity_id: entity to work in; None takes the connection's.
     :param condition: parts of a :class:`~intacct_provider.sensors.condition.Condition`.
     :param poll_interval: seconds between questions; up to a tenth is added at random.
+    :param deadline: wall-clock time, in seconds since 1970, after which no other question is asked.
     """
 
     def __init__(
-        self, *, intacct_conn_id: str, entity_id: str | None, condition: dict[str, Any], poll_interval: float
+        self,
+        *,
+        intacct_conn_id: str,
+        entity_id: str | None,
+        condition: dict[str, Any],
+        poll_interval: float,
+        deadline: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.intacct_conn_id = intacct_conn_id
         self.entity_id = entity_id
         self.condition = condition
         self.poll_interval = poll_interval
+        self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path, which is stored and must stay, and the arguments."""
@@ -55,11 +63,12 @@ class IntacctQueryTrigger(BaseTrigger):
                 "entity_id": self.entity_id,
                 "condition": self.condition,
                 "poll_interval": self.poll_interval,
+                "deadline": self.deadline,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield ``{"status": "success", "count": n}``, or an error that is worth the task's attention."""
+        """Yield success with the count, or that time is up, or an error that is worth the task's attention."""
         condition = Condition(**self.condition)
         hook = IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
         failures, wait = 0, max(self.poll_interval, FIRST_WAIT)
@@ -71,22 +80,29 @@ class IntacctQueryTrigger(BaseTrigger):
             except IntacctError as err:
                 failures += 1
                 self.log.warning("Intacct: %s (%d in a row)", err, failures)
-                if is_hopeless(err) or failures >= MAX_FAILURES:
-                    yield TriggerEvent(
-                        {"status": "error", "error_type": type(err).__name__, "message": str(err)}
-                    )
+                if not err.retryable or failures >= MAX_FAILURES:
+                    yield _error_event(err, retryable=err.retryable)
                     return
                 continue
             except Exception as err:  # A trigger that raises takes the reason with it.
-                yield TriggerEvent({"status": "error", "error_type": type(err).__name__, "message": str(err)})
+                yield _error_event(err, retryable=True)
                 return
             failures = 0
             if count >= condition.at_least:
                 yield TriggerEvent({"status": "success", "count": count})
                 return
-            self.log.info("%s: %d of %d match.", condition.object_name, count, condition.at_least)
+            found = f"{condition.object_name}: {count} match, {condition.at_least} wanted"
+            self.log.info("%s.", found)
+            if self.deadline is not None and time.time() >= self.deadline:
+                yield TriggerEvent({"status": "timeout", "message": found})
+                return
 
     async def _on_thread(self, ask: Any) -> int:
         """Ask on a thread, which is also where Airflow resolves a connection without blocking its loop."""
         count: int = await asyncio.get_running_loop().run_in_executor(_threads, ask)
         return count
+
+
+def _error_event(err: Exception, *, retryable: bool) -> TriggerEvent:
+    text = {"error_type": type(err).__name__, "message": str(err)}
+    return TriggerEvent({"status": "error", "retryable": retryable, **text})

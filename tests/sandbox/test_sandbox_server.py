@@ -685,6 +685,11 @@ def test_after_fault_carries_out_and_loses_the_answer(client, sandbox):
     assert sandbox.transactions == 1
 
 
+def test_fault_in_the_middle_of_something(client, sandbox):
+    sandbox.fail(status=500, path=PURPOSE, skip=2)
+    assert [client("GET", PURPOSE).status_code for _ in range(4)] == [200, 200, 500, 200]
+
+
 def test_unknown_fault_is_refused(sandbox):
     with pytest.raises(ValueError, match="kind must be one of"):
         sandbox.fail(kind="explode")

@@ -1,0 +1,46 @@
+"""A metadata database, a company to talk to, and DAG runs in this process."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intacct_provider.sandbox.server import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Run the demo company, with a secret that the audit can find, as ``intacct_default``."""
+    with Sandbox(seed="demo", client_secret=secrets.token_urlsafe(24)) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", running.connection_json())
+        yield running
+
+
+@pytest.fixture
+def run_dag(airflow_db: None, sandbox: Sandbox) -> Callable[..., Any]:
+    """Return a function that runs a DAG of one of the bundles and returns the finished run."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    dags = {}
+    for folder in (ROOT / "example_dags", ROOT / "tests" / "airflow" / "dags"):
+        bag = DagBag(str(folder))
+        assert not bag.import_errors
+        dags |= bag.dags
+
+    def run(dag_id: str, **conf: Any) -> Any:
+        return dags[dag_id].test(run_conf=conf or None)
+
+    return run

@@ -1,0 +1,143 @@
+"""The example DAGs, run by Airflow against the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+from sqlalchemy import select
+
+GROUP = "accounts-receivable/customer-group"
+
+
+def states(run):
+    return {task.task_id: str(task.state) for task in run.get_task_instances()}
+
+
+def xcom(run, task_id, key="return_value"):
+    (task,) = (t for t in run.get_task_instances() if t.task_id == task_id)
+    return task.xcom_pull(task_ids=task_id, key=key)
+
+
+def writes(sandbox):
+    return [
+        call
+        for call in sandbox.requests
+        if call.method in ("POST", "PATCH", "DELETE") and "/objects/" in call.path
+    ]
+
+
+def test_groups_become_as_the_file_says_and_a_second_run_only_reads(run_dag, sandbox):
+    first = run_dag("intacct_sync_customer_groups")
+    assert states(first) == {"sync_customer_groups": "success"}
+    counts = xcom(first, "sync_customer_groups")
+    assert {name: counts[name] for name in ("created", "updated", "deleted", "unchanged", "rejected")} == {
+        "created": 3,
+        "updated": 3,
+        "deleted": 0,
+        "unchanged": 6,
+        "rejected": 0,
+    }
+    assert counts["transactions"] == sandbox.transactions
+    assert writes(sandbox)
+
+    before, billed = len(sandbox.requests), sandbox.transactions
+    second = run_dag("intacct_sync_customer_groups")
+    counts = xcom(second, "sync_customer_groups")
+    assert [counts[name] for name in ("to_create", "to_update", "to_delete")] == [0, 0, 0]
+    assert counts["unchanged"] == 12
+    calls = sandbox.requests[before:]
+    assert [call for call in calls if call in writes(sandbox)] == []
+    assert counts["transactions"] == sandbox.transactions - billed == 3
+
+
+def test_groups_dry_run_writes_nothing(run_dag, sandbox):
+    run = run_dag("intacct_sync_customer_groups", dry_run=True)
+    counts = xcom(run, "sync_customer_groups")
+    assert counts["dry_run"] is True
+    assert (counts["to_create"], counts["created"]) == (3, 0)
+    assert writes(sandbox) == []
+
+
+def test_a_file_that_changes_too_much_is_refused_unwritten(run_dag, sandbox, tmp_path):
+    desired = tmp_path / "groups.csv"
+    desired.write_text("id,name\n" + "".join(f"NEW-{n},New {n}\n" for n in range(20)))
+    run = run_dag("intacct_sync_customer_groups", desired=f"file://{desired}")
+    assert states(run)["sync_customer_groups"] != "success"
+    assert writes(sandbox) == []
+
+
+def test_all_account_groups_go_to_a_dated_file_and_the_asset_tells(run_dag, sandbox, tmp_path):
+    run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
+    assert states(run) == {"export_account_groups": "success"}
+    path = tmp_path / f"account_groups_{run.run_after.date()}.csv"
+    result = xcom(run, "export_account_groups")
+    assert result["path"] == f"file://{path}"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert len(rows) == result["rows"] == 60
+    with sandbox.store.transaction() as conn:
+        stored = conn.execute(
+            'SELECT "key", "id", "title" FROM "general-ledger/account-group" ORDER BY "key"'
+        ).fetchall()
+    assert [(row["key"], row["id"], row["title"]) for row in rows] == [(str(k), i, t) for k, i, t in stored]
+    manifest = json.loads(Path(f"{path}.manifest.json").read_text())
+    assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (manifest["rows"], manifest["transactions"]) == (60, 1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, f"{path.name}.manifest.json"])
+    assert asset_extra("intacct_account_groups") == {
+        "path": f"file://{path}",
+        "manifest": f"file://{path}.manifest.json",
+        "rows": 60,
+    }
+
+
+def test_one_customer_lives_and_dies(run_dag, sandbox):
+    run = run_dag("intacct_customer_lifecycle")
+    assert set(states(run).values()) == {"success"}
+    assert set(states(run)) == {"create", "wait_until_active", "read", "update", "query", "list", "delete"}
+    created = xcom(run, "create")
+    assert str(xcom(run, "create", key="key")) == created["key"]
+    record = xcom(run, "read")
+    assert (record["key"], record["id"], record["creditLimit"]) == (created["key"], created["id"], 5000)
+    assert record["term"]["id"] == "Net 30"
+    assert xcom(run, "query") == [
+        {
+            "key": created["key"],
+            "id": created["id"],
+            "name": "Tour Stop Ltd",
+            "creditLimit": 7500,
+            "term.id": "Net 30",
+        }
+    ]
+    assert len(xcom(run, "list")) == 100
+    assert xcom(run, "delete") == {"key": created["key"], "deleted": True}
+    with sandbox.store.transaction() as conn:
+        left = conn.execute(
+            'SELECT 1 FROM "accounts-receivable/customer" WHERE "id" LIKE ?', ("TOUR-%",)
+        ).fetchall()
+    assert left == []
+
+
+def test_a_passing_fault_is_waited_out(run_dag, sandbox, tmp_path):
+    sandbox.fail(status=503, times=2, path="/services/core/query", headers={"Retry-After": "0"})
+    run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
+    assert states(run) == {"export_account_groups": "success"}
+    assert [call.status for call in sandbox.requests if call.path.endswith("/query")] == [503, 503, 200]
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_intacct_is_asked(run_dag, sandbox, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}/file/below")
+    assert states(run) == {"export_account_groups": "failed"}
+    assert sandbox.requests == []
+
+
+def asset_extra(name):
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.settings import Session
+
+    with Session() as session:
+        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        return session.scalars(query.where(AssetModel.name == name).order_by(AssetEvent.id.desc())).first()

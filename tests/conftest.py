@@ -1,0 +1,89 @@
+"""What must be settled before anything imports Airflow, and the audit of what the suite logs.
+
+The environment is set here and not in fixtures, because Airflow reads it once, when it is imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from log_audit import LogAudit
+
+ROOT = Path(__file__).resolve().parent.parent
+_home = tempfile.mkdtemp(prefix="intacct-tests-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+
+
+def _bundle(name: str, path: Path) -> dict[str, object]:
+    classpath = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    return {"name": name, "classpath": classpath, "kwargs": {"path": str(path)}}
+
+
+# A developer's own Airflow must not reach a test.
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _home,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [_bundle("examples", ROOT / "example_dags"), _bundle("tests", ROOT / "tests" / "airflow" / "dags")]
+    ),
+    "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
+
+audit = LogAudit()
+
+
+def pytest_configure() -> None:
+    """Listen to everything that is logged from now on, and learn each token as a sandbox issues it."""
+    root = logging.getLogger()
+    root.addHandler(audit)
+    root.setLevel(logging.DEBUG)
+
+    from intacct_provider.sandbox.auth import Tokens
+    from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
+
+    issue, made = Tokens._issue, Identity.__init__
+
+    def issue_and_tell(self, *args):
+        token = issue(self, *args)
+        audit.secrets.add(token)
+        return token
+
+    def make_and_tell(self, *args, **kwargs):
+        made(self, *args, **kwargs)
+        # The default is printed on purpose, in the start-up help of the command line.
+        audit.secrets.update({self.client_secret} - {CLIENT_SECRET})
+
+    Tokens._issue = issue_and_tell
+    Identity.__init__ = make_and_tell
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Check what a test printed; Airflow's task logs get there, too."""
+    for title, text in report.sections:
+        audit.check(text, f"{title} of {report.nodeid}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when anything logged a secret, whichever test it was."""
+    if audit.leaks and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was audited, so that an audit of nothing shows."""
+    terminalreporter.write_line(
+        f"log audit: {audit.texts} texts, {len(audit.secrets)} secrets and tokens, {len(audit.leaks)} leaks"
+    )
+    for leak in audit.leaks[:20]:
+        terminalreporter.write_line(f"  SECRET LOGGED: {leak}", red=True)

@@ -1,0 +1,454 @@
+"""A read returns every record that existed throughout, once, or raises: while others write, and in each mode."""
+
+import threading
+
+import pytest
+import requests
+from sandbox_client import calls, client_of, config_of, running
+
+from intacct_provider.client import IntacctClient
+from intacct_provider.client.errors import IntacctArgumentError, IntacctIncompleteReadError
+from intacct_provider.client.query import field
+
+CUSTOMER = "accounts-receivable/customer"
+PURPOSE = "general-ledger/account-group-purpose"
+QUERY = "/services/core/query"
+TOTAL = 10_000
+PAGE = 500
+STEP = 40
+
+
+@pytest.fixture
+def purposes():
+    """Ten thousand records that nothing refers to, so that any of them can be deleted."""
+    with running(f"{PURPOSE}={TOTAL}") as company:
+        yield company
+
+
+@pytest.fixture(scope="module")
+def customers():
+    """Ten thousand customers, only to be read."""
+    with running(f"{CUSTOMER}={TOTAL}") as company:
+        yield company
+
+
+class Churn:
+    """Deletes the first records of all and inserts others before the first, in key order and in id order."""
+
+    def __init__(self, sandbox):
+        self._client = client_of(sandbox)
+        self._front = [row["key"] for row in self._client.iter_rows(PURPOSE, ["key"])]
+        self.seeded = frozenset(self._front)
+        self.deleted = set()
+        self.inserted = set()
+        self.steps = 0
+
+    def step(self, delete=STEP, insert=STEP):
+        """Do it once, over HTTP."""
+        doomed, self._front = self._front[:delete], self._front[delete:]
+        assert all(result.ok for result in self._client.delete_many(PURPOSE, doomed))
+        self.deleted.update(doomed)
+        added = [{"id": f"! {self.steps:04d} {n:04d}"} for n in range(insert)]
+        made = self._client.create_many(PURPOSE, added)
+        assert all(result.ok for result in made)
+        self.inserted.update(result.key for result in made)
+        self.steps += 1
+
+    @property
+    def survivors(self):
+        """The keys of the records that existed from beginning to end."""
+        return self.seeded - self.deleted
+
+
+class InterruptedClient(IntacctClient):
+    """A client that lets something happen after each page that it has read."""
+
+    def __init__(self, sandbox, happen, **changes):
+        super().__init__(config_of(sandbox, **changes))
+        self._happen = happen
+        self.pages = 0
+
+    def _page(self, query, start, size):
+        page = super()._page(query, start, size)
+        self.pages += 1
+        self._happen()
+        return page
+
+
+def assert_complete(rows, churn):
+    keys = [row["key"] for row in rows]
+    assert len(keys) == len(set(keys)), "a record was returned twice"
+    assert churn.survivors <= set(keys), "a record that existed throughout is missing"
+    assert set(keys) <= churn.seeded | churn.inserted, "a record was made up"
+
+
+# --- by key
+
+
+def test_a_read_by_key_loses_and_doubles_nothing_while_another_thread_writes(purposes):
+    churn, done = Churn(purposes), threading.Event()
+    page_read, moved = threading.Semaphore(0), threading.Semaphore(0)
+
+    def write_until_done():
+        while not done.is_set():
+            churn.step()
+            moved.release()
+            page_read.acquire(timeout=10)
+
+    def let_it_write():
+        page_read.release()
+        assert moved.acquire(timeout=10)
+
+    thread = threading.Thread(target=write_until_done)
+    thread.start()
+    try:
+        reader = InterruptedClient(purposes, let_it_write, page_size=PAGE)
+        rows = [*reader.iter_rows(PURPOSE, ["key", "id"])]
+    finally:
+        done.set()
+        page_read.release()
+        thread.join()
+    assert reader.pages >= TOTAL / PAGE
+    assert churn.steps >= reader.pages
+    assert len(churn.deleted) >= 20 * STEP
+    assert_complete(rows, churn)
+    assert [int(row["key"]) for row in rows] == sorted(int(row["key"]) for row in rows)
+
+
+def test_a_read_by_key_is_complete_while_writers_run_freely(purposes):
+    """The same without waiting for each other: whatever happens within a page must not matter either."""
+    churn, done = Churn(purposes), threading.Event()
+
+    def write_until_done():
+        while not done.is_set():
+            churn.step()
+
+    thread = threading.Thread(target=write_until_done)
+    thread.start()
+    try:
+        with client_of(purposes, page_size=100) as reader:
+            rows = [*reader.iter_rows(PURPOSE, ["key", "id"])]
+    finally:
+        done.set()
+        thread.join()
+    assert churn.steps
+    assert_complete(rows, churn)
+
+
+@pytest.mark.parametrize(("delete", "insert"), [(STEP, 0), (0, STEP), (STEP, STEP), (PAGE + 1, 1)])
+def test_a_read_by_key_with_changes_after_every_page(purposes, delete, insert):
+    churn = Churn(purposes)
+
+    def change():
+        if churn.steps < 12:
+            churn.step(delete, insert)
+
+    with InterruptedClient(purposes, change, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key"])]
+    assert churn.steps == 12
+    assert_complete(rows, churn)
+
+
+def test_everything_may_vanish_during_a_read(purposes):
+    churn = Churn(purposes)
+
+    def vanish():
+        if not churn.steps:
+            churn.step(TOTAL, 0)
+
+    with InterruptedClient(purposes, vanish, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key"])]
+    assert len(rows) == PAGE
+    assert_complete(rows, churn)
+
+
+def test_a_plain_offset_pager_loses_live_records(purposes):
+    """What the reads above are protected from; it shows that their churn is one that hurts."""
+    churn = Churn(purposes)
+    with client_of(purposes) as client:
+        rows, start = [], 1
+        while start:
+            page = client.query(PURPOSE, ["key"], order_by=[{"key": "asc"}], start=start, size=PAGE)
+            rows += page.rows
+            if start == 1:
+                churn.step(STEP, 0)
+            start = page.next
+    lost = churn.survivors - {row["key"] for row in rows}
+    assert len(lost) == STEP
+    with pytest.raises(AssertionError, match="missing"):
+        assert_complete(rows, churn)
+
+
+def test_a_plain_offset_pager_doubles_live_records(purposes):
+    churn = Churn(purposes)
+    with client_of(purposes) as client:
+        rows, start = [], 1
+        while start:
+            page = client.query(PURPOSE, ["key"], order_by=[{"id": "asc"}], start=start, size=PAGE)
+            rows += page.rows
+            if start == 1:
+                churn.step(0, STEP)
+            start = page.next
+    with pytest.raises(AssertionError, match="twice"):
+        assert_complete(rows, churn)
+
+
+# --- by offset, where keys are of no use
+
+
+@pytest.fixture(params=["text keys", "no filter on key"])
+def stubborn(request, purposes):
+    """A company whose keys cannot be used to page."""
+    if request.param == "text keys":
+        purposes.options.order = "text"
+    else:
+        purposes.options.key_filter = False
+    return purposes
+
+
+def test_unusable_keys_still_give_all_rows_once(stubborn):
+    with client_of(stubborn, page_size=PAGE) as client:
+        rows = [*client.iter_rows(PURPOSE, ["key", "id"])]
+    assert len(rows) == TOTAL
+    assert {row["key"] for row in rows} == {str(n) for n in range(1, TOTAL + 1)}
+    assert {row["id"] for row in rows} == {f"Purpose {n:05d}" for n in range(1, TOTAL + 1)}
+
+
+def test_a_read_by_offset_is_repeated_until_nothing_moves(stubborn):
+    churn = Churn(stubborn)
+
+    def change():
+        if churn.steps < 30:
+            churn.step(5, 1)
+
+    with InterruptedClient(stubborn, change, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key"])]
+    assert churn.steps == 30
+    assert reader.pages > 2 * TOTAL / PAGE
+    assert_complete(rows, churn)
+
+
+@pytest.mark.parametrize("order_by", [None, [{"key": "asc"}]])
+def test_a_shift_that_leaves_every_count_as_it_was_is_noticed(purposes, order_by):
+    """As many records come at the end as go at the front: only the rows at the pages' edges tell."""
+    purposes.options.key_filter = False
+    churn = Churn(purposes)
+
+    def change():
+        # By now a page of a pass by offset has been read, and more are to come.
+        if reader.pages == 4:
+            churn.step(STEP, STEP)
+
+    with InterruptedClient(purposes, change, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key"], order_by=order_by)]
+    assert churn.steps == 1
+    assert reader.pages > 2 * TOTAL / PAGE
+    assert_complete(rows, churn)
+
+
+def test_a_read_by_offset_that_never_comes_to_rest_raises(stubborn):
+    churn = Churn(stubborn)
+    reader = InterruptedClient(stubborn, lambda: churn.step(3, 1), page_size=2000)
+    with pytest.raises(IntacctIncompleteReadError, match="cannot be proven complete"):
+        list(reader.iter_rows(PURPOSE, ["key"]))
+
+
+def test_twenty_rows_whose_keys_sort_as_text(sandbox):
+    """Pages that end around 9 and 10. Tiny ones let the client trust keys too long: then it must say so."""
+    with client_of(sandbox) as client:
+        client.create_many(PURPOSE, [{"id": f"P{n}"} for n in range(20)])
+    sandbox.options.order = "text"
+    for size in range(1, 23):
+        keys, refused = [], False
+        with client_of(sandbox, page_size=size) as client:
+            try:
+                keys += [row["key"] for row in client.iter_rows(PURPOSE, ["key"])]
+            except IntacctIncompleteReadError:
+                refused = True
+        assert refused is (size < 6), size
+        if not refused:
+            assert sorted(keys, key=int) == [str(n) for n in range(1, 21)], size
+
+
+# --- in an order of the user's
+
+
+@pytest.mark.parametrize(
+    ("order", "sort_key"),
+    [
+        ([{"name": "asc"}], lambda row: (row["name"], int(row["key"]))),
+        ([{"status": "asc"}], lambda row: (row["status"], int(row["key"]))),
+        ([{"currency": "asc"}, {"name": "asc"}], lambda row: (row["currency"], row["name"])),
+        ([{"key": "asc"}], lambda row: int(row["key"])),
+    ],
+)
+def test_rows_in_an_order_of_the_users(customers, order, sort_key):
+    with client_of(customers, page_size=PAGE) as client:
+        rows = [*client.iter_rows(CUSTOMER, ["key", "name", "status", "currency"], order_by=order)]
+    assert len({row["key"] for row in rows}) == len(rows) == TOTAL
+    assert rows == sorted(rows, key=sort_key)
+
+
+def test_rows_in_descending_order(customers):
+    with client_of(customers, page_size=PAGE) as client:
+        keys = [row["key"] for row in client.iter_rows(CUSTOMER, ["key"], order_by=[{"key": "desc"}])]
+    assert keys == [str(n) for n in range(TOTAL, 0, -1)]
+
+
+def test_an_ordered_read_starts_again_when_something_moved(purposes):
+    churn = Churn(purposes)
+
+    def change():
+        if churn.steps < 25:
+            churn.step(3, 2)
+
+    with InterruptedClient(purposes, change, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key", "id"], order_by=[{"id": "desc"}])]
+    assert churn.steps == 25
+    assert_complete(rows, churn)
+    assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
+    assert len(rows) == TOTAL - 25, "only the last pass may be handed on"
+
+
+def test_an_ordered_read_that_never_comes_to_rest_yields_nothing(purposes):
+    churn, rows = Churn(purposes), []
+    reader = InterruptedClient(purposes, lambda: churn.step(3, 1), page_size=2000)
+    with pytest.raises(IntacctIncompleteReadError, match="leave out order_by"):
+        rows.extend(reader.iter_rows(PURPOSE, ["key"], order_by=[{"id": "asc"}]))
+    assert rows == []
+
+
+def test_a_change_that_moves_no_position_needs_no_second_pass(purposes):
+    """One record goes and one comes before the page that is read next: what lives is still read once."""
+    churn = Churn(purposes)
+    with InterruptedClient(purposes, lambda: churn.step(1, 1), page_size=2000) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["key"], order_by=[{"id": "asc"}])]
+    assert churn.steps == reader.pages
+    assert_complete(rows, churn)
+
+
+# --- page sizes and what a page costs
+
+
+def test_ten_thousand_rows_cost_three_calls(customers):
+    before = len(customers.requests), customers.transactions
+    with client_of(customers) as client:
+        rows = [*client.iter_rows(CUSTOMER, ["key", "id", "parent.id"])]
+        assert client.transactions == 3
+    assert len(rows) == TOTAL
+    assert customers.transactions - before[1] == 3
+    assert [call.path for call in customers.requests[before[0] :] if call.path == QUERY] == [QUERY] * 3
+
+
+@pytest.mark.parametrize("clamp", [True, False])
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+def test_a_server_with_smaller_pages(purposes, clamp, order_by):
+    purposes.options.max_size, purposes.options.clamp = 300, clamp
+    with client_of(purposes, page_size=4000) as client:
+        rows = [*client.iter_rows(PURPOSE, ["key"], order_by=order_by)]
+    assert [row["key"] for row in rows] == [str(n) for n in range(1, TOTAL + 1)]
+    refused = [call for call in calls(purposes, QUERY) if call.status == 400]
+    assert len(refused) == (0 if clamp else 4), "4000, 2000, 1000, 500; 250 is accepted and kept"
+
+
+def test_a_server_with_smaller_pages_and_unusable_keys(stubborn):
+    stubborn.options.max_size = 300
+    with client_of(stubborn) as client:
+        keys = [row["key"] for row in client.iter_rows(PURPOSE, ["key"])]
+    assert sorted(keys, key=int) == [str(n) for n in range(1, TOTAL + 1)]
+
+
+def test_counts_around_the_page_size(sandbox):
+    wanted = []
+    with client_of(sandbox, page_size=2) as client:
+        for count in range(8):
+            assert [row["id"] for row in client.iter_rows(PURPOSE, ["id"])] == wanted
+            backwards = client.iter_rows(PURPOSE, ["id"], order_by=[{"id": "desc"}])
+            assert [row["id"] for row in backwards] == wanted[::-1]
+            wanted.append(client.create(PURPOSE, {"id": f"P{count}"})["id"])
+
+
+# --- what a row is
+
+
+def test_rows_have_just_the_fields_asked_for_in_their_order(customers):
+    fields = ["name", "parent.id", "term.id", "id"]
+    with client_of(customers) as client:
+        page = client.query(CUSTOMER, fields, size=50)
+        rows = [*client.iter_rows(CUSTOMER, fields)]
+    # The sandbox adds API_QUERY_ALIAS__4 to these, as recorded traffic shows.
+    assert {tuple(row) for row in [*page.rows, *rows]} == {tuple(fields)}
+    assert any(row["parent.id"] for row in rows)
+    assert any(row["parent.id"] is None for row in rows)
+
+
+def test_a_stray_column_does_leak_from_the_server(customers):
+    """Otherwise the test above could not fail."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": customers.identity.client_id,
+        "client_secret": customers.identity.client_secret,
+        "username": "airflow@SANDBOX",
+    }
+    token = requests.post(customers.url + "/oauth2/token", data=form, timeout=10).json()["access_token"]
+    body = {"object": CUSTOMER, "fields": ["id", "parent.id"], "size": 1}
+    answer = requests.post(
+        customers.url + QUERY, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=10
+    )
+    [row] = answer.json()["ia::result"]
+    assert any(name.startswith("API_QUERY_ALIAS__") for name in row)
+
+
+def test_filters_are_kept_on_every_page(customers):
+    chosen = (field("status") == "active") & (field("currency") != "EUR") | (field("key") == "10000")
+    with client_of(customers, page_size=PAGE) as client:
+        rows = [*client.iter_rows(CUSTOMER, ["key", "status", "currency"], filters=chosen)]
+        everything = [*client.iter_rows(CUSTOMER, ["key", "status", "currency"])]
+    wanted = [
+        row
+        for row in everything
+        if (row["status"] == "active" and row["currency"] != "EUR") or row["key"] == "10000"
+    ]
+    assert rows == wanted
+    assert PAGE < len(rows) < TOTAL
+
+
+def test_a_list_of_conditions_is_kept_on_every_page(customers):
+    filters = [{"$eq": {"status": "active"}}, {"$eq": {"currency": "GBP"}}, {"$lt": {"key": "3000"}}]
+    with client_of(customers, page_size=100) as client:
+        rows = [
+            *client.iter_rows(
+                CUSTOMER, ["key", "status", "currency"], filters=filters, filter_expression="(1 or 2) and 3"
+            )
+        ]
+        everything = client.iter_rows(CUSTOMER, ["key", "status", "currency"])
+        wanted = [
+            row
+            for row in everything
+            if (row["status"] == "active" or row["currency"] == "GBP") and int(row["key"]) < 3000
+        ]
+    assert rows == wanted
+    assert len(rows) > 1000
+
+
+def test_reading_is_lazy(customers):
+    with client_of(customers, page_size=PAGE) as client:
+        rows = client.iter_rows(CUSTOMER, ["key"])
+        assert client.transactions == 0
+        assert next(rows) == {"key": "1"}
+        assert client.transactions == 1
+
+
+def test_aggregates_cannot_be_read_row_by_row(customers):
+    with client_of(customers) as client, pytest.raises(IntacctArgumentError, match=r"query\(\)"):
+        list(client.iter_rows(CUSTOMER, ["status", "count:key"]))
+
+
+def test_pages_tell_where_they_stand(customers):
+    with client_of(customers) as client:
+        page = client.query(CUSTOMER, ["key"], order_by=[{"key": "asc"}], start=9_501, size=500)
+        assert (page.total_count, page.start, page.page_size, page.next) == (TOTAL, 9_501, 500, None)
+        assert [page.rows[0]["key"], page.rows[-1]["key"]] == ["9501", "10000"]
+        assert client.query(CUSTOMER, ["key"], start=9_001, size=500).next == 9_501
+        beyond = client.query(CUSTOMER, ["key"], start=20_000, size=10)
+        assert (beyond.rows, beyond.next, beyond.total_count) == ([], None, TOTAL)

@@ -1,0 +1,482 @@
+"""Tokens: asked for once, renewed in time, dropped when refused, never shown and never sent elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPMessage
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+from urllib3 import HTTPResponse
+
+from intacct_provider.client import auth
+from intacct_provider.client.errors import (
+    IntacctAuthenticationError,
+    IntacctConnectionError,
+    IntacctError,
+    IntacctResponseError,
+    IntacctServerError,
+)
+
+SECRET = "s3cret-of-the-app"
+CUSTOMER = "accounts-receivable/customer"
+LIST = {"ia::result": [{"key": "1", "id": "C1", "href": "/x/1"}]}
+REFUSALS = [
+    pytest.param({"status_code": 401}, id="401 without a body"),
+    pytest.param({"status_code": 401, "text": "<html>"}, id="401 with a page"),
+    pytest.param(
+        {
+            "status_code": 400,
+            "json": {"ia::result": {"ia::error": {"errorId": "REST-1206", "message": "no"}}},
+        },
+        id="400 REST-1206",
+    ),
+    pytest.param(
+        {
+            "status_code": 400,
+            "json": {"error": {"code": "tokenInvalid", "errorId": "REST-2102", "message": "no"}},
+        },
+        id="400 REST-2102",
+    ),
+    pytest.param(
+        {"status_code": 400, "json": {"error": {"code": "GW-0040", "message": "no"}}}, id="400 GW-0040"
+    ),
+    pytest.param({"status_code": 401, "json": {"ia::error": {"errorId": "GW-0040"}}}, id="401 GW-0040"),
+]
+
+
+class Store:
+    """Keeps a refresh token and tells in which order things happened."""
+
+    def __init__(self, events=None, token=None):
+        self.token = token
+        self.events = [] if events is None else events
+
+    def load(self):
+        return self.token
+
+    def save(self, refresh_token):
+        self.events.append(f"saved {refresh_token}")
+        self.token = refresh_token
+
+
+def forms(intacct):
+    return [{k: v[0] for k, v in parse_qs(call.text).items()} for call in intacct.calls(intacct.token)]
+
+
+def bearers(intacct):
+    return [call.headers.get("Authorization") for call in intacct.calls("/objects")]
+
+
+def with_cookie(_request, _context):
+    """Answer as a connection does whose headers set a cookie, which the mock alone would not show a session."""
+    message = HTTPMessage()
+    message["Set-Cookie"] = "DFT_SESSION=abc; Path=/"
+    original = SimpleNamespace(msg=message, isclosed=lambda: True)
+    body = io.BytesIO(json.dumps(LIST).encode())
+    return HTTPResponse(body, dict(message.items()), 200, preload_content=False, original_response=original)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that a test sets forward."""
+
+    class Clock:
+        now = 1000.0
+
+    monkeypatch.setattr(auth.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+# --- asking for one
+
+
+def test_the_token_request_is_a_form_with_user_at_company(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client().list(CUSTOMER)
+    (call,) = intacct.calls(intacct.token)
+    assert call.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "Authorization" not in call.headers
+    assert call.query == ""
+    assert forms(intacct) == [
+        {
+            "grant_type": "client_credentials",
+            "client_id": "app-id",
+            "client_secret": SECRET,
+            "username": "ws_user@Acme",
+        }
+    ]
+    assert bearers(intacct) == ["Bearer token-1"]
+
+
+def test_the_refresh_grant_sends_its_token_and_no_username(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client(auth_type="refresh_token", refresh_token="first").list(CUSTOMER)
+    assert forms(intacct) == [
+        {
+            "grant_type": "refresh_token",
+            "client_id": "app-id",
+            "client_secret": SECRET,
+            "refresh_token": "first",
+        }
+    ]
+
+
+def test_a_token_serves_many_requests(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    client = intacct.client()
+    for _ in range(3):
+        client.list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1"] * 3
+
+
+def test_clients_with_the_same_credentials_share_one_token(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client().list(CUSTOMER)
+    intacct.client(page_size=10, entity_id="E1").list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+
+
+@pytest.mark.parametrize("change", [{"client_secret": "new"}, {"company_id": "Other"}, {"user_id": "other"}])
+def test_other_credentials_get_a_token_of_their_own(intacct, change):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client().list(CUSTOMER)
+    intacct.client(**change).list(CUSTOMER)
+    intacct.client().list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-2", "Bearer token-1"]
+
+
+def test_twenty_threads_without_a_token_ask_for_one_only(intacct):
+    started = threading.Barrier(20)
+    release = threading.Event()
+
+    def slow_token(request, context):
+        release.wait(5)
+        return intacct.new_token(request, context)
+
+    def read(client):
+        started.wait(5)
+        release.set()
+        return client.list(CUSTOMER)
+
+    intacct.on("POST", intacct.token, json=slow_token)
+    intacct.on("GET", intacct.customers, json=LIST)
+    clients = [intacct.client() for _ in range(20)]
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(read, clients))
+    assert len(answers) == 20
+    assert len(forms(intacct)) == 1
+    assert set(bearers(intacct)) == {"Bearer token-1"}
+
+
+def test_twenty_threads_whose_token_is_refused_renew_it_once(intacct):
+    posted, together = [], threading.Barrier(20)
+
+    def post_form(form):
+        posted.append(form)
+        return {"access_token": f"token-{len(posted)}"}
+
+    def refused(_):
+        source = auth.TokenSource(intacct.config(), post_form)
+        token = source.get()
+        together.wait(5)
+        source.drop(token)
+        return token, source.get()
+
+    with ThreadPoolExecutor(20) as threads:
+        tokens = set(threads.map(refused, range(20)))
+    assert tokens == {("token-1", "token-2")}
+    assert len(posted) == 2
+
+
+# --- renewing it
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "good_for"),
+    [(43200, 43200 - 300), ("3600", 3300), (60, 54), (None, 3300), ("soon", 3300), (-5, 0.9)],
+)
+def test_a_token_is_renewed_before_it_ends(intacct, clock, expires_in, good_for):
+    answer = {"access_token": "short", "expires_in": expires_in}
+    intacct.on("POST", intacct.token, json=answer)
+    intacct.on("GET", intacct.customers, json=LIST)
+    client = intacct.client()
+    client.list(CUSTOMER)
+    clock.now += good_for - 0.1
+    client.list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+    clock.now += 0.2
+    client.list(CUSTOMER)
+    assert len(forms(intacct)) == 2
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_token_is_dropped_renewed_once_and_the_request_repeated_once(intacct, refusal):
+    intacct.on("GET", intacct.customers, refusal, {"json": LIST})
+    client = intacct.client()
+    assert client.list(CUSTOMER) == LIST["ia::result"]
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-2"]
+    assert client.transactions == 1
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_fresh_token_raises(intacct, refusal):
+    intacct.on("GET", intacct.customers, refusal)
+    with pytest.raises(IntacctAuthenticationError):
+        intacct.client().list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_write_refused_for_its_token_is_sent_again_under_the_same_idempotency_key(intacct):
+    reference = {"ia::result": {"key": "1", "id": "C1", "href": "/x/1"}}
+    intacct.on("POST", intacct.customers, {"status_code": 401}, {"json": reference, "status_code": 201})
+    client = intacct.client()
+    assert client.create(CUSTOMER, {"id": "C1"})["key"] == "1"
+    first, second = intacct.calls(intacct.customers, "POST")
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+    assert client.transactions == 1
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_any_other_refusal_keeps_the_token(intacct, status):
+    intacct.on("GET", intacct.customers, status_code=status, json={"ia::error": {"errorId": "REST-1043"}})
+    client = intacct.client()
+    for _ in range(2):
+        with pytest.raises(IntacctError):
+            client.list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+
+
+# --- being refused one
+
+
+def test_refused_credentials_are_named_without_the_secret(intacct):
+    intacct.on(
+        "POST",
+        intacct.token,
+        status_code=400,
+        json={"error": "invalid_client", "error_description": "Client authentication failed"},
+    )
+    with pytest.raises(IntacctAuthenticationError) as caught:
+        intacct.client().list(CUSTOMER)
+    said = str(caught.value)
+    assert "Intacct refused client id 'app-id' for user 'ws_user' of company 'Acme'" in said
+    assert "Client authentication failed" in said
+    assert "Check login (client id) and password (client secret) of the connection." in said
+    assert SECRET not in said
+    assert len(forms(intacct)) == 1, "asking again cannot help and may lock the user out"
+    assert not caught.value.retryable
+
+
+def test_an_unauthorised_company_says_what_an_admin_must_do(intacct):
+    intacct.on(
+        "POST", intacct.token, status_code=401, json={"ia::error": {"errorId": "REST-1216", "message": "No"}}
+    )
+    with pytest.raises(IntacctAuthenticationError, match="that the company has authorized the application"):
+        intacct.client().list(CUSTOMER)
+
+
+def test_a_refused_grant_without_a_user_speaks_of_the_refresh_token(intacct):
+    intacct.on("POST", intacct.token, status_code=400, json={"error": "invalid_grant"})
+    client = intacct.client(auth_type="refresh_token", refresh_token="first", company_id="", user_id="")
+    with pytest.raises(IntacctAuthenticationError, match="for the refresh token: invalid_grant"):
+        client.list(CUSTOMER)
+
+
+@pytest.mark.parametrize("answer", [{}, {"access_token": ""}, {"access_token": 5}, ["x"], "x", None])
+def test_an_answer_without_a_token_is_said_to_be_one(intacct, answer):
+    intacct.on("POST", intacct.token, json=answer)
+    with pytest.raises(IntacctResponseError, match="token endpoint answered without an access token"):
+        intacct.client().list(CUSTOMER)
+
+
+def test_a_token_endpoint_that_is_down_is_asked_again(intacct):
+    down = {"status_code": 503, "headers": {"Retry-After": "0"}}
+    intacct.on("POST", intacct.token, down, {"exc": requests.ConnectionError}, {"json": intacct.new_token})
+    intacct.on("GET", intacct.customers, json=LIST)
+    assert intacct.client().list(CUSTOMER)
+
+
+def test_a_token_endpoint_that_stays_down_is_a_server_error_that_a_retry_may_mend(intacct):
+    intacct.on("POST", intacct.token, status_code=503)
+    with pytest.raises(IntacctServerError, match="HTTP 503") as caught:
+        intacct.client().list(CUSTOMER)
+    assert caught.value.retryable
+    assert len(forms(intacct)) == 4
+
+
+# --- rotating refresh tokens
+
+
+def test_a_rotated_refresh_token_is_stored_before_its_access_token_is_used(intacct):
+    events = []
+
+    def answer(_request, _context):
+        events.append("used")
+        return LIST
+
+    store = Store(events)
+    intacct.on(
+        "POST", intacct.token, json={"access_token": "a", "refresh_token": "second", "expires_in": 3600}
+    )
+    intacct.on("GET", intacct.customers, json=answer)
+    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
+    assert events == ["saved second", "used"]
+
+
+def test_an_access_token_is_not_used_when_its_refresh_token_could_not_be_stored(intacct):
+    class Full(Store):
+        def save(self, refresh_token):
+            raise OSError("disk full")
+
+    intacct.on("POST", intacct.token, json={"access_token": "a", "refresh_token": "second"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    with pytest.raises(OSError, match="disk full"):
+        intacct.client(auth_type="refresh_token", refresh_token="first", store=Full()).list(CUSTOMER)
+    assert bearers(intacct) == []
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_newest_refresh_token_is_sent_from_then_on(intacct, stored):
+    answers = [{"json": {"access_token": f"a{n}", "refresh_token": f"r{n}"}} for n in (1, 2, 3)]
+    intacct.on("POST", intacct.token, *answers)
+    intacct.on(
+        "GET", intacct.customers, {"status_code": 401}, {"json": LIST}, {"status_code": 401}, {"json": LIST}
+    )
+    given = {"auth_type": "refresh_token", "refresh_token": "r0", "store": Store() if stored else None}
+    intacct.client(**given).list(CUSTOMER)
+    intacct.client(**given).list(CUSTOMER)
+    assert [form["refresh_token"] for form in forms(intacct)] == ["r0", "r1", "r2"]
+
+
+def test_a_token_that_another_worker_stored_comes_before_the_own_one(intacct):
+    store = Store(token="of-another-worker")
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
+    assert forms(intacct)[0]["refresh_token"] == "of-another-worker"
+
+
+@pytest.mark.parametrize("told", [{}, {"refresh_token": None}, {"refresh_token": ""}])
+def test_an_answer_without_a_refresh_token_keeps_the_old_one(intacct, told):
+    store = Store()
+    intacct.on("POST", intacct.token, json={"access_token": "a", **told})
+    intacct.on("GET", intacct.customers, {"status_code": 401}, {"json": LIST})
+    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
+    assert [form["refresh_token"] for form in forms(intacct)] == ["first", "first"]
+    assert store.events == []
+
+
+def test_the_refresh_token_that_comes_with_client_credentials_is_not_kept(intacct):
+    store = Store()
+    intacct.on("POST", intacct.token, json={"access_token": "a", "refresh_token": "r"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client(store=store).list(CUSTOMER)
+    assert store.events == []
+
+
+@pytest.mark.parametrize(
+    "failure", [{"exc": requests.ConnectionError}, {"exc": requests.Timeout}, {"status_code": 503}]
+)
+def test_a_rotating_token_request_is_never_repeated(intacct, failure):
+    intacct.on("POST", intacct.token, failure, {"json": intacct.new_token})
+    with pytest.raises((IntacctConnectionError, IntacctServerError)):
+        intacct.client(auth_type="refresh_token", refresh_token="first").list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+
+
+# --- keeping it to itself
+
+
+def test_a_netrc_entry_does_not_replace_the_token(intacct, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine intacct.test login someone password else\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client().list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1"]
+    assert "Authorization" not in intacct.calls(intacct.token)[0].headers
+    requests.get(intacct.url + intacct.customers, timeout=1)
+    assert bearers(intacct)[1].startswith("Basic "), "this .netrc is not one that requests would use"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("target", ["https://evil.example/ia", "https://intacct.test/elsewhere"])
+@pytest.mark.parametrize("at", ["token", "customers"])
+def test_no_redirection_is_followed_and_nothing_sent_to_another_host(intacct, status, target, at):
+    method = "POST" if at == "token" else "GET"
+    elsewhere = [intacct.http.register_uri(verb, target, json=LIST) for verb in ("GET", "POST")]
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.on(method, getattr(intacct, at), status_code=status, headers={"Location": target}, text="")
+    with pytest.raises(IntacctResponseError, match=f"redirection .HTTP {status}., which is not followed"):
+        intacct.client().list(CUSTOMER)
+    assert not any(matcher.called for matcher in elsewhere)
+
+
+@pytest.mark.parametrize("text", ["", "<html>Moved</html>"])
+def test_a_redirected_write_does_not_pass_for_written(intacct, text):
+    gone = {"status_code": 302, "headers": {"Location": "https://login.example/"}, "text": text}
+    intacct.on("POST", intacct.customers, gone)
+    intacct.on("DELETE", intacct.customers + "/1", gone)
+    client = intacct.client()
+    with pytest.raises(IntacctResponseError, match="redirection"):
+        client.create(CUSTOMER, {"id": "C1"})
+    with pytest.raises(IntacctResponseError, match="redirection"):
+        client.delete(CUSTOMER, "1")
+    assert client.transactions == 0
+
+
+def test_cookies_are_not_kept(intacct):
+    intacct.on("GET", intacct.customers, raw=with_cookie)
+    client = intacct.client()
+    client.list(CUSTOMER)
+    client.list(CUSTOMER)
+    assert "Cookie" not in intacct.calls(intacct.customers)[1].headers
+    with requests.Session() as plain:
+        plain.get(intacct.url + intacct.customers, timeout=1)
+        plain.get(intacct.url + intacct.customers, timeout=1)
+    assert "Cookie" in intacct.calls(intacct.customers)[3].headers, (
+        "this cookie is not one that requests would keep"
+    )
+
+
+def test_every_token_is_told_to_the_masker_before_it_is_used(intacct):
+    told, known_at_use = [], []
+
+    def answer(_request, _context):
+        known_at_use.extend(told)
+        return LIST
+
+    intacct.on("POST", intacct.token, json={"access_token": "access", "refresh_token": "second"})
+    intacct.on("GET", intacct.customers, json=answer)
+    client = intacct.client(auth_type="refresh_token", refresh_token="first", on_secret=told.append)
+    client.list(CUSTOMER)
+    assert known_at_use == ["first", "access", "second"]
+
+
+def test_closing_a_client_leaves_the_token_to_the_others(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    with intacct.client() as client:
+        client.list(CUSTOMER)
+    intacct.client().list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+    assert not intacct.calls("/oauth2/revoke")
+
+
+def test_forgotten_tokens_are_asked_for_again(intacct):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client().list(CUSTOMER)
+    auth.forget_tokens()
+    intacct.client().list(CUSTOMER)
+    assert len(forms(intacct)) == 2
+
+
+def test_the_cache_holds_no_secret_in_its_keys(intacct):
+    intacct.client(auth_type="refresh_token", refresh_token="r3fresh")
+    assert len(auth._grants) == 1
+    assert SECRET not in str([*auth._grants])
+    assert "r3fresh" not in str([*auth._grants])

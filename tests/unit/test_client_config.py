@@ -1,0 +1,281 @@
+"""A connection that cannot work is refused before anything is sent, in words that say what to change."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import intacct_provider.client
+from intacct_provider.client.config import (
+    DEFAULT_BASE_URL,
+    EXTRAS,
+    IntacctConfig,
+    check_base_url,
+    redacted,
+)
+from intacct_provider.client.errors import IntacctConfigError
+
+WHO = {"company_id": "Acme", "user_id": "ws_user"}
+
+
+def connection(extra=None, **parts):
+    given = {"host": None, "port": None, "login": "app-id", "password": "s3cret", **parts}
+    return IntacctConfig.from_connection(**given, extra=WHO if extra is None else extra)
+
+
+def refusal(extra=None, **parts):
+    with pytest.raises(IntacctConfigError) as caught:
+        connection(extra, **parts)
+    assert "s3cret" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- what a connection gives
+
+
+def test_an_empty_host_and_no_further_extras_take_the_documented_defaults():
+    config = connection()
+    assert config.base_url == DEFAULT_BASE_URL == "https://api.intacct.com/ia/api/v1"
+    assert (config.auth_type, config.credential_store, config.entity_id) == (
+        "client_credentials",
+        "memory",
+        "",
+    )
+    assert (config.timeout, config.max_concurrency, config.page_size) == (60, 4, 4000)
+    assert config.username == "ws_user@Acme"
+
+
+def test_every_extra_may_be_text_as_a_connection_uri_delivers_it():
+    extra = {
+        **WHO,
+        "entity_id": " E1 ",
+        "auth_type": "refresh_token",
+        "refresh_token": "first",
+        "credential_store": "variable",
+        "timeout": "12.5",
+        "max_concurrency": "2",
+        "page_size": "100",
+    }
+    assert set(extra) == set(EXTRAS)
+    config = connection(extra)
+    assert (config.timeout, config.max_concurrency, config.page_size) == (12.5, 2, 100)
+    assert isinstance(config.max_concurrency, int)
+    assert isinstance(config.page_size, int)
+    assert config.entity_id == "E1"
+
+
+def test_every_extra_may_be_of_its_json_type_and_numbers_may_be_ids():
+    config = connection(
+        {"company_id": 4711, "user_id": "u", "timeout": 5, "max_concurrency": 6, "page_size": 1}
+    )
+    assert config.username == "u@4711"
+    assert (config.timeout, config.max_concurrency, config.page_size) == (5.0, 6, 1)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_empty_extras_take_the_defaults(empty):
+    names = [name for name in EXTRAS if name not in WHO]
+    assert connection({**WHO, **dict.fromkeys(names, empty)}) == connection()
+
+
+def test_the_spaces_around_ids_are_dropped_and_those_of_the_secret_kept():
+    config = connection(
+        {"company_id": " Acme ", "user_id": " ws_user "}, login=" app-id ", password=" s3cret "
+    )
+    assert (config.client_id, config.username, config.client_secret) == ("app-id", "ws_user@Acme", " s3cret ")
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        (None, None, DEFAULT_BASE_URL),
+        ("", 443, DEFAULT_BASE_URL),
+        ("  https://api.intacct.com/ia/api/v1/ ", None, DEFAULT_BASE_URL),
+        ("api.intacct.com", None, DEFAULT_BASE_URL),
+        ("api.intacct.com", 443, DEFAULT_BASE_URL),
+        ("api.intacct.com/ia/api/v1", None, DEFAULT_BASE_URL),
+        ("https://api.intacct.com", 443, DEFAULT_BASE_URL),
+        ("https://api.intacct.com:443/ia/api/v1", 443, "https://api.intacct.com:443/ia/api/v1"),
+        ("https://proxy.acme.com/intacct", 8443, "https://proxy.acme.com:8443/intacct"),
+        ("https://proxy.acme.com:9000", 8443, "https://proxy.acme.com:9000/ia/api/v1"),
+        ("127.0.0.1", 8765, "http://127.0.0.1:8765/ia/api/v1"),
+        ("localhost:8765", None, "http://localhost:8765/ia/api/v1"),
+        ("http://localhost:8765", None, "http://localhost:8765/ia/api/v1"),
+        ("http://127.0.0.1", 80, "http://127.0.0.1/ia/api/v1"),
+        ("http://[::1]:8765/ia/api/v1", None, "http://[::1]:8765/ia/api/v1"),
+    ],
+)
+def test_the_base_url_comes_from_host_and_port_however_the_connection_was_made(host, port, expected):
+    assert connection(host=host, port=port).base_url == expected
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("comapny_id", "company_id"), ("Page_Size", "page_size"), ("user", "user_id"), ("entity", "entity_id")],
+)
+def test_an_unknown_extra_names_the_nearest_known_one_and_all_of_them(wrong, right):
+    said = refusal({**WHO, wrong: "x"})
+    assert f"Unknown extra {wrong!r} in the Intacct connection. Did you mean {right!r}?" in said
+    assert all(name in said for name in EXTRAS)
+
+
+def test_an_unknown_extra_like_no_other_only_lists_the_known_ones():
+    said = refusal({**WHO, "zzz": "x"})
+    assert "Did you mean" not in said
+    assert "Known extras: company_id" in said
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"login": None}, "no client id: put it in login"),
+        ({"login": "  "}, "no client id: put it in login"),
+        ({"password": None}, "no client secret: put it in password"),
+        ({"extra": {"user_id": "u"}}, "no company_id: put the Intacct company id in extra company_id"),
+        ({"extra": {"company_id": "c"}}, "no user_id: put the Web Services user in extra user_id"),
+        ({"extra": {"company_id": " ", "user_id": "u"}}, "no company_id"),
+    ],
+)
+def test_a_missing_part_says_where_to_put_it(parts, said):
+    assert f"The Intacct connection has {said}" in refusal(**parts)
+
+
+@pytest.mark.parametrize("name", ["company_id", "user_id"])
+def test_a_user_at_company_in_one_extra_is_told_to_be_split(name):
+    said = refusal({**WHO, name: "ws_user@Acme"})
+    assert f"{name} 'ws_user@Acme' must not contain '@'" in said
+    assert "the user as user_id and the company as company_id" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [("client_credential", "client_credentials"), ("refresh-token", "refresh_token")],
+)
+def test_an_unknown_auth_type_names_the_nearest(given, nearest):
+    said = refusal({**WHO, "auth_type": given})
+    assert f"Unknown auth_type {given!r}. Did you mean {nearest!r}?" in said
+    assert "Use one of: client_credentials, refresh_token." in said
+
+
+def test_the_refresh_token_grant_needs_a_refresh_token():
+    assert (
+        refusal({**WHO, "auth_type": "refresh_token"})
+        == "auth_type refresh_token needs the extra refresh_token."
+    )
+
+
+def test_the_refresh_token_grant_needs_neither_user_nor_company():
+    config = connection({"auth_type": "refresh_token", "refresh_token": "first"})
+    assert (config.company_id, config.user_id) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "host", ["http://api.intacct.com/ia/api/v1", "http://10.0.0.1", "http://localhost.evil.example"]
+)
+def test_plain_http_is_refused_except_to_loopback(host):
+    said = refusal(host=host)
+    assert "is plain http, which would send the client secret in the clear" in said
+    assert "Use https" in said
+
+
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:1/x", "http://127.8.8.8/x", "http://localhost/x", "http://[::1]/x"]
+)
+def test_plain_http_is_fine_for_loopback(host):
+    check_base_url(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["ftp://api.intacct.com", "https:///ia/api/v1", "://x", "file:///etc/passwd"]
+)
+def test_a_host_that_is_no_web_address_shows_what_one_looks_like(host):
+    assert f"host must be the API base URL, such as {DEFAULT_BASE_URL}" in refusal(host=host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://me:hunter2@api.intacct.com/x",
+        "me:hunter2@api.intacct.com",
+        "http://127.0.0.1@evil.example/x",
+        "https://api.intacct.com/x?token=hunter2",
+        "https://api.intacct.com/x#hunter2",
+    ],
+)
+def test_credentials_in_the_host_are_refused_and_not_repeated(host):
+    said = refusal(host=host)
+    assert "without user, password, query or fragment" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "host", ["https://api.intacct.com:https", "https://api.intacct.com:99999", "https://[bad"]
+)
+@pytest.mark.parametrize("port", [None, 443])
+def test_a_host_with_a_broken_port_or_address_is_refused_as_such(host, port):
+    assert "host is not a URL with a valid port" in refusal(host=host, port=port)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("timeout", "0", "from 1 to 3600, not '0'"),
+        ("timeout", 3601, "from 1 to 3600, not 3601"),
+        ("timeout", "soon", "a number from 1 to 3600, not 'soon'"),
+        ("timeout", math.nan, "from 1 to 3600, not nan"),
+        ("max_concurrency", 0, "from 1 to 20, not 0"),
+        ("max_concurrency", "21", "from 1 to 20, not '21'"),
+        ("max_concurrency", True, "from 1 to 20, not True"),
+        ("page_size", 4001, "from 1 to 4000, not 4001"),
+        ("page_size", "-1", "from 1 to 4000, not '-1'"),
+        ("page_size", "4000.5", "a number from 1 to 4000, not '4000.5'"),
+        ("page_size", math.inf, "a number from 1 to 4000, not inf"),
+        ("page_size", [1], "a number from 1 to 4000, not [1]"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_range(name, value, said):
+    assert f"Extra {name} must be {said}." in refusal({**WHO, name: value})
+
+
+@pytest.mark.parametrize("change", [{"max_concurrency": 0}, {"page_size": 0}, {"page_size": 5000}])
+def test_a_configuration_made_without_a_connection_is_checked_too(intacct, change):
+    """No request may be in flight at 0, so that the first one would wait for ever."""
+    with pytest.raises(IntacctConfigError, match="must be from 1 to"):
+        intacct.config(**change)
+
+
+# --- what it tells
+
+
+def test_neither_the_secret_nor_the_refresh_token_is_in_its_repr():
+    shown = repr(connection({**WHO, "auth_type": "refresh_token", "refresh_token": "r3fresh"}))
+    assert "app-id" in shown
+    assert "s3cret" not in shown
+    assert "r3fresh" not in shown
+
+
+def test_a_redacted_url_keeps_host_and_path_only():
+    assert redacted("https://u:p@h.example:8443/ia/api/v1?token=t#f") == "https://h.example:8443/ia/api/v1"
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.text(max_size=40), st.one_of(st.none(), st.integers(0, 70000)))
+def test_any_host_gives_a_safe_base_url_or_a_config_error(host, port):
+    try:
+        config = connection(host=host, port=port)
+    except IntacctConfigError:
+        return
+    check_base_url(config.base_url)
+
+
+def test_the_package_offers_its_public_names_and_no_others():
+    assert intacct_provider.client.IntacctConfig is IntacctConfig
+    assert intacct_provider.client.IntacctClient.__name__ == "IntacctClient"
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = intacct_provider.client.Nothing

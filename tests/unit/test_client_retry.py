@@ -1,0 +1,156 @@
+"""Whether and when a request is sent again: one pure decision, within its limits whatever happens."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from intacct_provider.client.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+
+PROVE = settings(derandomize=True, deadline=None, max_examples=500)
+SECONDS = st.floats(0, 1000, allow_nan=False)
+POLICIES = st.builds(
+    RetryPolicy, attempts=st.integers(1, 20), base=st.floats(0, 10), longest=st.floats(0, 60), budget=SECONDS
+)
+SITUATIONS = st.fixed_dictionaries(
+    {
+        "repeatable": st.booleans(),
+        "status": st.one_of(st.none(), st.sampled_from([200, 400, 401, 403, 404, 409, 422, *RETRY_STATUSES])),
+        "asked": st.one_of(st.none(), SECONDS),
+        "attempt": st.integers(1, 25),
+        "elapsed": SECONDS,
+        "jitter": st.floats(0, 1),
+    }
+)
+
+
+def wait_for(**given_situation):
+    situation = {
+        "repeatable": True,
+        "status": 503,
+        "asked": None,
+        "attempt": 1,
+        "elapsed": 0.0,
+        "jitter": 1.0,
+    }
+    return retry_wait(RetryPolicy(), **{**situation, **given_situation})
+
+
+@PROVE
+@given(POLICIES, SITUATIONS)
+def test_no_more_attempts_and_no_later_sending_than_the_policy_allows(policy, situation):
+    wait = retry_wait(policy, **situation)
+    if wait is not None:
+        assert situation["attempt"] < policy.attempts
+        assert situation["elapsed"] + wait <= policy.budget
+
+
+@PROVE
+@given(POLICIES, SITUATIONS)
+def test_never_sooner_than_the_server_asked_and_never_a_longer_random_wait_than_the_longest(
+    policy, situation
+):
+    wait = retry_wait(policy, **situation)
+    if wait is not None:
+        asked = situation["asked"] or 0.0
+        assert asked <= wait <= asked + policy.longest + 1e-9
+
+
+@PROVE
+@given(POLICIES, SITUATIONS)
+def test_what_must_not_be_done_twice_is_repeated_only_when_it_was_refused_for_its_rate(policy, situation):
+    wait = retry_wait(policy, **{**situation, "repeatable": False})
+    assert wait is None or situation["status"] == 429
+
+
+@PROVE
+@given(POLICIES, SITUATIONS)
+def test_only_later_is_asked_again_and_never_no(policy, situation):
+    if retry_wait(policy, **situation) is not None:
+        assert situation["status"] in {None, 429, 500, 502, 503, 504}
+
+
+@PROVE
+@given(POLICIES, SITUATIONS)
+def test_the_same_situation_gives_the_same_decision(policy, situation):
+    assert retry_wait(policy, **situation) == retry_wait(policy, **situation)
+
+
+def test_waits_double_up_to_the_longest():
+    assert [wait_for(attempt=n) for n in (1, 2, 3, 4, 5)] == [1, 2, 4, 8, 16]
+    patient = RetryPolicy(attempts=10)
+    situation = {"repeatable": True, "status": None, "asked": None, "elapsed": 0.0, "jitter": 1.0}
+    assert [retry_wait(patient, attempt=n, **situation) for n in (6, 7, 9)] == [30, 30, 30]
+
+
+def test_the_whole_wait_is_random():
+    assert wait_for(attempt=4, jitter=0.0) == 0
+    assert wait_for(attempt=4, jitter=0.25) == 2
+
+
+def test_a_pause_that_the_budget_does_not_allow_ends_the_waiting_at_once():
+    assert wait_for(asked=299.0, jitter=0.0) == 299
+    assert wait_for(asked=301.0, jitter=0.0) is None
+    assert wait_for(asked=100.0, elapsed=201.0, jitter=0.0) is None
+    assert wait_for(asked=float("inf")) is None
+
+
+# --- the pause that an answer asks for
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Retry-After",
+        "retry-after",
+        "X-IA-Throttle-Limit-Retry-After",
+        "X-IA-Throttle-Limit-RetryAfter",
+        "X-IA-TENANT-Throttle-Limit-Retry-After",
+        "X-IA-Tenant-Throttle-Limit-Retry-After",
+        "X-IA-Hour-Rate-Limit-Retry-After",
+        "X-IA-Minute-Rate-Limit-Retry-After",
+    ],
+)
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("0", 0), ("1.5", 1.5), (" 3 ", 3), ("-4", 0)])
+def test_every_spelling_of_the_header_is_understood(name, text, seconds):
+    assert requested_pause(CaseInsensitiveDict({name: text})) == seconds
+
+
+def test_an_http_date_is_a_pause_until_then():
+    then = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)
+    pause = requested_pause({"Retry-After": email.utils.format_datetime(then, usegmt=True)})
+    assert 110 < pause <= 120
+
+
+def test_an_http_date_that_has_passed_is_no_pause():
+    assert requested_pause({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+
+
+def test_of_several_pauses_the_longest_counts():
+    assert requested_pause({"Retry-After": "2", "X-IA-Hour-Rate-Limit-Retry-After": "60"}) == 60
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Retry-After": ""}, {"Retry-After": "soon"}, {"X-IA-Throttle-Limit": "6"}]
+)
+def test_no_pause_is_read_from_headers_that_ask_for_none(headers):
+    assert requested_pause(headers) is None
+
+
+@PROVE
+@given(st.text(max_size=40))
+def test_no_header_whatever_is_in_it_breaks_the_client(text):
+    pause = requested_pause({"Retry-After": text})
+    assert pause is None or pause >= 0
+
+
+@PROVE
+@given(st.integers(-(10**12), 10**12))
+def test_no_time_zone_in_a_date_breaks_the_client(zone):
+    pause = requested_pause({"Retry-After": f"Wed, 21 Oct 2015 07:28:00 {zone:+05d}"})
+    assert pause is None or pause >= 0

@@ -1,0 +1,122 @@
+"""The documents: what they link to exists, what they show compiles, what they list is complete."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from intacct_provider.client.config import EXTRAS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+FENCED = re.compile(r"^```(?P<kind>\S*)[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+INCLUDED = re.compile(r"^```\{(?:literalinclude|include)\} (?P<path>\S+)", re.MULTILINE)
+# Homes and work folders of a machine; a connection's or a container's /tmp is anyone's.
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|work|Users|mnt|opt|srv)/\w|[A-Z]:\\")
+REGISTRIES = re.compile(
+    r"pypi|pythonhosted|anaconda\.org|conda-forge|npmjs|shields\.io|readthedocs", re.IGNORECASE
+)
+
+pages = pytest.mark.parametrize("page", TEXTS)
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    return [
+        (page, block["body"])
+        for page, text in TEXTS.items()
+        for block in FENCED.finditer(text)
+        if block["kind"] == "python"
+    ]
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that a page's headings get, in GitHub's way and MyST's."""
+    headings = re.findall(r"^#{1,6} (.+)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pages
+def test_relative_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    for target in LINK.findall(FENCED.sub("", TEXTS[page])):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = folder / path if path else ROOT / page
+        assert file.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page} links to {target}"
+
+
+@pages
+def test_included_files_exist(page: str) -> None:
+    for path in INCLUDED.findall(TEXTS[page]):
+        assert ((ROOT / page).parent / path).is_file(), f"{page} includes {path}"
+
+
+def test_there_are_blocks_to_check() -> None:
+    assert len(python_blocks()) > 10
+
+
+@pytest.mark.parametrize(("page", "code"), python_blocks())
+def test_python_blocks_compile(page: str, code: str) -> None:
+    compile(code, page, "exec")
+
+
+@pytest.mark.parametrize(("page", "code"), python_blocks())
+def test_names_imported_from_the_provider_exist(page: str, code: str) -> None:
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("intacct_provider"):
+            missing = {alias.name for alias in node.names} - names_in(str(node.module))
+            assert not missing, f"{page} imports {missing} from {node.module}"
+
+
+def names_in(module: str) -> set[str]:
+    """Return what can be imported from a module, without running it or Airflow."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None, f"there is no module {module}"
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def test_the_connection_page_names_every_extra() -> None:
+    table = TEXTS["docs/connection.md"].partition("| extra | default |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(EXTRAS)
+
+
+def test_the_errors_page_names_every_error() -> None:
+    sources = ("client/errors.py", "sync/plan.py", "sync/apply.py")
+    defined = {
+        name
+        for source in sources
+        for name in re.findall(
+            r"^class (Intacct\w+Error)\(", (ROOT / "intacct_provider" / source).read_text(), re.MULTILINE
+        )
+    }
+    # Bases of others, never raised themselves or only for what has no better name.
+    listed = set(re.findall(r"^\| `(Intacct\w+)` \|", TEXTS["docs/errors.md"], re.MULTILINE))
+    assert defined - {"IntacctError", "IntacctAPIError"} == listed
+
+
+@pages
+def test_no_page_names_a_machine_or_a_registry(page: str) -> None:
+    assert not MACHINE_PATHS.search(TEXTS[page])
+    assert not REGISTRIES.search(TEXTS[page])
