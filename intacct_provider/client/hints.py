@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import (
     IntacctAPIError,
@@ -11,7 +12,7 @@ from intacct_provider.client.errors import (
     IntacctValidationError,
     did_you_mean,
 )
-from intacct_provider.client.model import WELL_KNOWN_OBJECTS, field_names
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, enum_of, field_names
 
 if TYPE_CHECKING:
     from intacct_provider.client.client import IntacctClient
@@ -30,12 +31,22 @@ class Hints:
         self._client = client
         self._objects: list[str] | None = None
 
-    def explained(self, error: IntacctAPIError, object_name: str) -> IntacctAPIError:
-        """Return the error with a hint, where a wrong name can be the cause."""
+    def explained(
+        self, error: IntacctAPIError, object_name: str, record: Mapping[str, Any] | None = None
+    ) -> IntacctAPIError:
+        """Return the error with a hint, where a wrong name or value can be the cause.
+
+        :param record: what was written, when it was a write.
+        """
         if not isinstance(error, IntacctNotFoundError | IntacctValidationError):
             return error
         # The closest name says more than the general advice on the error.
-        error.hint = self.for_object(object_name) or self._for_field(error, object_name) or error.hint
+        error.hint = (
+            self.for_object(object_name)
+            or self._for_field(error, object_name)
+            or self._for_value(error, object_name, record or {})
+            or error.hint
+        )
         return error
 
     def for_object(self, object_name: str) -> str:
@@ -66,3 +77,24 @@ class Hints:
         except IntacctError:
             return ""
         return "" if name in names else did_you_mean(name, names).strip()
+
+    def _for_value(self, error: IntacctAPIError, object_name: str, record: Mapping[str, Any]) -> str:
+        """Name the closest of an enumeration's values, when the one that was written is none of them."""
+        for target in (error.target, *(target for _text, _error_id, target in error.details)):
+            path = target.strip("/").split("/")
+            value = _value_at(record, path)
+            if not isinstance(value, str):
+                continue
+            try:
+                allowed = enum_of(self._client.model(object_name), path)
+            except IntacctError:
+                return ""
+            if allowed and value not in allowed:
+                return f"{'.'.join(path)} is {value!r}.{did_you_mean(value, allowed)}"
+        return ""
+
+
+def _value_at(record: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        record = record.get(name) if isinstance(record, Mapping) else None
+    return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: Objects that Sage documents and people ask for most; only ever used to suggest a spelling.
@@ -22,6 +22,14 @@ WELL_KNOWN_OBJECTS = (
 def field_names(model: Mapping[str, Any]) -> set[str]:
     """Return the dotted names of every field of a model answer, those of references included."""
     return set(_walk(model, ""))
+
+
+def enum_of(model: Mapping[str, Any], path: Sequence[str]) -> list[str]:
+    """Return the texts that the field at ``path`` may have, or none when it is not an enumeration."""
+    for name in path[:-1]:
+        model = entries(model, "groups").get(name) or entries(model, "refs").get(name) or {}
+    enum = (entries(model, "fields").get(path[-1]) or {}).get("enum")
+    return [value for value in enum if isinstance(value, str)] if isinstance(enum, list) else []
 
 
 def entries(model: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -201,7 +201,7 @@ class _Reader:
         except _KeysUnusableError as reason:
             raise IntacctIncompleteReadError(
                 f"The read of {self._query.object_name} cannot be proven complete: {reason}, after pages in which "
-                "keys rose."
+                "keys rose. Read it with an order_by: that does not rely on keys."
             ) from reason
 
     def _by_offset(self, yielded: set[str]) -> Iterator[Row]:

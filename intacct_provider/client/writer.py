@@ -50,7 +50,7 @@ class RecordWriter:
     def __init__(
         self,
         send: Callable[[Request], Reply],
-        explain: Callable[[IntacctAPIError, str], IntacctAPIError],
+        explain: Callable[[IntacctAPIError, str, Record | None], IntacctAPIError],
         bill: Callable[[int], None],
         gone: Callable[[str, Sequence[Reference]], set[int]],
     ) -> None:
@@ -74,7 +74,7 @@ class RecordWriter:
                 self._bill(0 if _done_before(reply) else 1)
                 return reference
             if error and (last or not reply.replayed):
-                raise self._explain(error, object_name)
+                raise self._explain(error, object_name, record)
             generation += 1
 
     def many(
@@ -104,7 +104,7 @@ class RecordWriter:
         error = reply.error()
         # A 404 after a sending whose answer was lost: that one did it.
         if error and not (isinstance(error, IntacctNotFoundError) and reply.unsure):
-            raise self._explain(error, object_name)
+            raise self._explain(error, object_name, None)
         self._bill(1)
 
     def delete_many(self, object_name: str, keys: Sequence[str]) -> list[RecordResult]:
@@ -137,7 +137,7 @@ class RecordWriter:
         again = self._undone(method, object_name, reply, written)
         again |= {result.index for result in results if reply.replayed and not result.ok}
         if not again or generation == MAX_GENERATIONS:
-            return self._settled(object_name, results, done_before=_done_before(reply))
+            return self._settled(object_name, results, records, done_before=_done_before(reply))
         # Nothing else is asked again: what succeeded then, and is still there, must not happen twice.
         order = sorted(again)
         redone = self._batch(method, object_name, [records[n] for n in order], atomic, generation + 1)
@@ -161,11 +161,17 @@ class RecordWriter:
         return {n for place, n in enumerate(named) if place in gone}
 
     def _settled(
-        self, object_name: str, results: list[RecordResult], *, done_before: bool = False
+        self,
+        object_name: str,
+        results: list[RecordResult],
+        records: Sequence[Record] = (),
+        *,
+        done_before: bool = False,
     ) -> list[RecordResult]:
+        """Explain what was refused and bill what was written."""
         for result in results:
             if result.error:
-                self._explain(result.error, object_name)
+                self._explain(result.error, object_name, records[result.index] if records else None)
         self._bill(0 if done_before else sum(result.ok for result in results))
         return results
 

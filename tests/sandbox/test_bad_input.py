@@ -278,6 +278,31 @@ def test_a_value_one_letter_off_is_refused_with_the_ones_that_exist(user, object
 
 
 @pytest.mark.parametrize(
+    ("object_name", "record", "words"),
+    [
+        (PURPOSE, {"id": "x", "status": "activ"}, "status is 'activ'. Did you mean 'active'?"),
+        (
+            CUSTOMER,
+            {"name": "x", "deliveryOptions": "prnt"},
+            "deliveryOptions is 'prnt'. Did you mean 'print'?",
+        ),
+        (
+            ACCOUNT_GROUP,
+            {"id": "x", "reportFilters": {"location": "noFiltre"}},
+            "reportFilters.location is 'noFiltre'. Did you mean 'noFilter'?",
+        ),
+    ],
+)
+def test_a_value_one_letter_off_is_told_the_closest(user, object_name, record, words):
+    with pytest.raises(IntacctValidationError) as caught:
+        user.create(object_name, record)
+    assert words in str(caught.value)
+    first, second = user.create_many(object_name, [record, {"id": "x", "zzz": 1}])
+    assert words in str(first.error)
+    assert "Did you mean" not in str(second.error)
+
+
+@pytest.mark.parametrize(
     ("object_name", "record", "missing"),
     [
         (CUSTOMER, {"id": "x"}, "name"),

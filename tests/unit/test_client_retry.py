@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from intacct_provider.client.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
 
-PROVE = settings(derandomize=True, deadline=None, max_examples=500)
+PROVE = settings(derandomize=True, deadline=None, max_examples=300)
 SECONDS = st.floats(0, 1000, allow_nan=False)
 POLICIES = st.builds(
     RetryPolicy, attempts=st.integers(1, 20), base=st.floats(0, 10), longest=st.floats(0, 60), budget=SECONDS
@@ -73,12 +73,6 @@ def test_what_must_not_be_done_twice_is_repeated_only_when_it_was_refused_for_it
 def test_only_later_is_asked_again_and_never_no(policy, situation):
     if retry_wait(policy, **situation) is not None:
         assert situation["status"] in {None, 429, 500, 502, 503, 504}
-
-
-@PROVE
-@given(POLICIES, SITUATIONS)
-def test_the_same_situation_gives_the_same_decision(policy, situation):
-    assert retry_wait(policy, **situation) == retry_wait(policy, **situation)
 
 
 def test_waits_double_up_to_the_longest():

@@ -1,0 +1,281 @@
+"""Whatever shape Intacct gives an error, one exception tells all of it on one bounded line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intacct_provider.client.errors import (
+    IntacctAPIError,
+    IntacctArgumentError,
+    IntacctAuthenticationError,
+    IntacctConfigError,
+    IntacctConflictError,
+    IntacctConnectionError,
+    IntacctError,
+    IntacctIncompleteReadError,
+    IntacctInterruptedWriteError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctRateLimitError,
+    IntacctResponseError,
+    IntacctServerError,
+    IntacctValidationError,
+    build_error,
+    did_you_mean,
+    error_in,
+    nearest,
+)
+from intacct_provider.client.transport import Reply
+
+FULL = {
+    "code": "invalidRequest",
+    "message": "Payload contains errors",
+    "errorId": "REST-1064",
+    "supportId": "abc~123",
+    "additionalInfo": {
+        "messageId": "IA.PAYLOAD_CONTAINS_ERRORS",
+        "placeholders": {"FIELD": "/statsu", "COUNT": 2},
+        "propertySet": {},
+    },
+    "details": [
+        {
+            "code": "invalidRequest",
+            "message": "/statsu is not a valid field",
+            "errorId": "REST-1043",
+            "target": "/statsu",
+            "correction": "TODO",
+        },
+        {"message": "/name is required"},
+    ],
+}
+
+
+def error_of(body, status=400):
+    return Reply(status, {}, body).error()
+
+
+# --- the shapes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            {"ia::result": {"ia::error": FULL}, "ia::meta": {"totalError": 1}}, id="under ia::result"
+        ),
+        pytest.param({"ia::error": FULL}, id="at the top"),
+        pytest.param({"error": FULL}, id="under error"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_error_is_read_in_full_wherever_it_stands_and_under_any_status(body, status):
+    error = error_of(body, status)
+    assert isinstance(error, IntacctValidationError)
+    assert (error.status, error.code, error.error_id) == (status, "invalidRequest", "REST-1064")
+    assert (error.support_id, error.target) == ("abc~123", "/statsu")
+    assert error.details == (
+        ("/statsu is not a valid field", "REST-1043", "/statsu"),
+        ("/name is required", "", ""),
+    )
+    assert error.placeholders == {"FIELD": "/statsu", "COUNT": "2"}
+    assert str(error) == (
+        "Payload contains errors: /statsu is not a valid field [REST-1043]; /name is required "
+        f"(HTTP {status}, invalidRequest, REST-1064, target /statsu, support id abc~123)"
+    )
+
+
+def test_an_oauth_error_has_its_description_as_message():
+    error = error_of({"error": "invalid_client", "error_description": "Client authentication failed"}, 401)
+    assert isinstance(error, IntacctAuthenticationError)
+    assert (error.code, error.message) == ("invalid_client", "Client authentication failed")
+
+
+def test_an_oauth_error_without_description_has_its_code_as_message():
+    error = error_of({"error": "invalid_grant"})
+    assert isinstance(error, IntacctAuthenticationError)
+    assert error.message == "invalid_grant"
+    assert "that the Web Services subscription is on" in str(error)
+
+
+def test_a_gateway_error_has_its_code_as_id_too():
+    body = {
+        "error": {
+            "code": "GW-0011",
+            "message": "Invalid Request",
+            "supportId": "s",
+            "details": {"requestId": "r"},
+        }
+    }
+    error = error_of(body, 403)
+    assert isinstance(error, IntacctPermissionError)
+    assert (error.error_id, error.details) == ("GW-0011", ())
+    assert "Ask an Intacct admin to check Company > Security > Authorized client applications" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("details", "read"),
+    [
+        ([{"message": "a", "errorId": "X-1"}], (("a", "X-1", ""),)),
+        ({"message": "a", "target": "/x"}, (("a", "", "/x"),)),
+        ("Another record with the value", (("Another record with the value", "", ""),)),
+        (["a", {"message": "b"}, 7], (("a", "", ""), ("b", "", ""), ("7", "", ""))),
+        ({"requestId": "r"}, ()),
+        ([{"code": "x"}, None, {}], ()),
+        ([], ()),
+        (None, ()),
+        ("", ()),
+    ],
+)
+def test_details_are_read_as_list_object_or_text(details, read):
+    error = build_error(400, {"message": "no", "details": details})
+    assert error.details == read
+    assert all(text in str(error) for text, _id, _target in read)
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, [], "x", 5, {"ia::result": []}, {"ia::result": {"ia::error": {}}}]
+)
+def test_an_answer_without_a_readable_error_is_one_only_by_its_status(body):
+    assert error_of(body, 200) is None
+    assert str(error_of(body, 418)) == "Intacct answered HTTP 418 (HTTP 418)"
+
+
+@pytest.mark.parametrize("error", ["just text", ["just text"], {"message": "just text"}])
+def test_an_error_that_is_not_an_object_still_tells_its_text(error):
+    assert "just text" in str(error_of({"ia::error": error}))
+
+
+def test_an_error_without_a_message_says_so():
+    assert build_error(400, {"code": "x"}).message == "Intacct answered HTTP 400 without a message"
+
+
+def test_errors_of_single_records_are_not_the_error_of_the_answer():
+    assert error_in({"ia::result": [{"ia::error": {"message": "no"}}]}) is None
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                "ia::error ia::result error message code errorId details target"
+                " additionalInfo placeholders supportId error_description".split()
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(JSON_VALUES, st.integers(200, 599))
+def test_no_body_whatever_its_shape_breaks_the_reader(body, status):
+    error = error_of(body, status)
+    assert (error is not None) or status < 400
+    if error:
+        assert isinstance(error, IntacctAPIError)
+        assert "\n" not in str(error)
+
+
+# --- one bounded line
+
+
+def test_a_message_is_one_line_and_bounded():
+    error = build_error(
+        400, {"message": "a\n\tb  c " + "x" * 9999, "details": [{"message": "y" * 9999}] * 99}
+    )
+    assert error.message.startswith("a b c xxx")
+    assert len(error.message) == 500
+    assert len(error.details) == 20
+    assert len(str(error)) < 11_000
+
+
+# --- which exception it is
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "kind"),
+    [
+        (401, {}, IntacctAuthenticationError),
+        (400, {"errorId": "REST-1206"}, IntacctAuthenticationError),
+        (400, {"errorId": "REST-1216"}, IntacctAuthenticationError),
+        (400, {"errorId": "REST-2102"}, IntacctAuthenticationError),
+        (400, {"code": "GW-0040"}, IntacctAuthenticationError),
+        (400, {"code": "tokenInvalid"}, IntacctAuthenticationError),
+        (403, {}, IntacctPermissionError),
+        (404, {}, IntacctNotFoundError),
+        (409, {}, IntacctConflictError),
+        (429, {}, IntacctRateLimitError),
+        (403, {"code": "GW-0010"}, IntacctRateLimitError),
+        (200, {}, IntacctValidationError),
+        (400, {}, IntacctValidationError),
+        (405, {}, IntacctValidationError),
+        (422, {}, IntacctValidationError),
+        (500, {}, IntacctServerError),
+        (503, {}, IntacctServerError),
+    ],
+)
+def test_status_and_id_decide_the_exception(status, fields, kind):
+    assert type(build_error(status, {"message": "m", **fields})) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "retryable"),
+    [
+        (IntacctError, True),
+        (IntacctConnectionError, True),
+        (IntacctResponseError, True),
+        (IntacctIncompleteReadError, True),
+        (IntacctRateLimitError, True),
+        (IntacctServerError, True),
+        (IntacctArgumentError, False),
+        (IntacctConfigError, False),
+        (IntacctAuthenticationError, False),
+        (IntacctPermissionError, False),
+        (IntacctNotFoundError, False),
+        (IntacctConflictError, False),
+        (IntacctValidationError, False),
+    ],
+)
+def test_every_exception_tells_whether_trying_again_can_help(kind, retryable):
+    assert kind("x").retryable is retryable
+    stopped = IntacctInterruptedWriteError("x", [])
+    stopped.__cause__ = kind("y")
+    assert stopped.retryable is retryable
+
+
+def test_wrong_arguments_are_value_errors_too():
+    assert issubclass(IntacctArgumentError, ValueError)
+
+
+# --- what to do next
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"errorId": "GW-0042"}, "role lacks the permission, or the module is not subscribed"),
+        ({"errorId": "REST-1106"}, "Leave the field out of fields, filters and order_by"),
+        ({"errorId": "REST-1216"}, "Check the client id and client secret"),
+    ],
+)
+def test_a_known_id_comes_with_what_to_do(fields, hint):
+    assert hint in str(build_error(400, {"message": "m", **fields}))
+
+
+def test_a_given_hint_comes_before_the_general_one():
+    assert IntacctAPIError("m", error_id="GW-0042", hint="Do this.").hint == "Do this."
+
+
+@pytest.mark.parametrize(
+    ("word", "best"),
+    [("statsu", "status"), ("STATUS", "status"), ("totaldue", "totalDue"), ("zzz", None), ("", None)],
+)
+def test_the_nearest_name_is_found_whatever_its_case(word, best):
+    assert nearest(word, ["status", "totalDue", "name"]) == best
+    assert did_you_mean(word, ["status", "totalDue", "name"]) == (f" Did you mean {best!r}?" if best else "")

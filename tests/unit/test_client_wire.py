@@ -1,0 +1,120 @@
+"""JSON: no digit of an amount is lost either way, and times are UTC as Intacct writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+
+import pendulum
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intacct_provider.client import wire
+from intacct_provider.client.errors import IntacctArgumentError
+
+PROVE = settings(derandomize=True, deadline=None, max_examples=200)
+BERLIN = dt.timezone(dt.timedelta(hours=2))
+MOMENTS = [
+    (dt.datetime(2025, 3, 16, 13, 26, 56, 999999, dt.UTC), "2025-03-16T13:26:56Z"),
+    (dt.datetime(2025, 3, 16, 1, 26, 56, tzinfo=BERLIN), "2025-03-15T23:26:56Z"),
+    (dt.datetime(2025, 3, 16, 13, 26, 56), "2025-03-16T13:26:56Z"),  # noqa: DTZ001
+    (pendulum.datetime(2025, 7, 1, 2, tz="Europe/Berlin"), "2025-07-01T00:00:00Z"),
+    (pendulum.datetime(2025, 7, 1, 2, 0, 0, 5), "2025-07-01T02:00:00Z"),
+    (dt.date(2025, 7, 1), "2025-07-01"),
+    (pendulum.date(2025, 7, 1), "2025-07-01"),
+]
+
+
+@PROVE
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_arrives_exactly_and_as_a_number(amount):
+    sent = wire.encode({"amount": amount})
+    assert b'"' not in sent.removeprefix(b'{"amount":')
+    received = wire.decode(sent)["amount"]
+    assert isinstance(received, Decimal | int)
+    assert Decimal(received) == amount
+
+
+def test_digits_that_a_float_would_lose_are_kept():
+    assert wire.decode(b'{"a":0.1000000000000000055511151231257827,"b":12345678901234567890}') == {
+        "a": Decimal("0.1000000000000000055511151231257827"),
+        "b": 12345678901234567890,
+    }
+    assert wire.encode(Decimal("170200.00")) == b"170200.00"
+
+
+def test_money_as_text_stays_the_text_it_is():
+    assert wire.decode(b'"170200.00"') == "170200.00"
+    assert wire.encode("170200.00") == b'"170200.00"'
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b'{"a":1}x', b"\xff", b"NaN"])
+def test_what_is_not_json_is_a_value_error(body):
+    with pytest.raises(ValueError):  # noqa: PT011
+        wire.decode(body)
+
+
+@pytest.mark.parametrize(("moment", "text"), MOMENTS)
+def test_a_time_is_sent_as_utc_with_whole_seconds_wherever_it_stands(moment, text):
+    assert wire.wire_value(moment) == text
+    assert json.loads(wire.encode({"a": moment, "b": [{"c": moment}], "d": (moment,)})) == {
+        "a": text,
+        "b": [{"c": text}],
+        "d": [text],
+    }
+
+
+@PROVE
+@given(st.datetimes(dt.datetime(1900, 1, 2), dt.datetime(2999, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
+def test_any_time_is_sent_as_the_same_moment(naive, offset):
+    moment = naive.replace(tzinfo=dt.timezone(dt.timedelta(minutes=offset)))
+    text = json.loads(wire.encode({"at": moment}))["at"]
+    assert text.endswith("Z")
+    assert dt.datetime.fromisoformat(text) == moment.replace(microsecond=0)
+
+
+@pytest.mark.parametrize("value", ["x", 1, 1.5, None, True, Decimal("1.0")])
+def test_anything_else_is_sent_as_it_is(value):
+    assert wire.wire_value(value) is value
+    assert wire.decode(wire.encode({"a": value})) == {"a": value}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity")])
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (lambda n: {"creditLimit": n}, "creditLimit"),
+        (lambda n: {"lines": [{"amount": 1}, {"amount": n}]}, "lines.1.amount"),
+        (lambda n: {"lines": ({"amounts": (1, n)},)}, "lines.0.amounts.1"),
+        (lambda n: [{"a": n}], "0.a"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_its_place_as_null_would_clear_the_field(number, wrap, path):
+    with pytest.raises(IntacctArgumentError) as caught:
+        wire.encode(wrap(number))
+    assert str(caught.value) == f"{path} is {number}; give a number, or None to clear the field."
+
+
+def test_what_json_cannot_carry_names_its_type():
+    with pytest.raises(TypeError, match="A value of type object cannot be sent to Intacct"):
+        wire.encode({"a": object()})
+
+
+def test_encoding_leaves_the_record_as_it_was():
+    record = {"at": MOMENTS[0][0], "lines": [{"on": MOMENTS[5][0]}]}
+    wire.encode(record)
+    assert record == {"at": MOMENTS[0][0], "lines": [{"on": MOMENTS[5][0]}]}
+
+
+def test_plain_values_for_xcom_keep_every_digit():
+    record = {
+        "a": Decimal("1.10"),
+        "b": [{"c": Decimal("2.50")}],
+        "d": (dt.date(2025, 1, 2),),
+        "e": None,
+        "f": 3,
+    }
+    assert wire.plain(record) == {"a": "1.10", "b": [{"c": "2.50"}], "d": ["2025-01-02"], "e": None, "f": 3}
+    assert json.loads(json.dumps(wire.plain(record))) == wire.plain(record)
