@@ -26,8 +26,8 @@ def decode(body: bytes) -> Any:
 def encode(value: Any) -> bytes:
     """Encode as JSON; decimals as exact numbers, dates and times as Intacct writes them.
 
-    :raises IntacctArgumentError: for NaN and infinity; sent as null they would clear a field.
-    :raises TypeError: for a value of a type that JSON cannot carry.
+    :raises IntacctArgumentError: for NaN and infinity, which sent as null would clear a field, and for values of
+        types that JSON cannot carry.
     """
     return _encoder.encode(_ready(value, ""))
 
@@ -65,11 +65,13 @@ def _ready(value: Any, path: str) -> Any:
         isinstance(value, Decimal) and not value.is_finite()
     ):
         raise IntacctArgumentError(f"{path[1:]} is {value}; give a number, or None to clear the field.")
+    if isinstance(value, set | frozenset):
+        raise IntacctArgumentError(f"{path[1:]} is a set, which has no order; give a list.")
     return wire_value(value)
 
 
 def _encode_other(value: Any) -> Any:
-    raise TypeError(f"A value of type {type(value).__name__} cannot be sent to Intacct.")
+    raise IntacctArgumentError(f"A value of type {type(value).__name__} cannot be sent to Intacct.")
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_encode_other)

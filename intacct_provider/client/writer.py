@@ -13,6 +13,7 @@ from intacct_provider.client.errors import (
     IntacctArgumentError,
     IntacctError,
     IntacctNotFoundError,
+    IntacctResponseError,
 )
 from intacct_provider.client.records import (
     BATCH_SIZE,
@@ -70,6 +71,11 @@ class RecordWriter:
             error = reply.error()
             reference = reply.result if isinstance(reply.result, Mapping) else {}
             last = generation == MAX_GENERATIONS
+            if error is None and method == "POST" and not (reference.get("key") or reference.get("id")):
+                raise IntacctResponseError(
+                    f"Intacct answered HTTP {reply.status} to the creation of a record of {object_name} without naming "
+                    "it; whether it exists is unknown."
+                )
             if error is None and (last or not self._undone(method, object_name, reply, [reference])):
                 self._bill(0 if _done_before(reply) else 1)
                 return reference
@@ -138,6 +144,7 @@ class RecordWriter:
         again |= {result.index for result in results if reply.replayed and not result.ok}
         if not again or generation == MAX_GENERATIONS:
             return self._settled(object_name, results, records, done_before=_done_before(reply))
+        self._bill(0 if _done_before(reply) else len(results) - len(again))
         # Nothing else is asked again: what succeeded then, and is still there, must not happen twice.
         order = sorted(again)
         redone = self._batch(method, object_name, [records[n] for n in order], atomic, generation + 1)

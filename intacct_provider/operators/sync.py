@@ -49,7 +49,7 @@ class IntacctSyncOperator(IntacctOperator):
     :param max_deletes: refuse a plan that deletes more records.
     :param max_change_percent: refuse a plan that touches more of the live records, in percent.
     :param max_rejects: how many records Intacct may refuse before the task fails. Those that it accepts are
-        written either way.
+        written either way; nothing is deleted when more are refused.
     :return: counts: ``to_create``, ``to_update``, ``to_delete``, ``unchanged``, ``skipped``, ``created``,
         ``updated``, ``deleted``, ``rejected``, ``transactions`` (billed) and ``dry_run``.
     """
@@ -94,7 +94,7 @@ class IntacctSyncOperator(IntacctOperator):
             plan = self._plan(client)
             self.log.info("%s", plan_table(plan))
             check_guards(plan, max_deletes=self.max_deletes, max_change_percent=self.max_change_percent)
-            outcome = Outcome(0, 0, 0, ()) if dry_run else apply_plan(client, plan)
+            outcome = Outcome() if dry_run else apply_plan(client, plan, max_rejects=self.max_rejects)
             counts = _counts(plan, outcome) | {"transactions": client.transactions, "dry_run": dry_run}
             self.log.info("%s", _summary(plan, counts))
             self._check_rejects(outcome)
@@ -135,9 +135,10 @@ class IntacctSyncOperator(IntacctOperator):
         self.log.error("Intacct refused:\n%s", rejects_table(outcome.rejects))
         if len(outcome.rejects) > self.max_rejects:
             first = outcome.rejects[0]
+            held = f", and {outcome.held} deletions were held back" if outcome.held else ""
             raise IntacctRejectedRecordsError(
                 f"Intacct refused {len(outcome.rejects)} records of {self.object_name} (max_rejects is "
-                f"{self.max_rejects}); the others are written. First: {first.action} {first.match}: {first.error}"
+                f"{self.max_rejects}); the others are written{held}. First: {first.action} {first.match}: {first.error}"
             )
 
 

@@ -41,12 +41,16 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What applying a plan did; numbers of records."""
+    """What applying a plan did; numbers of records.
 
-    created: int
-    updated: int
-    deleted: int
-    rejects: tuple[Reject, ...]
+    :param held: deletions that were not tried, because too many other records were refused.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    held: int = 0
+    rejects: tuple[Reject, ...] = ()
 
 
 def read_live(
@@ -77,25 +81,25 @@ def read_live(
     return [full.get(str(row["key"]), row) for row in rows]
 
 
-def apply_plan(client: IntacctClient, plan: Plan) -> Outcome:
+def apply_plan(client: IntacctClient, plan: Plan, *, max_rejects: int = 0) -> Outcome:
     """Write a plan: first creations, then updates, then deletions, 500 records a call.
 
-    A record that Intacct refuses does not keep the others from being written.
+    A record that Intacct refuses does not keep the others from being written. But nothing is deleted once more
+    than ``max_rejects`` were refused: whatever is wrong then, what is live may still be needed.
 
     :raises IntacctInterruptedWriteError: if Intacct could not be reached half way.
     """
     creates = client.create_many(plan.object_name, [step.record for step in plan.creates])
     updates = client.update_many(plan.object_name, [{**step.body, "key": step.key} for step in plan.updates])
-    deletes = client.delete_many(plan.object_name, [step.key for step in plan.deletes])
+    rejects = [*_rejects("create", plan.creates, creates), *_rejects("update", plan.updates, updates)]
+    held = len(plan.deletes) if len(rejects) > max_rejects else 0
+    deletes = [] if held else client.delete_many(plan.object_name, [step.key for step in plan.deletes])
     return Outcome(
         created=sum(result.ok for result in creates),
         updated=sum(result.ok for result in updates),
         deleted=sum(result.ok for result in deletes),
-        rejects=(
-            *_rejects("create", plan.creates, creates),
-            *_rejects("update", plan.updates, updates),
-            *_rejects("delete", plan.deletes, deletes),
-        ),
+        held=held,
+        rejects=(*rejects, *_rejects("delete", plan.deletes, deletes)),
     )
 
 

@@ -390,7 +390,7 @@ def test_not_a_number_never_clears_a_field(company, user, number):
 
 def test_a_value_that_json_cannot_carry_costs_no_call(company, user):
     before = len(company.requests)
-    with pytest.raises(TypeError, match="type object cannot be sent"):
+    with pytest.raises(IntacctArgumentError, match="type object cannot be sent"):
         user.create(CUSTOMER, {"name": object()})
     assert len(company.requests) == before
 

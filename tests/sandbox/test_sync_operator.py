@@ -684,3 +684,23 @@ def test_a_folder_that_may_not_be_written_costs_no_call(airflow):
     with pytest.raises(AirflowFailException, match="cannot be written"):
         export("/proc/self/groups.jsonl")
     assert airflow.requests == []
+
+
+# --- deletions wait for everything else to be accepted
+
+
+def test_a_mirror_deletes_nothing_when_other_records_are_refused(airflow, client):
+    client.create_many(PURPOSE, purposes(Old="active", Kept="active"))
+    desired = [{"id": "Kept"}, {"id": "New", "colour": "blue"}]
+    with pytest.raises(AirflowFailException, match="1 deletions were held back"):
+        sync(PURPOSE, desired, mode="mirror")
+    assert live(airflow) == {"Old": "active", "Kept": "active"}
+    counts = sync(PURPOSE, desired, mode="mirror", max_rejects=1)
+    assert (counts["deleted"], counts["rejected"]) == (1, 1)
+    assert live(airflow) == {"Kept": "active"}
+
+
+def test_a_creation_that_is_answered_without_a_name_is_not_taken_for_done(airflow, client):
+    airflow.fail(status=201, method="POST", path="/objects", body=b"{}")
+    with pytest.raises(IntacctError, match="whether it exists is unknown"):
+        client.create(PURPOSE, {"id": "Nameless"})

@@ -161,8 +161,20 @@ JSON_VALUES = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(
-                "ia::error ia::result error message code errorId details target"
-                " additionalInfo placeholders supportId error_description".split()
+                [
+                    "ia::error",
+                    "ia::result",
+                    "error",
+                    "message",
+                    "code",
+                    "errorId",
+                    "details",
+                    "target",
+                    "additionalInfo",
+                    "placeholders",
+                    "supportId",
+                    "error_description",
+                ]
             ),
             inner,
             max_size=4,

@@ -58,7 +58,7 @@ def model_calls(intacct):
         ),
         (
             {"errorId": "REST-1106", "additionalInfo": {"placeholders": {"FIELD": "totaldue"}}},
-            "Did you mean 'totalDue'? Leave the field out of fields, filters and order_by",
+            "(HTTP 400, REST-1106) Did you mean 'totalDue'?",
         ),
     ],
 )

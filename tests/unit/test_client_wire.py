@@ -98,7 +98,7 @@ def test_what_is_no_number_is_refused_with_its_place_as_null_would_clear_the_fie
 
 
 def test_what_json_cannot_carry_names_its_type():
-    with pytest.raises(TypeError, match="A value of type object cannot be sent to Intacct"):
+    with pytest.raises(IntacctArgumentError, match="A value of type object cannot be sent to Intacct"):
         wire.encode({"a": object()})
 
 

@@ -1,0 +1,562 @@
+"""Every row that lived throughout the read, once, or an error: against servers of every kind."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intacct_provider.client.errors import (
+    IntacctArgumentError,
+    IntacctIncompleteReadError,
+    IntacctServerError,
+    IntacctValidationError,
+)
+from intacct_provider.client.paging import MAX_PASSES, Page, iter_rows, read_page
+from intacct_provider.client.query import Query, field
+
+CUSTOMER = "accounts-receivable/customer"
+PROVE = settings(derandomize=True, deadline=None, max_examples=150)
+COMPARE = {
+    "$eq": operator.eq, "$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le,
+}  # fmt: skip
+
+
+class Server:
+    """A query service over a list of records.
+
+    :param sorts: whether keys are sorted as ``numbers`` or as ``text``.
+    :param compares: the same for filters on keys.
+    :param clamp: rows that a page has at most, whatever was asked for.
+    :param largest: page size above which the request is refused.
+    :param keys_filter: whether a filter on key is allowed.
+    :param totals: whether the answer tells a count.
+    """
+
+    def __init__(
+        self,
+        keys,
+        *,
+        sorts="numbers",
+        compares="numbers",
+        clamp=None,
+        largest=None,
+        keys_filter=True,
+        totals=True,
+    ):
+        self.records = [key if isinstance(key, dict) else self.record(key) for key in keys]
+        self.sorts, self.compares, self.clamp, self.largest = sorts, compares, clamp, largest
+        self.keys_filter, self.totals = keys_filter, totals
+        self.calls = []
+        self.between = lambda _server: None
+
+    @staticmethod
+    def record(key):
+        return {"key": str(key), "id": f"C{key}", "status": "active", "API_QUERY_ALIAS__1": "stray"}
+
+    def keys(self):
+        return {record["key"] for record in self.records}
+
+    def delete(self, *keys):
+        gone = {str(key) for key in keys}
+        self.records = [record for record in self.records if record["key"] not in gone]
+
+    def insert(self, *keys):
+        self.records += [self.record(key) for key in keys]
+
+    def __call__(self, query, start, size):
+        body = query.payload(start=start, size=size)
+        self.calls.append(body)
+        if self.largest and size > self.largest:
+            raise IntacctValidationError("The value of size is too large", status=400, target="/size")
+        answer = self.answer(body)
+        self.between(self)
+        return read_page(query, answer, start)
+
+    def answer(self, body):
+        rows = self.sorted([r for r in self.records if self.matches(r, body)], body.get("orderBy", []))
+        size = min(body["size"], self.clamp or body["size"])
+        page = rows[body["start"] - 1 :][:size]
+        meta = {"totalCount": len(rows), "start": body["start"], "pageSize": size} if self.totals else {}
+        return {"ia::result": page, "ia::meta": meta}
+
+    def matches(self, record, body):
+        truths = []
+        for condition in body.get("filters", ()):
+            ((name, operand),) = condition.items()
+            ((column, value),) = operand.items()
+            if column == "key" and not self.keys_filter:
+                raise IntacctValidationError("The key field cannot be filtered", status=400)
+            truths.append(
+                COMPARE[name](self.comparable(column, record[column]), self.comparable(column, value))
+            )
+        expression = body.get("filterExpression", "and")
+        if expression in ("and", "or"):
+            return all(truths) if expression == "and" else any(truths)
+        return eval(re.sub(r"\d+", lambda n: str(truths[int(n[0]) - 1]), expression), {})  # noqa: S307
+
+    def comparable(self, column, value):
+        return int(value) if column == "key" and self.compares == "numbers" else str(value)
+
+    def sorted(self, rows, orders):
+        for order in reversed(orders):
+            ((column, direction),) = order.items()
+            number = column == "key" and self.sorts == "numbers"
+            rows = sorted(
+                rows, key=lambda r, c=column, n=number: int(r[c]) if n else r[c], reverse=direction == "desc"
+            )
+        return rows
+
+
+def read(server, size=10, fields=("key", "id"), **parts):
+    return list(iter_rows(server, Query.checked(CUSTOMER, fields, **parts), size))
+
+
+def keys_of(rows):
+    return [row["key"] for row in rows]
+
+
+def texts(*ranges):
+    return [str(key) for numbers in ranges for key in numbers]
+
+
+def assert_complete(rows, lived, existed):
+    """Assert that what lived throughout came once, and nothing came that never was."""
+    keys = keys_of(rows)
+    assert len(keys) == len(set(keys)), "a record came twice"
+    assert lived <= set(keys), "a record that lived throughout is missing"
+    assert set(keys) <= existed, "a record was made up"
+
+
+# --- by key
+
+
+@pytest.mark.parametrize(
+    ("count", "calls"), [(0, 1), (1, 1), (9, 1), (10, 1), (11, 2), (20, 2), (21, 3), (100, 10)]
+)
+def test_all_rows_come_in_order_of_key_with_as_few_calls_as_pages(count, calls):
+    server = Server(range(1, count + 1))
+    assert keys_of(read(server)) == texts(range(1, count + 1))
+    assert len(server.calls) == calls
+
+
+def test_only_the_fields_asked_for_come_without_stray_columns_and_in_their_order():
+    assert read(Server([7]), fields=["id", "key"]) == [{"id": "C7", "key": "7"}]
+    assert list(read(Server([7]), fields=["id", "key"])[0]) == ["id", "key"]
+
+
+def test_the_key_is_read_along_and_not_handed_on_unless_asked_for():
+    server = Server(range(1, 26))
+    assert read(server, fields=["id"]) == [{"id": f"C{n}"} for n in range(1, 26)]
+    assert server.calls[0]["fields"] == ["key", "id"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expression"),
+    [
+        ({}, "and"),
+        ({"filters": {"$eq": {"status": "active"}}}, "(1) and 2"),
+        (
+            {"filters": [{"$eq": {"status": "x"}}, {"$gt": {"id": ""}}], "filter_expression": "or"},
+            "(1 or 2) and 3",
+        ),
+        ({"filters": [{"$gt": {"id": ""}}, {"$gt": {"id": " "}}]}, "(1 and 2) and 3"),
+        ({"filters": (field("status") == "x") | (field("status") == "active")}, "(1 or 2) and 3"),
+    ],
+)
+def test_the_user_s_filter_holds_on_every_page(parts, expression):
+    server = Server(range(1, 36))
+    server.records[::5] = [{**record, "status": "gone", "id": ""} for record in server.records[::5]]
+    expected = [r["key"] for r in server.records if not parts or r["status"] == "active"]
+    assert keys_of(read(server, **parts)) == expected
+    assert server.calls[1]["filterExpression"] == expression
+    assert server.calls[1]["filters"][-1] == {"$gt": {"key": "12" if parts else "10"}}
+
+
+def test_pages_are_read_as_rows_are_taken():
+    server = Server(range(1, 101))
+    rows = iter_rows(server, Query.checked(CUSTOMER, ["key"]), 10)
+    assert server.calls == []
+    assert [next(rows)["key"] for _ in range(11)] == texts(range(1, 12))
+    assert len(server.calls) == 2
+
+
+@PROVE
+@given(st.data())
+def test_whatever_comes_and_goes_between_pages_nothing_that_lives_is_lost_or_doubled(data):
+    server = Server(range(1, data.draw(st.integers(1, 60)) + 1))
+    existed, lived = set(server.keys()), set(server.keys())
+
+    def change(server):
+        if len(server.calls) > 30:
+            return
+        alive = sorted(server.keys(), key=int)
+        gone = data.draw(st.sets(st.sampled_from(alive), max_size=8)) if alive else set()
+        newest = max(map(int, existed))
+        new = range(newest + 1, newest + 1 + data.draw(st.integers(0, 4)))
+        server.delete(*gone)
+        server.insert(*new)
+        existed.update(map(str, new))
+        lived.difference_update(gone)
+
+    server.between = change
+    rows = read(server, size=data.draw(st.integers(1, 12)))
+    assert_complete(rows, lived, existed)
+    assert keys_of(rows) == sorted(keys_of(rows), key=int)
+
+
+def test_records_deleted_at_the_front_after_every_page_shift_nothing():
+    server = Server(range(1, 101))
+    lived = set(server.keys())
+
+    def delete_first(server):
+        first = sorted(server.keys(), key=int)[:3]
+        server.delete(*first)
+        lived.difference_update(first)
+
+    server.between = delete_first
+    assert_complete(read(server), lived, set(texts(range(1, 101))))
+
+
+def test_records_that_begin_to_match_at_the_front_after_every_page_shift_nothing():
+    """A record that was filtered out may appear anywhere; those that matched throughout all come."""
+    server = Server(range(1, 101))
+    for record in server.records[:50]:
+        record["status"] = "inactive"
+    lived = {r["key"] for r in server.records if r["status"] == "active"}
+
+    def activate(server):
+        if len(server.calls) > 1:
+            for record in [r for r in server.records if r["status"] == "inactive"][:2]:
+                record["status"] = "active"
+
+    server.between = activate
+    rows = read(server, filters=field("status") == "active")
+    assert_complete(rows, lived, set(texts(range(1, 101))))
+
+
+def test_everything_may_vanish():
+    server = Server(range(1, 101))
+    server.between = lambda server: server.delete(*server.keys())
+    assert keys_of(read(server)) == texts(range(1, 11))
+
+
+def test_a_page_whose_records_are_all_deleted_just_after_it_ends_no_read():
+    server = Server(range(1, 101))
+
+    def delete_what_was_read(server):
+        if len(server.calls) == 3:
+            server.delete(*range(21, 31))
+
+    server.between = delete_what_was_read
+    assert keys_of(read(server)) == texts(range(1, 101))
+
+
+# --- servers that are not as documented
+
+
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+@pytest.mark.parametrize("keys_filter", [True, False])
+def test_a_server_that_sends_fewer_rows_than_asked_for_loses_none(order_by, keys_filter):
+    server = Server(range(100, 200), clamp=7, keys_filter=keys_filter)
+    assert keys_of(read(server, size=50, order_by=order_by)) == texts(range(100, 200))
+
+
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+def test_a_page_size_that_is_refused_is_halved_and_stays_so(order_by):
+    server = Server(range(1000, 3500), largest=1000)
+    assert keys_of(read(server, size=4000, order_by=order_by)) == texts(range(1000, 3500))
+    assert [call["size"] for call in server.calls] == [4000, 2000, 1000, 1000, 1000]
+
+
+def test_a_page_size_is_not_halved_for_ever():
+    server = Server([1], largest=10)
+    with pytest.raises(IntacctValidationError, match="size is too large"):
+        read(server, size=4000)
+    assert [call["size"] for call in server.calls][-1] == 100
+
+
+def test_a_refusal_that_is_not_about_size_is_raised_as_it_is():
+    class Refusing(Server):
+        def answer(self, _body):
+            raise IntacctValidationError("name is not a field", status=400, error_id="REST-1043")
+
+    server = Refusing([1])
+    with pytest.raises(IntacctValidationError, match="name is not a field"):
+        read(server)
+    assert len(server.calls) == 1
+
+
+def test_a_failing_server_is_not_mistaken_for_one_that_refuses_keys():
+    class Failing(Server):
+        def answer(self, body):
+            if len(self.calls) > 1:
+                raise IntacctServerError("down", status=503)
+            return super().answer(body)
+
+    with pytest.raises(IntacctServerError):
+        read(Failing(range(50)))
+
+
+def test_an_object_that_refuses_a_filter_on_key_is_read_by_offset(caplog):
+    caplog.set_level(logging.INFO, "intacct_provider")
+    server = Server(range(1, 101), keys_filter=False)
+    assert keys_of(read(server)) == texts(range(1, 101))
+    assert (
+        f"{CUSTOMER} is read by offset: a filter on key is refused (The key field cannot be filtered)."
+        in caplog.text
+    )
+    assert max(call["start"] for call in server.calls) > 90
+
+
+@PROVE
+@given(
+    st.sets(st.integers(1, 3000), min_size=1, max_size=60),
+    st.integers(1, 25),
+    st.sampled_from(["numbers", "text"]),
+    st.sampled_from(["numbers", "text"]),
+)
+def test_however_a_server_treats_keys_a_read_is_complete_or_raises(keys, size, sorts, compares):
+    server = Server(keys, sorts=sorts, compares=compares)
+    try:
+        rows = read(server, size=size)
+    except IntacctIncompleteReadError as err:
+        assert (sorts, compares) != ("numbers", "numbers")
+        assert "cannot be proven complete" in str(err)
+        return
+    assert_complete(rows, server.keys(), server.keys())
+
+
+@pytest.mark.parametrize("compares", ["numbers", "text"])
+def test_keys_sorted_as_text_are_read_by_offset(compares):
+    server = Server(range(1, 101), sorts="text", compares=compares)
+    assert sorted(keys_of(read(server, size=30)), key=int) == texts(range(1, 101))
+
+
+def test_keys_compared_as_text_beyond_the_first_page_are_read_by_offset():
+    server = Server(range(1, 101), compares="text")
+    assert sorted(keys_of(read(server, size=30)), key=int) == texts(range(1, 101))
+
+
+def test_keys_compared_as_text_are_found_out_although_the_first_two_pages_agree():
+    """After key 29, a comparison as text leaves out 200 to 289 without a trace in keys that rise."""
+    server = Server([*range(10, 100), *range(200, 300)], compares="text")
+    with pytest.raises(IntacctIncompleteReadError) as caught:
+        read(server)
+    assert "the server does not order keys 29 and " in str(caught.value)
+    assert "Read it with an order_by: that does not rely on keys." in str(caught.value)
+    assert len(read(server, order_by=[{"id": "asc"}])) == 190
+
+
+def test_keys_sorted_as_text_are_found_out_although_the_first_two_pages_agree():
+    """After 10 to 29 come 30, 300, 301...; keys above the last of them leave out 31 to 39."""
+    server = Server([*range(10, 40), *range(300, 310)], sorts="text")
+    with pytest.raises(IntacctIncompleteReadError, match="cannot be proven complete"):
+        read(server)
+
+
+def test_keys_that_fall_after_pages_in_which_they_rose_raise():
+    class Shuffled(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return answer if len(self.calls) < 3 else {**answer, "ia::result": answer["ia::result"][::-1]}
+
+    with pytest.raises(
+        IntacctIncompleteReadError, match=r"its keys do not rise as numbers \(key 29 follows 30\)"
+    ):
+        read(Shuffled(range(1, 101)))
+
+
+def test_a_count_of_rows_that_never_come_raises():
+    class Empty(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return answer if len(self.calls) < 3 else {**answer, "ia::result": []}
+
+    with pytest.raises(
+        IntacctIncompleteReadError, match="counts 80 more records of .* above key 20 but sends none"
+    ):
+        read(Empty(range(1, 101)))
+
+
+def test_keys_that_are_no_numbers_are_read_by_offset():
+    server = Server([Server.record(f"K{n:03}") for n in range(100)], sorts="text", compares="text")
+    assert keys_of(read(server)) == [f"K{n:03}" for n in range(100)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 100])
+def test_a_server_that_tells_no_count_is_read_to_its_end(count):
+    server = Server(range(1, count + 1), totals=False)
+    assert keys_of(read(server)) == texts(range(1, count + 1))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"keys_filter": False}, {"totals": False}])
+def test_the_smallest_pages_lose_nothing_and_come_to_an_end(size, options):
+    assert keys_of(read(Server(range(1, 12), **options), size=size)) == texts(range(1, 12))
+
+
+def test_pages_of_one_row_by_offset_raise_instead_of_ending_early():
+    with pytest.raises(IntacctIncompleteReadError):
+        read(Server(range(1, 12), keys_filter=False, clamp=1))
+
+
+# --- by offset
+
+
+def test_a_change_under_an_offset_read_is_detected_and_mended_by_another_pass():
+    server = Server(range(1, 101), keys_filter=False)
+
+    def delete_once(server):
+        if len(server.calls) == 6:
+            server.delete(1, 2, 3)
+
+    server.between = delete_once
+    rows = read(server)
+    assert_complete(rows, set(texts(range(4, 101))), set(texts(range(1, 101))))
+    assert len(server.calls) > 20
+
+
+def test_an_offset_read_that_never_comes_to_rest_raises_after_its_passes():
+    server = Server(range(1, 201), keys_filter=False)
+    server.between = lambda server: server.delete(min(server.keys(), key=int))
+    with pytest.raises(IntacctIncompleteReadError) as caught:
+        read(server)
+    said = str(caught.value)
+    assert (
+        f"{CUSTOMER} changed during each of {MAX_PASSES} passes over it, so the read cannot be proven complete"
+        in said
+    )
+    assert said.endswith("narrow the filters.")
+    assert sum(call["start"] == 1 and "filters" not in call for call in server.calls) == MAX_PASSES + 1
+
+
+@PROVE
+@given(st.data())
+def test_an_offset_read_under_changes_is_complete_or_raises(data):
+    server = Server(range(1, 41), keys_filter=False)
+    existed, lived = set(server.keys()), set(server.keys())
+
+    def change(server):
+        alive = sorted(server.keys(), key=int)
+        gone = data.draw(st.sets(st.sampled_from(alive), max_size=2)) if alive else set()
+        newest = max(map(int, existed))
+        new = range(newest + 1, newest + 1 + data.draw(st.integers(0, 1)))
+        server.delete(*gone)
+        server.insert(*new)
+        existed.update(map(str, new))
+        lived.difference_update(gone)
+
+    server.between = change
+    try:
+        rows = read(server, size=data.draw(st.integers(2, 15)))
+    except IntacctIncompleteReadError:
+        return
+    assert_complete(rows, lived, existed)
+
+
+# --- in an order of the user's
+
+
+def by_id(server):
+    return read(server, order_by=[{"status": "desc"}, {"id": "asc"}])
+
+
+def test_a_user_s_order_is_kept_with_key_as_tie_break():
+    server = Server(range(1, 101))
+    server.records[::3] = [{**record, "status": "inactive"} for record in server.records[::3]]
+    rows = read(server, fields=["key", "status"], order_by=[{"status": "desc"}])
+    assert rows == sorted(rows, key=lambda r: (r["status"] == "active", int(r["key"])))
+    assert len(rows) == 100
+    assert all(call["orderBy"] == [{"status": "desc"}, {"key": "asc"}] for call in server.calls)
+    assert not any("filters" in call for call in server.calls)
+
+
+def test_an_ordered_read_hands_on_only_a_pass_that_nothing_moved_under():
+    server = Server(range(1, 101))
+
+    def delete_once(server):
+        if len(server.calls) == 4:
+            server.delete(1, 2, 3)
+
+    server.between = delete_once
+    rows = by_id(server)
+    assert set(keys_of(rows)) == server.keys()
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+
+
+def test_an_ordered_read_that_never_comes_to_rest_yields_nothing_and_says_what_helps():
+    server = Server(range(1, 201))
+    server.between = lambda server: server.delete(min(server.keys(), key=int))
+    rows = iter_rows(server, Query.checked(CUSTOMER, ["key"], order_by=[{"id": "asc"}]), 10)
+    with pytest.raises(
+        IntacctIncompleteReadError, match="leave out order_by: reading in order of key does not mind"
+    ):
+        next(rows)
+
+
+def test_a_row_that_came_twice_is_movement():
+    class Doubling(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            if len(self.calls) == 2:
+                answer["ia::result"][1] = self.records[0]
+            return answer
+
+    server = Doubling(range(1, 31))
+    assert len(by_id(server)) == 30
+    assert [call["start"] for call in server.calls].count(1) == 2
+
+
+def test_aggregates_are_refused_with_what_to_use():
+    with pytest.raises(IntacctArgumentError, match="use query\\(\\) with an order_by for them"):
+        read(Server([1]), fields=["sum:totalDue"])
+
+
+# --- one page
+
+
+def test_a_page_tells_its_place_and_the_next():
+    body = {
+        "ia::result": [{"key": "1", "x": 1}],
+        "ia::meta": {"totalCount": 508, "start": 1, "pageSize": 100, "next": 101, "previous": None},
+    }
+    page = read_page(Query.checked(CUSTOMER, ["key", "id"]), body, 1)
+    assert page == Page(rows=[{"key": "1", "id": None}], total_count=508, start=1, page_size=100, next=101)
+
+
+@pytest.mark.parametrize(
+    "meta", [{}, {"ia::meta": None}, {"ia::meta": {"totalCount": None, "start": "x", "next": True}}]
+)
+def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
+    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5)
+    assert page == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=1, next=None)
+
+
+def test_counts_may_be_text():
+    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1)
+    assert page.total_count == 7
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"ia::result": None}, {"ia::result": {}}, {"ia::result": ["x"]}]
+)
+def test_an_answer_without_rows_is_never_an_empty_page(body):
+    with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
+        read_page(Query.checked(CUSTOMER, ["key"]), body, 1)
+
+
+# --- through the client
+
+
+def test_a_client_reads_every_row_over_http_and_counts_a_page_as_one_transaction(intacct):
+    server = Server(range(1, 26))
+    intacct.on("POST", intacct.query, json=lambda request, _context: server.answer(request.json()))
+    client = intacct.client(page_size=10)
+    assert keys_of(client.iter_rows(CUSTOMER, ["key"])) == texts(range(1, 26))
+    assert [call.json()["size"] for call in intacct.calls(intacct.query)] == [10, 10, 10]
+    assert client.transactions == 3

@@ -1,0 +1,411 @@
+"""A query that cannot be right is refused before a call is paid for, and names what was probably meant."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import operator
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.client.expressions import Expression, compiled, field
+from intacct_provider.client.query import (
+    FILTER_PARAMETERS,
+    OPERATORS,
+    Query,
+    check_object_name,
+    check_page,
+    is_aggregate,
+    templatable,
+)
+
+PROVE = settings(derandomize=True, deadline=None, max_examples=300)
+CUSTOMER = "accounts-receivable/customer"
+TWO = [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "1000"}}]
+
+
+def checked(fields=("key",), object_name=CUSTOMER, **parts):
+    return Query.checked(object_name, fields, **parts)
+
+
+def refusal(*args, **parts):
+    with pytest.raises(IntacctArgumentError) as caught:
+        checked(*args, **parts)
+    return str(caught.value)
+
+
+# --- expressions
+
+
+class Tree:
+    """An expression beside what it means in Python."""
+
+    def __init__(self, expression, holds):
+        self.expression = expression
+        self.holds = holds
+
+    @classmethod
+    def leaf(cls, comparison):
+        name, value, compare = comparison
+        return cls(
+            getattr(operator, compare)(field(name), value),
+            lambda row: getattr(operator, compare)(row[name], value),
+        )
+
+    @classmethod
+    def joined(cls, parts):
+        left, right, word = parts
+        if word == "and":
+            return cls(left.expression & right.expression, lambda row: left.holds(row) and right.holds(row))
+        return cls(left.expression | right.expression, lambda row: left.holds(row) or right.holds(row))
+
+
+COMPARISONS = st.tuples(
+    st.sampled_from("abc"), st.integers(0, 3), st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"])
+)
+TREES = st.recursive(
+    COMPARISONS.map(Tree.leaf),
+    lambda inner: st.tuples(inner, inner, st.sampled_from(["and", "or"])).map(Tree.joined),
+    max_leaves=10,
+)
+ROWS = st.fixed_dictionaries(dict.fromkeys("abc", st.integers(0, 3)))
+MEANING = {
+    "$eq": operator.eq, "$ne": operator.ne, "$lt": operator.lt, "$lte": operator.le, "$gt": operator.gt,
+    "$gte": operator.ge,
+}  # fmt: skip
+
+
+def matches(conditions, expression, row):
+    """Evaluate Intacct's JSON on a row; Python reads its expression as Intacct does."""
+    truths = []
+    for condition in conditions:
+        ((name, operand),) = condition.items()
+        ((column, value),) = operand.items()
+        truths.append(MEANING[name](row[column], value))
+    if expression in ("and", "or"):
+        return all(truths) if expression == "and" else any(truths)
+    return eval(re.sub(r"\d+", lambda n: str(truths[int(n[0]) - 1]), expression), {})  # noqa: S307
+
+
+@PROVE
+@given(TREES, st.lists(ROWS, min_size=1, max_size=20))
+def test_a_compiled_expression_means_what_the_expression_says(tree, rows):
+    query = checked(filters=tree.expression)
+    for row in rows:
+        assert matches(query.filters, query.expression, row) == tree.holds(row)
+
+
+@PROVE
+@given(TREES)
+def test_every_expression_passes_the_checks_as_json_too(tree):
+    conditions, expression = compiled(tree.expression)
+    assert templatable(tree.expression, None) == (conditions, expression)
+    assert checked(filters=conditions, filter_expression=expression) == checked(filters=tree.expression)
+
+
+def test_the_words_of_an_expression_are_never_left_to_precedence():
+    a, b, c = (field(name) == 1 for name in "abc")
+    assert compiled((a | b) & c)[1] == "(1 or 2) and 3"
+    assert compiled(a | (b & c))[1] == "1 or (2 and 3)"
+    assert compiled(a & b & c)[1] == "1 and 2 and 3"
+    assert compiled(a) == ([{"$eq": {"a": 1}}], "1")
+
+
+@pytest.mark.parametrize(
+    ("expression", "condition"),
+    [
+        (field("a") == 1, {"$eq": {"a": 1}}),
+        (field("a") != None, {"$ne": {"a": None}}),  # noqa: E711
+        (field("a") < 1, {"$lt": {"a": 1}}),
+        (field("a") <= 1, {"$lte": {"a": 1}}),
+        (field("a") > 1, {"$gt": {"a": 1}}),
+        (field("a") >= 1, {"$gte": {"a": 1}}),
+        (field("a").lt(1), {"$lt": {"a": 1}}),
+        (field("a").lte(1), {"$lte": {"a": 1}}),
+        (field("a").gt(1), {"$gt": {"a": 1}}),
+        (field("a").gte(1), {"$gte": {"a": 1}}),
+        (field("a").in_(x for x in "xy"), {"$in": {"a": ["x", "y"]}}),
+        (field("a").not_in(["x"]), {"$notIn": {"a": ["x"]}}),
+        (field("a").between(1, 2), {"$between": {"a": [1, 2]}}),
+        (field("a").not_between(1, 2), {"$notBetween": {"a": [1, 2]}}),
+        (field("a").contains("x"), {"$contains": {"a": "x"}}),
+        (field("a").not_contains("x"), {"$notContains": {"a": "x"}}),
+        (field("a").starts_with("x"), {"$startsWith": {"a": "x"}}),
+        (field("a").not_starts_with("x"), {"$notStartsWith": {"a": "x"}}),
+        (field("a").ends_with("x"), {"$endsWith": {"a": "x"}}),
+        (field("a").not_ends_with("x"), {"$notEndsWith": {"a": "x"}}),
+    ],
+)
+def test_every_comparison_has_its_operator(expression, condition):
+    assert checked(filters=expression).filters == (condition,)
+
+
+def test_and_instead_of_ampersand_is_refused_with_what_to_write():
+    with pytest.raises(IntacctArgumentError, match=r"join conditions with & and \|, not with 'and' and 'or'"):
+        _ = (field("a") == 1) and (field("b") == 2)
+
+
+def test_forgotten_parentheses_are_refused_with_what_to_write():
+    with pytest.raises(IntacctArgumentError, match="put each comparison in its own parentheses"):
+        _ = (field("a") == 1) & field("b")
+    with pytest.raises(IntacctArgumentError, match="in its own parentheses"):
+        _ = 1 < field("a") < 5
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 5])
+def test_a_field_needs_a_name(name):
+    with pytest.raises(IntacctArgumentError, match="A field needs a name, not"):
+        field(name)
+
+
+def test_the_base_of_expressions_is_none_itself():
+    with pytest.raises(NotImplementedError):
+        Expression().numbered([])
+
+
+# --- the request
+
+
+def test_the_body_is_intacct_s_own_json():
+    query = checked(
+        ["key", "term.id", "nsp::REGION", "key"],
+        filters=TWO,
+        filter_expression=" 1 or 2 ",
+        filter_parameters={"includePrivate": True},
+        order_by=[{"id": "ASC"}],
+    )
+    assert query.payload(start=11, size=10) == {
+        "object": CUSTOMER,
+        "fields": ["key", "term.id", "nsp::REGION"],
+        "filters": TWO,
+        "filterExpression": "1 or 2",
+        "filterParameters": {"includePrivate": True},
+        "orderBy": [{"id": "asc"}],
+        "start": 11,
+        "size": 10,
+    }
+
+
+def test_nothing_is_sent_that_was_not_asked_for():
+    assert checked().payload() == {"object": CUSTOMER, "fields": ["key"], "start": 1, "size": 4000}
+
+
+def test_one_condition_may_stand_alone_and_conditions_are_joined_by_and():
+    assert checked(filters=TWO[0]).filters == (TWO[0],)
+    assert checked(filters=TWO).expression == "and"
+    assert checked(filters=TWO, filter_expression="OR").expression == "OR"
+
+
+def test_dates_in_filters_are_sent_as_intacct_writes_them():
+    moment = dt.datetime(2025, 5, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    query = checked(filters=(field("at") >= moment) & field("on").between(dt.date(2025, 1, 1), moment))
+    assert query.filters == (
+        {"$gte": {"at": "2025-05-01T00:00:00Z"}},
+        {"$between": {"on": ["2025-01-01", "2025-05-01T00:00:00Z"]}},
+    )
+    json.dumps(query.payload())
+
+
+@pytest.mark.parametrize(
+    ("fields", "aggregated"),
+    [(["sum:totalDue"], True), (["id", "count:id"], True), (["nsp::SUM"], False), (["id"], False)],
+)
+def test_aggregates_are_told_from_custom_fields(fields, aggregated):
+    assert is_aggregate(fields) is aggregated
+    assert checked(fields).aggregated is aggregated
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("given_operator", "nearest"),
+    [
+        ("eq", "$eq"),
+        ("$eqq", "$eq"),
+        ("$notin", "$notIn"),
+        ("startswith", "$startsWith"),
+        ("$beetween", "$between"),
+    ],
+)
+def test_an_unknown_operator_names_the_nearest(given_operator, nearest):
+    said = refusal(filters=[TWO[0], {given_operator: {"a": 1}}])
+    assert (
+        f"filters: condition 2 has the unknown operator {given_operator!r}. Did you mean {nearest!r}?" in said
+    )
+    assert all(name in said for name in OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("status", 'must be one operator with one field, such as {"$eq": {"status": "active"}}'),
+        ({}, "must be one operator with one field"),
+        ({"$eq": {"a": 1}, "$ne": {"b": 1}}, "must be one operator with one field"),
+        ({"$eq": "active"}, '$eq takes one field with its value, such as {"$eq": {"status": ...}}'),
+        ({"$eq": {"a": 1, "b": 2}}, "$eq takes one field with its value"),
+        ({"$eq": {"a": [1]}}, "$eq on 'a' takes a single value, not [1]"),
+        ({"$eq": {"a": {"b": 1}}}, "$eq on 'a' takes a single value"),
+        ({"$in": {"a": "x"}}, "$in on 'a' takes a list of one value or more, not 'x'"),
+        ({"$notIn": {"a": []}}, "$notIn on 'a' takes a list of one value or more, not []"),
+        ({"$between": {"a": [1]}}, "$between on 'a' takes a list of two values, lowest first, not [1]"),
+        ({"$notBetween": {"a": 5}}, "$notBetween on 'a' takes a list of two values"),
+        ({"$gt": {"a": None}}, "$gt on 'a' cannot be compared with None; $eq and $ne can"),
+    ],
+)
+def test_a_malformed_condition_says_which_and_what_it_should_be(condition, said):
+    assert f"filters: condition 1{'' if said.startswith('must') else ':'} {said}" in refusal(
+        filters=[condition]
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("1 and 3", "names condition 3, but filters has conditions 1 to 2"),
+        ("0 or 1 and 2", "names condition 0, but"),
+        ("1", "leaves out condition 2: a condition that it does not name would not filter anything"),
+        ("1 and", "is not well formed: count its parentheses and give each 'and' and 'or' two sides"),
+        ("(1 and 2", "is not well formed: count its parentheses"),
+        ("1) and (2", "is not well formed"),
+        (") 1 and 2 (", "is not well formed near ')'"),
+        ("1 2", "is not well formed near '2'"),
+        ("1 and or 2", "is not well formed near 'or'"),
+        ("() and 1 and 2", "is not well formed near ')'"),
+        ("and 1 2", "is not well formed near 'and'"),
+        (
+            "1 & 2",
+            "contains '&'; it takes condition numbers, 'and', 'or' and parentheses, such as '(1 and 2) or 3'",
+        ),
+        ("not 1 and 2", "contains 'not'"),
+        ("status and 2", "contains 'status'"),
+    ],
+)
+def test_an_expression_that_cannot_be_right_says_why(expression, said):
+    assert f"filter_expression {expression!r} {said}" in refusal(filters=TWO, filter_expression=expression)
+
+
+def test_an_expression_without_filters_says_that_there_are_none():
+    assert "names condition 1, but there are no filters" in refusal(filter_expression="1 and 2")
+
+
+@pytest.mark.parametrize("expression", ["1 and 2", "(1 or 2)", "((1) and (2 or 1))", "1 AND 2", "and", "Or"])
+def test_a_well_formed_expression_passes(expression):
+    assert checked(filters=TWO, filter_expression=expression).expression == expression
+
+
+def test_an_expression_of_fields_does_not_go_with_another_expression():
+    said = refusal(filters=field("a") == 1, filter_expression="1")
+    assert "filter_expression goes with filters as a list of conditions" in said
+
+
+@PROVE
+@given(st.text("12 ()andor&", max_size=15))
+def test_what_passes_is_an_expression_over_all_conditions(text):
+    try:
+        expression = checked(filters=TWO, filter_expression=text).expression
+    except IntacctArgumentError:
+        return
+    if expression.lower() not in ("and", "or"):
+        compile(expression.lower(), "expression", "eval")
+        assert {"1", "2"} <= set(expression)
+
+
+@pytest.mark.parametrize("fields", ["key", "*", "", [], ()])
+def test_fields_must_be_a_list(fields):
+    assert f"fields must be a list of field names, such as ['key', 'id'], not {fields!r}" in refusal(fields)
+
+
+@pytest.mark.parametrize("name", ["*", "", " ", None, 5])
+def test_a_field_must_be_a_name_and_never_a_star(name):
+    assert f"fields contains {name!r}, which is not a field name" in refusal(["key", name])
+
+
+def test_an_unknown_function_names_the_nearest():
+    said = refusal(["sun:totalDue"])
+    assert "fields contains 'sun:totalDue' with the unknown function 'sun'. Did you mean 'sum'?" in said
+    assert "Functions: count, sum, avg, min, max." in said
+
+
+@pytest.mark.parametrize("item", ["id", {}, {"id": "asc", "key": "asc"}, ["id", "asc"]])
+def test_an_order_must_be_one_field_with_its_direction(item):
+    assert 'order_by takes one field with its direction each, such as {"id": "asc"}' in refusal(
+        order_by=[item]
+    )
+
+
+@pytest.mark.parametrize("direction", ["up", None, 1])
+def test_a_direction_is_asc_or_desc(direction):
+    said = refusal(order_by=[{"id": direction}])
+    assert said == f"order_by: direction of 'id' must be 'asc' or 'desc', not {direction!r}."
+
+
+def test_an_unknown_filter_parameter_names_the_nearest():
+    said = refusal(filter_parameters={"includeprivat": True})
+    assert "filter_parameters has the unknown name 'includeprivat'. Did you mean 'includePrivate'?" in said
+    assert all(name in said for name in FILTER_PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("start", 0, "start must be a whole number 1 or more, not 0."),
+        ("start", "1", "start must be a whole number 1 or more, not '1'."),
+        ("start", True, "start must be a whole number 1 or more, not True."),
+        ("size", 0, "size must be a whole number from 1 to 4000, not 0."),
+        ("size", 4001, "size must be a whole number from 1 to 4000, not 4001."),
+        ("size", 1.5, "size must be a whole number from 1 to 4000, not 1.5."),
+    ],
+)
+def test_a_page_that_intacct_cannot_serve_is_refused(name, value, said):
+    with pytest.raises(IntacctArgumentError) as caught:
+        check_page(**{"start": 1, "size": 1, name: value})
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("customer", CUSTOMER),
+        ("Customer", CUSTOMER),
+        ("/objects/accounts-receivable/customer", CUSTOMER),
+        ("objects/accounts-receivable/custmer", CUSTOMER),
+        ("ACCOUNTS-RECEIVABLE/CUSTOMER", CUSTOMER),
+        ("journalentry", "general-ledger/journal-entry"),
+        (CUSTOMER + "/24", None),
+        ("accounts-receivable/customer?x=1", CUSTOMER),
+        ("accounts-receivable/../x", None),
+        ("", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_what_is_no_object_path_is_refused_with_the_nearest(name, nearest):
+    with pytest.raises(IntacctArgumentError) as caught:
+        check_object_name(name)
+    said = str(caught.value)
+    assert f"object_name {name!r} must be an object's path in the form 'application/object'" in said
+    assert (f"Did you mean {nearest!r}?" in said) if nearest else ("Did you mean" not in said)
+
+
+@pytest.mark.parametrize(
+    "name", [CUSTOMER, "order-entry/document::Sales Invoice", "platform-apps/nsp::truck", "x/y"]
+)
+def test_an_object_path_passes_custom_ones_included(name):
+    check_object_name(name)
+
+
+def test_nothing_is_sent_for_a_query_that_cannot_be_right(intacct):
+    client = intacct.client()
+    for parts in ({"filters": {"eq": {"a": 1}}}, {"size": 0}, {"order_by": ["id"]}):
+        with pytest.raises(IntacctArgumentError):
+            client.query(CUSTOMER, ["key"], **parts)
+    with pytest.raises(IntacctArgumentError):
+        client.iter_rows(CUSTOMER, "*")
+    with pytest.raises(IntacctArgumentError):
+        client.list("customer")
+    assert intacct.calls() == []
