@@ -1,8 +1,10 @@
-"""What Airflow is told about this provider. Read by every Airflow process, so it imports nothing."""
+"""What Airflow is told about this provider. Read by every Airflow process, so it imports nothing else."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from intacct_provider import __version__
 
 _PASSWORD = {"type": ["string", "null"], "format": "password"}
 _TEXT = {"type": ["string", "null"]}
@@ -14,6 +16,10 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-intacct",
         "name": "Sage Intacct",
         "description": "Read, write, query, export and sync `Sage Intacct <https://www.sageintacct.com/>`__ records.",
+        "state": "ready",
+        "versions": [__version__],
+        # Midnight UTC of the release's day, as Airflow's own providers tell it.
+        "source-date-epoch": 1795219200,
         "integrations": [
             {
                 "integration-name": "Sage Intacct",

@@ -155,27 +155,16 @@ def test_errors_of_single_records_are_not_the_error_of_the_answer():
     assert error_in({"ia::result": [{"ia::error": {"message": "no"}}]}) is None
 
 
+ERROR_NAMES = [
+    *("ia::error", "ia::result", "error", "message", "code", "errorId", "details", "target"),
+    *("additionalInfo", "placeholders", "supportId", "error_description"),
+]
 JSON_VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(
-                [
-                    "ia::error",
-                    "ia::result",
-                    "error",
-                    "message",
-                    "code",
-                    "errorId",
-                    "details",
-                    "target",
-                    "additionalInfo",
-                    "placeholders",
-                    "supportId",
-                    "error_description",
-                ]
-            ),
+            st.sampled_from(ERROR_NAMES),
             inner,
             max_size=4,
         ),

@@ -175,3 +175,36 @@ def test_an_unknown_object_is_not_found_although_intacct_answers_200_with_nothin
         intacct.client().model("accounts-receivable/custmer")
     assert "Intacct knows no object 'accounts-receivable/custmer'." in str(caught.value)
     assert "Did you mean 'accounts-receivable/customer'?" in str(caught.value)
+
+
+ENUMS = {
+    "fields": {"status": {"enum": ["active", "inactive", None]}, "name": {"type": "string"}},
+    "groups": {"contacts": {"fields": {"kind": {"enum": ["billing", "shipping"]}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "target", "hint"),
+    [
+        ({"status": "actve"}, "/status", "status is 'actve'. Did you mean 'active'?"),
+        (
+            {"contacts": {"kind": "biling"}},
+            "/contacts/kind",
+            "contacts.kind is 'biling'. Did you mean 'billing'?",
+        ),
+        ({"status": "active"}, "/status", ""),
+        ({"status": 5}, "/status", ""),
+        ({"name": "actve"}, "/name", ""),
+        ({"other": "x"}, "/status", ""),
+    ],
+)
+def test_a_refused_value_of_an_enumeration_comes_with_the_nearest(intacct, record, target, hint):
+    intacct.on("GET", intacct.model, json={"ia::result": ENUMS})
+    error = {"ia::error": {"message": "Invalid value", "target": target}}
+    intacct.on("POST", intacct.customers, status_code=422, json=error)
+    client = intacct.client()
+    with pytest.raises(IntacctValidationError) as caught:
+        client.create(CUSTOMER, record)
+    assert caught.value.hint == hint
+    (one,) = client.create_many(CUSTOMER, [record])
+    assert one.error.hint == hint

@@ -10,6 +10,8 @@ from requests.structures import CaseInsensitiveDict
 
 from intacct_provider.client.limits import CLIMB_AFTER, ConcurrencyLimit
 
+#: Never set; waiting for it gives the other threads the time to come.
+LULL = threading.Event()
 LIST = {"ia::result": []}
 CUSTOMER = "accounts-receivable/customer"
 
@@ -31,6 +33,7 @@ class Crowd:
                 if self.inside >= self.limit.allowed:
                     self.full.set()
             self.full.wait(5)
+            LULL.wait(0.002)
             with self.lock:
                 self.inside -= 1
 

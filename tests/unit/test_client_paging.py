@@ -174,7 +174,7 @@ def test_the_user_s_filter_holds_on_every_page(parts, expression):
     expected = [r["key"] for r in server.records if not parts or r["status"] == "active"]
     assert keys_of(read(server, **parts)) == expected
     assert server.calls[1]["filterExpression"] == expression
-    assert server.calls[1]["filters"][-1] == {"$gt": {"key": "12" if parts else "10"}}
+    assert server.calls[1]["filters"][-1] == {"$gt": {"key": "13" if parts else "10"}}
 
 
 def test_pages_are_read_as_rows_are_taken():
@@ -324,9 +324,8 @@ def test_however_a_server_treats_keys_a_read_is_complete_or_raises(keys, size, s
     server = Server(keys, sorts=sorts, compares=compares)
     try:
         rows = read(server, size=size)
-    except IntacctIncompleteReadError as err:
-        assert (sorts, compares) != ("numbers", "numbers")
-        assert "cannot be proven complete" in str(err)
+    except IntacctIncompleteReadError:
+        assert "text" in (sorts, compares)
         return
     assert_complete(rows, server.keys(), server.keys())
 
@@ -378,7 +377,7 @@ def test_a_count_of_rows_that_never_come_raises():
             return answer if len(self.calls) < 3 else {**answer, "ia::result": []}
 
     with pytest.raises(
-        IntacctIncompleteReadError, match="counts 80 more records of .* above key 20 but sends none"
+        IntacctIncompleteReadError, match=r"counts 80 more records of .* above key 20 but sends none"
     ):
         read(Empty(range(1, 101)))
 
@@ -435,7 +434,7 @@ def test_an_offset_read_that_never_comes_to_rest_raises_after_its_passes():
     assert sum(call["start"] == 1 and "filters" not in call for call in server.calls) == MAX_PASSES + 1
 
 
-@PROVE
+@settings(PROVE, max_examples=40)
 @given(st.data())
 def test_an_offset_read_under_changes_is_complete_or_raises(data):
     server = Server(range(1, 41), keys_filter=False)
@@ -499,7 +498,8 @@ def test_an_ordered_read_that_never_comes_to_rest_yields_nothing_and_says_what_h
         next(rows)
 
 
-def test_a_row_that_came_twice_is_movement():
+@pytest.mark.parametrize("totals", [True, False])
+def test_a_row_that_came_twice_is_movement(totals):
     class Doubling(Server):
         def answer(self, body):
             answer = super().answer(body)
@@ -507,13 +507,13 @@ def test_a_row_that_came_twice_is_movement():
                 answer["ia::result"][1] = self.records[0]
             return answer
 
-    server = Doubling(range(1, 31))
+    server = Doubling(range(1, 31), totals=totals)
     assert len(by_id(server)) == 30
     assert [call["start"] for call in server.calls].count(1) == 2
 
 
 def test_aggregates_are_refused_with_what_to_use():
-    with pytest.raises(IntacctArgumentError, match="use query\\(\\) with an order_by for them"):
+    with pytest.raises(IntacctArgumentError, match="Rows of aggregates have no key to read by"):
         read(Server([1]), fields=["sum:totalDue"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from decimal import Decimal
 
 import pendulum
@@ -75,6 +76,21 @@ def test_any_time_is_sent_as_the_same_moment(naive, offset):
     assert dt.datetime.fromisoformat(text) == moment.replace(microsecond=0)
 
 
+@pytest.fixture
+def new_york(monkeypatch):
+    """Let the machine be in New York."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is():
+    assert wire.wire_value(dt.datetime(2025, 7, 1, 2)) == "2025-07-01T02:00:00Z"  # noqa: DTZ001
+
+
 @pytest.mark.parametrize("value", ["x", 1, 1.5, None, True, Decimal("1.0")])
 def test_anything_else_is_sent_as_it_is(value):
     assert wire.wire_value(value) is value
@@ -100,6 +116,14 @@ def test_what_is_no_number_is_refused_with_its_place_as_null_would_clear_the_fie
 def test_what_json_cannot_carry_names_its_type():
     with pytest.raises(IntacctArgumentError, match="A value of type object cannot be sent to Intacct"):
         wire.encode({"a": object()})
+
+
+@pytest.mark.parametrize("value", [{"a", "b"}, frozenset("a")])
+def test_a_set_is_refused_since_its_order_would_change_the_idempotency_key(value):
+    with pytest.raises(
+        IntacctArgumentError, match=r"lines\.0\.tags is a set, which has no order; give a list"
+    ):
+        wire.encode({"lines": [{"tags": value}]})
 
 
 def test_encoding_leaves_the_record_as_it_was():

@@ -1,0 +1,243 @@
+"""Reading single records and pages: what is asked for comes back, or an error says why not."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from intacct_provider.client.errors import (
+    IntacctError,
+    IntacctNotFoundError,
+    IntacctResponseError,
+    IntacctValidationError,
+)
+from intacct_provider.client.query import field
+
+CUSTOMER = "accounts-receivable/customer"
+ACCOUNT_GROUP = "general-ledger/account-group"
+RECORD = {"key": "7", "id": "C7", "creditLimit": 10.10, "term": {"key": "1", "id": "Net 15"}}
+
+
+def rows(*found):
+    return {"ia::result": list(found), "ia::meta": {"totalCount": len(found), "start": 1, "next": None}}
+
+
+def test_a_list_gives_its_references(intacct):
+    intacct.on("GET", intacct.customers, json={"ia::result": [{"key": "1", "id": "C1", "href": "/x"}]})
+    assert intacct.client().list(CUSTOMER) == [{"key": "1", "id": "C1", "href": "/x"}]
+
+
+def test_a_record_comes_nested_with_exact_amounts(intacct):
+    intacct.on(
+        "GET",
+        intacct.customers + "/7",
+        text='{"ia::result": {"key": "7", "creditLimit": 10.10, "term": {"id": "N"}}}',
+    )
+    assert intacct.client().get(CUSTOMER, "7") == {
+        "key": "7",
+        "creditLimit": Decimal("10.10"),
+        "term": {"id": "N"},
+    }
+
+
+def test_a_record_that_comes_without_its_key_gets_it(intacct):
+    intacct.on("GET", f"/objects/{ACCOUNT_GROUP}/5", json={"ia::result": {"id": "Assets"}})
+    assert intacct.client().get(ACCOUNT_GROUP, "5") == {"key": "5", "id": "Assets"}
+
+
+@pytest.mark.parametrize("result", [None, [], "x"])
+def test_an_answer_without_a_record_is_none(intacct, result):
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": result})
+    with pytest.raises(IntacctResponseError, match="The answer for key 7 holds no record"):
+        intacct.client().get(CUSTOMER, "7")
+
+
+def test_a_missing_record_is_not_found_and_costs_nothing(intacct):
+    intacct.on(
+        "GET", intacct.customers + "/7", status_code=404, json={"ia::error": {"message": "No record 7"}}
+    )
+    client = intacct.client()
+    with pytest.raises(IntacctNotFoundError, match="No record 7"):
+        client.get(CUSTOMER, "7")
+    assert client.transactions == 0
+
+
+def many(intacct, keys):
+    """Answer reads of these keys, 500 a call."""
+    for start in range(0, len(keys), 500):
+        chunk = keys[start : start + 500]
+        found = {"key": chunk[0]} if len(chunk) == 1 else [{"key": key} for key in chunk]
+        intacct.on("GET", f"{intacct.customers}/{','.join(chunk)}", json={"ia::result": found})
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (2, 1), (500, 1), (501, 2), (1001, 3)])
+def test_many_records_come_in_order_500_a_call(intacct, count, calls):
+    keys = [str(n) for n in range(count, 0, -1)]
+    many(intacct, keys)
+    client = intacct.client()
+    assert [record["key"] for record in client.get_many(CUSTOMER, keys)] == keys
+    assert client.transactions == calls == len(intacct.calls(intacct.customers))
+
+
+def test_many_records_wrapped_or_without_keys_are_told_apart_by_their_position(intacct):
+    items = [{"ia::result": {"id": "A"}, "ia::status": 200}, {"id": "B"}]
+    intacct.on("GET", intacct.customers + "/1,2", json={"ia::result": items})
+    assert list(intacct.client().get_many(CUSTOMER, ["1", "2"])) == [
+        {"key": "1", "id": "A"},
+        {"key": "2", "id": "B"},
+    ]
+
+
+def test_one_missing_of_many_raises_before_any_is_handed_on(intacct):
+    missing = {"ia::error": {"message": "No record 2"}, "ia::status": 404}
+    intacct.on(
+        "GET", intacct.customers + "/1,2", status_code=207, json={"ia::result": [{"key": "1"}, missing]}
+    )
+    with pytest.raises(IntacctNotFoundError, match="No record 2"):
+        next(intacct.client().get_many(CUSTOMER, ["1", "2"]))
+
+
+def test_too_few_of_many_raise(intacct):
+    intacct.on("GET", intacct.customers + "/1,2", json={"ia::result": [{"key": "1"}]})
+    with pytest.raises(IntacctResponseError, match="2 records without accounting for each"):
+        list(intacct.client().get_many(CUSTOMER, ["1", "2"]))
+
+
+def test_records_in_another_order_than_asked_for_raise(intacct):
+    intacct.on("GET", intacct.customers + "/1,2", json={"ia::result": [{"key": "2"}, {"key": "1"}]})
+    with pytest.raises(IntacctResponseError, match=f"record 2 of {CUSTOMER} where 1 was asked for"):
+        list(intacct.client().get_many(CUSTOMER, ["1", "2"]))
+
+
+def test_a_record_is_found_by_its_id(intacct):
+    reference = {"key": "7", "id": "C7", "href": "/x"}
+    intacct.on("POST", intacct.query, json=rows(reference))
+    assert intacct.client().find(CUSTOMER, "C7") == reference
+    body = intacct.calls(intacct.query)[0].json()
+    assert (body["filters"], body["size"]) == ([{"$eq": {"id": "C7"}}], 2)
+
+
+def test_no_record_with_an_id_is_none(intacct):
+    intacct.on("POST", intacct.query, json=rows())
+    assert intacct.client().find(CUSTOMER, "C7") is None
+
+
+def test_several_records_with_an_id_raise_instead_of_one_being_chosen(intacct):
+    intacct.on("POST", intacct.query, json=rows({"key": "7"}, {"key": "8"}))
+    with pytest.raises(
+        IntacctError, match=r"Several records of .* have the id 'C7'; name the one you mean by its key"
+    ):
+        intacct.client().find(CUSTOMER, "C7")
+
+
+def test_a_page_is_as_large_as_configured_or_as_asked_for(intacct):
+    intacct.on("POST", intacct.query, json=rows())
+    client = intacct.client(page_size=250)
+    client.query(CUSTOMER, ["key"])
+    client.query(CUSTOMER, ["key"], start=11, size=10)
+    bodies = [call.json() for call in intacct.calls(intacct.query)]
+    assert [(body["start"], body["size"]) for body in bodies] == [(1, 250), (11, 10)]
+
+
+def test_a_query_sends_all_of_its_parts(intacct):
+    intacct.on("POST", intacct.query, json=rows())
+    intacct.client().query(
+        CUSTOMER,
+        ["sum:totalDue", "status"],
+        filters=(field("status") == "active") & (field("totalDue") > Decimal("1000.00")),
+        filter_parameters={"includePrivate": True},
+        order_by=[{"status": "asc"}],
+    )
+    (call,) = intacct.calls(intacct.query)
+    assert call.json() == {
+        "object": CUSTOMER,
+        "fields": ["sum:totalDue", "status"],
+        "filters": [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": 1000.0}}],
+        "filterExpression": "1 and 2",
+        "filterParameters": {"includePrivate": True},
+        "orderBy": [{"status": "asc"}],
+        "start": 1,
+        "size": 4000,
+    }
+    assert '"totalDue":1000.00' in call.text
+
+
+def test_a_refused_query_raises_and_costs_nothing(intacct):
+    error = {"ia::result": {"ia::error": {"message": "Unrecognized key", "errorId": "REST-1064"}}}
+    intacct.on("POST", intacct.query, status_code=400, json=error)
+    client = intacct.client()
+    with pytest.raises(IntacctValidationError):
+        client.query(CUSTOMER, ["key"])
+    assert client.transactions == 0
+
+
+def test_every_answered_read_and_every_written_record_is_one_transaction(intacct):
+    intacct.on("GET", intacct.customers, json=rows())
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": RECORD})
+    intacct.on("POST", intacct.query, json=rows({"key": "7", "id": "C7"}))
+    intacct.on("GET", intacct.model, json={"ia::result": {"fields": {}}})
+    intacct.on(
+        "POST",
+        intacct.customers,
+        json={"ia::result": [{"key": "1"}, {"key": "2"}, {"ia::error": {"message": "no"}}]},
+    )
+    intacct.on("PATCH", intacct.customers + "/7", json={"ia::result": {"key": "7", "id": "C7"}})
+    intacct.on("DELETE", intacct.customers + "/7", status_code=204)
+    client, counts = intacct.client(), []
+    for act in (
+        lambda: client.list(CUSTOMER),
+        lambda: client.get(CUSTOMER, "7"),
+        lambda: client.query(CUSTOMER, ["key"]),
+        lambda: client.find(CUSTOMER, "C7"),
+        lambda: list(client.iter_rows(CUSTOMER, ["key"])),
+        lambda: client.model(CUSTOMER),
+        lambda: client.model(CUSTOMER),
+        lambda: client.create_many(CUSTOMER, [{"id": "a"}, {"id": "b"}, {"id": "c"}]),
+        lambda: client.update(CUSTOMER, "7", {"name": "x"}),
+        lambda: client.delete(CUSTOMER, "7"),
+    ):
+        act()
+        counts.append(client.transactions)
+    assert counts == [1, 2, 3, 4, 5, 6, 6, 8, 9, 10]
+
+
+def test_transactions_of_many_threads_are_all_counted(intacct):
+    intacct.on("GET", intacct.customers, json=rows())
+    client = intacct.client()
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: client.list(CUSTOMER), range(100)))
+    assert client.transactions == 100
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.list("customer"),
+        lambda client: client.get("customer", "7"),
+        lambda client: list(client.get_many("customer", ["7", "8"])),
+        lambda client: client.find("customer", "C7"),
+        lambda client: client.query("customer", ["key"]),
+        lambda client: client.iter_rows("customer", ["key"]),
+        lambda client: client.model("customer"),
+        lambda client: client.create("customer", {}),
+        lambda client: client.update("customer", "7", {}),
+        lambda client: client.delete("customer", "7"),
+        lambda client: client.create_many("customer", [{}]),
+        lambda client: client.delete_many("customer", ["7"]),
+    ],
+)
+def test_every_method_refuses_what_is_no_object_path_and_sends_nothing(intacct, call):
+    with pytest.raises(IntacctError, match="Did you mean 'accounts-receivable/customer'"):
+        call(intacct.client())
+    assert intacct.calls() == []
+
+
+@pytest.mark.parametrize("key", ["", "7,8"])
+def test_every_method_refuses_what_is_no_key_and_sends_nothing(intacct, key):
+    client = intacct.client()
+    for call in (client.get, client.delete):
+        with pytest.raises(IntacctError, match="key must be a record's key, such as '24'"):
+            call(CUSTOMER, key)
+    assert intacct.calls() == []
