@@ -94,7 +94,8 @@ def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
     wants_key = "key" in query.fields
     keyed = query if wants_key else replace(query, fields=("key", *query.fields))
     reader = _Reader(fetch, keyed, page_size)
-    for row in reader.ordered() if query.order_by else reader.by_key():
+    ordered = query.order_by not in ((), ({"key": "asc"},))
+    for row in reader.ordered() if ordered else reader.by_key():
         if not wants_key:
             del row["key"]
         yield row
@@ -119,7 +120,9 @@ class _Reader:
 
     def ordered(self) -> Iterator[Row]:
         """Yield rows in the query's own order, from one pass that nothing moved under."""
-        query = replace(self._query, order_by=(*self._query.order_by, {"key": "asc"}))
+        order = self._query.order_by
+        tie_break = () if any("key" in item for item in order) else ({"key": "asc"},)
+        query = replace(self._query, order_by=(*order, *tie_break))
         for _ in range(MAX_PASSES):
             offset = _OffsetPass(self._fetch, query)
             rows = [row for page in offset for row in page]

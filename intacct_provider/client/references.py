@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from intacct_provider.client.errors import IntacctError
 from intacct_provider.client.expressions import field
+from intacct_provider.client.records import BATCH_SIZE
 
 if TYPE_CHECKING:
     from intacct_provider.client.client import IntacctClient
@@ -24,8 +25,13 @@ def keys_by_id(client: IntacctClient, object_name: str, ids: Sequence[str]) -> d
     Failing here must not make a written record look unwritten, so it is only logged.
     """
     try:
-        rows = client.iter_rows(object_name, ["key", "id"], filters=field("id").in_(ids))
-        return {row["id"]: row["key"] for row in rows}
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), BATCH_SIZE):
+            some = field("id").in_(ids[start : start + BATCH_SIZE])
+            found |= {
+                row["id"]: row["key"] for row in client.iter_rows(object_name, ["key", "id"], filters=some)
+            }
+        return found
     except IntacctError as err:
         log.warning("Intacct: %s was written, but its key could not be looked up: %s", object_name, err)
         return {}

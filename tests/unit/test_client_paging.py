@@ -475,6 +475,14 @@ def test_a_user_s_order_is_kept_with_key_as_tie_break():
     assert not any("filters" in call for call in server.calls)
 
 
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_an_order_by_key_is_not_doubled(direction):
+    server = Server(range(10, 60))
+    rows = read(server, order_by=[{"key": direction}])
+    assert keys_of(rows) == sorted(texts(range(10, 60)), reverse=direction == "desc")
+    assert all(call["orderBy"] == [{"key": direction}] for call in server.calls)
+
+
 def test_an_ordered_read_hands_on_only_a_pass_that_nothing_moved_under():
     server = Server(range(1, 101))
 
