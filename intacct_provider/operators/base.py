@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,6 @@ class IntacctOperator(BaseOperator):
         """The hook for the operator's connection and entity."""
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
 
-    def client(self, context: Context) -> Any:
+    def client(self, context: Context) -> AbstractContextManager[IntacctClient]:
         """Return a context manager that lends the client; see :func:`intacct_task`."""
         return intacct_task(self.hook, context, self.log)

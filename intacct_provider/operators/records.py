@@ -54,7 +54,7 @@ class IntacctListRecordsOperator(IntacctOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the records."""
         with self.client(context) as client:
-            references: list[dict[str, Any]] = client.list(self.object_name)
+            references = client.list(self.object_name)
         self.log.info("%s: %d references.", self.object_name, len(references))
         return references
 
@@ -117,7 +117,7 @@ class IntacctCreateRecordOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the record."""
         with self.client(context) as client:
-            reference: dict[str, Any] = client.create(self.object_name, _fields("record", self.record))
+            reference = client.create(self.object_name, _fields("record", self.record))
         self.log.info("Created %s %s (key %s).", self.object_name, reference["id"], reference["key"])
         return reference
 
@@ -144,7 +144,7 @@ class IntacctUpdateRecordOperator(_RecordOperator):
         with self.client(context) as client:
             changes = _fields("changes", self.changes)
             key = resolve_key(client, self.object_name, self.key, self.record_id)
-            reference: dict[str, Any] = client.update(self.object_name, key, changes)
+            reference = client.update(self.object_name, key, changes)
         self.log.info("Updated %s %s: %s.", self.object_name, reference["id"] or key, ", ".join(changes))
         return reference
 
