@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from intacct_provider.client import wire
@@ -25,7 +25,9 @@ from intacct_provider.client.errors import (
     build_error,
 )
 from intacct_provider.client.query import check_object_name
-from intacct_provider.client.transport import Reply
+
+if TYPE_CHECKING:
+    from intacct_provider.client.transport import Reply
 
 #: Records that Intacct takes in one call at most.
 BATCH_SIZE = 500

@@ -188,7 +188,7 @@ assert not bag.import_errors, bag.import_errors
 assert len(bag.dags) == 3, bag.dags
 import importlib, pkgutil, intacct_provider
 skip = ("intacct_provider.sandbox", "intacct_provider.client.client", "intacct_provider.client.transport",
-        "intacct_provider.client.writer", "intacct_provider.client.records")
+        "intacct_provider.client.writer")
 for module in pkgutil.walk_packages(intacct_provider.__path__, "intacct_provider."):
     if not module.name.startswith(skip):
         importlib.import_module(module.name)
