@@ -73,7 +73,11 @@ class IntacctQueryTrigger(BaseTrigger):
         hook = IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
         failures, wait = 0, max(self.poll_interval, FIRST_WAIT)
         while True:
-            await asyncio.sleep(wait * random.uniform(1, 1.1))  # noqa: S311
+            pause = wait * random.uniform(1, 1.1)  # noqa: S311
+            if self.deadline is not None:
+                # The last question is asked when time is up, not an interval later.
+                pause = min(pause, max(0.0, self.deadline - time.time()))
+            await asyncio.sleep(pause)
             wait = self.poll_interval
             try:
                 count = await self._on_thread(lambda: condition.count(hook.client))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -140,6 +141,12 @@ def test_trigger_tells_at_once_what_waiting_cannot_mend(sandbox, trigger, monkey
     event = first_event(trigger)
     assert (event["error_type"], event["retryable"]) == ("IntacctAuthenticationError", False)
     assert sandbox.identity.client_secret not in event["message"]
+
+
+def test_trigger_asks_a_last_time_when_time_is_up_and_not_an_interval_later(sandbox, trigger):
+    trigger.condition["at_least"] = 2
+    trigger.poll_interval, trigger.deadline = 3600, time.time() + 0.2
+    assert first_event(trigger) == {"status": "timeout", "message": f"{CUSTOMER}: 1 match, 2 wanted"}
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "finished"}, {"status": None}])
