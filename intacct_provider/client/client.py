@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from intacct_provider.client import wire
@@ -28,7 +29,7 @@ from intacct_provider.client.records import (
     read_results,
     record_path,
 )
-from intacct_provider.client.references import Reference, gone, keys_by_id
+from intacct_provider.client.references import gone, keys_by_id
 from intacct_provider.client.retry import RetryPolicy
 from intacct_provider.client.transport import ENTITY_HEADER, Reply, Request, Transport
 from intacct_provider.client.writer import RecordWriter
@@ -67,7 +68,7 @@ class IntacctClient:
         self._entity = {ENTITY_HEADER: config.entity_id} if config.entity_id else {}
         self._models: dict[str, dict[str, Any]] = {}
         self._hints = Hints(self)
-        self._writer = RecordWriter(self._send, self._hints.explained, self._bill, self._gone)
+        self._writer = RecordWriter(self._send, self._hints.explained, self._bill, partial(gone, self))
         self._billed = 0
         self._lock = threading.Lock()
 
@@ -313,9 +314,6 @@ class IntacctClient:
 
     def _send(self, request: Request) -> Reply:
         return self._transport.send(replace(request, headers={**self._entity, **(request.headers or {})}))
-
-    def _gone(self, object_name: str, references: Sequence[Reference]) -> set[int]:
-        return gone(self, object_name, references)
 
     def _bill(self, transactions: int) -> None:
         with self._lock:

@@ -32,13 +32,15 @@ def enum_of(model: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     return [value for value in enum if isinstance(value, str)] if isinstance(enum, list) else []
 
 
-def entries(model: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """Return one of the maps of a model answer; Intacct sends an empty one as ``[]``.
+def entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
+    """Return one of the maps of a model, or of a part of it; Intacct sends an empty one as ``[]``.
 
     :param kind: ``fields``, ``groups``, ``refs`` or ``lists``.
     """
     found = model.get(kind)
-    return found if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: part for name, part in found.items() if isinstance(part, Mapping)}
 
 
 def _walk(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
@@ -46,5 +48,4 @@ def _walk(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
         yield prefix + name
     for kind in ("groups", "refs"):
         for name, inner in entries(model, kind).items():
-            if isinstance(inner, Mapping):
-                yield from _walk(inner, f"{prefix}{name}.")
+            yield from _walk(inner, f"{prefix}{name}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
@@ -97,11 +97,3 @@ class IntacctHook(BaseHook):
 
         store = credential_store(config.credential_store, self.intacct_conn_id)
         return IntacctClient(config, store=store, on_secret=mask_secret, retry=retry)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the form's labels for Airflow 3.1, which does not read them from the provider's metadata."""
-        from intacct_provider.get_provider_info import get_provider_info
-
-        behaviour: dict[str, Any] = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
-        return behaviour

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -18,8 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from intacct_provider.client.query import Filters, templatable
-from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import intacct_task
+from intacct_provider.operators.base import IntacctOperator
 from intacct_provider.sensors.condition import Condition
 from intacct_provider.triggers.query import IntacctQueryTrigger
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 TIMEOUT_GRACE = 60
 
 
-class IntacctConditionSensor(BaseSensorOperator):
+class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     """Waits for a condition; poke, reschedule and deferrable mode ask the same question.
 
     :param intacct_conn_id: id of the Airflow connection. (templated)
@@ -39,25 +37,14 @@ class IntacctConditionSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer instead of on a worker.
     """
 
-    template_fields: Sequence[str] = ("intacct_conn_id", "entity_id")
-
     def __init__(
         self,
         *,
-        intacct_conn_id: str = IntacctHook.default_conn_name,
-        entity_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.intacct_conn_id = intacct_conn_id
-        self.entity_id = entity_id
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> IntacctHook:
-        """The hook for the sensor's connection and entity."""
-        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
 
     def condition(self) -> Condition:
         """Return what to wait for, checked."""
@@ -65,7 +52,7 @@ class IntacctConditionSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once; the count of matching records is the XCom value."""
-        with intacct_task(self.hook, context, self.log) as client:
+        with self.client(context) as client:
             condition = self.condition()
             count = condition.count(client)
         self.log.info("%s: %d match, %d wanted.", condition.object_name, count, condition.at_least)

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from intacct_provider.client.errors import did_you_mean, nearest
+from intacct_provider.client.model import entries
 from intacct_provider.client.wire import wire_value
-from intacct_provider.sync.diff import flatten, parts, type_of, unflatten
+from intacct_provider.sync.diff import flatten, type_of, unflatten
 from intacct_provider.sync.problems import refuse, shown
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -75,7 +76,7 @@ class _Walk:
     problems: list[str]
 
     def visit_object(self, record: Mapping[str, Any], part: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        known = {name: (kind, spec) for kind in _KINDS for name, spec in parts(part, kind).items()}
+        known = {name: (kind, spec) for kind in _KINDS for name, spec in entries(part, kind).items()}
         return {
             name: self.visit_member(f"{prefix}{name}", name, value, known) for name, value in record.items()
         }
@@ -151,7 +152,7 @@ class _Walk:
 
     def visit_element(self, path: str, value: Any, spec: Mapping[str, Any]) -> Any:
         # Filter conditions and sort orders have dotted names as content, and no fields in the model.
-        if not isinstance(value, Mapping) or not any(parts(spec, kind) for kind in _KINDS):
+        if not isinstance(value, Mapping) or not any(entries(spec, kind) for kind in _KINDS):
             return value
         return self.visit_object(unflatten(flatten(value)), spec, f"{path}[].")
 
@@ -164,7 +165,7 @@ _KINDS = ("fields", "groups", "refs", "lists")
 
 def _examples(path: str, spec: Mapping[str, Any]) -> str:
     """Name one or two fields of a group or reference, the identifying ones first."""
-    names = list(parts(spec, "fields"))
+    names = list(entries(spec, "fields"))
     best = [name for name in ("id", "key") if name in names] or names[:2] or ["id"]
     return " or ".join(f"{path}.{name}" for name in best)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.client.model import entries
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _NUMERIC_TYPES = frozenset({"number", "integer", "decimal"})
@@ -169,19 +170,11 @@ def type_of(spec: Mapping[str, Any]) -> str:
     return form if form in {"date", "date-time"} else str(spec.get("type", "string"))
 
 
-def parts(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
-    """Return the ``fields``, ``groups``, ``refs`` or ``lists`` of a model or of a part of it."""
-    found = model.get(kind)
-    if not isinstance(found, Mapping):  # Intacct writes an empty map as []
-        return {}
-    return {name: part for name, part in found.items() if isinstance(part, Mapping)}
-
-
 def _types(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for name, spec in parts(model, "fields").items():
+    for name, spec in entries(model, "fields").items():
         yield f"{prefix}{name}", type_of(spec)
     for kind, mark in (("groups", "."), ("refs", "."), ("lists", "[].")):
-        for name, part in parts(model, kind).items():
+        for name, part in entries(model, kind).items():
             yield from _types(part, f"{prefix}{name}{mark}")
 
 
