@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,33 +21,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-
-
-@contextmanager
-def intacct_task(hook: IntacctHook, context: Mapping[str, Any], log: Any) -> Iterator[IntacctClient]:
-    """Lend the hook's client to a task and translate what goes wrong.
-
-    Errors that a retry cannot mend become ``AirflowFailException`` from the original; all others are
-    raised as they are, so that ``retries`` and retry policies can tell them apart.
-
-    :param hook: of the task.
-    :param context: of the task.
-    :param log: told of the billed transactions when the task ends, however it ends.
-    """
-    started = time.monotonic()
-    client: IntacctClient | None = None
-    try:
-        client = hook.client
-        client.idempotency.scopes = idempotency_scopes(context)
-        yield client
-    except IntacctError as err:
-        if not err.retryable:
-            raise AirflowFailException(f"{type(err).__name__}: {err}") from err
-        raise
-    finally:
-        if client is not None:
-            billed, seconds = client.transactions, time.monotonic() - started
-            log.info("Intacct: billed API transactions: %d (%.1f s).", billed, seconds)
 
 
 def idempotency_scopes(context: Mapping[str, Any]) -> dict[str, str]:
@@ -97,6 +70,25 @@ class IntacctOperator(BaseOperator):
         """The hook for the operator's connection and entity."""
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
 
-    def client(self, context: Context) -> AbstractContextManager[IntacctClient]:
-        """Return a context manager that lends the client; see :func:`intacct_task`."""
-        return intacct_task(self.hook, context, self.log)
+    @contextmanager
+    def client(self, context: Context) -> Iterator[IntacctClient]:
+        """Lend the hook's client to the task and translate what goes wrong.
+
+        Errors that a retry cannot mend become ``AirflowFailException`` from the original; all others are
+        raised as they are, so that ``retries`` and retry policies can tell them apart. However the task ends, the
+        log tells its billed transactions.
+        """
+        started = time.monotonic()
+        client: IntacctClient | None = None
+        try:
+            client = self.hook.client
+            client.idempotency.scopes = idempotency_scopes(context)
+            yield client
+        except IntacctError as err:
+            if not err.retryable:
+                raise AirflowFailException(f"{type(err).__name__}: {err}") from err
+            raise
+        finally:
+            if client is not None:
+                billed, seconds = client.transactions, time.monotonic() - started
+                self.log.info("Intacct: billed API transactions: %d (%.1f s).", billed, seconds)
