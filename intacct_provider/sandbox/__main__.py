@@ -12,12 +12,16 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from intacct_provider.sandbox.identity import CLIENT_SECRET
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox.server import HOST, Sandbox
+from intacct_provider.sandbox.state import TIERS
 
 SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+FAULTS_VARIABLE = "INTACCT_SANDBOX_FAULTS"
 
 
 class StartError(Exception):
@@ -48,6 +52,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m intacct_provider.sandbox", description="A local Sage Intacct on 127.0.0.1."
     )
+    parser.add_argument("--host", default=HOST, help=f"where to listen (default: {HOST})")
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="needed as well when --host is not this machine's own"
+    )
     parser.add_argument("--port", type=port_number, default=8765, help="0 for any free port (default: 8765)")
     parser.add_argument("--db", default=":memory:", metavar="PATH", help="file to keep (default: in memory)")
     parser.add_argument(
@@ -55,6 +63,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="demo",
         metavar="demo|empty|OBJECT=N",
         help="what the company starts with; several OBJECT=N separated by commas (default: demo)",
+    )
+    parser.add_argument(
+        "--tier", type=int, choices=TIERS, default=1, help="Sage's performance tier (default: 1)"
+    )
+    parser.add_argument(
+        "--faults",
+        default=os.environ.get(FAULTS_VARIABLE) or "{}",
+        metavar="JSON",
+        help=f"what goes wrong, such as '{{\"latency\": 0.2}}' (default: the variable {FAULTS_VARIABLE})",
+    )
+    parser.add_argument(
+        "--control", action="store_true", help="let clients change the faults at /sandbox/faults"
     )
     return parser.parse_args(arguments)
 
@@ -74,13 +94,25 @@ def start(options: argparse.Namespace) -> Sandbox:
     """
     secret = os.environ.get(SECRET_VARIABLE) or CLIENT_SECRET
     try:
-        sandbox = Sandbox(port=options.port, db=options.db, seed=options.seed, client_secret=secret)
+        sandbox = Sandbox(
+            port=options.port,
+            db=options.db,
+            seed=options.seed,
+            client_secret=secret,
+            tier=options.tier,
+            faults=options.faults,
+            control=options.control,
+            host=options.host,
+            allow_remote=options.allow_remote,
+        )
     except sqlite3.Error as reason:
         raise StartError(f"cannot open the database {options.db}: {reason}") from None
+    except ValueError as reason:
+        raise StartError(str(reason)) from None
     try:
         sandbox.start()
     except OSError as reason:
-        raise StartError(f"cannot listen on port {options.port}: {reason.strerror}") from None
+        raise StartError(f"cannot listen on {options.host}, port {options.port}: {reason.strerror}") from None
     except ValueError as reason:
         raise StartError(str(reason)) from None
     return sandbox
@@ -89,17 +121,35 @@ def start(options: argparse.Namespace) -> Sandbox:
 def greet(sandbox: Sandbox) -> None:
     """Say where the sandbox is and how Airflow reaches it; a secret of the user's own is not repeated."""
     identity = sandbox.identity
-    connection = json.loads(sandbox.connection_json())
+    connection = json.loads(sandbox.connection())
     if identity.client_secret != CLIENT_SECRET:
         connection["password"] = f"<the value of {SECRET_VARIABLE}>"
-    lines = (
+    command = (
+        "airflow connections add intacct_default --conn-type intacct"
+        f" --conn-host {connection['host']} --conn-login {connection['login']}"
+        f" --conn-password '{connection['password']}' --conn-extra '{json.dumps(connection['extra'])}'"
+    )
+    lines = [
         f"Sage Intacct sandbox ready: {sandbox.url}",
         f"  company {identity.company}, user {identity.user}, client id {identity.client_id}",
+        f"  look around: {sandbox.site}",
+        "The connection for Airflow, in whichever form you like:",
         f"  export AIRFLOW_CONN_INTACCT_DEFAULT='{json.dumps(connection)}'",
-        "  Stop it with Ctrl+C.",
-    )
+        f"  export AIRFLOW_CONN_INTACCT_DEFAULT='{connection_uri(connection)}'",
+        f"  {command}",
+    ]
+    changed = sandbox.faults.changed()
+    if changed:
+        lines.append(f"Faults that are on: {json.dumps(changed)}")
+    lines.append("Stop it with Ctrl+C.")
     # One write: whoever reads only the first line may close the pipe behind it.
     print("\n".join(lines), flush=True)
+
+
+def connection_uri(connection: Mapping[str, Any]) -> str:
+    """Return a connection in Airflow's URI form, in which a host that is an address must be quoted."""
+    login, password, host = (quote(connection[part], safe="") for part in ("login", "password", "host"))
+    return f"{connection['conn_type']}://{login}:{password}@{host}/?{urlencode(connection['extra'])}"
 
 
 if __name__ == "__main__":

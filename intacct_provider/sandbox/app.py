@@ -6,7 +6,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,15 +18,16 @@ from starlette.routing import Route
 from intacct_provider.sandbox import records
 from intacct_provider.sandbox.auth import ENTITY, TokenRequestError, Tokens, token_fields
 from intacct_provider.sandbox.batch import Answer, ObjectCalls, decode
+from intacct_provider.sandbox.churn import churn
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
-from intacct_provider.sandbox.faults import QueryOptions
 from intacct_provider.sandbox.fields import ObjectType
-from intacct_provider.sandbox.gateway import BASE, CALL, Call
+from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.idempotency import fingerprint, once
 from intacct_provider.sandbox.model import model
 from intacct_provider.sandbox.payload import Author, find
 from intacct_provider.sandbox.query import run_query
 from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.state import CALL, Call, State
 from intacct_provider.sandbox.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,15 @@ Operation = Callable[[Request, bytes], Answer]
 
 @dataclass(slots=True)
 class Api:
-    """The operations of the API over one store."""
+    """The operations of the API over one company."""
 
-    store: Store
+    state: State
     tokens: Tokens
-    options: QueryOptions = field(default_factory=QueryOptions)
+
+    @property
+    def store(self) -> Store:
+        """The company's records."""
+        return self.state.store
 
     def token(self, request: Request, body: bytes) -> Answer:
         """Answer the token endpoint."""
@@ -74,10 +79,14 @@ class Api:
     def query(self, request: Request, body: bytes) -> Answer:
         """Answer the query service."""
         with self.store.transaction() as conn:
-            entity = self._author(conn, request).entity
+            author = self._author(conn, request)
             wanted = decode(body, "POST")
-            today = self.store.now().date()
-            result = run_query(self.store, wanted, entity_key=entity, today=today, options=self.options)
+            faults, today = self.state.faults, author.now.date()
+            result = run_query(self.store, wanted, entity_key=author.entity, today=today, faults=faults)
+            call: Call = request.scope[CALL]
+            call.name, call.rows = wanted["object"], len(result["ia::result"])
+            if faults.churn and result["ia::meta"]["next"]:
+                churn(conn, OBJECTS[call.name], faults.churn, author)
         return Answer(200, result, 1)
 
     def model(self, request: Request, _: bytes) -> Answer:
@@ -89,6 +98,7 @@ class Api:
     def _calls(self, conn: sqlite3.Connection, request: Request) -> ObjectCalls:
         author = self._author(conn, request)
         object_type = find_object(request)
+        request.scope[CALL].name = object_type.name
         for name in request.query_params:
             raise ApiError(
                 400, "invalidRequest", f"{name} is not a valid query parameter", error_id="REST-1034"
@@ -104,6 +114,7 @@ class Api:
         entity = request.headers.get("x-ia-api-param-entity") or grant.entity
         call: Call = request.scope[CALL]
         call.entity = entity
+        call.caller = f"{grant.user}@{self.tokens.identity.company}"
         key = None if entity is None else find(conn, ENTITY, "id", entity)
         if entity is not None and key is None:
             raise invalid(f"The entity {entity} of X-IA-API-Param-Entity does not exist")
@@ -139,22 +150,23 @@ def build_app(api: Api) -> Starlette:
         ("/services/core/model", api.model, ["GET"]),
     ]
     routes = [
-        Route(BASE + path, endpoint(operation), methods=methods) for path, operation, methods in addresses
+        Route(BASE + path, endpoint(api, operation), methods=methods)
+        for path, operation, methods in addresses
     ]
     return Starlette(routes=routes, exception_handlers={404: no_address, 405: no_method})
 
 
-def endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(api: Api, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     """Return the ASGI side of an operation, which itself runs in a thread."""
 
     async def serve(request: Request) -> Response:
         body = await request.body()
-        return await run_in_threadpool(answer, operation, request, body)
+        return await run_in_threadpool(answer, api, operation, request, body)
 
     return serve
 
 
-def answer(operation: Operation, request: Request, body: bytes) -> Response:
+def answer(api: Api, operation: Operation, request: Request, body: bytes) -> Response:
     """Carry out an operation and turn whatever comes of it into a response."""
     try:
         result = operation(request, body)
@@ -165,6 +177,7 @@ def answer(operation: Operation, request: Request, body: bytes) -> Response:
         return refuse(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
     call: Call = request.scope[CALL]
     call.transactions = result.transactions
+    api.state.ledger.add(call.name, call.caller or "", result.transactions)
     return respond(result.status, result.body, result.headers)
 
 

@@ -19,10 +19,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, gateway
+from intacct_provider.sandbox.faults import Faults
 from intacct_provider.sandbox.identity import Identity
 from intacct_provider.sandbox.payload import find
 
 ENTITY = "company-config/entity"
+USER = "company-config/user"
 # Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.
 REFRESH_LIFE = 10 * 365 * 86400
 
@@ -66,12 +68,12 @@ def token_fields(body: bytes, content_type: str) -> dict[str, str]:
 class Tokens:
     """Issues tokens and looks them up.
 
-    :param life: seconds that an access token is good for
+    :param faults: say how long an access token is good for, and what becomes of a refresh token that was used
     """
 
-    def __init__(self, identity: Identity, life: float = 43200) -> None:
+    def __init__(self, identity: Identity, faults: Faults) -> None:
         self.identity = identity
-        self.life = life
+        self.faults = faults
 
     def answer(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> dict[str, Any]:
         """Return the body of a successful token request.
@@ -88,12 +90,14 @@ class Tokens:
             raise TokenRequestError(
                 "unsupported_grant_type", f'The grant type "{grant_type}" is not supported'
             )
-        return {
+        life = self.faults.token_life
+        answer: dict[str, Any] = {
             "token_type": "Bearer",
-            "access_token": self._issue(conn, "access", grant, now.timestamp() + self.life),
-            "refresh_token": self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE),
-            "expires_in": int(self.life),
+            "access_token": self._issue(conn, "access", grant, now.timestamp() + life),
         }
+        if grant_type != "refresh_token" or self.faults.rotation != "silent":
+            answer["refresh_token"] = self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE)
+        return {**answer, "expires_in": int(life)}
 
     def bearer(self, conn: sqlite3.Connection, authorization: str | None, now: datetime) -> Grant:
         """Return what the token of an Authorization header stands for.
@@ -130,19 +134,20 @@ class Tokens:
             raise TokenRequestError(
                 "invalid_request", "The username format is invalid (expected user@company)"
             )
-        if (user, company) != (self.identity.user, self.identity.company):
+        if company != self.identity.company or find(conn, USER, "id", user) is None:
             raise TokenRequestError("invalid_grant", "The provided credentials are invalid")
         if bar and find(conn, ENTITY, "id", entity) is None:
             raise TokenRequestError("invalid_grant", "The entity of the username does not exist")
         return Grant(user, entity or None)
 
     def _refresh_token(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> Grant:
-        """Spend a refresh token: it works once, and the answer carries its successor."""
+        """Return the grant of a refresh token, which by default works once: the answer carries its successor."""
         token = fields.get("refresh_token", "")
         row = _lookup(conn, "refresh", token)
         if row is None or row["expires"] <= now.timestamp():
             raise TokenRequestError("invalid_grant", "The refresh token is invalid, expired or already used")
-        conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(token),))
+        if self.faults.rotation == "single-use":
+            conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(token),))
         return Grant(row["user"], row["entity"])
 
     def _issue(self, conn: sqlite3.Connection, kind: str, grant: Grant, expires: float) -> str:

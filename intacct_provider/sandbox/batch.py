@@ -98,7 +98,7 @@ class ObjectCalls:
         return self._update((key, changes))
 
     def _delete(self, key: str) -> dict[str, Any]:
-        records.delete(self.conn, self.object_type, key, self.author.entity)
+        records.delete(self.conn, self.object_type, key, self.author)
         return {}
 
     def _each(

@@ -1,85 +1,206 @@
-"""What can be made to go wrong: the faults of the network and of the server, and the limits of queries."""
+"""What can be made to go wrong: faults of the network and of the server, in one declarative form.
+
+The same names serve the command line, the environment, the control address and tests::
+
+    {"latency": 0.2, "clamp": true, "max_size": 500, "fail": [{"status": 429, "every": 7}]}
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
 
 FaultKind = Literal["status", "cut", "reset", "html", "hang", "after"]
+Rotation = Literal["single-use", "reusable", "silent"]
+
+_LOCK = threading.Lock()
 
 
-@dataclass(slots=True)
-class QueryOptions:
-    """How the query service behaves where objects of the real one differ.
+class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which calls fail, and how; nothing of such a call is carried out, but for ``after``.
 
-    :param max_size: largest page; Sage documents 4,000
-    :param clamp: serve a larger ``size`` as ``max_size`` silently instead of refusing it with 400
-    :param order: ``text`` makes keys sort and compare as text (``"10" < "9"``)
-    :param key_filter: ``False`` refuses a filter on ``key`` with REST-1106
+    :param kind: ``status`` answers with ``status``, ``headers`` and ``body``; ``html`` with 200 and a
+        page; ``cut`` ends in the middle of an answer; ``reset`` drops the connection at once;
+        ``hang`` says nothing for ``seconds`` and drops it then; ``after`` carries the call out,
+        then drops the connection instead of answering
+    :param times: how many calls fail, 0 for no end; 1 by default, or no end when ``every`` is given
+    :param every: one in so many matching calls fails: 7 hits the 7th, the 14th and so on
+    :param skip: let so many matching calls pass before, to fail in the middle of something
+    :param passed: how many have passed since the last one that failed; the sandbox counts it
+    :param path: below ``/ia/api/v1``; covers every path under it; ``*`` stands for anything;
+        ``None`` for any path
+    :param method: ``POST`` and so on; ``None`` for any
+    :param body: text, or what becomes JSON; the gateway's usual error when not given
     """
 
-    max_size: int = 4000
-    clamp: bool = False
-    order: Literal["native", "text"] = "native"
-    key_filter: bool = True
-
-
-@dataclass(slots=True)
-class Fault:
-    """One planned misfortune; see :meth:`intacct_provider.sandbox.server.Sandbox.fail`."""
-
     kind: FaultKind = "status"
-    times: int = 1
+    status: int = 503
+    times: int | None = None
+    every: int = 1
+    skip: int = 0
+    passed: int = 0
     path: str | None = None
     method: str | None = None
-    status: int = 503
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: object = None
+    headers: dict[str, str] = {}
+    body: Any = None
     seconds: float = 30.0
-    skip: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(FaultKind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(FaultKind))}, not {self.kind!r}")
-        if self.times < 1:
-            raise ValueError("times must be at least 1")
-        if self.skip < 0:
-            raise ValueError("skip must be at least 0")
+        if self.times is None:
+            self.times = 1 if self.every == 1 else 0
+        _at_least("times", self.times, 0)
+        _at_least("every", self.every, 1)
+        _at_least("skip", self.skip, 0)
+        _at_least("seconds", self.seconds, 0)
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status must be an HTTP status from 200 to 599, not {self.status}")
+        if self.path is not None and not self.path.startswith(("/", "*")):
+            raise ValueError(f'path must start with /, as in "/objects", not {self.path!r}')
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a call is meant: its method, and its path or any path below."""
-        below = self.path is None or path == self.path or path.startswith(self.path + "/")
+        below = self.path is None or fnmatchcase(path, self.path) or fnmatchcase(path, f"{self.path}/*")
         return below and (self.method is None or method == self.method.upper())
 
+    def __str__(self) -> str:
+        """Say in a few words what happens to whom."""
+        what = f"{self.status} {HTTPStatus(self.status).phrase}" if self.kind == "status" else self.kind
+        whom = f"{self.method or 'any method'} on {self.path or 'any path'}"
+        often = f"one in {self.every}" if self.every > 1 else "each"
+        return f"{what}: {whom}, {often}, {f'{self.times} left' if self.times else 'no end'}"
 
-class Faults:
-    """The planned faults, each used up by the calls that it hits; the oldest fitting one goes first."""
 
-    def __init__(self) -> None:
-        self._planned: list[Fault] = []
-        self._lock = threading.Lock()
+class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How the sandbox misbehaves. Everything is off by default.
+
+    :param latency: seconds that every call waits before it is carried out
+    :param jitter: up to so many seconds more, evenly spread; the same in every run
+    :param row_cost: seconds that every row of an answer takes on top
+    :param concurrency: calls in flight before 429; ``None`` for what the tier allows
+    :param max_size: largest page of a query; Sage documents 4,000
+    :param clamp: serve a larger ``size`` as ``max_size`` silently instead of refusing it with 400
+    :param text_keys: let keys sort and compare as text (``"10" < "9"``)
+    :param key_filter: ``False`` refuses a filter on ``key`` with REST-1106
+    :param unordered: give a query without ``orderBy`` another order on every call
+    :param churn: after every page of a query that is not the last, delete so many records that nothing
+        refers to and add as many
+    :param token_life: seconds until an access token expires
+    :param rotation: of refresh tokens: ``single-use`` answers a new one and ends the old one, ``reusable``
+        answers a new one and keeps the old one good, ``silent`` answers none and keeps the old one good
+    :param clock_skew: seconds by which the server's clock is ahead; negative for behind
+    :param job_seconds: how long a bulk job stays in each state but ``processing``
+    :param job_rate: records that a bulk job processes in a second
+    :param fail: single calls that fail; the first that matches a call hits it
+    """
+
+    latency: float = 0.0
+    jitter: float = 0.0
+    row_cost: float = 0.0
+    concurrency: int | None = None
+    max_size: int = 4000
+    clamp: bool = False
+    text_keys: bool = False
+    key_filter: bool = True
+    unordered: bool = False
+    churn: int = 0
+    token_life: float = 43200.0
+    rotation: Rotation = "single-use"
+    clock_skew: float = 0.0
+    job_seconds: float = 1.0
+    job_rate: float = 500.0
+    fail: list[Fault] = []
+
+    def __post_init__(self) -> None:
+        for name in ("latency", "jitter", "row_cost", "churn", "token_life", "job_seconds"):
+            _at_least(name, getattr(self, name), 0)
+        _at_least("max_size", self.max_size, 1)
+        if self.concurrency is not None:
+            _at_least("concurrency", self.concurrency, 1)
+        if self.job_rate <= 0:
+            raise ValueError("job_rate must be more than 0")
+
+    def replace(self, other: Faults) -> None:
+        """Take over everything from another; whoever holds this one sees it from the next call on."""
+        with _LOCK:
+            for name in self.__struct_fields__:
+                setattr(self, name, getattr(other, name))
 
     def plan(self, fault: Fault) -> None:
-        """Let the next ``fault.times`` calls that match it fail."""
-        with self._lock:
-            self._planned.append(fault)
+        """Add a fault behind those that are planned."""
+        with _LOCK:
+            self.fail.append(fault)
 
     def take(self, method: str, path: str) -> Fault | None:
         """Return the fault that hits this call, if any, and count it down."""
-        with self._lock:
-            fault = next((one for one in self._planned if one.matches(method, path)), None)
-            if fault is not None and fault.skip:
-                fault.skip -= 1
-                return None
-            if fault is not None:
-                fault.times -= 1
-                if not fault.times:
-                    self._planned.remove(fault)
-            return fault
+        with _LOCK:
+            return next((one for one in self.fail if one.matches(method, path) and self._hits(one)), None)
 
-    def clear(self) -> None:
-        """Forget every planned fault."""
-        with self._lock:
-            self._planned.clear()
+    def _hits(self, fault: Fault) -> bool:
+        """Count a call that the fault matches; one that it lets pass may still meet the next fault."""
+        if fault.skip:
+            fault.skip -= 1
+            return False
+        fault.passed = (fault.passed + 1) % fault.every
+        if fault.passed:
+            return False
+        if fault.times:
+            fault.times -= 1
+            if not fault.times:
+                self.fail.remove(fault)
+        return True
+
+    def changed(self) -> dict[str, Any]:
+        """Return what differs from the normal, as JSON has it."""
+        normal, now = msgspec.to_builtins(Faults()), msgspec.to_builtins(self)
+        return {name: value for name, value in now.items() if value != normal[name]}
+
+
+FaultsLike: TypeAlias = Faults | Mapping[str, Any] | str
+"""Faults as themselves, as a mapping, or as the text of a JSON object."""
+
+
+def read_faults(given: FaultsLike, base: Faults | None = None) -> Faults:
+    """Return checked faults.
+
+    :param base: what holds for the names that are not given; everything off by default
+    :raises ValueError: names the wrong member, its value and the nearest known one
+    """
+    if isinstance(given, Faults):
+        return given
+    if isinstance(given, str):
+        try:
+            given = msgspec.json.decode(given)
+        except msgspec.DecodeError as wrong:
+            raise ValueError(f'faults must be a JSON object such as {{"latency": 0.2}}: {wrong}') from None
+    if not isinstance(given, Mapping):
+        raise ValueError(f'faults must be an object such as {{"latency": 0.2}}, not {given!r}')
+    _known(given, Faults, "faults")
+    for fault in given.get("fail", ()):
+        if isinstance(fault, Mapping):
+            _known(fault, Fault, "fail")
+    kept = msgspec.to_builtins(base) if base is not None else {}
+    try:
+        return msgspec.convert({**kept, **given}, Faults)
+    except msgspec.ValidationError as wrong:
+        raise ValueError(f"faults: {wrong}") from None
+
+
+def _known(given: Mapping[str, Any], struct: type[msgspec.Struct], where: str) -> None:
+    for name in given:
+        if name not in struct.__struct_fields__:
+            near = get_close_matches(str(name), struct.__struct_fields__, n=1, cutoff=0.0)[0]
+            raise ValueError(f"{where}: {name!r} is not known; did you mean {near!r}?")
+    for name, allowed in (("kind", get_args(FaultKind)), ("rotation", get_args(Rotation))):
+        if name in given and given[name] not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {given[name]!r}")
+
+
+def _at_least(name: str, value: float, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")

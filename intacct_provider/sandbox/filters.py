@@ -19,7 +19,7 @@ from typing import TypeAlias
 from intacct_provider.sandbox.columns import Column, Tables
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.expressions import Expression, ExpressionError, Word, parse
-from intacct_provider.sandbox.faults import QueryOptions
+from intacct_provider.sandbox.faults import Faults
 from intacct_provider.sandbox.operands import Operand, Span
 
 
@@ -37,7 +37,7 @@ class Settings:
 
     today: date
     case_sensitive: bool
-    options: QueryOptions
+    faults: Faults
 
 
 def condition(tables: Tables, filters: object, expression: object, settings: Settings) -> Sql | None:
@@ -81,7 +81,7 @@ def _condition(tables: Tables, number: int, item: object, settings: Settings) ->
     path, value = _pair(operand, f"filter {number}: {operator} must name exactly one field")
     compare, negated = _OPERATORS[operator]
     column = tables.comparable(path)
-    if path == "key" and not settings.options.key_filter:
+    if path == "key" and not settings.faults.key_filter:
         raise tables.unqueryable(path)
     try:
         sql = compare(_operand(column, settings), value)
@@ -91,7 +91,7 @@ def _condition(tables: Tables, number: int, item: object, settings: Settings) ->
 
 
 def _operand(column: Column, settings: Settings) -> Operand:
-    as_text = column.type == "key" and settings.options.order == "text"
+    as_text = column.type == "key" and settings.faults.text_keys
     return Operand(column, settings.today, case_sensitive=settings.case_sensitive, key_as_text=as_text)
 
 

@@ -3,87 +3,92 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from intacct_provider.sandbox import errors
-from intacct_provider.sandbox.faults import Fault, Faults
+from intacct_provider.sandbox.faults import Fault
+from intacct_provider.sandbox.state import CALL, Call, State
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BASE = "/ia/api/v1"
-CALL = "intacct.call"
 LOST_PAGE = b"<!DOCTYPE html><html><head><title>Sage Intacct</title></head><body>Please wait.</body></html>"
 
 
-@dataclass(slots=True)
-class Call:
-    """One call that reached the sandbox; never its body or its token.
-
-    :param path: below ``/ia/api/v1``
-    :param status: what the sandbox came to; 0 when the connection was dropped before that
-    :param transactions: what Intacct would have billed for it
-    :param entity: id of the entity in which it ran, by header or token; ``None`` for the top level
-    """
-
-    method: str
-    path: str
-    status: int = 0
-    transactions: int = 0
-    query: str = ""
-    idempotency_key: str | None = None
-    entity: str | None = None
-
-
 class Gateway:
-    """Wraps the API.
+    """Wraps the API: limits the calls in flight, as Sage's performance tiers do, and carries out faults."""
 
-    :param concurrency: calls in flight; one more is answered 429, as Sage's performance tiers do
-    """
-
-    def __init__(self, app: ASGIApp, concurrency: int) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
-        self.concurrency = concurrency
-        self.latency = 0.0
-        self.faults = Faults()
-        self.calls: list[Call] = []
+        self.state = state
         self._in_flight = 0
+        self._clients: set[tuple[str, int]] = set()
+        # The same waits in every run; nothing secret hangs on them.
+        self._random = random.Random(1)  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        if scope["type"] != "http":
-            return
-        call = scope[CALL] = read_call(scope)
-        self.calls.append(call)
+        begun = time.perf_counter()
+        call = scope[CALL] = self._begin(scope)
         self._in_flight += 1
+        self.state.most_in_flight = max(self.state.most_in_flight, self._in_flight)
         try:
             await self._serve(call, scope, receive, send)
         finally:
             self._in_flight -= 1
+            call.seconds = time.perf_counter() - begun
+
+    def _begin(self, scope: Scope) -> Call:
+        """Note a call that has just begun."""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        call = Call(
+            scope["method"],
+            path := scope["path"].removeprefix(BASE),
+            name=path.removeprefix("/"),
+            query=scope["query_string"].decode("latin-1"),
+            idempotency_key=headers.get(b"idempotency-key"),
+            entity=headers.get(b"x-ia-api-param-entity") or None,
+            begun=self.state.store.now(),
+        )
+        self.state.calls.append(call)
+        client = scope.get("client")
+        if client is not None and client not in self._clients:
+            self._clients.add(client)
+            self.state.connections += 1
+        return call
 
     async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        faults = self.state.faults
+
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._throttle_headers()]
+                message["headers"] = [*message.get("headers", ()), *self._headers()]
+                if faults.row_cost:
+                    await asyncio.sleep(faults.row_cost * call.rows)
             await send(message)
 
-        if self._in_flight > self.concurrency:
+        if self._in_flight > self.state.concurrency:
             text = "The limit on concurrent API calls of this application is exceeded"
-            busy = errors.gateway(429, "GW-0010", text, {"Retry-After": "1"})
+            again = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
+            busy = errors.gateway(429, "GW-0010", text, again)
             await drain(receive)
             await respond(noted, busy.status, msgspec.json.encode(busy.body()), busy.headers)
-        elif (fault := self.faults.take(call.method, call.path)) is not None:
+        elif (fault := faults.take(call.method, call.path)) is not None:
+            call.fault = fault.kind
             await self._fail(fault, call, scope, receive, noted, send)
         else:
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(faults.latency + faults.jitter * self._random.random())
             await self.app(scope, receive, noted)
 
     async def _fail(
@@ -106,24 +111,16 @@ class Gateway:
                 await hang(receive, fault.seconds)
             await drop(send)
 
-    def _throttle_headers(self) -> list[tuple[bytes, bytes]]:
-        left = max(0, self.concurrency - self._in_flight)
-        return [
-            (b"x-ia-throttle-limit", b"%d" % self.concurrency),
-            (b"x-ia-throttle-limit-remaining", b"%d" % left),
-        ]
-
-
-def read_call(scope: Scope) -> Call:
-    """Return the record of a call that has just begun."""
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    return Call(
-        scope["method"],
-        scope["path"].removeprefix(BASE),
-        query=scope["query_string"].decode("latin-1"),
-        idempotency_key=headers.get(b"idempotency-key"),
-        entity=headers.get(b"x-ia-api-param-entity") or None,
-    )
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what every answer carries: the server's time, and what is left of the calls in flight."""
+        company = max(self.state.tier.company, self.state.concurrency)
+        limits = ((b"x-ia-throttle-limit", self.state.concurrency), (b"x-ia-tenant-throttle-limit", company))
+        now = format_datetime(self.state.store.now(), usegmt=True)
+        headers = [(b"date", now.encode())]
+        for name, limit in limits:
+            headers.append((name, b"%d" % limit))
+            headers.append((name + b"-remaining", b"%d" % max(0, limit - self._in_flight)))
+        return headers
 
 
 async def respond(

@@ -6,20 +6,23 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from typing import Any
 
 from intacct_provider.sandbox.columns import Column, Tables, aggregate, converter
 from intacct_provider.sandbox.errors import invalid
-from intacct_provider.sandbox.faults import QueryOptions
+from intacct_provider.sandbox.faults import Faults
 from intacct_provider.sandbox.filters import Settings, Sql, condition, join_all
 from intacct_provider.sandbox.schema import OBJECTS
 from intacct_provider.sandbox.store import Store
 
 DEFAULT_SIZE = 100
 
-# Without orderBy real answers follow neither key nor id. Multiplying by Knuth's constant modulo 2**32 gives
-# every key its own place in an order that looks random and never changes.
-_SCATTERED = '(t."key" * 2654435761) % 4294967296'
+# Without orderBy real answers follow neither key nor id. Multiplying by an odd number modulo 2**32 gives every
+# key its own place in an order that looks random; with one number, Knuth's, it never changes.
+_SCATTERED = '(t."key" * {}) % 4294967296'
+_KNUTH = 2654435761
+_OTHERS = count(1, 2)
 
 _MEMBERS = {
     "object": str,
@@ -85,7 +88,7 @@ class Selection:
 
 
 def run_query(
-    store: Store, body: object, *, entity_key: int | None, today: date, options: QueryOptions
+    store: Store, body: object, *, entity_key: int | None, today: date, faults: Faults
 ) -> dict[str, Any]:
     """Return the page of records that `body` asks for, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
@@ -101,12 +104,12 @@ def run_query(
     """
     request = _members(body, _MEMBERS, "query payload")
     parameters = _members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
-    page = _page(request, options)
+    page = _page(request, faults)
     tables = _tables(request)
     settings = Settings(
         today=_as_of(parameters, today),
         case_sensitive=parameters.get("caseSensitiveComparison", True),
-        options=options,
+        faults=faults,
     )
     wanted = condition(tables, request.get("filters", []), request.get("filterExpression", "and"), settings)
     visible = _visible(entity_key, include_private=parameters.get("includePrivate", False))
@@ -114,7 +117,7 @@ def run_query(
     # Before the selection adds its joins: they do not change how many rows there are.
     counted = tables.sql
     selection = _selection(tables, request)
-    order = _order(tables, selection, request.get("orderBy", []), options)
+    order = _order(tables, selection, request.get("orderBy", []), faults)
     with store.transaction() as connection:
         total = _count(connection, tables.sql if selection.aggregates else counted, where, selection)
         rows = _rows(connection, tables, where, selection, order, page) if page.start <= total else []
@@ -134,13 +137,13 @@ def _members(value: object, known: Mapping[str, type], where: str) -> dict[str, 
     return value
 
 
-def _page(request: Mapping[str, Any], options: QueryOptions) -> Page:
+def _page(request: Mapping[str, Any], faults: Faults) -> Page:
     start, size = request.get("start", 1), request.get("size", DEFAULT_SIZE)
     if not 1 <= start < 2**53:
         raise invalid("start must be at least 1: records are counted from 1")
-    if size < 1 or (size > options.max_size and not options.clamp):
-        raise invalid(f"size must be between 1 and {options.max_size}")
-    return Page(start, min(size, options.max_size))
+    if size < 1 or (size > faults.max_size and not faults.clamp):
+        raise invalid(f"size must be between 1 and {faults.max_size}")
+    return Page(start, min(size, faults.max_size))
 
 
 def _tables(request: Mapping[str, Any]) -> Tables:
@@ -182,22 +185,22 @@ def _selection(tables: Tables, request: Mapping[str, Any]) -> Selection:
     return Selection(columns, frozenset(aggregates), stray)
 
 
-def _order(tables: Tables, selection: Selection, order_by: Sequence[object], options: QueryOptions) -> str:
+def _order(tables: Tables, selection: Selection, order_by: Sequence[object], faults: Faults) -> str:
     """Return the ORDER BY clause; groups without `orderBy` come in the order in which SQLite makes them."""
-    terms = [_term(tables, selection, item, options) for item in order_by]
+    terms = [_term(tables, selection, item, faults) for item in order_by]
     if not terms and not selection.aggregates:
-        terms = [_SCATTERED]
+        terms = [_SCATTERED.format(_KNUTH * next(_OTHERS) % 2**32 if faults.unordered else _KNUTH)]
     return f" ORDER BY {', '.join(terms)}" if terms else ""
 
 
-def _term(tables: Tables, selection: Selection, item: object, options: QueryOptions) -> str:
+def _term(tables: Tables, selection: Selection, item: object, faults: Faults) -> str:
     if not isinstance(item, dict) or len(item) != 1:
         raise invalid('Each element of orderBy must name one field, such as {"name": "asc"}')
     [(name, direction)] = item.items()
     if direction not in ("asc", "desc"):
         raise invalid(f"orderBy {name}: the direction must be asc or desc")
     column = _sorted_column(tables, selection, name)
-    as_text = column.type == "key" and options.order == "text"
+    as_text = column.type == "key" and faults.text_keys
     return f"{column.output if as_text else column.sql} {direction.upper()}"
 
 

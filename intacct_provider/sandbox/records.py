@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from intacct_provider.sandbox import render
+from intacct_provider.sandbox import history, render
 from intacct_provider.sandbox.errors import ApiError, invalid, not_found, operation_failed, payload_errors
 from intacct_provider.sandbox.fields import ObjectType, Ref
 from intacct_provider.sandbox.objects_receivable import CUSTOMER, CUSTOMER_GROUP
@@ -48,7 +48,9 @@ def create(
     names = ", ".join(column(path) for path in columns)
     marks = ", ".join("?" * len(columns))
     sql = f"INSERT INTO {quote(object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
-    return int(write(conn, object_type, "POST", sql, columns).lastrowid or 0)
+    key = int(write(conn, object_type, "POST", sql, columns).lastrowid or 0)
+    history.note(conn, object_type, key, author, "created", {}, columns)
+    return key
 
 
 def update(
@@ -66,19 +68,21 @@ def update(
     sets = ", ".join(f"{column(path)} = ?" for path in columns)
     sql = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608 - names of ours
     write(conn, object_type, "PATCH", sql, columns)
+    history.note(conn, object_type, row["key"], author, "modified", row, columns)
 
 
-def delete(conn: sqlite3.Connection, object_type: ObjectType, key: str, entity: int | None) -> None:
+def delete(conn: sqlite3.Connection, object_type: ObjectType, key: str, author: Author) -> None:
     """Remove a record.
 
     :raises ApiError: 404 when there is no such record, 422 when another record refers to it
     """
-    row = find_row(conn, object_type, key, entity)
+    row = find_row(conn, object_type, key, author.entity)
     user = first_user(conn, object_type.name, row["key"])
     if user is not None:
         text = f"The record cannot be deleted because a record of {user} uses it"
         raise operation_failed(422, "DELETE", object_type.name, ApiError(422, "operationFailed", text))
     conn.execute(f'DELETE FROM {quote(object_type.name)} WHERE "key" = ?', (row["key"],))  # noqa: S608
+    history.note(conn, object_type, row["key"], author, "deleted", row, {})
 
 
 def get(conn: sqlite3.Connection, object_type: ObjectType, key: str, entity: int | None) -> Record:

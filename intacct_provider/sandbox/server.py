@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 
 from intacct_provider.sandbox.app import Api, build_app
 from intacct_provider.sandbox.auth import Tokens
-from intacct_provider.sandbox.faults import Fault, FaultKind, QueryOptions
-from intacct_provider.sandbox.gateway import BASE, Call, Gateway
+from intacct_provider.sandbox.company import add, everything
+from intacct_provider.sandbox.faults import Faults, FaultsLike, read_faults
+from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
 from intacct_provider.sandbox.seed import seed
+from intacct_provider.sandbox.site import Front, build_site
+from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import Store, utc_now
 
 HOST = "127.0.0.1"
+WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - only ever used when told so twice
 START_SECONDS = 10
 
 
@@ -36,9 +42,12 @@ class Sandbox:
     :param db: a file that keeps the company, or ``:memory:``
     :param seed: ``demo``, ``empty`` (users and entities only), or ``OBJECT=N`` for N made-up records;
         several separated by commas
-    :param token_life: seconds until an access token expires
-    :param tier_concurrency: calls in flight before 429; 6 is what Sage's first tier allows an application
+    :param tier: Sage's performance tier, 1 to 4, which says how many calls and jobs run at a time
+    :param faults: what goes wrong; see :class:`intacct_provider.sandbox.faults.Faults`
+    :param control: let clients change the faults at ``/sandbox/faults``
+    :param host: where to listen; anything but this machine's own addresses needs ``allow_remote`` as well
     :param clock: returns the present moment with a time zone, for tests about dates
+    :raises ValueError: for faults, a tier or a host that cannot be
     """
 
     def __init__(
@@ -48,15 +57,24 @@ class Sandbox:
         db: str = ":memory:",
         seed: str = "empty",
         client_secret: str = CLIENT_SECRET,
-        token_life: float = 43200,
-        tier_concurrency: int = 6,
+        tier: int = 1,
+        faults: FaultsLike | None = None,
+        control: bool = False,
+        host: str = HOST,
+        allow_remote: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.identity = Identity(client_secret=client_secret)
-        self.store = Store(db, clock)
-        self.options = QueryOptions()
-        self._tokens = Tokens(self.identity, token_life)
-        self._gateway = Gateway(build_app(Api(self.store, self._tokens, self.options)), tier_concurrency)
+        check_host(host, allow_remote=allow_remote)
+        if tier not in TIERS:
+            raise ValueError(f"tier must be one of {', '.join(map(str, TIERS))}, not {tier!r}")
+        wrong = read_faults(faults or {})
+        own = Faults()  # the one that every part holds; what the caller gave stays the caller's
+        own.replace(wrong)
+        store = Store(db, lambda: clock() + timedelta(seconds=own.clock_skew))
+        self._state = State(store, Identity(client_secret=client_secret), own, TIERS[tier])
+        self._tokens = Tokens(self.identity, own)
+        self._control = control
+        self._host = host
         self._port = port
         self._seed = seed
         self._server: uvicorn.Server | None = None
@@ -75,28 +93,49 @@ class Sandbox:
         self.stop()
 
     @property
+    def site(self) -> str:
+        """The address of the page that shows the company."""
+        host = HOST if self._host in WILDCARDS else self._host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}/"
+
+    @property
     def url(self) -> str:
-        """The base of every address, to be used as the host of the connection."""
-        return f"http://{HOST}:{self._port}{BASE}"
+        """The base of every address of the API, to be used as the host of the connection."""
+        return self.site.removesuffix("/") + BASE
+
+    @property
+    def identity(self) -> Identity:
+        """The company, user and application that a connection names."""
+        return self._state.identity
+
+    @property
+    def store(self) -> Store:
+        """The company's records."""
+        return self._state.store
 
     @property
     def requests(self) -> list[Call]:
-        """Every call so far, in the order of arrival."""
-        return self._gateway.calls
+        """Every call so far (of the last 100,000), in the order of arrival."""
+        return list(self._state.calls)
 
     @property
     def transactions(self) -> int:
         """What Intacct would have billed so far: 1 per read that succeeded, 1 per record written."""
-        return sum(call.transactions for call in list(self._gateway.calls))
+        return self._state.ledger.total
 
     @property
-    def latency(self) -> float:
-        """Seconds that every call waits before it is carried out."""
-        return self._gateway.latency
+    def billed(self) -> dict[tuple[str, str], int]:
+        """The same by object (or service) and caller (``user@company``), the dearest first."""
+        return self._state.ledger.entries()
 
-    @latency.setter
-    def latency(self, seconds: float) -> None:
-        self._gateway.latency = seconds
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong; set its members, or assign a mapping, at any time."""
+        return self._state.faults
+
+    @faults.setter
+    def faults(self, given: FaultsLike) -> None:
+        self._state.faults.replace(read_faults(given))
 
     def start(self) -> None:
         """Fill the company and listen; returns when the first call can be made.
@@ -105,7 +144,8 @@ class Sandbox:
         :raises ValueError: when the seed is unknown
         """
         try:
-            listener = socket.create_server((HOST, self._port))
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server((self._host, self._port), family=family)
             # Connections inherit this; without it an answer waits 40 ms for the client's acknowledgment.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with closed_on_error(listener):
@@ -123,54 +163,61 @@ class Sandbox:
             self._thread.join()
         self.store.close()
 
-    def seed(self, what: str) -> None:
-        """Add records: ``demo`` (once only), or ``OBJECT=N``, several separated by commas.
+    def seed(
+        self, what: str, records: Iterable[Mapping[str, Any]] | None = None, *, entity: str | None = None
+    ) -> list[str]:
+        """Add records, and return the keys of those that were given.
 
-        :raises ValueError: when it is neither; nothing is added then
+        >>> sandbox.seed("demo")
+        >>> sandbox.seed("accounts-receivable/customer=10000")
+        >>> sandbox.seed("accounts-receivable/customer", [{"id": "C-1", "name": "Acme"}])
+
+        :param what: ``demo`` (once only), or ``OBJECT=N``, several separated by commas; with `records`,
+            the name of their object
+        :param records: as the API takes them; all are added, or none
+        :param entity: id of the entity that they are private to; the top level by default
+        :raises ValueError: when something cannot be added; nothing is added then
         """
+        if records is not None:
+            return add(self.store, what, records, entity)
         seed(self.store, what)
+        return []
 
-    def connection_json(self) -> str:
-        """Return the connection in Airflow's JSON form, for ``AIRFLOW_CONN_INTACCT_DEFAULT``."""
-        extra = {"company_id": self.identity.company, "user_id": self.identity.user}
+    def records(self, object_name: str) -> list[dict[str, Any]]:
+        """Return all records of an object in the order of their keys, as GET shows them, private ones too.
+
+        :raises ValueError: when there is no such object; the message names the nearest
+        """
+        return everything(self.store, object_name)
+
+    def connection(self, **extra: object) -> str:
+        """Return the connection in Airflow's JSON form, ready for a variable such as ``AIRFLOW_CONN_INTACCT_DEFAULT``.
+
+        :param extra: more extras of the connection, for example ``entity_id="UK"``
+        """
         connection = {
             "conn_type": "intacct",
             "host": self.url,
             "login": self.identity.client_id,
             "password": self.identity.client_secret,
-            "extra": extra,
+            "extra": {"company_id": self.identity.company, "user_id": self.identity.user, **extra},
         }
         return json.dumps(connection)
 
-    def fail(
-        self,
-        *,
-        kind: FaultKind = "status",
-        times: int = 1,
-        path: str | None = None,
-        method: str | None = None,
-        status: int = 503,
-        headers: Mapping[str, str] | None = None,
-        body: object = None,
-        seconds: float = 30.0,
-        skip: int = 0,
-    ) -> None:
-        """Let the next ``times`` matching calls fail; nothing of them is carried out, but for ``after``.
+    def fail(self, **fault: Any) -> None:
+        """Let the next matching call fail, or the next ``times``.
 
-        :param kind: ``status`` answers with ``status``, ``headers`` and ``body``; ``html`` with 200 and a
-            page; ``cut`` ends in the middle of an answer; ``reset`` drops the connection at once;
-            ``hang`` says nothing for ``seconds`` and drops it then; ``after`` carries the call out,
-            then drops the connection instead of answering
-        :param path: below ``/ia/api/v1``; it also covers every path under it; ``None`` for any
-        :param body: text, bytes, or what becomes JSON; the gateway's usual error when not given
-        :param skip: let so many matching calls pass before, to fail in the middle of something
+        :param fault: the members of a :class:`intacct_provider.sandbox.faults.Fault`
+        :raises ValueError: for a member or a value that is not known
         """
-        fault = Fault(kind, times, path, method, status, dict(headers or {}), body, seconds, skip)
-        self._gateway.faults.plan(fault)
+        body = fault.pop("body", None)  # not JSON when it is bytes
+        [planned] = read_faults({"fail": [fault]}).fail
+        planned.body = body
+        self.faults.plan(planned)
 
     def clear_faults(self) -> None:
-        """Forget the faults that no call has met yet."""
-        self._gateway.faults.clear()
+        """Forget the failing calls that are still planned; everything else of the faults stays."""
+        self.faults.fail = []
 
     def expire_tokens(self) -> None:
         """Let every access token issued so far expire; refresh tokens stay good."""
@@ -178,8 +225,11 @@ class Sandbox:
             self._tokens.expire(conn)
 
     def _listen(self, listener: socket.socket) -> None:
+        remote = not is_loopback(self._host)
+        gateway = Gateway(build_app(Api(self._state, self._tokens)), self._state)
+        site = build_site(self._state, with_control=self._control, any_host=remote)
         config = uvicorn.Config(
-            self._gateway,
+            Front(gateway, site),
             loop="asyncio",
             lifespan="off",
             ws="none",
@@ -188,6 +238,7 @@ class Sandbox:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=1,
         )
         self._server = server = uvicorn.Server(config)
@@ -210,3 +261,25 @@ def closed_on_error(listener: socket.socket) -> Iterator[None]:
     except BaseException:
         listener.close()
         raise
+
+
+def check_host(host: str, *, allow_remote: bool) -> None:
+    """Refuse to listen where a sandbox should not.
+
+    :raises ValueError: for a name of Sage's own, and for another machine's reach without ``allow_remote``
+    """
+    if re.search(r"intacct|(^|\.)sage\.", host.lower()):
+        raise ValueError(f"the host {host!r} looks like Sage's own; a sandbox never stands in for it")
+    if not is_loopback(host) and not allow_remote:
+        text = "other machines could reach the sandbox, which has no real security"
+        raise ValueError(f"with the host {host!r} {text}; allow_remote (--allow-remote) is needed as well")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

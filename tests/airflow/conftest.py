@@ -25,7 +25,7 @@ def airflow_db() -> None:
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Run the demo company, with a secret that the audit can find, as ``intacct_default``."""
     with Sandbox(seed="demo", client_secret=secrets.token_urlsafe(24)) as running:
-        monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", running.connection_json())
+        monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", running.connection())
         yield running
 
 

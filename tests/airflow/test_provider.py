@@ -123,7 +123,7 @@ def test_the_form_is_what_the_pages_of_airflow_draw():
 
 def test_connection_test_command_succeeds_and_fails_as_the_credentials_do():
     with Sandbox(client_secret=secrets.token_urlsafe(24)) as sandbox:
-        good = sandbox.connection_json()
+        good = sandbox.connection()
         code, output = run_airflow(
             "connections", "test", "intacct_default", AIRFLOW_CONN_INTACCT_DEFAULT=good
         )
@@ -150,7 +150,7 @@ def test_a_dag_run_prints_no_secret_and_no_token(tmp_path):
         try:
             env = {
                 "AIRFLOW_HOME": str(tmp_path),
-                "AIRFLOW_CONN_INTACCT_DEFAULT": sandbox.connection_json(),
+                "AIRFLOW_CONN_INTACCT_DEFAULT": sandbox.connection(),
             }
             assert run_airflow("db", "migrate", **env)[0] == 0
             code, output = run_airflow("dags", "test", "intacct_sync_customer_groups", **env)

@@ -135,9 +135,7 @@ def test_trigger_tells_of_lasting_trouble(sandbox, trigger):
 
 
 def test_trigger_tells_at_once_what_waiting_cannot_mend(sandbox, trigger, monkeypatch):
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection_json().replace("SANDBOX", "SANDBOXX")
-    )
+    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection().replace("SANDBOX", "SANDBOXX"))
     event = first_event(trigger)
     assert (event["error_type"], event["retryable"]) == ("IntacctAuthenticationError", False)
     assert sandbox.identity.client_secret not in event["message"]

@@ -200,9 +200,9 @@ def test_a_plain_offset_pager_doubles_live_records(purposes):
 def stubborn(request, purposes):
     """A company whose keys cannot be used to page."""
     if request.param == "text keys":
-        purposes.options.order = "text"
+        purposes.faults.text_keys = True
     else:
-        purposes.options.key_filter = False
+        purposes.faults.key_filter = False
     return purposes
 
 
@@ -231,7 +231,7 @@ def test_a_read_by_offset_is_repeated_until_nothing_moves(stubborn):
 @pytest.mark.parametrize("order_by", [None, [{"key": "asc"}]])
 def test_a_shift_that_leaves_every_count_as_it_was_is_noticed(purposes, order_by):
     """As many records come at the end as go at the front: only the rows at the pages' edges tell."""
-    purposes.options.key_filter = False
+    purposes.faults.key_filter = False
     churn = Churn(purposes)
 
     def change():
@@ -257,7 +257,7 @@ def test_twenty_rows_whose_keys_sort_as_text(sandbox):
     """Pages that end around 9 and 10. Tiny ones let the client trust keys too long: then it must say so."""
     with client_of(sandbox) as client:
         client.create_many(PURPOSE, [{"id": f"P{n}"} for n in range(20)])
-    sandbox.options.order = "text"
+    sandbox.faults.text_keys = True
     for size in range(1, 23):
         keys, refused = [], False
         with client_of(sandbox, page_size=size) as client:
@@ -278,7 +278,7 @@ def test_shorter_keys_that_hide_among_longer_ones(sandbox, size):
     with sandbox.store.transaction() as conn:
         moved = 'CASE WHEN "key" <= 390 THEN "key" + 149800 ELSE "key" + 14600 END'
         conn.execute(f'UPDATE "{PURPOSE}" SET "key" = {moved}')  # noqa: S608
-    sandbox.options.order = "text"
+    sandbox.faults.text_keys = True
     everything = {f"P{n}" for n in range(400)}
     with client_of(sandbox, page_size=size) as client:
         if size == 50:
@@ -364,7 +364,7 @@ def test_ten_thousand_rows_cost_three_calls(customers):
 @pytest.mark.parametrize("clamp", [True, False])
 @pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
 def test_a_server_with_smaller_pages(purposes, clamp, order_by):
-    purposes.options.max_size, purposes.options.clamp = 300, clamp
+    purposes.faults.max_size, purposes.faults.clamp = 300, clamp
     with client_of(purposes, page_size=4000) as client:
         rows = [*client.iter_rows(PURPOSE, ["key"], order_by=order_by)]
     assert [row["key"] for row in rows] == [str(n) for n in range(1, TOTAL + 1)]
@@ -373,7 +373,7 @@ def test_a_server_with_smaller_pages(purposes, clamp, order_by):
 
 
 def test_a_server_with_smaller_pages_and_unusable_keys(stubborn):
-    stubborn.options.max_size = 300
+    stubborn.faults.max_size = 300
     with client_of(stubborn) as client:
         keys = [row["key"] for row in client.iter_rows(PURPOSE, ["key"])]
     assert sorted(keys, key=int) == [str(n) for n in range(1, TOTAL + 1)]

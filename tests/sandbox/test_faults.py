@@ -471,7 +471,7 @@ def test_a_token_answer_without_a_token(sandbox, client, body):
 
 
 def test_twenty_threads_share_one_token():
-    with running(tier_concurrency=100) as sandbox:
+    with running(faults={"concurrency": 100}) as sandbox:
         together = threading.Barrier(20)
 
         def read(_):
@@ -486,7 +486,7 @@ def test_twenty_threads_share_one_token():
 
 
 def test_twenty_threads_renew_an_expired_token_once():
-    with running(tier_concurrency=100) as sandbox:
+    with running(faults={"concurrency": 100}) as sandbox:
         together = threading.Barrier(20)
         with client_of(sandbox, max_concurrency=20) as client:
             client.query(PURPOSE, ["id"])
@@ -512,10 +512,10 @@ def test_a_renewed_secret_is_another_login(sandbox):
 
 
 def test_a_company_that_allows_two_calls_at_a_time():
-    with running(tier_concurrency=2) as sandbox:
+    with running(faults={"concurrency": 2}) as sandbox:
         with client_of(sandbox, max_concurrency=8) as client:
             client.query(PURPOSE, ["id"])
-            sandbox.latency = 0.1
+            sandbox.faults.latency = 0.1
             together = threading.Barrier(8)
 
             def write_and_read(n):

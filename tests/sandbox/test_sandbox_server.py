@@ -148,7 +148,7 @@ def test_refresh_token_is_no_access_token(sandbox, client):
 def test_tokens_expire_by_the_clock():
     now = datetime(2025, 3, 16, 12, tzinfo=UTC)
     moments = [now]
-    with Sandbox(token_life=60, clock=lambda: moments[0]) as sandbox:
+    with Sandbox(faults={"token_life": 60}, clock=lambda: moments[0]) as sandbox:
         client = Client(sandbox)
         assert client("GET", CUSTOMER).status_code == 200
         moments[0] = now + timedelta(seconds=61)
@@ -531,7 +531,7 @@ def test_key_belongs_to_one_request(client):
 
 def test_cached_answers_last_48_hours():
     moments = [datetime(2025, 3, 16, tzinfo=UTC)]
-    with Sandbox(clock=lambda: moments[0], token_life=1e6) as sandbox:
+    with Sandbox(clock=lambda: moments[0], faults={"token_life": 1e6}) as sandbox:
         client = Client(sandbox)
         headers = {"Idempotency-Key": "k1"}
         for hours, expected in ((0, "1"), (47, "1"), (49, "2")):
@@ -541,7 +541,7 @@ def test_cached_answers_last_48_hours():
 
 
 def test_concurrent_requests_with_one_key_write_once():
-    with Sandbox(tier_concurrency=20) as sandbox:
+    with Sandbox(faults={"concurrency": 20}) as sandbox:
         client = Client(sandbox)
         headers = {"Idempotency-Key": "k1", "Authorization": client.session.headers["Authorization"]}
 
@@ -585,9 +585,9 @@ def test_records_belong_to_the_entity_of_the_call(client, sandbox):
 
 
 def test_too_many_calls_in_flight_are_429():
-    with Sandbox(tier_concurrency=2) as sandbox:
+    with Sandbox(faults={"concurrency": 2}) as sandbox:
         client = Client(sandbox)
-        sandbox.latency = 0.3
+        sandbox.faults.latency = 0.3
 
         def call(_):
             headers = dict(client.session.headers)
@@ -694,11 +694,11 @@ def test_unknown_fault_is_refused(sandbox):
     with pytest.raises(ValueError, match="kind must be one of"):
         sandbox.fail(kind="explode")
     with pytest.raises(ValueError, match="times"):
-        sandbox.fail(times=0)
+        sandbox.fail(times=-1)
 
 
 def test_twenty_threads():
-    with Sandbox(tier_concurrency=20) as sandbox:
+    with Sandbox(faults={"concurrency": 20}) as sandbox:
         headers = dict(Client(sandbox).session.headers)
         failures = []
 
@@ -766,7 +766,7 @@ def test_failed_start_names_the_seed():
 
 def test_connection_for_airflow():
     with Sandbox(client_secret='s3"cret') as sandbox:
-        connection = json.loads(sandbox.connection_json())
+        connection = json.loads(sandbox.connection())
         assert connection == {
             "conn_type": "intacct",
             "host": sandbox.url,

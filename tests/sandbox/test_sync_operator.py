@@ -29,7 +29,7 @@ TOTAL = 10_000
 @pytest.fixture
 def airflow(sandbox, monkeypatch):
     """The empty company as Airflow's default connection."""
-    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection_json())
+    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection())
     return sandbox
 
 
@@ -43,7 +43,7 @@ def volume():
 @pytest.fixture
 def big(volume, monkeypatch):
     """The large company as Airflow's default connection, with pages of 1,000."""
-    connection = json.loads(volume.connection_json())
+    connection = json.loads(volume.connection())
     connection["extra"]["page_size"] = 1000
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", json.dumps(connection))
     volume.clear_faults()
@@ -427,7 +427,7 @@ def test_arguments_that_are_refused(airflow, arguments, text):
 
 
 def test_wrong_credentials_fail_for_good_and_without_the_secret(airflow, monkeypatch):
-    connection = json.loads(airflow.connection_json()) | {"password": "hunter2-hunter2"}
+    connection = json.loads(airflow.connection()) | {"password": "hunter2-hunter2"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", json.dumps(connection))
     with pytest.raises(AirflowFailException, match="password") as caught:
         sync(PURPOSE, purposes(A="active"))

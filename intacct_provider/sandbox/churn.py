@@ -1,0 +1,29 @@
+"""Change between the pages of a query: what a ledger that people work in does to whoever reads it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from intacct_provider.sandbox import bulk, records
+from intacct_provider.sandbox.fields import ObjectType
+from intacct_provider.sandbox.payload import Author
+from intacct_provider.sandbox.store import quote
+
+
+def churn(conn: sqlite3.Connection, object_type: ObjectType, count: int, author: Author) -> None:
+    """Delete the `count` oldest records that nothing refers to, and add as many new ones.
+
+    The oldest have been read already by whoever reads in the order of keys, so pages that count from the
+    start move by as much. Objects of which no records can be made up stay as they are.
+    """
+    if object_type.name not in bulk.MAKERS:
+        return
+    left = count
+    for row in conn.execute(f'SELECT "key" FROM {quote(object_type.name)} ORDER BY "key"').fetchall():  # noqa: S608
+        if not left:
+            break
+        if records.first_user(conn, object_type.name, row["key"]) is None:
+            records.delete(conn, object_type, str(row["key"]), replace(author, entity=None))
+            left -= 1
+    bulk.insert(conn, object_type, count - left)

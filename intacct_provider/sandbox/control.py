@@ -1,0 +1,68 @@
+"""Faults at run time, over HTTP: for benchmarks and tests whose sandbox runs in another process.
+
+The addresses exist only when the sandbox was started with ``control``; they are not part of Intacct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from intacct_provider.sandbox.faults import Faults, read_faults
+from intacct_provider.sandbox.state import State
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+FAULTS = "/sandbox/faults"
+USAGE = "/sandbox/usage"
+
+
+def routes(state: State) -> list[Route]:
+    """Return the addresses: ``/sandbox/faults`` and ``/sandbox/usage``.
+
+    GET answers the faults as they are, PUT replaces them all, PATCH changes those that are named,
+    DELETE turns everything off. Usage answers what clients have done since the start.
+    """
+
+    async def faults(request: Request) -> Response:
+        if request.method == "DELETE":
+            state.faults.replace(Faults())
+        elif request.method in ("PUT", "PATCH"):
+            # A page of another site can send a form or text here, but not JSON.
+            if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                return _answer({"error": "send the faults as application/json"}, 415)
+            try:
+                given = (await request.body()).decode()
+                state.faults.replace(read_faults(given, state.faults if request.method == "PATCH" else None))
+            except ValueError as wrong:
+                return _answer({"error": str(wrong)}, 400)
+        return _answer(msgspec.to_builtins(state.faults))
+
+    async def usage(_: Request) -> Response:
+        billed = [
+            {"object": name, "caller": caller, "transactions": count}
+            for (name, caller), count in state.ledger.entries().items()
+        ]
+        return _answer(
+            {
+                "calls": len(state.calls),
+                "transactions": state.ledger.total,
+                "connections": state.connections,
+                "mostInFlight": state.most_in_flight,
+                "billed": billed,
+            }
+        )
+
+    return [
+        Route(FAULTS, faults, methods=["GET", "PUT", "PATCH", "DELETE"]),
+        Route(USAGE, usage, methods=["GET"]),
+    ]
+
+
+def _answer(body: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")

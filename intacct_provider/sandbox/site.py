@@ -1,0 +1,55 @@
+"""Everything that the server offers beside the API: the pages, the OpenAPI document, the control addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import Response
+from starlette.routing import Route
+
+from intacct_provider.sandbox import control, openapi, pages
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from intacct_provider.sandbox.state import State
+
+API = "/ia/"
+LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
+
+
+def build_site(state: State, *, with_control: bool, any_host: bool) -> Starlette:
+    """Return the application beside the API.
+
+    :param any_host: answer under every host name; otherwise only under this machine's own, so that no page
+        of another site can read the company by giving itself this address
+    """
+    routes = [*pages.routes(state), Route("/openapi.json", api_document)]
+    if with_control:
+        routes += control.routes(state)
+    hosts = ["*"] if any_host else LOOPBACK_NAMES
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+
+
+def api_document(_: Request) -> Response:
+    """Answer the OpenAPI document."""
+    return Response(msgspec.json.encode(openapi.document()), media_type="application/json")
+
+
+class Front:
+    """Sends the calls of the API to the gateway, which counts them and lets them fail, and all else to the site."""
+
+    def __init__(self, gateway: ASGIApp, site: ASGIApp) -> None:
+        self._gateway = gateway
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            app = self._gateway if scope["path"].startswith(API) else self._site
+            await app(scope, receive, send)
