@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from copy import copy
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -70,7 +71,9 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __str__(self) -> str:
         """Say in a few words what happens to whom."""
-        what = f"{self.status} {HTTPStatus(self.status).phrase}" if self.kind == "status" else self.kind
+        what = (
+            f"{self.status} {responses.get(self.status, '')}".rstrip() if self.kind == "status" else self.kind
+        )
         whom = f"{self.method or 'any method'} on {self.path or 'any path'}"
         often = f"one in {self.every}" if self.every > 1 else "each"
         return f"{what}: {whom}, {often}, {f'{self.times} left' if self.times else 'no end'}"
@@ -130,6 +133,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         with _LOCK:
             for name in self.__struct_fields__:
                 setattr(self, name, getattr(other, name))
+            self.fail = [copy(fault) for fault in other.fail]  # counting down is this one's own matter
 
     def plan(self, fault: Fault) -> None:
         """Add a fault behind those that are planned."""

@@ -225,9 +225,9 @@ class Sandbox:
             self._tokens.expire(conn)
 
     def _listen(self, listener: socket.socket) -> None:
-        remote = not is_loopback(self._host)
+        own_host = self._host if is_loopback(self._host) else None
         gateway = Gateway(build_app(Api(self._state, self._tokens)), self._state)
-        site = build_site(self._state, with_control=self._control, any_host=remote)
+        site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Front(gateway, site),
             loop="asyncio",

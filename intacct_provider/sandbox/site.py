@@ -23,16 +23,17 @@ API = "/ia/"
 LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 
 
-def build_site(state: State, *, with_control: bool, any_host: bool) -> Starlette:
+def build_site(state: State, *, with_control: bool, host: str | None) -> Starlette:
     """Return the application beside the API.
 
-    :param any_host: answer under every host name; otherwise only under this machine's own, so that no page
-        of another site can read the company by giving itself this address
+    :param host: where the server listens, when only this machine can reach it. It is then the only name to
+        answer under, beside the usual ones, so that no page of another site can read the company by giving
+        itself this address; ``None`` answers under any
     """
     routes = [*pages.routes(state), Route("/openapi.json", api_document)]
     if with_control:
         routes += control.routes(state)
-    hosts = ["*"] if any_host else LOOPBACK_NAMES
+    hosts = ["*"] if host is None else [*LOOPBACK_NAMES, host]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
 
 
