@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test lint types docs check constraints clean
+.PHONY: help demo airflow test lint types docs check package soak bench-sandbox screenshot constraints clean
 
 help:  ## Show what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: $(VENV)/.run  ## Sync and export against a local Intacct, in real Airflow
 	@$(BIN)/python tools/demo.py
@@ -31,6 +31,18 @@ docs: $(VENV)/.dev  ## Build the documentation into docs/_build
 	@echo "Documentation: docs/_build/html/index.html"
 
 check: test lint types docs  ## All of the above
+
+package: $(VENV)/.dev  ## Install the built package alone, and run the documented test of a DAG there
+	@$(BIN)/python tools/check_package.py
+
+soak: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost
+	@INTACCT_SOAK_SECONDS=60 $(BIN)/python -m pytest -q tests/sandbox/test_durability.py
+
+bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
+	@$(BIN)/python benchmarks/sandbox.py
+
+screenshot: $(VENV)/.dev  ## Take the pictures of the sandbox's page for the documentation (needs Chromium)
+	@$(BIN)/python tools/screenshot.py
 
 constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs uv)
 	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade -q --no-header \

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from intacct_provider.sandbox.schema import ObjectType
 from intacct_provider.sandbox.store import column, quote, stamp, to_stored
+from intacct_provider.sandbox.web_urls import web_url
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
@@ -123,6 +124,7 @@ def _customer(number: int, first: int, neighbors: Neighbors) -> Columns:
         "contacts.default.email1": f"ap{number}@customer.example",
         "contacts.default.printAs": f"{_WORDS[number % 7]} {_TRADES[number % 11]} {number}",
         "contacts.default.mailingAddress.city": _CITIES[number % 5],
+        "webURL": web_url(f"bulk {number}"),
     }
 
 

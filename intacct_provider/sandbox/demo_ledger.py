@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from intacct_provider.sandbox.demo import Record
 
+ACCOUNT = "general-ledger/account"
 ACCOUNT_GROUP = "general-ledger/account-group"
 PURPOSE = "general-ledger/account-group-purpose"
 
@@ -38,12 +39,30 @@ def account_groups() -> Iterator[Record]:
         yield _account_group(group, "credit", "computation", accountGroupComputation=[formula], isKPI=True)
 
 
-def accounts() -> Iterator[tuple[str, str]]:
-    """Yield (id, name) of ledger accounts: two at the start of every range."""
-    for group, (_, *ranges) in _RANGES.items():
+def accounts() -> Iterator[Record]:
+    """Yield ledger accounts: two at the start of every range, each after the account it closes to."""
+    for group, (balance, *ranges) in _RANGES.items():
         for first, _last in ranges:
-            yield str(first), group
-            yield str(first + 10), f"{group}, other"
+            yield _account(first, group, group, balance)
+            yield _account(first + 10, f"{group}, other", group, balance)
+
+
+def _account(number: int, name: str, group: str, balance: str) -> Record:
+    payload: dict[str, object] = {
+        "id": str(number),
+        "name": name,
+        "normalBalance": balance,
+        "accountType": "balanceSheet" if group in _BALANCE_SHEET else "incomeStatement",
+        "alternativeGLAccount": _SUBLEDGERS.get(group, "none"),
+        "disallowDirectPosting": number in _CONTROL_ACCOUNTS,
+        "isTaxable": group in ("Service Revenue", "Product Revenue"),
+        "requireDimensions": {"department": 6000 <= number < 7000, "location": group not in _BALANCE_SHEET},
+    }
+    if number == _RETAINED_EARNINGS:
+        payload["closingType"] = "closedToAccount"
+    elif group not in _BALANCE_SHEET:
+        payload |= {"closingType": "closingAccount", "closeToGLAccount": {"id": str(_RETAINED_EARNINGS)}}
+    return Record(ACCOUNT, payload)
 
 
 def _account_group(group: str, balance: str, group_type: str, **members: object) -> Record:
@@ -220,3 +239,6 @@ _COMPUTATIONS = {
 }
 _BALANCE_SHEET = frozenset(list(_RANGES)[:24]) | frozenset(list(_GROUPS_OF_GROUPS)[:8])
 _DEPARTMENTS = {"Sales and Marketing": "200", "Research and Development": "300"}
+_SUBLEDGERS = {"Accounts Receivable": "receivablesAccount", "Accounts Payable": "payablesAccount"}
+_CONTROL_ACCOUNTS = (1200, 2000)
+_RETAINED_EARNINGS = 3200

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+# Each with the type above it.
 CUSTOMER_TYPES = {
-    "Commercial": "Commercial",
-    "Enterprise": "Enterprise",
-    "Public Sector": "Public sector",
-    "Healthcare": "Healthcare",
-    "Nonprofit": "Nonprofit",
-    "Education": "Education",
+    "Commercial": None,
+    "Enterprise": "Commercial",
+    "Public Sector": None,
+    "Healthcare": None,
+    "Nonprofit": None,
+    "Education": "Public Sector",
 }
+# Each with its description and the days until it is due.
 TERMS = {
-    "Due on receipt": "Due on receipt",
-    "Net 15": "Net 15",
-    "Net 30": "Net 30",
-    "Net 45": "Net 45",
-    "Net 60": "Net 60",
-    "2% 10 Net 30": "2% discount in 10 days, net 30",
+    "Due on receipt": ("Due on receipt", 0),
+    "Net 15": ("Net 15", 15),
+    "Net 30": ("Net 30", 30),
+    "Net 45": ("Net 45", 45),
+    "Net 60": ("Net 60", 60),
+    "2% 10 Net 30": ("2% discount in 10 days, net 30", 30),
 }
 TERRITORIES = {
     "NORTHEAST": "US Northeast",
@@ -27,31 +29,34 @@ TERRITORIES = {
     "EMEA": "Europe, Middle East and Africa",
 }
 ENTITIES = {"US": "Sandbox Incorporated", "UK": "Sandbox Limited"}
+# Each with the location above it.
 LOCATIONS = {
-    "US": "Sandbox Incorporated",
-    "UK": "Sandbox Limited",
-    "US-BOS": "Boston",
-    "US-AUS": "Austin",
-    "US-SJC": "San Jose",
-    "UK-LON": "London",
+    "US": ("Sandbox Incorporated", None),
+    "UK": ("Sandbox Limited", None),
+    "US-BOS": ("Boston", "US"),
+    "US-AUS": ("Austin", "US"),
+    "US-SJC": ("San Jose", "US"),
+    "UK-LON": ("London", "UK"),
 }
+# Each with the department above it and the employee who heads it.
 DEPARTMENTS = {
-    "100": "Sales",
-    "110": "Partner sales",
-    "200": "Marketing",
-    "300": "Engineering",
-    "400": "Customer success",
-    "500": "Finance",
+    "100": ("Sales", None, "E-101"),
+    "110": ("Partner sales", "100", "E-104"),
+    "200": ("Marketing", None, "E-105"),
+    "300": ("Engineering", None, "E-106"),
+    "400": ("Customer success", "100", "E-107"),
+    "500": ("Finance", None, "E-108"),
 }
+# Each with what they do, their department and location, and who they report to.
 EMPLOYEES = {
-    "E-101": "Alma Reyes",
-    "E-102": "Bo Lindqvist",
-    "E-103": "Chidi Okafor",
-    "E-104": "Dana Whitfield",
-    "E-105": "Éloïse Martin",
-    "E-106": "Farid Haddad",
-    "E-107": "Grace O'Neill",
-    "E-108": "Hiro Tanabe",
+    "E-101": ("Alma Reyes", "VP Sales", "100", "US-BOS", None),
+    "E-102": ("Bo Lindqvist", "Account executive", "100", "US-BOS", "E-101"),
+    "E-103": ("Chidi Okafor", "Account executive", "100", "UK-LON", "E-101"),
+    "E-104": ("Dana Whitfield", "Partner manager", "110", "US-AUS", "E-101"),
+    "E-105": ("Éloïse Martin", "Marketing manager", "200", "UK-LON", "E-101"),
+    "E-106": ("Farid Haddad", "Solutions engineer", "300", "US-SJC", "E-104"),
+    "E-107": ("Grace O'Neill", "Customer success lead", "400", "US-AUS", "E-101"),
+    "E-108": ("Hiro Tanabe", "Billing specialist", "500", "US-BOS", "E-107"),
 }
 USERS = {
     "Admin": "Administrator",

@@ -22,6 +22,8 @@ class Field:
     :param synonyms: pairs of an older enum value and today's, accepted in writes
     :param inverse_of: for a retired boolean, the path of the boolean that replaced it with the
         opposite sense; it can be written and queried, but is never answered by GET
+    :param max_length: the most characters that a write may set
+    :param required_when: path and value of the field that makes this one required
     """
 
     path: str
@@ -37,13 +39,18 @@ class Field:
     deprecated: bool = False
     synonyms: tuple[tuple[str, str], ...] = ()
     inverse_of: str | None = None
+    max_length: int | None = None
+    required_when: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
     """A reference to a record of another object; only ``<path>.key`` is stored.
 
-    :param fields: what the API shows of the target; ``href`` comes on top when ``linked``
+    :param fields: what the API shows of the target, by its dotted names; ``href`` comes on top when ``linked``
+    :param required: must be given on create, and never be cleared
+    :param required_when: path and value of the field that makes this one required
+    :param hidden: stored, but not part of what the API shows, takes or queries
     """
 
     path: str
@@ -52,6 +59,9 @@ class Ref:
     read_only: bool = False
     nullable: bool = True
     linked: bool = True
+    required: bool = False
+    required_when: tuple[str, str] | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,9 @@ class ObjectType:
 
     ``fields``, ``refs`` and ``lists`` are the members by kind. ``aliases`` maps older paths to
     today's; a path below an alias follows it (``department.id`` -> ``dimensions.department.id``).
-    ``href`` is computed, so it is not among the fields.
+    ``href`` is computed, so it is not among the fields. ``shown`` are the members that the API knows: all but
+    what is only stored. ``demanded`` are the members that must not become
+    empty: references that are required, and whatever another field makes required.
     """
 
     name: str
@@ -89,6 +101,8 @@ class ObjectType:
     refs: tuple[Ref, ...] = field(init=False)
     lists: tuple[ListField, ...] = field(init=False)
     groups: frozenset[str] = field(init=False)
+    shown: tuple[Member, ...] = field(init=False)
+    demanded: tuple[Field | Ref, ...] = field(init=False)
     _by_path: dict[str, Member] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +113,9 @@ class ObjectType:
         keep("refs", tuple(member for member in self.members if isinstance(member, Ref)))
         keep("lists", tuple(member for member in self.members if isinstance(member, ListField)))
         keep("groups", frozenset(above for member in self.members for above in parents(member.path)))
-        keep("_by_path", {member.path: member for member in self.members})
+        keep("demanded", tuple(one for one in self.members if _demanded(one)))
+        keep("shown", tuple(one for one in self.members if not (isinstance(one, Ref) and one.hidden)))
+        keep("_by_path", {member.path: member for member in self.shown})
 
     def resolve(self, path: str) -> str:
         """Today's name of a path; the path itself when it is current or unknown."""
@@ -141,6 +157,12 @@ class ObjectType:
         return self._by_path.get(self.resolve(path))
 
 
+def _demanded(member: Member) -> bool:
+    if isinstance(member, ListField):
+        return False
+    return member.required_when is not None or (isinstance(member, Ref) and member.required)
+
+
 def parents(path: str) -> list[str]:
     """The groups above a path, the longest first: ``a.b.c`` -> ``["a.b", "a"]``."""
     parts = path.split(".")
@@ -149,7 +171,10 @@ def parents(path: str) -> list[str]:
 
 # Shared members. A key is a number that travels as a string.
 KEY = Field("key", read_only=True, nullable=False, mutable=False)
-ENTITY = Ref("entity", "company-config/entity", ("key", "id", "name"), read_only=True)
+NAMED = ("key", "id", "name")
+ENTITY = Ref("entity", "company-config/entity", NAMED, read_only=True)
+# Every record belongs to an entity or to the top level, also where Sage's description shows no entity.
+HIDDEN_ENTITY = Ref("entity", "company-config/entity", NAMED, read_only=True, hidden=True)
 USER = "company-config/user"
 AUDIT: tuple[Member, ...] = (
     Field("audit.createdDateTime", format="date-time", read_only=True, nullable=False),
@@ -171,11 +196,21 @@ def name_field(*, required: bool = False) -> Field:
     return Field("name", nullable=not required, required=required)
 
 
-def boolean(path: str, *, default: bool = False, deprecated: bool = False) -> Field:
+def boolean(path: str, *, default: bool = False, deprecated: bool = False, read_only: bool = False) -> Field:
     """Return a boolean, which always has a value."""
-    return Field(path, "boolean", default=default, nullable=False, deprecated=deprecated)
+    return Field(path, "boolean", default=default, nullable=False, deprecated=deprecated, read_only=read_only)
 
 
 def choice(path: str, *values: str | None, default: str | None = None) -> Field:
     """Return an enumeration; it takes ``null`` when that is a value or when there is no default."""
     return Field(path, enum=values, default=default, nullable=None in values or default is None)
+
+
+def status() -> Field:
+    """Return the status of an object that is no dimension."""
+    return choice("status", "active", "inactive", default="active")
+
+
+def dimension_status() -> Field:
+    """Return the status of a dimension, which can be closed to postings and stay in reports."""
+    return choice("status", None, "active", "activeNonPosting", "inactive", default="active")

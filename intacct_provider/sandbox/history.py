@@ -55,16 +55,19 @@ def note(
     conn.execute('INSERT INTO "ia::history" VALUES (NULL, ?, ?, ?, ?, ?, ?)', row)
 
 
-def events(conn: sqlite3.Connection, object_name: str, key: int) -> list[Event]:
-    """Return the writes to a record, the latest first; none for a record that was seeded by number."""
+def events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1) -> list[Event]:
+    """Return the writes to a record, the latest first; none for a record that was seeded by number.
+
+    :param limit: at most so many; all of them by default
+    """
     sql = (
         'SELECT h.moment, u."id" AS user, h.action, h.changes FROM "ia::history" h '
         'LEFT JOIN "company-config/user" u ON u."key" = h.user '
-        "WHERE h.object = ? AND h.key = ? ORDER BY h.number DESC"
+        "WHERE h.object = ? AND h.key = ? ORDER BY h.number DESC LIMIT ?"
     )
     return [
         Event(row["moment"], row["user"] or "", row["action"], msgspec.json.decode(row["changes"]))
-        for row in conn.execute(sql, (object_name, key))
+        for row in conn.execute(sql, (object_name, key, limit))
     ]
 
 
@@ -72,6 +75,6 @@ def _shown(object_type: ObjectType, path: str, stored: Any) -> Any:
     member = object_type.member(path)
     if isinstance(member, Field):
         return to_wire(member, stored)
-    if stored is None or path.endswith(".key"):
+    if stored is None or member is None:  # the key of a reference, or a column that older versions had
         return None if stored is None else str(stored)
     return msgspec.json.decode(stored)

@@ -79,7 +79,7 @@ def _older(object_type: ObjectType) -> Iterable[Member]:
 
 def _schema(object_type: ObjectType) -> dict[str, Any]:
     """Return the four maps of an object; names that it had before are deprecated."""
-    described = _maps([*object_type.members, *_older(object_type)])
+    described = _maps([*object_type.shown, *_older(object_type)])
     described["fields"]["href"] = _field(_HREF)
     for name in object_type.aliases:
         if name in described["refs"]:
@@ -138,21 +138,23 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
-    """Return a reference; one that shows more of the target, such as ``contacts.default``, has groups too."""
-    shown = {name: _field(_shown(ref, name)) for name in ref.fields}
+    """Return a reference; it has groups too where it shows more of the target, such as a contact's address."""
+    shown = _maps([_shown(ref, name) for name in ref.fields])
     if ref.linked:
-        shown["href"] = _field(_HREF)
+        shown["fields"]["href"] = _field(_HREF)
     below = _maps(members, f"{ref.path}.")
-    described = {"apiObject": ref.target, "fields": shown | dict(below["fields"])}
-    more = {name: below[name] for name in ("groups", "refs", "lists") if below[name]}
-    return described | more
+    described: dict[str, Any] = {"apiObject": ref.target}
+    for name, entries in shown.items():
+        if name == "fields" or entries or below[name]:
+            described[name] = dict(entries) | dict(below[name])
+    return described
 
 
 def _shown(ref: Ref, name: str) -> Field:
     """Return how a reference shows one field of its target: only key and id can be written."""
     field = OBJECTS[ref.target].field(name) or Field(name)
     read_only = ref.read_only or name not in ("key", "id")
-    return replace(field, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
+    return replace(field, path=name, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
 
 
 def _free_object(member: ListField) -> dict[str, Any]:

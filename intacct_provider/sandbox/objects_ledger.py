@@ -1,4 +1,4 @@
-"""Account groups and their purposes, as Sage's description of version 1 has them."""
+"""Accounts, their groups and the purposes of those, as Sage's description of version 1 has them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from intacct_provider.sandbox.fields import (
     AUDIT,
     ENTITY,
     KEY,
+    NAMED,
     Field,
     ListField,
     Member,
@@ -14,12 +15,13 @@ from intacct_provider.sandbox.fields import (
     boolean,
     choice,
     identifier,
+    status,
 )
 
+ACCOUNT = "general-ledger/account"
 ACCOUNT_GROUP = "general-ledger/account-group"
 ACCOUNT_GROUP_PURPOSE = "general-ledger/account-group-purpose"
 CATEGORY_MEMBER = "general-ledger/account-group-category-member"
-NAMED = ("key", "id", "name")
 
 DIMENSIONS = {
     "location": "company-config/location",
@@ -89,7 +91,7 @@ CATEGORY: tuple[Field | Ref, ...] = (
 def formula(side: str) -> tuple[Field | Ref, ...]:
     """One side of a computation: an account, a group or a constant."""
     return (
-        Ref(f"{side}.glAccount", "general-ledger/account", NAMED),
+        Ref(f"{side}.glAccount", ACCOUNT, NAMED),
         Ref(f"{side}.glAccountGroup", ACCOUNT_GROUP),
         Field(f"{side}.constant"),
         choice(f"{side}.asOf", "forPeriod", "startOfPeriod", "endOfPeriod"),
@@ -169,7 +171,48 @@ account_group = ObjectType(
 
 account_group_purpose = ObjectType(
     ACCOUNT_GROUP_PURPOSE,
-    (identifier(), choice("status", "active", "inactive", default="active"), KEY, *AUDIT, ENTITY),
+    (identifier(), status(), KEY, *AUDIT, ENTITY),
 )
 
-OBJECT_TYPES = (account_group, account_group_purpose)
+REQUIRABLE = (
+    *("department", "location", "project", "customer", "vendor", "employee", "item", "class", "contract"),
+    *("warehouse", "asset", "affiliateEntity", "task", "costType", "loanAccount", "isWorkOrderRequired"),
+)
+
+account = ObjectType(
+    ACCOUNT,
+    (
+        KEY,
+        identifier(),
+        Field("name", nullable=False, required=True, max_length=80),
+        choice("accountType", "balanceSheet", "incomeStatement", default="balanceSheet"),
+        choice("normalBalance", "debit", "credit", default="debit"),
+        choice(
+            "closingType",
+            *("nonClosingAccount", "closingAccount", "closedToAccount"),
+            default="nonClosingAccount",
+        ),
+        Ref("closeToGLAccount", ACCOUNT, required_when=("closingType", "closingAccount")),
+        status(),
+        *(boolean(f"requireDimensions.{name}") for name in REQUIRABLE),
+        boolean("isTaxable"),
+        *(Field(name) for name in ("category", "taxCode", "mrcCode")),
+        choice("alternativeGLAccount", "none", "payablesAccount", "receivablesAccount", default="none"),
+        Field(
+            "constructionCategory",
+            enum=(
+                *(None, "cost", "revenue", "overbilling", "underbilling", "offset"),
+                *("underbillingOffset", "overbillingOffset"),
+            ),
+            read_only=True,
+        ),
+        boolean("isGermanTaxAccount"),
+        *AUDIT,
+        boolean("disallowDirectPosting"),
+        boolean("enableGLMatching"),
+        Field("reconciliationSequence"),
+        ENTITY,
+    ),
+)
+
+OBJECT_TYPES = (account_group, account_group_purpose, account)

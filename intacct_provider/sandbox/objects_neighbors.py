@@ -1,4 +1,4 @@
-"""The objects that customers and account groups point to, as thin as the references need them."""
+"""The objects that are here only because others point to them, as thin as the references need them."""
 
 from __future__ import annotations
 
@@ -13,34 +13,28 @@ from intacct_provider.sandbox.fields import (
     choice,
     identifier,
     name_field,
+    status,
 )
 
 NAMES = (
     "accounts-payable/vendor",
     "accounts-receivable/account-label",
     "accounts-receivable/customer-message",
-    "accounts-receivable/customer-type",
     "accounts-receivable/shipping-method",
-    "accounts-receivable/term",
     "accounts-receivable/territory",
     "company-config/affiliate-entity",
     "company-config/attachment",
     "company-config/class",
-    "company-config/contact",
-    "company-config/department",
     "company-config/department-group",
     "company-config/email-template",
-    "company-config/employee",
-    "company-config/entity",
-    "company-config/location",
     "company-config/location-group",
     "company-config/print-template",
+    "company-config/txn-currency",
     "company-config/user",
     "construction/cost-type",
     "construction/work-order",
     "contracts/contract",
     "fixed-assets/asset",
-    "general-ledger/account",
     "general-ledger/reporting-category",
     "inventory-control/item",
     "inventory-control/warehouse",
@@ -65,8 +59,9 @@ EXTRAS: dict[str, tuple[Member, ...]] = {
 
 def neighbor(name: str) -> ObjectType:
     """Describe a neighbor: key, id, name, status, audit and what references show beyond that."""
-    status = choice("status", "active", "inactive", default="active")
-    return ObjectType(name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status, *AUDIT, ENTITY))
+    return ObjectType(
+        name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status(), *AUDIT, ENTITY)
+    )
 
 
 OBJECT_TYPES = tuple(neighbor(name) for name in NAMES)

@@ -1,11 +1,13 @@
-"""Customers and customer groups, as Sage's description of version 1 has them."""
+"""Customers, their groups, types and terms, as Sage's description of version 1 has them."""
 
 from __future__ import annotations
 
 from intacct_provider.sandbox.fields import (
     AUDIT,
     ENTITY,
+    HIDDEN_ENTITY,
     KEY,
+    NAMED,
     Field,
     ListField,
     Member,
@@ -13,14 +15,17 @@ from intacct_provider.sandbox.fields import (
     Ref,
     boolean,
     choice,
+    dimension_status,
     identifier,
     name_field,
+    status,
 )
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
+CUSTOMER_TYPE = "accounts-receivable/customer-type"
+TERM = "accounts-receivable/term"
 CONTACT = "company-config/contact"
-NAMED = ("key", "id", "name")
 
 # Sage keeps the contact's own fields visible here although it now calls them deprecated.
 CONTACT_FIELDS = (
@@ -114,7 +119,7 @@ customer = ObjectType(
         Ref("contacts.primary", CONTACT),
         Ref("contacts.shipTo", CONTACT),
         Ref("contacts.billTo", CONTACT),
-        Ref("term", "accounts-receivable/term"),
+        Ref("term", TERM),
         Ref("salesRepresentative", "company-config/employee", NAMED),
         Field("resaleNumber", "number", deprecated=True),
         Field("customerResaleNumber"),
@@ -130,7 +135,7 @@ customer = ObjectType(
         choice("deliveryOptions", "print", "email", "both", default="print"),
         Ref("territory", "accounts-receivable/territory", NAMED),
         Ref("shippingMethod", "accounts-receivable/shipping-method"),
-        Ref("customerType", "accounts-receivable/customer-type"),
+        Ref("customerType", CUSTOMER_TYPE),
         Ref("accountGroup", "order-entry/customer-gl-group"),
         Ref("attachment", "company-config/attachment"),
         Ref("priceSchedule", "purchasing/price-schedule"),
@@ -140,7 +145,7 @@ customer = ObjectType(
         Field("advanceBillBy"),
         choice("advanceBillByType", "", "days", "months"),
         Field("currency"),
-        choice("status", None, "active", "activeNonPosting", "inactive", default="active"),
+        dimension_status(),
         boolean("isOneTimeUse"),
         Ref("customerMessage", "accounts-receivable/customer-message", ("key", "id", "message")),
         boolean("isOnHold"),
@@ -211,4 +216,47 @@ customer_group = ObjectType(
     ),
 )
 
-OBJECT_TYPES = (customer, customer_group)
+customer_type = ObjectType(
+    CUSTOMER_TYPE,
+    (identifier(mutable=False), Ref("parent", CUSTOMER_TYPE), status(), KEY, *AUDIT, ENTITY),
+)
+
+# From where the days of a term count.
+COUNTED = (
+    *(None, "fromInvoiceDate", "ofTheMonthOfInvoiceDate", "ofNextMonthFromInvoiceDate"),
+    *("of2ndMonthFromInvoiceDate", "of3rdMonthFromInvoiceDate", "of4thMonthFromInvoiceDate"),
+    *("of5thMonthFromInvoiceDate", "of6thMonthFromInvoiceDate", "afterEndOfMonthOfInvoiceDate"),
+    "fromInvoiceDateExtendingToEom",
+)
+UNITS = (None, "amount", "percentage")
+PENALTY_CYCLES = (
+    *(None, "noPenalty", "daily", "weekly", "biweekly", "monthly", "bimonthly", "quarterly"),
+    *("halfYearly", "annually"),
+)
+
+term = ObjectType(
+    TERM,
+    (
+        identifier(mutable=False),
+        Field("description", nullable=False, required=True),
+        status(),
+        KEY,
+        Field("due.days", "integer"),
+        choice("due.from", *COUNTED),
+        Field("discount.days", "integer"),
+        choice("discount.from", *COUNTED),
+        Field("discount.amount", "integer"),
+        choice("discount.unit", *UNITS),
+        Field("discount.graceDays", "integer"),
+        Field("discount.value", read_only=True),
+        choice("discount.calculateOn", "lineItemsTotal", "invoiceTotal", default="invoiceTotal"),
+        choice("penalty.cycle", *PENALTY_CYCLES, default="noPenalty"),
+        Field("penalty.amount", "integer"),
+        choice("penalty.unit", *UNITS),
+        Field("penalty.graceDays", "integer"),
+        *AUDIT,
+        HIDDEN_ENTITY,
+    ),
+)
+
+OBJECT_TYPES = (customer, customer_group, customer_type, term)

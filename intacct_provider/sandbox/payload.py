@@ -14,16 +14,11 @@ import msgspec
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, read_only_field, unknown_field
 from intacct_provider.sandbox.fields import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.store import column, quote, stamp, to_stored
+from intacct_provider.sandbox.values import stored_value, wrong_filter_part
+from intacct_provider.sandbox.web_urls import web_url
 
 Columns = dict[str, object]
 OPERATION = "ia::operation"
-# A member filter takes the operators of a query except $between and $notBetween.
-MEMBER_OPERATORS = frozenset(
-    (
-        *("$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$in", "$notIn", "$contains", "$notContains"),
-        *("$startsWith", "$notStartsWith", "$endsWith", "$notEndsWith"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +39,15 @@ def read_payload(
 ) -> Columns:
     """Check a record as a client sent it and return the columns that it sets.
 
-    :param current: the stored row on an update; ``None`` on a create, which adds the defaults
+    :param current: the stored row on an update; ``None`` on a create, which adds the defaults and the web address
     :raises ApiError: 400 REST-1064, whose details name everything that is wrong
     """
     reader = Reader(conn, object_type, author, current)
     columns = reader.read(payload, "")
     if reader.problems:
         raise payload_errors(reader.problems)
+    if current is None and object_type.field("webURL") is not None:
+        columns["webURL"] = web_url(str(next_number(conn, "web addresses")))
     return columns
 
 
@@ -90,6 +87,7 @@ class Reader:
                 self._columns[field.path] = 1 - int(str(self._columns[field.inverse_of]))
         if self.current is None:
             self._complete(pointer)
+        self._require(pointer)
         return self._columns
 
     def _group(self, members: object, path: str, pointer: str) -> None:
@@ -114,10 +112,15 @@ class Reader:
             self._links.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._leaf(*leaf, value, pointer)
-        elif isinstance(member, Ref) or path in self.object_type.groups:
+        elif isinstance(member, Ref) or path in self.object_type.groups or self._shown_group(path):
             self._group(value, path, pointer)
         else:
             self.problems.append(read_only_field(pointer) if path == "href" else unknown_field(pointer))
+
+    def _shown_group(self, path: str) -> bool:
+        """Whether a reference shows fields of its target below that path, such as a contact's address."""
+        hop = self.object_type.hop(path)
+        return hop is not None and any(name.startswith(f"{hop[1]}.") for name in hop[0].fields)
 
     def _field(self, field: Field, value: object, pointer: str) -> None:
         if field.read_only or not (field.mutable or self.current is None):
@@ -265,38 +268,29 @@ class Reader:
             elif field.default is not None:
                 self._columns[field.path] = to_stored(field, field.default)
 
+    def _require(self, pointer: str) -> None:
+        """Complain of what would be empty after this write although another field, or a record, needs it."""
+        for member in self.object_type.demanded:
+            if self._after(member) is not None:
+                continue
+            target = f"{pointer}/{member.path.replace('.', '/')}"
+            why = self._why_required(member)
+            if why is not None and not any((one.target or "").startswith(target) for one in self.problems):
+                self.problems.append(invalid(f"{member.path} is required{why}", target=target))
 
-def stored_value(field: Field, value: object) -> object:
-    """Return the column value of a field in a write.
+    def _why_required(self, member: Field | Ref) -> str | None:
+        """Return the end of the sentence that says why a member must not be empty; ``None`` when it may be."""
+        if member.required_when:
+            path, value = member.required_when
+            field = self.object_type.field(path)
+            return f" when {path} is {value}" if field and self._after(field) == value else None
+        # A record of an older file may lack a reference that is required today; it can still be changed.
+        return "" if self.current is None or f"{member.path}.key" in self._columns else None
 
-    :raises ValueError: with the rule that the value breaks, as the end of a sentence
-    """
-    if isinstance(value, str):
-        value = dict(field.synonyms).get(value, value)
-        if not value.strip() and (field.required or field.path == "id"):
-            raise ValueError("must not be blank")
-    if field.enum and not (value is None and field.nullable) and value not in field.enum:
-        allowed = ", ".join("null" if one is None else f'"{one}"' for one in field.enum)
-        raise ValueError(f"must be one of {allowed}")
-    if value is None and not field.nullable:
-        raise ValueError("must not be null")
-    return to_stored(field, value)
-
-
-def wrong_filter_part(name: str, value: object) -> str | None:
-    """Return what is wrong with one part of a member filter; the query service checks the filters themselves."""
-    if name in ("object", "filterExpression") and not isinstance(value, str | None):
-        return "must be a string"
-    if name == "size" and (isinstance(value, bool) or not isinstance(value, int | None)):
-        return "must be an integer"
-    if name in ("filters", "orderBy") and value is not None:
-        if not isinstance(value, list) or not all(isinstance(one, dict) and len(one) == 1 for one in value):
-            return "must be an array of objects with one member each"
-        if name == "orderBy" and len(value) > 1:
-            return "can have one element only"
-        if name == "filters" and not all(MEMBER_OPERATORS.issuperset(one) for one in value):
-            return f"can have these operators only: {', '.join(sorted(MEMBER_OPERATORS))}"
-    return None
+    def _after(self, member: Field | Ref) -> object:
+        """Return what is stored for a member after this write."""
+        stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
+        return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
 
 
 def audit(object_type: ObjectType, author: Author, *, created: bool) -> Columns:

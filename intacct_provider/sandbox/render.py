@@ -29,7 +29,7 @@ def href(object_name: str, key: object) -> str:
 def record(conn: sqlite3.Connection, object_type: ObjectType, row: Mapping[str, Any]) -> Record:
     """Return one record under today's names: nested groups, unset references as objects of nulls."""
     result: Record = {}
-    for member in object_type.members:
+    for member in object_type.shown:
         if isinstance(member, Field):
             if member.inverse_of is None:
                 put(result, member.path, to_wire(member, row[member.path]))
@@ -56,17 +56,15 @@ def put(result: Record, path: str, value: object) -> None:
 
 def reference(conn: sqlite3.Connection, ref: Ref, key: int | None) -> Record:
     """Return a reference as a record shows it; without ``href`` when nothing is referred to."""
-    if key is None:
-        return dict.fromkeys(ref.fields)
     target = OBJECTS[ref.target]
-    names = ", ".join(column(name) for name in ref.fields)
+    fields = {name: target.field(name) for name in ref.fields}
+    names = ", ".join(column(field.path) for field in fields.values() if field is not None)
     sql = f'SELECT {names} FROM {quote(ref.target)} WHERE "key" = ?'  # noqa: S608 - names of ours
-    row = conn.execute(sql, (key,)).fetchone()
+    row = None if key is None else conn.execute(sql, (key,)).fetchone()
     shown: Record = {}
-    for name in ref.fields:
-        field = target.field(name)
-        shown[name] = to_wire(field, row[name]) if row is not None and field is not None else None
-    if ref.linked:
+    for name, field in fields.items():
+        put(shown, name, None if row is None or field is None else to_wire(field, row[field.path]))
+    if ref.linked and key is not None:
         shown["href"] = href(ref.target, key)
     return shown
 

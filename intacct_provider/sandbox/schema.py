@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from intacct_provider.sandbox import objects_ledger, objects_neighbors, objects_receivable
+from intacct_provider.sandbox import (
+    objects_ledger,
+    objects_neighbors,
+    objects_people,
+    objects_places,
+    objects_receivable,
+)
 from intacct_provider.sandbox.fields import Field, Kind, ListField, Member, ObjectType, Ref, parents
 
 __all__ = ["OBJECTS", "Field", "Kind", "ListField", "Member", "ObjectType", "Ref", "parents"]
@@ -16,6 +22,8 @@ OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
         for object_type in (
             *objects_receivable.OBJECT_TYPES,
             *objects_ledger.OBJECT_TYPES,
+            *objects_people.OBJECT_TYPES,
+            *objects_places.OBJECT_TYPES,
             *objects_neighbors.OBJECT_TYPES,
         )
     }

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from itertools import chain
 
-from intacct_provider.sandbox import bulk, demo, demo_ledger, demo_names, records
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox import bulk, demo, demo_ledger, demo_neighbors, records
+from intacct_provider.sandbox.payload import Author, find
+from intacct_provider.sandbox.schema import OBJECTS, ObjectType
 from intacct_provider.sandbox.store import Store, column, quote, stamp, to_stored
 
 RANDOM_SEED = 20260630
 FOUNDED = demo.DEMO_TIME - timedelta(days=1000)
-
-# What the records refer to, by id and name; the API's own four objects come from demo and demo_ledger.
-NEIGHBORS: Mapping[str, Mapping[str, str]] = {
-    "accounts-receivable/customer-type": demo_names.CUSTOMER_TYPES,
-    "accounts-receivable/term": demo_names.TERMS,
-    "accounts-receivable/territory": demo_names.TERRITORIES,
-    "company-config/location": demo_names.LOCATIONS,
-    "company-config/department": demo_names.DEPARTMENTS,
-    "company-config/employee": demo_names.EMPLOYEES,
-    "company-config/contact": demo_names.CONTACTS,
-    "general-ledger/account": dict(demo_ledger.accounts()),
-}
 
 
 def seed(store: Store, what: str) -> None:
@@ -38,11 +28,12 @@ def seed(store: Store, what: str) -> None:
     """
     parts = [_part(part.strip()) for part in what.split(",")]
     with store.transaction() as connection:
-        _neighbors(connection, {"company-config/user": demo_names.USERS})
-        _neighbors(connection, {"company-config/entity": demo_names.ENTITIES})
+        added = _add(connection, demo_neighbors.company())
         for name, count in parts:
             if name != "empty":
-                _neighbors(connection, NEIGHBORS)
+                added |= _add(connection, chain(demo_neighbors.neighbors(), demo_ledger.accounts()))
+                _change(connection, demo_neighbors.managers(), added)
+                added = set()
             if name == "demo":
                 _demo(connection)
             elif count:
@@ -68,14 +59,45 @@ def _nearest(name: str) -> str:
     return shapes[(get_close_matches(name, shapes, n=1, cutoff=0.0) or ["demo"])[0]]
 
 
-def _neighbors(connection: sqlite3.Connection, neighbors: Mapping[str, Mapping[str, str]]) -> None:
-    """Add those records that are missing, by id."""
-    for object_name, names in neighbors.items():
-        known = {row["id"] for row in connection.execute(f'SELECT "id" FROM {quote(object_name)}')}  # noqa: S608
-        for identifier, name in names.items():
-            if identifier not in known:
-                payload = {"id": identifier, "name": name}
-                records.create(connection, OBJECTS[object_name], payload, entity=None, user=1, now=FOUNDED)
+def _add(connection: sqlite3.Connection, batch: Iterable[demo.Record]) -> set[tuple[str, object]]:
+    """Add those records that are missing, by id, and return their objects and ids."""
+    added: set[tuple[str, object]] = set()
+    for record in batch:
+        object_type, identifier = OBJECTS[record.object_name], record.payload["id"]
+        if find(connection, object_type.name, "id", identifier) is None:
+            key = records.create(connection, object_type, record.payload, entity=None, user=1, now=FOUNDED)
+            _set(connection, object_type, key, _set_by_sage(record))
+            added.add((object_type.name, identifier))
+    return added
+
+
+def _change(
+    connection: sqlite3.Connection, batch: Iterable[demo.Record], added: Container[tuple[str, object]]
+) -> None:
+    """Change records that were added just now; those that a user may have changed stay as they are."""
+    author = Author(1, None, FOUNDED)
+    for record in batch:
+        identifier = record.payload["id"]
+        if (record.object_name, identifier) in added:
+            key = find(connection, record.object_name, "id", identifier)
+            change = {name: value for name, value in record.payload.items() if name != "id"}
+            records.update(connection, OBJECTS[record.object_name], str(key), change, author)
+
+
+def _set_by_sage(record: demo.Record) -> dict[str, object]:
+    """Return the columns of the fields that a client cannot write."""
+    object_type = OBJECTS[record.object_name]
+    fields = {path: object_type.field(path) for path in record.set_by_sage}
+    return {path: to_stored(field, record.set_by_sage[path]) for path, field in fields.items() if field}
+
+
+def _set(
+    connection: sqlite3.Connection, object_type: ObjectType, key: int, columns: Mapping[str, object]
+) -> None:
+    if columns:
+        sets = ", ".join(f"{column(path)} = ?" for path in columns)
+        statement = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = ?'  # noqa: S608
+        connection.execute(statement, (*columns.values(), key))
 
 
 def _demo(connection: sqlite3.Connection) -> None:
@@ -106,11 +128,7 @@ def _write(
     entity = _key(connection, "company-config/entity", record.entity) if record.entity else None
     author, editor = generator.randint(1, 4), generator.randint(1, 4)
     key = records.create(connection, object_type, record.payload, entity=entity, user=author, now=created)
-    columns: dict[str, object] = {}
-    for path, value in record.set_by_sage.items():
-        field = object_type.field(path)
-        if field:
-            columns[path] = to_stored(field, value)
+    columns = _set_by_sage(record)
     if generator.random() < 0.6:
         changed = created + (demo.DEMO_TIME - created) * generator.random()
         columns |= {
@@ -118,10 +136,7 @@ def _write(
             "audit.modifiedBy": str(editor),
             "audit.modifiedByUser.key": editor,
         }
-    if columns:
-        sets = ", ".join(f"{column(path)} = ?" for path in columns)
-        statement = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = ?'  # noqa: S608
-        connection.execute(statement, (*columns.values(), key))
+    _set(connection, object_type, key, columns)
 
 
 def _key(connection: sqlite3.Connection, object_name: str, identifier: str) -> int:

@@ -42,6 +42,15 @@ CREATE TABLE IF NOT EXISTS "ia::history" (
     user INTEGER NOT NULL, action TEXT NOT NULL, changes BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS "ia::history by record" ON "ia::history" (object, key);
+CREATE TABLE IF NOT EXISTS "ia::job" (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, object TEXT NOT NULL, operation TEXT NOT NULL,
+    caller TEXT NOT NULL, user INTEGER NOT NULL, entity INTEGER, status TEXT NOT NULL, since REAL NOT NULL,
+    total INTEGER NOT NULL, done INTEGER NOT NULL, problem TEXT
+);
+CREATE INDEX IF NOT EXISTS "ia::job by status" ON "ia::job" (status, since);
+CREATE TABLE IF NOT EXISTS "ia::job record" (
+    job INTEGER NOT NULL, number INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (job, number)
+);
 """
 
 
@@ -144,12 +153,15 @@ def column_definitions(object_type: ObjectType) -> dict[str, str]:
 
 
 def add_missing_columns(conn: sqlite3.Connection, object_type: ObjectType) -> None:
-    """Bring the table of an older file up to date; what an object gained is unset there."""
+    """Bring the table of an older file up to date; what an object gained has its default there."""
     table = quote(object_type.name)
     present = {row["name"] for row in conn.execute(f"PRAGMA table_info({table})")}
     for name, definition in column_definitions(object_type).items():
         if name not in present:
-            conn.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
+            field = object_type.field(name)
+            value = None if field is None or field.default is None else to_stored(field, field.default)
+            literal = conn.execute("SELECT quote(?)", (value,)).fetchone()[0]
+            conn.execute(f"ALTER TABLE {table} ADD COLUMN {definition} DEFAULT {literal}")
 
 
 def sql_type(field: Field) -> str:

@@ -632,7 +632,7 @@ def test_a_cached_failure_is_asked_again(sandbox):
             with pytest.raises(IntacctValidationError, match="N30"):
                 client.create(CUSTOMER, record)
     with client_of(sandbox) as client:
-        client.create("accounts-receivable/term", {"id": "N30"})
+        client.create("accounts-receivable/term", {"id": "N30", "description": "Net 30"})
         client.idempotency.scopes = scopes
         assert client.create(CUSTOMER, record)["id"] == "C-00001"
         assert client.transactions == 2
@@ -650,7 +650,7 @@ def test_a_cached_failure_of_one_record_of_a_batch_is_asked_again(sandbox):
         client.idempotency.scopes = scopes
         assert [result.ok for result in client.create_many(CUSTOMER, records)] == [True, False, True]
     with client_of(sandbox) as client:
-        client.create("accounts-receivable/term", {"id": "N30"})
+        client.create("accounts-receivable/term", {"id": "N30", "description": "Net 30"})
         client.idempotency.scopes = scopes
         results = client.create_many(CUSTOMER, records)
         assert [(result.ok, result.index) for result in results] == [(True, 0), (True, 1), (True, 2)]

@@ -40,6 +40,11 @@ LEAST = {
     CUSTOMER: {"id": "{}", "name": "Name of {}"},
     ACCOUNT_GROUP: {"id": "{}"},
     PURPOSE: {"id": "{}"},
+    "accounts-receivable/customer-type": {"id": "{}"},
+    "accounts-receivable/term": {"id": "{}", "description": "Term {}"},
+    "company-config/contact": {"id": "{}", "printAs": "Contact {}"},
+    "company-config/employee": {"id": "{}"},
+    "company-config/entity": {"id": "{}", "name": "Name of {}", "federalId": "{}"},
 }
 # A field that can change after the record was made.
 CHANGE = {
@@ -126,6 +131,9 @@ class Records:
         if target not in self._targets:
             least_of = LEAST.get(target, {"id": "{}", "name": "Name of {}"})
             made = [{name: text.format(f"ref-{n}") for name, text in least_of.items()} for n in (1, 2)]
+            if target == "company-config/employee":
+                contact = {"key": self._target("company-config/contact", "key", 0)}
+                made = [{**record, "primaryContact": contact} for record in made]
             self._targets[target] = [self._client.create(target, record) for record in made]
         return self._targets[target][which][leaf]
 
@@ -471,7 +479,8 @@ def test_the_filter_of_a_customer_group(client):
 
 def test_owned_lists_of_a_customer(client):
     for name in ("contact", "department", "department-group", "location", "location-group", "email-template"):
-        client.create(f"company-config/{name}", {"id": f"{name}-1", "name": name})
+        called = "printAs" if name == "contact" else "name"
+        client.create(f"company-config/{name}", {"id": f"{name}-1", called: name})
     client.create("order-entry/txn-definition", {"id": "txn-1"})
     record = {
         "name": "x",
@@ -607,7 +616,7 @@ def test_older_names_of_an_account_group(client):
     older = {"department": "department", "location": "location", "departmentGroup": "department-group"}
     older["locationGroup"] = "location-group"
     for target in older.values():
-        client.create(f"company-config/{target}", {"id": f"{target}-1"})
+        client.create(f"company-config/{target}", {"id": f"{target}-1", "name": target})
     record = {
         "id": "A",
         "totalTitle": "Total A",

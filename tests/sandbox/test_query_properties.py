@@ -143,8 +143,8 @@ def company() -> Iterator[Company]:
 def fill(sandbox: Sandbox, session: requests.Session) -> Iterator[tuple[int, dict[str, Any]]]:
     """Make the records over the API, then set in the database what only Intacct itself can set."""
     generator = random.Random(1)
-    write(session, sandbox, "company-config/entity", [{"id": "E-TEST", "name": "Test"}])
-    write(session, sandbox, "accounts-receivable/term", [{"id": term, "name": term} for term in TERMS])
+    write(session, sandbox, "company-config/entity", [{"id": "E-TEST", "name": "Test", "federalId": "1"}])
+    write(session, sandbox, "accounts-receivable/term", [{"id": term, "description": term} for term in TERMS])
     parents: list[str] = []
     made = [customer(generator, number, parents) for number in range(COUNT + PRIVATE)]
     keys = write(session, sandbox, CUSTOMER, [payload for payload, _ in made[:COUNT]])

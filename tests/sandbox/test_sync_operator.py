@@ -168,7 +168,8 @@ def test_only_what_differs_is_sent(started):
 
 def test_numbers_booleans_references_and_nulls_are_compared_as_intacct_means_them(airflow):
     with client_of(airflow) as client:
-        client.create_many("accounts-receivable/term", [{"id": "N30"}, {"id": "N60"}])
+        terms = [{"id": one, "description": one} for one in ("N30", "N60")]
+        client.create_many("accounts-receivable/term", terms)
         record = {"name": "One", "creditLimit": Decimal("100.50"), "isOnHold": True, "term": {"id": "N30"}}
         client.create(CUSTOMER, {"id": "C1", "taxId": "7", **record})
     same = {"id": "C1", "creditLimit": "100.5", "isOnHold": True, "term.id": "N30"}
