@@ -8,7 +8,7 @@ or the server does not support falls back to offset pages that are checked, and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,13 +148,14 @@ class _Reader:
         numeric = _compared_as_numbers(page.rows, last)
         while True:
             before, last = last, self._checked_last(page, last)
+            names = _names(page.rows)  # now: whoever takes a row may change it
             yield from page.rows
             if _is_whole(page):
                 return
             following = self._fetch(_by_key(self._query, above=last), 1)
             numeric = numeric or _compared_as_numbers(following.rows, last)
             if not numeric and following.total_count != (page.total_count or 0) - len(page.rows):
-                self._make_sure_none_hides(page, before or 0, last)
+                self._make_sure_none_hides(names, before or 0, last)
             page = following
 
     def _second_page(self, first: Page, last: int | None) -> Page:
@@ -176,8 +177,8 @@ class _Reader:
                 raise _KeysUnusableError("a filter on key does not compare keys as numbers")
         return page
 
-    def _make_sure_none_hides(self, page: Page, before: int, last: int | None) -> None:
-        """Make sure that ``page`` was all there is from ``before`` to ``last``, since the count moved after it.
+    def _make_sure_none_hides(self, names: Sequence[str], before: int, last: int | None) -> None:
+        """Make sure that ``names`` are all keys from ``before`` to ``last``, since the count moved after that page.
 
         The highest key up to ``last`` must be ``last`` itself, or an earlier one when that was deleted just now.
         A record beyond it hides from keys above ``last``: the server compares keys as text ("200" is below
@@ -185,9 +186,8 @@ class _Reader:
         """
         upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
         highest = self._fetch(replace(upto, fields=("key",), order_by=({"key": "desc"},)), 1, size=1).rows
-        seen = {*_names(page.rows)}
         for key in _names(highest):
-            if key not in seen and not (key.isdigit() and int(key) <= before):
+            if key not in names and not (key.isdigit() and int(key) <= before):
                 raise IntacctIncompleteReadError(
                     f"The read of {self._query.object_name} cannot be proven complete: the server does not order "
                     f"keys {last} and {key} as numbers. Read it with an order_by: that does not rely on keys."

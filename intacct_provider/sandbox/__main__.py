@@ -143,7 +143,8 @@ def greet(sandbox: Sandbox) -> None:
         lines.append(f"Faults that are on: {json.dumps(changed)}")
     lines.append("Stop it with Ctrl+C.")
     # One write: whoever reads only the first line may close the pipe behind it.
-    print("\n".join(lines), flush=True)
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def connection_uri(connection: Mapping[str, Any]) -> str:

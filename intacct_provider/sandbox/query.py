@@ -125,16 +125,20 @@ def run_query(
 
 
 def _members(value: object, known: Mapping[str, type], where: str) -> dict[str, Any]:
-    """Return a JSON object after checking the names and the JSON types of its members."""
+    """Return a JSON object after checking the names and the JSON types of its members.
+
+    A member that is null counts as left out: clients in the field send ``"filterExpression": null``.
+    """
     if not isinstance(value, dict):
         raise invalid(f"{where} must be an object")
     for name, content in value.items():
         if name not in known:
             raise invalid(f"Unrecognized key {name} in {where}")
         # A boolean is an int to Python, but never to JSON.
-        if not isinstance(content, known[name]) or (known[name] is int and isinstance(content, bool)):
+        fits = isinstance(content, known[name]) and not (known[name] is int and isinstance(content, bool))
+        if content is not None and not fits:
             raise invalid(f"{name} in {where} must be {_JSON_NAMES[known[name]]}")
-    return value
+    return {name: content for name, content in value.items() if content is not None}
 
 
 def _page(request: Mapping[str, Any], faults: Faults) -> Page:

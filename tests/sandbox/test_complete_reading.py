@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import requests
-from sandbox_client import calls, client_of, config_of, running
+from sandbox_client import calls, client_of, config_of, running, stored
 
 from intacct_provider.client import IntacctClient
 from intacct_provider.client.errors import IntacctArgumentError, IntacctIncompleteReadError
@@ -147,6 +147,19 @@ def test_a_read_by_key_with_changes_after_every_page(purposes, delete, insert):
         rows = [*reader.iter_rows(PURPOSE, ["key"])]
     assert churn.steps == 12
     assert_complete(rows, churn)
+
+
+def test_a_read_without_keys_among_its_fields_outlasts_change(purposes):
+    """Rows that were handed on have no key any more, and the count moves while all keys have four digits."""
+    purposes.seed(f"{PURPOSE}=3000")
+    with purposes.store.transaction() as conn:
+        conn.execute(f'DELETE FROM "{PURPOSE}" WHERE "key" < 1000')  # noqa: S608
+    before = len(stored(purposes, PURPOSE))
+    purposes.faults.churn = 5
+    with client_of(purposes, page_size=PAGE) as reader:
+        rows = [*reader.iter_rows(PURPOSE, ["id"])]
+    assert all(list(row) == ["id"] for row in rows)
+    assert len({row["id"] for row in rows}) == len(rows) >= before
 
 
 def test_everything_may_vanish_during_a_read(purposes):
