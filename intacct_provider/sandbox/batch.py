@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from intacct_provider.sandbox import records
-from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, payload_missing, skipped
+from intacct_provider.sandbox.errors import (
+    ApiError,
+    invalid,
+    payload_errors,
+    payload_missing,
+    skipped,
+    unknown_field,
+)
 from intacct_provider.sandbox.fields import ObjectType
 from intacct_provider.sandbox.payload import Author
 
@@ -75,6 +82,19 @@ class ObjectCalls:
         answer = self._each(204, keys, self._delete, single=len(keys) == 1)
         return Answer(204, None, answer.transactions) if answer.status == 204 else answer
 
+    def one_of_job(self, operation: str, record: bytes) -> dict[str, Any]:
+        """Carry out one record of a bulk job.
+
+        :param operation: ``create``, ``update`` or ``delete``; the last two take the key from the record
+        :return: its element of the result file
+        """
+        operate, success = {
+            "create": (self._create, 201),
+            "update": (self._update_named, 200),
+            "delete": (self._delete_named, 204),
+        }[operation]
+        return with_status(success, attempt(lambda body: operate(decode(body, "POST")), record))
+
     def _get(self, key: str) -> dict[str, Any]:
         return records.get(self.conn, self.object_type, key, self.author.entity)
 
@@ -91,11 +111,13 @@ class ObjectCalls:
         return records.reference(self.conn, self.object_type, key)
 
     def _update_named(self, payload: object) -> dict[str, Any]:
-        changes = dict(payload) if isinstance(payload, dict) else {}
-        key = changes.pop("key", None)
-        if not isinstance(key, str):
-            raise payload_errors([invalid("key is required", target="/key")])
-        return self._update((key, changes))
+        return self._update(with_key(payload))
+
+    def _delete_named(self, payload: object) -> dict[str, Any]:
+        key, more = with_key(payload)
+        if more:
+            raise payload_errors([unknown_field(f"/{name}") for name in more])
+        return self._delete(key)
 
     def _delete(self, key: str) -> dict[str, Any]:
         records.delete(self.conn, self.object_type, key, self.author)
@@ -105,8 +127,7 @@ class ObjectCalls:
         self, success: int, items: Sequence[Item], operate: Callable[[Item], dict[str, Any]], *, single: bool
     ) -> Answer:
         if single:
-            result = operate(items[0])
-            return Answer(success, {"ia::result": result, "ia::meta": meta(1, 0)}, 1)
+            return one_result(success, operate(items[0]), 1)
         if not items:
             raise payload_missing("POST" if success == 201 else "PATCH")
         if len(items) > MAX_RECORDS:
@@ -120,6 +141,11 @@ class ObjectCalls:
         return combine(success, outcomes)
 
 
+def one_result(status: int, result: dict[str, Any], transactions: int) -> Answer:
+    """Return the answer that has one result."""
+    return Answer(status, {"ia::result": result, "ia::meta": meta(1, 0)}, transactions)
+
+
 def decode(body: bytes, method: str) -> Any:
     """Return the JSON of a write.
 
@@ -131,6 +157,18 @@ def decode(body: bytes, method: str) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise invalid(f"The payload is not valid JSON: {wrong}") from None
+
+
+def with_key(payload: object) -> tuple[str, dict[str, Any]]:
+    """Return the key that a record of an array names, and the rest of the record.
+
+    :raises ApiError: 400 REST-1064 without a key
+    """
+    members = dict(payload) if isinstance(payload, dict) else {}
+    key = members.pop("key", None)
+    if not isinstance(key, str):
+        raise payload_errors([invalid("key is required", target="/key")])
+    return key, members
 
 
 def attempt(operate: Callable[[Item], dict[str, Any]], item: Item) -> Outcome:

@@ -1,7 +1,8 @@
 """Idempotency-Key: the answer to a write is kept for 48 hours and given again.
 
 Sage documents that failures are kept as well, and that a key which comes back with another request
-is refused with 409. Overload and server errors are not kept: repeating those is what the key is for.
+is refused with 409: for 60 days, so that the same request under the same key is carried out again
+between the two. Overload and server errors are not kept: repeating those is what the key is for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from intacct_provider.sandbox.batch import Answer
 from intacct_provider.sandbox.errors import ApiError, invalid
 
 LIFE = 48 * 3600
+KEY_LIFE = 60 * 86400
 MAX_LENGTH = 256
 
 
@@ -31,23 +33,27 @@ def fingerprint(*parts: str | bytes | None) -> str:
 
 
 def once(
-    conn: sqlite3.Connection, key: str, request: str, now: datetime, write: Callable[[], Answer]
+    conn: sqlite3.Connection, key: str | None, request: str, now: datetime, write: Callable[[], Answer]
 ) -> Answer:
     """Carry out a write under a key, or give the answer that it had; a repeated answer bills nothing.
 
     The answer is kept in the transaction of the write itself, so either both last or neither.
 
+    :param key: ``None`` carries it out and keeps nothing
     :param request: the :func:`fingerprint`
     :raises ApiError: 400 for a key of more than 256 characters, 409 for a key of another request
     """
+    if key is None:
+        return write()
     if len(key) > MAX_LENGTH:
         raise invalid(f"An Idempotency-Key can have at most {MAX_LENGTH} characters")
-    conn.execute('DELETE FROM "ia::idempotency" WHERE cached < ?', (now.timestamp() - LIFE,))
+    moment = now.timestamp()
+    conn.execute('DELETE FROM "ia::idempotency" WHERE cached < ?', (moment - KEY_LIFE,))
     row = conn.execute('SELECT * FROM "ia::idempotency" WHERE key = ?', (key,)).fetchone()
-    if row is None:
-        return _first(conn, key, request, now, write)
-    if row["request"] != request:
+    if row is not None and row["request"] != request:
         raise ApiError(409, "invalidRequest", "The Idempotency-Key was used for a different request")
+    if row is None or row["cached"] < moment - LIFE:
+        return _first(conn, key, request, now, write)
     cached = format_datetime(datetime.fromtimestamp(row["cached"], UTC), usegmt=True)
     headers = {"Idempotency-Key": key, "x-ia-idempotency-cached-date": cached}
     body = msgspec.Raw(row["body"]) if row["body"] else None
@@ -64,5 +70,5 @@ def _first(
     if answer.status < 500 and answer.status != 429:
         body = b"" if answer.body is None else msgspec.json.encode(answer.body)
         row = (key, request, answer.status, body, now.timestamp())
-        conn.execute('INSERT INTO "ia::idempotency" VALUES (?, ?, ?, ?, ?)', row)
+        conn.execute('INSERT OR REPLACE INTO "ia::idempotency" VALUES (?, ?, ?, ?, ?)', row)
     return Answer(answer.status, answer.body, answer.transactions, {"Idempotency-Key": key})

@@ -16,12 +16,14 @@ from typing import Any, Self
 
 import uvicorn
 
-from intacct_provider.sandbox.app import Api, build_app
+from intacct_provider.sandbox import jobs
+from intacct_provider.sandbox.app import build_app
 from intacct_provider.sandbox.auth import Tokens
 from intacct_provider.sandbox.company import add, everything
 from intacct_provider.sandbox.faults import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
+from intacct_provider.sandbox.operations import Api
 from intacct_provider.sandbox.seed import seed
 from intacct_provider.sandbox.site import Front, build_site
 from intacct_provider.sandbox.state import TIERS, Call, State
@@ -121,11 +123,13 @@ class Sandbox:
     @property
     def transactions(self) -> int:
         """What Intacct would have billed so far: 1 per read that succeeded, 1 per record written."""
+        self._advance_jobs()
         return self._state.ledger.total
 
     @property
     def billed(self) -> dict[tuple[str, str], int]:
         """The same by object (or service) and caller (``user@company``), the dearest first."""
+        self._advance_jobs()
         return self._state.ledger.entries()
 
     @property
@@ -188,6 +192,7 @@ class Sandbox:
 
         :raises ValueError: when there is no such object; the message names the nearest
         """
+        self._advance_jobs()
         return everything(self.store, object_name)
 
     def connection(self, **extra: object) -> str:
@@ -223,6 +228,11 @@ class Sandbox:
         """Let every access token issued so far expire; refresh tokens stay good."""
         with self.store.transaction() as conn:
             self._tokens.expire(conn)
+
+    def _advance_jobs(self) -> None:
+        """Let bulk jobs have written what they must have by now; a sandbox that has stopped stays as it is."""
+        if self._thread is not None and self._thread.is_alive():
+            jobs.advance(self._state)
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None

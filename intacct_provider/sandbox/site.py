@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
@@ -15,15 +16,26 @@ from intacct_provider.sandbox import control, openapi, pages
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from intacct_provider.sandbox.state import State
 
 API = "/ia/"
 LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 
 
-def build_site(state: State, *, with_control: bool, host: str | None) -> Starlette:
+def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp:
     """Return the application beside the API.
 
     :param host: where the server listens, when only this machine can reach it. It is then the only name to
@@ -33,13 +45,32 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> Starlet
     routes = [*pages.routes(state), Route("/openapi.json", api_document)]
     if with_control:
         routes += control.routes(state)
+    handlers = dict.fromkeys((HTTPException, Exception), pages.problem)
     hosts = ["*"] if host is None else [*LOOPBACK_NAMES, host]
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
+    return Guarded(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))
 
 
 def api_document(_: Request) -> Response:
     """Answer the OpenAPI document."""
     return Response(msgspec.json.encode(openapi.document()), media_type="application/json")
+
+
+class Guarded:
+    """Adds to every answer what keeps a browser from doing anything but show it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, guarded)
 
 
 class Front:

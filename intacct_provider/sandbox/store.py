@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS "ia::idempotency" (
     key TEXT PRIMARY KEY, request TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
     cached REAL NOT NULL
 );
+CREATE INDEX IF NOT EXISTS "ia::idempotency by age" ON "ia::idempotency" (cached);
 CREATE TABLE IF NOT EXISTS "ia::history" (
     number INTEGER PRIMARY KEY, object TEXT NOT NULL, key INTEGER NOT NULL, moment TEXT NOT NULL,
     user INTEGER NOT NULL, action TEXT NOT NULL, changes BLOB NOT NULL

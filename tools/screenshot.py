@@ -1,0 +1,146 @@
+"""Take the pictures of the sandbox's page that the documentation shows: the same company and calls every time."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import struct
+import sys
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from company import ROOT, ToolError
+from playwright.sync_api import sync_playwright
+
+from intacct_provider.sandbox.server import Sandbox
+
+IMAGES = ROOT / "docs" / "images"
+SHOWN = "127.0.0.1:8765"  # the address in the picture, whatever port is free
+# The commonest colors of a picture, and for each pixel the number of the nearest of them.
+PALETTE = """
+async (png) => {
+  const image = new Image();
+  image.src = "data:image/png;base64," + png;
+  await image.decode();
+  const {width, height} = image;
+  const canvas = new OffscreenCanvas(width, height).getContext("2d");
+  canvas.drawImage(image, 0, 0);
+  const shades = new Uint32Array(canvas.getImageData(0, 0, width, height).data.buffer);
+  const parts = (shade) => [shade & 255, (shade >> 8) & 255, (shade >> 16) & 255];
+  const times = new Map();
+  for (const shade of shades) times.set(shade, (times.get(shade) || 0) + 1);
+  const common = [...times.keys()].sort((a, b) => times.get(b) - times.get(a) || a - b);
+  const colors = common.slice(0, 256).map(parts);
+  const distance = (a, b) => a.reduce((sum, part, at) => sum + (part - b[at]) ** 2, 0);
+  const nearest = (shade) => {
+    const far = colors.map((color) => distance(color, parts(shade)));
+    return far.indexOf(Math.min(...far));
+  };
+  const numbers = new Map(common.map((shade) => [shade, nearest(shade)]));
+  let pixels = "";
+  for (const shade of shades) pixels += String.fromCharCode(numbers.get(shade));
+  return {width, height, colors: colors.flat(), pixels: btoa(pixels)};
+}
+"""
+CUSTOMER = "/objects/accounts-receivable/customer"
+GROUP = "/objects/accounts-receivable/customer-group"
+QUERY = "/services/core/query"
+
+
+def main() -> None:
+    """Write ``docs/images/sandbox-light.png`` and ``sandbox-dark.png``."""
+    browser = os.environ.get("INTACCT_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        raise ToolError("A Chromium is needed; INTACCT_CHROMIUM can name one.")
+    IMAGES.mkdir(exist_ok=True)
+    moment = datetime(2026, 7, 1, 6, tzinfo=UTC)
+    with Sandbox(seed="demo", clock=lambda: moment) as sandbox:
+        work(sandbox)
+        for number, call in enumerate(sandbox.requests):
+            # What depends on the machine and the moment is set: when a call came and how long it took.
+            call.begun = moment + timedelta(seconds=number * 7 // 3)
+            call.seconds = 0.0016 + 0.0007 * (number % 5) + 0.00004 * call.rows
+        take(browser, sandbox)
+
+
+def work(sandbox: Sandbox) -> None:
+    """Make the calls of two users; one fails because it was planned to."""
+    airflow, clerk = Caller(sandbox, "airflow"), Caller(sandbox, "ar.clerk", "UK")
+    for start in range(1, 250, 100):
+        query = {"object": "accounts-receivable/customer", "fields": ["key", "id", "name"]}
+        airflow("POST", QUERY, {**query, "orderBy": [{"key": "asc"}], "start": start, "size": 100})
+    airflow("POST", QUERY, {"object": "general-ledger/account-group", "fields": ["key", "id"]})
+    sandbox.fail(status=429, headers={"Retry-After": "0"})
+    for _ in range(2):
+        airflow("POST", GROUP, {"id": "Key accounts", "name": "Key accounts", "groupType": "specific"})
+    created = clerk("POST", CUSTOMER, {"id": "C-90001", "name": "Juniper Freight Ltd"})
+    address = f"{CUSTOMER}/{created['ia::result']['key']}"
+    clerk("PATCH", address, {"creditLimit": 25000, "term": {"id": "Net 30"}})
+    clerk("GET", address)
+    airflow("GET", f"{CUSTOMER}/99999")
+
+
+class Caller:
+    """One user of the API, on one connection.
+
+    :param entity: id of the entity to work in; the top level by default
+    """
+
+    def __init__(self, sandbox: Sandbox, user: str, entity: str | None = None) -> None:
+        identity = sandbox.identity
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": identity.client_id,
+            "client_secret": identity.client_secret,
+            "username": f"{user}@{identity.company}" + (f"|{entity}" if entity else ""),
+        }
+        self._base, self._session = sandbox.url, requests.Session()
+        answer = self._session.post(f"{self._base}/oauth2/token", data=form, timeout=10)
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def __call__(self, method: str, path: str, body: object = None) -> Any:
+        """Send one call and return what it answers."""
+        return self._session.request(method, self._base + path, json=body, timeout=10).json()
+
+
+def take(browser: str, sandbox: Sandbox) -> None:
+    """Let Chromium show the page under its usual address, in light and dark."""
+    port = sandbox.site.rstrip("/").rpartition(":")[2]
+    arguments = ["--no-sandbox", "--disable-lcd-text", f"--host-resolver-rules=MAP {SHOWN} 127.0.0.1:{port}"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=arguments)
+        for scheme in ("light", "dark"):
+            page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+            page.goto(f"http://{SHOWN}/")
+            picture = base64.b64encode(page.screenshot(full_page=True)).decode()
+            page.goto("about:blank")
+            file = IMAGES / f"sandbox-{scheme}.png"
+            file.write_bytes(small_png(**page.evaluate(PALETTE, picture)))
+            print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
+        chromium.close()
+
+
+def small_png(width: int, height: int, colors: list[int], pixels: str) -> bytes:
+    """Return a PNG of few colors, a third of the size of one of all colors.
+
+    :param colors: red, green and blue of each color in turn
+    :param pixels: the number of each pixel's color, row by row, in base64
+    """
+    numbers = base64.b64decode(pixels)
+    rows = b"".join(b"\0" + numbers[start : start + width] for start in range(0, len(numbers), width))
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    chunks = {b"IHDR": header, b"PLTE": bytes(colors), b"IDAT": zlib.compress(rows, 9), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ToolError as reason:
+        sys.exit(str(reason))
