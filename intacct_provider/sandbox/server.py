@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import re
@@ -240,7 +241,6 @@ class Sandbox:
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Front(gateway, site),
-            loop="asyncio",
             lifespan="off",
             ws="none",
             log_config=None,
@@ -253,7 +253,7 @@ class Sandbox:
         )
         self._server = server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=server.run, args=([listener],), name="intacct-sandbox", daemon=True
+            target=serve, args=(server, listener), name="intacct-sandbox", daemon=True
         )
         self._thread.start()
         deadline = time.monotonic() + START_SECONDS
@@ -261,6 +261,20 @@ class Sandbox:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("The sandbox did not start")
             time.sleep(0.002)
+
+
+class RealTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock nobody stops: tests of DAGs freeze time, in the process of the sandbox."""
+
+    def time(self) -> float:
+        """Return the seconds of a clock that only goes forward."""
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until it is told to exit."""
+    with asyncio.Runner(loop_factory=RealTimeLoop) as runner:
+        runner.run(server.serve([listener]))
 
 
 @contextmanager

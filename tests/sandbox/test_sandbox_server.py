@@ -697,6 +697,14 @@ def test_unknown_fault_is_refused(sandbox):
         sandbox.fail(times=-1)
 
 
+def test_a_test_may_stop_the_clock(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    with Sandbox(faults={"latency": 0.05}) as sandbox:
+        assert token(sandbox).status_code == 200
+    monkeypatch.undo()
+    assert not [thread for thread in threading.enumerate() if thread is sandbox._thread]
+
+
 def test_twenty_threads():
     with Sandbox(faults={"concurrency": 20}) as sandbox:
         headers = dict(Client(sandbox).session.headers)

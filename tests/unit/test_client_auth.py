@@ -91,7 +91,8 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    monkeypatch.setattr(auth.time, "monotonic", lambda: Clock.now)
+    # The module's own name for it: the clock itself belongs to servers of other tests, too.
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: Clock.now))
     return Clock
 
 
