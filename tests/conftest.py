@@ -1,4 +1,4 @@
-"""What must be settled before anything imports Airflow, and the audit of what the suite logs.
+"""What must be settled before anything imports Airflow, and the audits of what the suite logs and answers.
 
 The environment is set here and not in fixtures, because Airflow reads it once, when it is imported.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from log_audit import LogAudit
+from wire_audit import WireAudit
 
 ROOT = Path(__file__).resolve().parent.parent
 _home = tempfile.mkdtemp(prefix="intacct-tests-")
@@ -41,10 +42,12 @@ os.environ |= {
 }
 
 audit = LogAudit()
+wire = WireAudit()
 
 
 def pytest_configure() -> None:
-    """Listen to everything that is logged from now on, and learn each token as a sandbox issues it."""
+    """Listen to everything that is logged and answered from now on, and learn each token as a sandbox issues it."""
+    wire.install()
     root = logging.getLogger()
     root.addHandler(audit)
     root.setLevel(logging.DEBUG)
@@ -75,9 +78,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run when anything logged a secret, whichever test it was."""
-    if audit.leaks and session.exitstatus == pytest.ExitCode.OK:
+    """Fail the run when anything logged a secret or answered what is not documented, whichever test it was."""
+    unseen = whole_suite(session.config) and not wire.answers
+    if (audit.leaks or wire.violations or unseen) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def whole_suite(config: pytest.Config) -> bool:
+    """Whether nobody chose some of the tests; sandboxes have answered then."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -87,3 +97,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     for leak in audit.leaks[:20]:
         terminalreporter.write_line(f"  SECRET LOGGED: {leak}", red=True)
+    terminalreporter.write_line(
+        f"wire audit: {wire.answers} answers, {wire.schemas} schemas, {wire.violations.total()} violations",
+        red=whole_suite(terminalreporter.config) and not wire.answers,
+    )
+    for violation, times in wire.violations.most_common(20):
+        terminalreporter.write_line(f"  NOT AS DOCUMENTED: {violation}, {times} times", red=True)

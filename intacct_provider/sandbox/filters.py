@@ -76,10 +76,10 @@ def _join(word: Word, parts: Sequence[Sql]) -> Sql:
 
 def _condition(tables: Tables, number: int, item: object, settings: Settings) -> Sql:
     operator, operand = _pair(item, f"filter {number} must be an object with exactly one operator")
-    if operator not in _OPERATORS:
-        raise invalid(f"filter {number}: {operator} is not an operator; use {', '.join(_OPERATORS)}")
+    if operator not in OPERATORS:
+        raise invalid(f"filter {number}: {operator} is not an operator; use {', '.join(OPERATORS)}")
     path, value = _pair(operand, f"filter {number}: {operator} must name exactly one field")
-    compare, negated = _OPERATORS[operator]
+    compare, negated = OPERATORS[operator]
     column = tables.comparable(path)
     if path == "key" and not settings.faults.key_filter:
         raise tables.unqueryable(path)
@@ -166,7 +166,7 @@ def _ends_with(operand: Operand, value: object) -> Sql:
 
 _Compare: TypeAlias = Callable[[Operand, object], Sql]
 
-_OPERATORS: Mapping[str, tuple[_Compare, bool]] = {
+OPERATORS: Mapping[str, tuple[_Compare, bool]] = {
     "$eq": (_equal, False),
     "$ne": (_equal, True),
     "$lt": (partial(_ordered, "<", _low), False),

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from intacct_provider.sandbox import openapi_answers, openapi_bulk, openapi_paths, openapi_services
+from intacct_provider.sandbox.gateway import BASE
+from intacct_provider.sandbox.schema import OBJECTS
 
+ABOUT = (
+    "What a local stand-in for Sage Intacct answers, described by the authors of airflow-provider-intacct; it is "
+    "no promise of Sage's. An address that is not here answers 404 (another version 400), another method 405: see "
+    "address-404, version-400 and refusal-405. Faults that were planned may answer anything."
+)
+
+
+@cache
 def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document that ``/openapi.json`` serves."""
-    return {"openapi": "3.1.0", "info": {"title": "Sage Intacct sandbox", "version": "1"}, "paths": {}}
+    """Return the OpenAPI 3.1 document that ``/openapi.json`` serves; made when first asked for."""
+    schemas = openapi_answers.schemas() | openapi_services.schemas() | openapi_bulk.schemas()
+    paths = openapi_services.paths() | openapi_bulk.paths()
+    for name in sorted(OBJECTS):
+        schemas |= openapi_paths.schemas(OBJECTS[name])
+        paths |= openapi_paths.paths(OBJECTS[name])
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Sage Intacct sandbox", "version": "1", "description": ABOUT},
+        "servers": [{"url": BASE}],
+        "security": [{"OAuth2": []}, {"Bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": openapi_answers.responses(),
+            "headers": openapi_answers.headers(),
+            "parameters": openapi_paths.PARAMETERS,
+            "securitySchemes": openapi_services.SECURITY,
+        },
+    }

@@ -65,6 +65,8 @@ def update(
     if any(columns.get(f"{ref.path}.key") == row["key"] for ref in own_refs(object_type)):
         raise payload_errors([invalid("A record cannot be its own parent", target="/parent")])
     columns |= audit(object_type, author, created=False)
+    if not columns:  # nothing to change, on an object without audit stamps
+        return
     sets = ", ".join(f"{column(path)} = ?" for path in columns)
     sql = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608 - names of ours
     write(conn, object_type, "PATCH", sql, columns)

@@ -694,6 +694,18 @@ def test_the_demo_people_and_places_are_complete(demo_client):
         assert row["baseCurrency"] == ("GBP" if row["id"].startswith("UK") else "USD")
 
 
+@pytest.mark.parametrize("name", NEIGHBORS)
+def test_a_change_of_nothing_changes_nothing(sandbox, name):
+    with client_of(sandbox) as client:
+        if name == EMPLOYEE:
+            client.create(CONTACT, {"id": "T", **LEAST[CONTACT]})
+        key = client.create(name, {"id": "N", **LEAST[name]})["key"]
+        before = client.get(name, key)
+        client.update(name, key, {})
+        after = client.get(name, key)
+        assert {**after, "audit": None} == {**before, "audit": None}
+
+
 # --- files of older versions
 
 
