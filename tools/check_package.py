@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from company import ROOT, ToolError, exit_on_signals
+from company import ROOT, ToolError, check, exit_on_signals, say, step
 
 PACKAGE = "intacct_provider"
 ENTRY_POINTS = ("apache_airflow_provider", "pytest11")
@@ -155,22 +155,6 @@ def run(command: list[str], folder: Path, env: dict[str, str], seconds: int) -> 
     except subprocess.TimeoutExpired:
         raise ToolError(f"{' '.join(command)} took longer than {seconds} s.") from None
     return done.stdout.strip().rpartition("\n")[2]
-
-
-def check(fine: bool, problem: str) -> None:
-    """End with what is wrong."""
-    if not fine:
-        raise ToolError(f"Not as it should be: {problem}.")
-
-
-def step(text: str) -> None:
-    """Say what happens next."""
-    print(f"\n== {text}", flush=True)
-
-
-def say(text: str) -> None:
-    """Show a line of the current step."""
-    print(f"   {text}", flush=True)
 
 
 if __name__ == "__main__":

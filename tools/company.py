@@ -110,3 +110,19 @@ def _end(child: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def check(fine: bool, problem: str) -> None:
+    """End with what is wrong, when something did not show what it is meant to show."""
+    if not fine:
+        raise ToolError(f"Not as it should be: {problem}.")
+
+
+def step(text: str) -> None:
+    """Say what happens next."""
+    print(f"\n== {text}", flush=True)
+
+
+def say(text: str) -> None:
+    """Show a line of the current step."""
+    print(f"   {text}", flush=True)

@@ -10,7 +10,20 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from company import HOME, ROOT, ToolError, airflow, airflow_env, exit_on_signals, fresh_home, process, sandbox
+from company import (
+    HOME,
+    ROOT,
+    ToolError,
+    airflow,
+    airflow_env,
+    check,
+    exit_on_signals,
+    fresh_home,
+    process,
+    sandbox,
+    say,
+    step,
+)
 
 DESIRED = ROOT / "example_dags" / "data" / "customer_groups.csv"
 EXPORTS = HOME / "exports"
@@ -115,25 +128,9 @@ def billed(lines: list[str], found: dict[str, int]) -> dict[str, int]:
     return found | {"transactions": int(text.partition("transactions: ")[2].split()[0])}
 
 
-def check(fine: bool, problem: str) -> None:
-    """Fail the demo when it did not show what it is meant to show."""
-    if not fine:
-        raise ToolError(f"Not as it should be: {problem}.")
-
-
 def relative(path: Path) -> Path:
     """Return the path as seen from the project's folder."""
     return path.relative_to(ROOT)
-
-
-def step(text: str) -> None:
-    """Say what happens next."""
-    print(f"\n== {text}", flush=True)
-
-
-def say(text: str) -> None:
-    """Show a line of the current step."""
-    print(f"   {text}", flush=True)
 
 
 if __name__ == "__main__":

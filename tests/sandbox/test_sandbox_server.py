@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from raw_client import RawClient
 
 from intacct_provider.sandbox.server import Sandbox
 
@@ -31,18 +32,8 @@ QUERY = "/services/core/query"
 ATOMIC = {"X-IA-API-Param-Transaction": "true"}
 
 
-class Client:
-    """A thin wrapper around requests that knows the base address and the token."""
-
-    def __init__(self, sandbox, **form):
-        self.url = sandbox.url
-        self.session = requests.Session()
-        answer = self.session.post(self.url + "/oauth2/token", data={**FORM, **form}, timeout=10)
-        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-    def __call__(self, method, path, body=None, **options):
-        options.setdefault("timeout", 10)
-        return self.session.request(method, self.url + path, json=body, **options)
+class Client(RawClient):
+    """What most tests here do with a record."""
 
     def create(self, path, record):
         answer = self("POST", path, record)
