@@ -60,7 +60,7 @@ def token_fields(body: bytes, content_type: str) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TokenRequestError("invalid_request", "The request body is not a JSON object") from None
     return {name: str(value) for name, value in fields.items() if value is not None}
 

@@ -15,6 +15,8 @@ from intacct_provider.sandbox.store import stamp
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST = 2**63 - 1
+# No column holds more digits; beyond it, arithmetic with decimals overflows.
+_MOST_DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def _decimal(value: object) -> Decimal:
         number = Decimal("NaN")
     if not number.is_finite():
         raise ValueError(f"{str(value)[:40]!r} is not a number")
+    if number.adjusted() > _MOST_DIGITS:
+        raise ValueError(f"{str(value)[:40]!r} is too large")
     return number
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
 
 from intacct_provider.sandbox.schema import OBJECTS, Field, ObjectType
@@ -233,15 +233,21 @@ def _integer(wire: object) -> int:
 
 
 def _number(wire: object) -> float:
-    if isinstance(wire, bool) or not isinstance(wire, int | float) or not math.isfinite(wire):
+    if isinstance(wire, bool) or not isinstance(wire, int | float):
         raise ValueError("must be a number")
-    return float(wire)
+    try:
+        number = float(wire)
+    except OverflowError:
+        raise ValueError("is too large") from None
+    if not math.isfinite(number):
+        raise ValueError("must be a number")
+    return number
 
 
 def _cents(wire: object) -> int:
     try:
         cents = Decimal(_typed(wire, str, "a decimal string")) * 100
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise ValueError("must be a decimal string") from None
     if not cents.is_finite() or cents != cents.to_integral_value():
         raise ValueError("must have at most two decimal places")

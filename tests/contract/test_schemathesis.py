@@ -139,8 +139,12 @@ def test_chains_of_calls_on_objects(demo, tmp_path):
     for call in demo.requests:
         name, _, key = call.path.removeprefix("/objects/").rpartition("/")
         if name in seeded and key.isdigit() and int(key) > seeded[name]:
-            on_new.add((call.method, call.status))
-    assert {("GET", 200), ("PATCH", 200), ("DELETE", 204)} <= on_new
+            on_new.add((call.method, call.status, call.path))
+    gone = {path for method, status, path in on_new if (method, status) == ("DELETE", 204)}
+    assert gone
+    assert {("GET", 200), ("PATCH", 200)} <= {(method, status) for method, status, _ in on_new}
+    client = RawClient(demo)
+    assert {client("GET", path).status_code for path in gone} == {404}
 
 
 @pytest.mark.parametrize(
