@@ -821,8 +821,45 @@ def test_command_does_not_print_a_secret_of_the_user():
     assert "INTACCT_SANDBOX_CLIENT_SECRET" in out
 
 
-def refused(*arguments):
-    process = run(*arguments)
+def faults_of(*arguments, **environment):
+    """Run the command, and return the faults that it says are on, by what it prints and by its control address."""
+    process = run("--port", "0", "--seed", "empty", "--control", *arguments, **environment)
+    base = process.stdout.readline().split(": ", 1)[1].strip().removesuffix("/ia/api/v1")
+    served = requests.get(base + "/sandbox/faults", timeout=10).json()
+    printed = re.search(r"Faults that are on: (.*)", stop(process, signal.SIGTERM))
+    on = json.loads(printed[1]) if printed else {}
+    assert {name: served[name] for name in on} == on
+    return on
+
+
+def test_command_takes_faults_from_an_option_or_the_environment():
+    variable = {"INTACCT_SANDBOX_FAULTS": '{"clamp": true, "max_size": 5}'}
+    assert faults_of() == {}
+    assert faults_of(**variable) == {"clamp": True, "max_size": 5}
+    assert faults_of("--faults", '{"latency": 0.01}', **variable) == {"latency": 0.01}
+
+
+def test_command_takes_a_tier():
+    process = run("--port", "0", "--seed", "empty", "--tier", "3")
+    url = process.stdout.readline().split(": ", 1)[1].strip()
+    answer = requests.post(url + "/oauth2/token", data=FORM, timeout=10)
+    assert answer.headers["X-IA-Throttle-Limit"] == "12"
+    assert requests.get(url.removesuffix("/ia/api/v1") + "/sandbox/faults", timeout=10).status_code == 404
+    stop(process, signal.SIGTERM)
+
+
+def test_command_names_wrong_faults():
+    assert "did you mean 'latency'" in refused("--port", "0", "--faults", '{"latencyy": 1}')
+    assert "kind must be one of" in refused("--port", "0", INTACCT_SANDBOX_FAULTS='{"fail": [{"kind": "x"}]}')
+
+
+def test_command_listens_elsewhere_only_when_told_twice():
+    assert "--allow-remote" in refused("--port", "0", "--host", "0.0.0.0")  # noqa: S104
+    assert "looks like Sage's own" in refused("--port", "0", "--host", "api.intacct.com", "--allow-remote")
+
+
+def refused(*arguments, **environment):
+    process = run(*arguments, **environment)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 2
     assert out == ""
