@@ -1,9 +1,11 @@
-"""The example of the documentation, run as it stands, by somebody who has nothing but Airflow and the provider."""
+"""The examples of the documentation, run as they stand, by somebody who has nothing but Airflow and the provider."""
 
+import re
 import shutil
 from pathlib import Path
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+EXAMPLE = DOCS / "examples"
 ELSEWHERE = '{"conn_type": "intacct", "host": "http://127.0.0.1:9/ia/api/v1", "login": "a", "password": "b"}'
 
 
@@ -13,3 +15,14 @@ def test_the_documented_example_passes_in_an_empty_project(project):
     result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
     assert result.counts == {"passed": 3}, result.output
     assert [path.name for path in project.home.iterdir()] == []
+
+
+def test_the_other_tests_on_the_page_pass(project):
+    shutil.copy(EXAMPLE / "conftest.py", project.folder)
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "sandbox.md").read_text(encoding="utf-8"), re.DOTALL)
+    tests = [block for block in blocks if "def test_" in block]
+    for number, block in enumerate(tests):
+        project.write(f"test_block_{number}.py", block)
+    result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
+    assert len(tests) == 2
+    assert result.counts == {"passed": 2}, result.output
