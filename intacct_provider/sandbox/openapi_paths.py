@@ -47,7 +47,7 @@ PARAMETERS: dict[str, Schema] = {
     "idempotency": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "For 48 hours the same request under the same key gets the same answer again.",
+        "description": "The same request gets the same answer for 48 hours; another one is refused for 60 days.",
         "schema": {"type": "string", "maxLength": MAX_LENGTH},
     },
     "key": {

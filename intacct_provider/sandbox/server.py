@@ -70,9 +70,8 @@ class Sandbox:
         check_host(host, allow_remote=allow_remote)
         if tier not in TIERS:
             raise ValueError(f"tier must be one of {', '.join(map(str, TIERS))}, not {tier!r}")
-        wrong = read_faults(faults or {})
         own = Faults()  # the one that every part holds; what the caller gave stays the caller's
-        own.replace(wrong)
+        own.replace(read_faults(faults or {}))
         store = Store(db, lambda: clock() + timedelta(seconds=own.clock_skew))
         self._state = State(store, Identity(client_secret=client_secret), own, TIERS[tier])
         self._tokens = Tokens(self.identity, own)
