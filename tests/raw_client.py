@@ -5,21 +5,30 @@ import json
 import requests
 
 
+def token(sandbox, **form):
+    """Ask for a token and return the answer; ``form`` changes the request."""
+    identity = sandbox.identity
+    credentials = {
+        "grant_type": "client_credentials",
+        "client_id": identity.client_id,
+        "client_secret": identity.client_secret,
+        "username": f"{identity.user}@{identity.company}",
+    }
+    return requests.post(sandbox.url + "/oauth2/token", data={**credentials, **form}, timeout=10)
+
+
+def bearer(sandbox, **form):
+    """Return the header of a user who has a token."""
+    return {"Authorization": f"Bearer {token(sandbox, **form).json()['access_token']}"}
+
+
 class RawClient:
     """Calls with a token; ``form`` changes the token request, such as its ``username``."""
 
     def __init__(self, sandbox, **form):
-        identity = sandbox.identity
-        credentials = {
-            "grant_type": "client_credentials",
-            "client_id": identity.client_id,
-            "client_secret": identity.client_secret,
-            "username": f"{identity.user}@{identity.company}",
-        }
         self.url = sandbox.url
         self.session = requests.Session()
-        answer = self.session.post(self.url + "/oauth2/token", data={**credentials, **form}, timeout=10)
-        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.session.headers.update(bearer(sandbox, **form))
 
     def __call__(self, method, path, body=None, **options):
         """Send a request and return the answer, whatever it is."""

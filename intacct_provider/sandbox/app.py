@@ -16,7 +16,7 @@ from intacct_provider.sandbox.batch import Answer
 from intacct_provider.sandbox.errors import ApiError, unknown_address
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.incoming import Incoming
-from intacct_provider.sandbox.operations import ADDRESSES, Api, refused
+from intacct_provider.sandbox.operations import Api, refused
 from intacct_provider.sandbox.state import CALL
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ MAX_FIELD = 64 * 1024 * 1024
 
 
 class App:
-    """The ASGI application of the API.
-
-    :param routes: its addresses
-    """
-
-    routes = ADDRESSES
+    """The ASGI application of the API."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -54,11 +49,6 @@ class App:
         call = request.scope[CALL]
         query, headers = request.query_params, request.headers
         return self._api.carry_out(Incoming(request.method, path, query, headers, body, call, parts))
-
-
-def build_app(api: Api) -> App:
-    """Return the ASGI application."""
-    return App(api)
 
 
 def below_base(path: str) -> str:

@@ -20,11 +20,11 @@ import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, gateway
 from intacct_provider.sandbox.faults import Faults
+from intacct_provider.sandbox.fields import USER
 from intacct_provider.sandbox.identity import Identity
 from intacct_provider.sandbox.payload import find
 
 ENTITY = "company-config/entity"
-USER = "company-config/user"
 # Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.
 REFRESH_LIFE = 10 * 365 * 86400
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from intacct_provider.sandbox import history, render
 from intacct_provider.sandbox.errors import ApiError, invalid, not_found, operation_failed, payload_errors
-from intacct_provider.sandbox.fields import ObjectType, Ref
+from intacct_provider.sandbox.fields import USER, ObjectType, Ref
 from intacct_provider.sandbox.objects_receivable import CUSTOMER, CUSTOMER_GROUP
 from intacct_provider.sandbox.payload import Author, Columns, audit, next_number, parse_key, read_payload
 from intacct_provider.sandbox.schema import OBJECTS
@@ -19,7 +19,6 @@ Record = dict[str, Any]
 LIST_SIZE = 100
 # A list is stable, but its order means nothing; Sage's samples show keys in no order.
 SCATTERED = '("key" * 2654435761) % 4294967296'
-USER = "company-config/user"
 
 
 def create(

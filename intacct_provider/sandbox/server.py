@@ -18,7 +18,7 @@ from typing import Any, Self
 import uvicorn
 
 from intacct_provider.sandbox import jobs
-from intacct_provider.sandbox.app import build_app
+from intacct_provider.sandbox.app import App
 from intacct_provider.sandbox.auth import Tokens
 from intacct_provider.sandbox.company import add, everything
 from intacct_provider.sandbox.faults import Faults, FaultsLike, read_faults
@@ -236,7 +236,7 @@ class Sandbox:
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None
-        gateway = Gateway(build_app(Api(self._state, self._tokens)), self._state)
+        gateway = Gateway(App(Api(self._state, self._tokens)), self._state)
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Front(gateway, site),

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
+from raw_client import bearer, token
 from sandbox_client import client_of, running, stored
 
 from intacct_provider.sandbox.faults import Fault, Faults, read_faults
@@ -22,23 +23,6 @@ def purposes():
     """A thousand purposes."""
     with running(f"{PURPOSE}=1000") as company:
         yield company
-
-
-def token(sandbox, **form):
-    """Ask for a token as a client would, and return the answer's body."""
-    identity = sandbox.identity
-    body = {
-        "grant_type": "client_credentials",
-        "client_id": identity.client_id,
-        "client_secret": identity.client_secret,
-        "username": "airflow@SANDBOX",
-    }
-    return requests.post(sandbox.url + "/oauth2/token", data=body | form, timeout=10)
-
-
-def bearer(sandbox, **form):
-    """Return the headers of a user."""
-    return {"Authorization": f"Bearer {token(sandbox, **form).json()['access_token']}"}
 
 
 def page(sandbox, headers, start=1, size=100, **query):

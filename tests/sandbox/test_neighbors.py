@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 import requests
+from raw_client import bearer
 from sandbox_client import client_of, running
 
 from intacct_provider.client.errors import IntacctConflictError, IntacctError, IntacctValidationError
@@ -209,15 +210,7 @@ def user(company):
 @pytest.fixture(scope="module")
 def raw(company):
     """GET a record as it is sent: our client puts its key first."""
-    identity = company.identity
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": identity.client_id,
-        "client_secret": identity.client_secret,
-        "username": f"{identity.user}@{identity.company}",
-    }
-    token = requests.post(f"{company.url}/oauth2/token", data=form, timeout=10).json()["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = bearer(company)
 
     def get(name, key):
         answer = requests.get(f"{company.url}/objects/{name}/{key}", headers=headers, timeout=10)
