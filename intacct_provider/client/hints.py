@@ -15,7 +15,7 @@ from intacct_provider.client.errors import (
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS, enum_of, field_names
 
 if TYPE_CHECKING:
-    from intacct_provider.client.client import IntacctClient
+    from intacct_provider.client.reads import ReadCalls
 
 #: Error ids that concern a field's name.
 _FIELD_ERRORS = ("REST-1043", "REST-1106", "REST-1050")
@@ -27,7 +27,7 @@ class Hints:
     Asks the model service, and only after a refusal: a name that is right costs nothing.
     """
 
-    def __init__(self, client: IntacctClient) -> None:
+    def __init__(self, client: ReadCalls) -> None:
         self._client = client
         self._objects: list[str] | None = None
 

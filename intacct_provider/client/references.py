@@ -11,7 +11,7 @@ from intacct_provider.client.expressions import field
 from intacct_provider.client.records import BATCH_SIZE
 
 if TYPE_CHECKING:
-    from intacct_provider.client.client import IntacctClient
+    from intacct_provider.client.reads import ReadCalls
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Reference = tuple[str | None, str | None]
 
 
-def keys_by_id(client: IntacctClient, object_name: str, ids: Sequence[str]) -> dict[str, str]:
+def keys_by_id(client: ReadCalls, object_name: str, ids: Sequence[str]) -> dict[str, str]:
     """Look up the keys of records just written.
 
     Failing here must not make a written record look unwritten, so it is only logged.
@@ -37,7 +37,7 @@ def keys_by_id(client: IntacctClient, object_name: str, ids: Sequence[str]) -> d
         return {}
 
 
-def gone(client: IntacctClient, object_name: str, references: Sequence[Reference]) -> set[int]:
+def gone(client: ReadCalls, object_name: str, references: Sequence[Reference]) -> set[int]:
     """Return the positions of references that lead to no record; one read for as many as a batch has."""
     there: set[Reference] = set()
     keys = [key for key, _id in references if key]

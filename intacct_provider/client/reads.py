@@ -1,0 +1,201 @@
+"""The reading half of the client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from intacct_provider.client import wire
+from intacct_provider.client.core import ClientCore
+from intacct_provider.client.errors import IntacctError, IntacctNotFoundError, IntacctResponseError
+from intacct_provider.client.hints import Hints
+from intacct_provider.client.paging import Page, Row, iter_rows, read_page
+from intacct_provider.client.query import Filters, Query, check_object_name, check_page, field
+from intacct_provider.client.records import BATCH_SIZE, collection, read_results, record_path
+from intacct_provider.client.transport import Reply, Request
+
+# Named here, because inside the class ``list`` is the method of that name.
+References = list[dict[str, Any]]
+Names = list[str]
+
+
+class ReadCalls(ClientCore):
+    """What :class:`~intacct_provider.client.client.IntacctClient` reads."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._models: dict[str, dict[str, Any]] = {}
+        self._hints = Hints(self)
+
+    def list(self, object_name: str) -> References:
+        """Return references (key, id, href) as Intacct's list gives them: 100 at most, without order.
+
+        To read records use :meth:`iter_rows`.
+        """
+        reply = self._read(object_name, Request("GET", collection(object_name)))
+        return _list_of(reply, object_name)
+
+    def get(self, object_name: str, key: str) -> dict[str, Any]:
+        """Return one record, nested as Intacct keeps it.
+
+        :raises IntacctNotFoundError: if there is no record with that key.
+        """
+        reply = self._read(object_name, Request("GET", record_path(object_name, [key])))
+        return _with_key(reply.result, key)
+
+    def get_many(self, object_name: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the records with these keys, in order, reading 500 a call.
+
+        :raises IntacctNotFoundError: if one of them does not exist.
+        """
+        for start in range(0, len(keys), BATCH_SIZE):
+            chunk = [str(key) for key in keys[start : start + BATCH_SIZE]]
+            if len(chunk) == 1:
+                yield self.get(object_name, chunk[0])
+                continue
+            reply = self._send(Request("GET", record_path(object_name, chunk)))
+            for result in read_results(reply, len(chunk), start):
+                if result.error:
+                    raise self._hints.explained(result.error, object_name)
+            self._bill(1)
+            yield from _in_order(reply.result, chunk, object_name)
+
+    def find(self, object_name: str, id: str) -> dict[str, Any] | None:  # noqa: A002
+        """Return the reference (key, id, href) of the record with this id, or None.
+
+        :raises IntacctError: if several records have it.
+        """
+        page = self.query(object_name, ["key", "id", "href"], filters=field("id") == id, size=2)
+        if len(page.rows) > 1:
+            raise IntacctError(
+                f"Several records of {object_name} have the id {id!r}; name the one you mean by its key."
+            )
+        return page.rows[0] if page.rows else None
+
+    def query(
+        self,
+        object_name: str,
+        fields: Sequence[str],
+        *,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        order_by: Sequence[Mapping[str, str]] | None = None,
+        start: int = 1,
+        size: int | None = None,
+    ) -> Page:
+        """Return one page of a query. To read everything use :meth:`iter_rows`.
+
+        :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``.
+        :param filters: Intacct's JSON conditions, or an expression of :func:`field`.
+        :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``.
+        :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
+            ``includePrivate``.
+        :param order_by: such as ``[{"id": "asc"}]``. Without one Intacct keeps to no order.
+        :param start: position of the first row, from 1.
+        :param size: rows at most, 1 to 4000; by default the connection's ``page_size``.
+        :raises IntacctArgumentError: for a query that cannot be right, before a call is made.
+        """
+        size = self.config.page_size if size is None else size
+        check_page(start, size)
+        query = Query.checked(
+            object_name,
+            fields,
+            filters=filters,
+            filter_expression=filter_expression,
+            filter_parameters=filter_parameters,
+            order_by=order_by,
+        )
+        return self._page(query, start, size)
+
+    def iter_rows(
+        self,
+        object_name: str,
+        fields: Sequence[str],
+        *,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        order_by: Sequence[Mapping[str, str]] | None = None,
+    ) -> Iterator[Row]:
+        """Yield every row that existed during the whole read, once, or raise.
+
+        Rows come in order of key with one page in memory. With an ``order_by`` they come in that order and
+        are held in memory. Records that are created or deleted meanwhile may be among them or not.
+
+        :raises IntacctIncompleteReadError: if completeness cannot be proven.
+        """
+        query = Query.checked(
+            object_name,
+            fields,
+            filters=filters,
+            filter_expression=filter_expression,
+            filter_parameters=filter_parameters,
+            order_by=order_by,
+        )
+        return iter_rows(self._page, query, self.config.page_size)
+
+    def model(self, object_name: str) -> dict[str, Any]:
+        """Return the model service's description: ``fields``, ``groups``, ``refs`` and ``lists``.
+
+        Asked once per client and object. ``required`` is always False in it, and it tells no lengths.
+
+        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        """
+        check_object_name(object_name)
+        if object_name not in self._models:
+            request = Request("GET", "/services/core/model", params={"name": object_name, "schema": "true"})
+            found = self._read(object_name, request, explain=False).result
+            # Intacct answers an unknown object with HTTP 200 and an empty list.
+            if not isinstance(found, Mapping) or not found:
+                raise IntacctNotFoundError(
+                    f"Intacct knows no object {object_name!r}.", hint=self._hints.for_object(object_name)
+                )
+            self._models[object_name] = dict(found)
+        return self._models[object_name]
+
+    def object_names(self) -> Names:
+        """Return the paths of all objects of the company, custom ones included."""
+        found = self._read("", Request("GET", "/services/core/model"), explain=False).result
+        names = (str(item.get("apiObject", "")) for item in found or () if isinstance(item, Mapping))
+        return [name.removeprefix("objects/") for name in names if name.startswith("objects/")]
+
+    def unknown_object(self, object_name: str) -> bool:
+        """Whether Intacct has no such object; asks the model service unless the path is well known."""
+        return bool(self._hints.for_object(object_name))
+
+    def _page(self, query: Query, start: int, size: int) -> Page:
+        body = wire.encode(query.payload(start=start, size=size))
+        request = Request("POST", "/services/core/query", content=body)
+        return read_page(query, self._read(query.object_name, request).body, start)
+
+    def _read(self, object_name: str, request: Request, *, explain: bool = True) -> Reply:
+        reply = self._send(request)
+        error = reply.error()
+        if error:
+            raise self._hints.explained(error, object_name) if explain else error
+        self._bill(1)
+        return reply
+
+
+def _list_of(reply: Reply, object_name: str) -> list[dict[str, Any]]:
+    if not isinstance(reply.result, list):
+        raise IntacctResponseError(f"The answer to the list of {object_name} holds no list.")
+    return [dict(item) for item in reply.result]
+
+
+def _with_key(record: Any, key: str) -> dict[str, Any]:
+    """Return the record with its key, which Intacct leaves out for account groups."""
+    if not isinstance(record, Mapping):
+        raise IntacctResponseError(f"The answer for key {key} holds no record.")
+    return {"key": str(key), **record}
+
+
+def _in_order(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
+    for key, record in zip(keys, records, strict=True):
+        found = _with_key(record.get("ia::result", record), key)
+        if str(found["key"]) != key:
+            raise IntacctResponseError(
+                f"Intacct answered with record {found['key']} of {object_name} where {key} was asked for."
+            )
+        yield found
