@@ -7,12 +7,16 @@ request body, a response body, a token or a secret.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: Error ids that mean "this access token is no longer good", whatever the HTTP status.
 #: Recorded traffic shows REST-1206 under HTTP 400, so the status alone does not tell.
 TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
+#: The same in words, for answers that carry no id.
+_TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
+_ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 
 _ADVICE = {
     "GW-0010": "Too many requests at once: lower max_concurrency or put the tasks in an Airflow pool.",
@@ -89,6 +93,9 @@ class IntacctAPIError(IntacctError):
     :param hint: what to do next, when it is known.
     """
 
+    #: What to do next about any error of the type.
+    advice = ""
+
     def __init__(
         self,
         message: str,
@@ -111,7 +118,7 @@ class IntacctAPIError(IntacctError):
         self.target = target
         self.details = details
         self.placeholders = dict(placeholders or {})
-        self.hint = hint or _ADVICE.get(error_id) or _ADVICE.get(code, "")
+        self.hint = hint or _ADVICE.get(error_id) or _ADVICE.get(code) or self.advice
         self.replayed = False
 
     def __str__(self) -> str:
@@ -158,6 +165,15 @@ class IntacctConflictError(IntacctAPIError):
     retryable = False
 
 
+class IntacctIdempotencyError(IntacctConflictError):
+    """An idempotency key was used before for other content, so nothing was written."""
+
+    advice = (
+        "Keys are made from the content, so this is a defect of the provider: please report it with the support id. "
+        "Clear the task to write under other keys."
+    )
+
+
 class IntacctValidationError(IntacctAPIError):
     """Intacct refuses the content: a field, a value, a filter or a business rule."""
 
@@ -189,7 +205,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def error_in(body: Any) -> Mapping[str, Any] | None:
     """Return the error object of an answer in any documented shape, or None.
 
-    Sage puts it under ``ia::result``, at the top level, or (the gateway and OAuth) under ``error``.
+    Sage puts it under ``ia::result``, at the top level, or (the gateway and OAuth) under ``error``. Errors of single
+    records of a batch are not among them; :func:`first_record_error` finds those.
     """
     if not isinstance(body, Mapping):
         return None
@@ -205,32 +222,60 @@ def error_in(body: Any) -> Mapping[str, Any] | None:
     return None
 
 
+def first_record_error(body: Any) -> Mapping[str, Any] | None:
+    """Return the first error among the records of an answer, or None; some refusals come as a list of one."""
+    records = body.get("ia::result") if isinstance(body, Mapping) else body
+    found = (error_in(record) for record in records) if isinstance(records, list) else ()
+    return next((error for error in found if error), None)
+
+
 def build_error(status: int, error: Any) -> IntacctAPIError:
     """Turn an ``ia::error`` object and its status into the exception that fits."""
     fields = _as_mapping(error)
     info = _as_mapping(fields.get("additionalInfo") or {})
     details = _details(fields.get("details"))
     code = _text(fields.get("code"))
-    error_id = _text(fields.get("errorId")) or (code if code.startswith("GW-") else "")
-    return _type_for(status, code, error_id)(
-        _text(fields.get("message")) or f"Intacct answered HTTP {status} without a message",
+    # The gateway puts its ids where others have a code.
+    error_id = _text(fields.get("errorId")) or (code if _ERROR_ID.fullmatch(code) else "")
+    message = _text(fields.get("message"))
+    return _type_for(status, code, error_id, message)(
+        message or f"Intacct answered HTTP {status} without a message",
         status=status,
         code=code,
         error_id=error_id,
-        support_id=_text(fields.get("supportId")),
+        support_id=_text(fields.get("supportId")) or _request_id(fields.get("details")),
         target=_text(fields.get("target")) or next((d[2] for d in details if d[2]), ""),
         details=details,
         placeholders={k: _text(v) for k, v in _as_mapping(info.get("placeholders") or {}).items()},
     )
 
 
-def _type_for(status: int, code: str, error_id: str) -> type[IntacctAPIError]:
-    if status == 401 or error_id in TOKEN_ERROR_IDS | {"REST-1216"}:
+def about_token(error: IntacctAPIError) -> bool:
+    """Whether the access token was refused, in any form that Sage documents or that was recorded.
+
+    HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` under any status, since REST-1206 came under
+    HTTP 400; or, under HTTP 400, words to that effect and no id.
+    """
+    return _refuses_token(error.status, error.code, error.error_id, error.message)
+
+
+def _refuses_token(status: int, code: str, error_id: str, message: str) -> bool:
+    if status == 401 or error_id in TOKEN_ERROR_IDS or code == "tokenInvalid":
+        return True
+    return status == 400 and not error_id and _TOKEN_WORDS.search(message) is not None
+
+
+def _type_for(status: int, code: str, error_id: str, message: str) -> type[IntacctAPIError]:
+    if _refuses_token(status, code, error_id, message) or error_id == "REST-1216":
         return IntacctAuthenticationError
-    if code in {"invalid_grant", "invalid_client", "tokenInvalid"}:
+    if code in {"invalid_grant", "invalid_client"}:
         return IntacctAuthenticationError
     if status == 429 or error_id == "GW-0010":
         return IntacctRateLimitError
+    if status == 409 and "idempotency" in message.lower():
+        return IntacctIdempotencyError
+    if error_id == "GW-0001" and status < 400:
+        return IntacctServerError
     by_status: dict[int, type[IntacctAPIError]] = {
         403: IntacctPermissionError,
         404: IntacctNotFoundError,
@@ -249,6 +294,11 @@ def _details(raw: Any) -> tuple[tuple[str, str, str], ...]:
         if message:
             read.append((message, _text(fields.get("errorId")), _text(fields.get("target"))))
     return tuple(read)
+
+
+def _request_id(details: Any) -> str:
+    """Return the id that the gateway's errors have instead of a support id."""
+    return _text(details.get("requestId")) if isinstance(details, Mapping) else ""
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from intacct_provider.client.errors import (
@@ -17,7 +17,11 @@ from intacct_provider.client.errors import (
     IntacctIncompleteReadError,
     IntacctValidationError,
 )
+from intacct_provider.client.pages import FetchPage, Page, Row, is_whole, names_of, read_page
 from intacct_provider.client.query import Query
+from intacct_provider.client.records import BATCH_SIZE
+
+__all__ = ["Page", "Row", "iter_rows", "read_page"]
 
 log = logging.getLogger(__name__)
 
@@ -25,56 +29,10 @@ log = logging.getLogger(__name__)
 MAX_PASSES = 4
 #: Rows per page below which a refused page size is not halved any more.
 SMALLEST_PAGE = 100
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a query.
-
-    :param rows: flat rows with dotted names, just the fields asked for, in the order asked for.
-    :param total_count: records that the query matched when this page was made, or None if untold.
-    :param start: position of the first row, from 1.
-    :param page_size: rows that the server says a page has.
-    :param next: ``start`` of the next page, or None on the last one.
-    """
-
-    rows: list[Row]
-    total_count: int | None
-    start: int
-    page_size: int
-    next: int | None
-
-
-#: Reads one page: query, start, size.
-FetchPage = Callable[[Query, int, int], Page]
 
 
 class _KeysUnusableError(Exception):
     """The object cannot be read by key; the reason is the message."""
-
-
-def read_page(query: Query, body: Any, start: int) -> Page:
-    """Build a page from the query service's answer.
-
-    Columns that were not asked for are dropped (Intacct lets some of its own leak in) and missing ones are
-    None.
-
-    :raises IntacctIncompleteReadError: if the answer has no list of rows.
-    """
-    rows = body.get("ia::result") if isinstance(body, Mapping) else None
-    meta = (body.get("ia::meta") if isinstance(body, Mapping) else None) or {}
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise IntacctIncompleteReadError(
-            f"The answer to the query of {query.object_name} holds no list of rows."
-        )
-    return Page(
-        rows=[{name: row.get(name) for name in query.fields} for row in rows],
-        total_count=_whole(meta.get("totalCount")),
-        start=_whole(meta.get("start")) or start,
-        page_size=_whole(meta.get("pageSize")) or len(rows),
-        next=_whole(meta.get("next")),
-    )
 
 
 def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
@@ -123,13 +81,40 @@ class _Reader:
         order = self._query.order_by
         tie_break = () if any("key" in item for item in order) else ({"key": "asc"},)
         query = replace(self._query, order_by=(*order, *tie_break))
+        first = self._fetch(query, 1)
+        if is_whole(first) and len(set(names_of(first.rows))) == len(first.rows):
+            yield from first.rows
+            return
+        witnesses = self._keys_now()
         for _ in range(MAX_PASSES):
             offset = _OffsetPass(self._fetch, query)
             rows = [row for page in offset for row in page]
-            if not offset.moved:
+            if not offset.moved and not self._lives(witnesses.difference(names_of(rows))):
                 yield from rows
                 return
         raise self._moved()
+
+    def _keys_now(self) -> set[str]:
+        """Return the keys of all records, to compare ordered passes of several pages with.
+
+        Counts and anchors do not see a row that moves to the front while another goes there and a third comes. What
+        was there before a pass, is there after it and is not in it, is lost.
+        """
+        query = replace(self._query, fields=("key",), order_by=())
+        try:
+            return {str(row["key"]) for row in _Reader(self._fetch_page, query, self._size)._keyset(set())}
+        except (_KeysUnusableError, IntacctIncompleteReadError) as reason:
+            log.info("Intacct: the order of %s is read without comparing keys: %s", query.object_name, reason)
+            return set()
+
+    def _lives(self, keys: set[str]) -> bool:
+        """Whether a record with one of these keys is there now."""
+        some = sorted(keys)
+        for start in range(0, len(some), BATCH_SIZE):
+            among = _with_condition(self._query, {"$in": {"key": some[start : start + BATCH_SIZE]}})
+            if self._fetch(replace(among, fields=("key",), order_by=()), 1, size=1).rows:
+                return True
+        return False
 
     def _keyset(self, yielded: set[str]) -> Iterator[Row]:
         """Yield rows by rising key. ``yielded`` gets the keys handed on while keys could still prove unusable.
@@ -140,19 +125,19 @@ class _Reader:
         """
         first = self._fetch(_by_key(self._query), 1)
         last = _last_of_rising(first.rows, None)
-        yielded.update(_names(first.rows))
+        yielded.update(names_of(first.rows))
         yield from first.rows
-        if _is_whole(first):
+        if is_whole(first):
             return
         page = self._second_page(first, last)
         numeric = _compared_as_numbers(page.rows, last)
         while True:
             before, last = last, self._checked_last(page, last)
-            names = _names(page.rows)  # now: whoever takes a row may change it
+            names = names_of(page.rows)  # now: whoever takes a row may change it
             yield from page.rows
-            if _is_whole(page):
+            if is_whole(page):
                 return
-            following = self._fetch(_by_key(self._query, above=last), 1)
+            following = self._above(last)
             numeric = numeric or _compared_as_numbers(following.rows, last)
             if not numeric and following.total_count != (page.total_count or 0) - len(page.rows):
                 self._make_sure_none_hides(names, before or 0, last)
@@ -166,7 +151,7 @@ class _Reader:
         held, unless that page is not what the comparison means.
         """
         try:
-            page = self._fetch(_by_key(self._query, above=last), 1)
+            page = self._above(last)
         except IntacctValidationError as err:
             raise _KeysUnusableError(f"a filter on key is refused ({err.message})") from err
         _last_of_rising(page.rows, last)
@@ -177,6 +162,12 @@ class _Reader:
                 raise _KeysUnusableError("a filter on key does not compare keys as numbers")
         return page
 
+    def _above(self, last: int | None) -> Page:
+        """Ask for keys above ``last``; again, when none come although some are counted, which may have gone between."""
+        query = _by_key(self._query, above=last)
+        page = self._fetch(query, 1)
+        return page if page.rows or not page.total_count else self._fetch(query, 1)
+
     def _make_sure_none_hides(self, names: Sequence[str], before: int, last: int | None) -> None:
         """Make sure that ``names`` are all keys from ``before`` to ``last``, since the count moved after that page.
 
@@ -186,7 +177,7 @@ class _Reader:
         """
         upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
         highest = self._fetch(replace(upto, fields=("key",), order_by=({"key": "desc"},)), 1, size=1).rows
-        for key in _names(highest):
+        for key in names_of(highest):
             if key not in names and not (key.isdigit() and int(key) <= before):
                 raise IntacctIncompleteReadError(
                     f"The read of {self._query.object_name} cannot be proven complete: the server does not order "
@@ -214,7 +205,7 @@ class _Reader:
             offset = _OffsetPass(self._fetch, query)
             for rows in offset:
                 fresh = [row for row in rows if str(row["key"]) not in yielded]
-                yielded.update(_names(fresh))
+                yielded.update(names_of(fresh))
                 yield from fresh
             if not offset.moved:
                 return
@@ -264,11 +255,11 @@ class _OffsetPass:
         page = self._fetch(self._query, start)
         total, rows = page.total_count, page.rows
         while rows:
-            names = _names(rows)
+            names = names_of(rows)
             self.moved |= not keys.isdisjoint(names) or len(set(names)) < len(names)
             keys.update(names)
             yield rows
-            if total is not None and len(keys) >= total:
+            if len(page.rows) < page.page_size and total is not None and len(keys) >= total:
                 break
             start += len(page.rows) - 1
             page = self._fetch(self._query, start)
@@ -308,22 +299,9 @@ def _last_of_rising(rows: list[Row], last: int | None) -> int | None:
 
 def _compared_as_numbers(rows: list[Row], last: int | None) -> bool:
     """Whether rows above ``last`` show that the server compared numbers: as text, "1000" is below "999"."""
-    return any(name < str(last) for name in _names(rows))
-
-
-def _is_whole(page: Page) -> bool:
-    """Whether nothing is left behind the page."""
-    return not page.rows if page.total_count is None else len(page.rows) >= page.total_count
-
-
-def _names(rows: list[Row]) -> list[str]:
-    return [str(row["key"]) for row in rows]
+    return any(name < str(last) for name in names_of(rows))
 
 
 def _about_size(err: IntacctValidationError) -> bool:
     words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
     return "size" in words.lower()
-
-
-def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | str) and str(value).isdigit() else None

@@ -167,7 +167,7 @@ class ReadCalls(ClientCore):
     def _page(self, query: Query, start: int, size: int) -> Page:
         body = wire.encode(query.payload(start=start, size=size))
         request = Request("POST", "/services/core/query", content=body)
-        return read_page(query, self._read(query.object_name, request).body, start)
+        return read_page(query, self._read(query.object_name, request).body, start, size)
 
     def _read(self, object_name: str, request: Request, *, explain: bool = True) -> Reply:
         reply = self._send(request)

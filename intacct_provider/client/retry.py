@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import email.utils
+import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: Answers that say "later", not "no".
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
-#: Sage's pages spell these headers in more than one way.
-_AFTER_HEADERS = (
-    "Retry-After",
-    "X-IA-Throttle-Limit-Retry-After",
-    "X-IA-Throttle-Limit-RetryAfter",
-    "X-IA-TENANT-Throttle-Limit-Retry-After",
-    "X-IA-Hour-Rate-Limit-Retry-After",
-    "X-IA-Minute-Rate-Limit-Retry-After",
-)
+#: Sage's pages spell these headers in more than one way, and name one for each kind of limit.
+_AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +38,7 @@ def retry_wait(
     repeatable: bool,
     status: int | None,
     asked: float | None,
+    locked: bool = False,
     attempt: int,
     elapsed: float,
     jitter: float,
@@ -53,34 +49,43 @@ def retry_wait(
         write with an idempotency key.
     :param status: HTTP status, or None when there was no whole answer.
     :param asked: seconds that the answer's headers ask for; a lower bound of the wait.
+    :param locked: whether an earlier sending under the same idempotency key is still being carried out, as far as
+        a 409 can tell.
     :param attempt: how many times the request was sent, from 1.
     :param elapsed: seconds since the first sending.
     :param jitter: a random number from 0 to 1, so that many tasks refused together do not come back
         together.
     """
-    # A 429 was refused before anything was done, so even a write without a key may be sent again.
-    may_repeat = repeatable or status == 429
-    worth_it = status is None or status in RETRY_STATUSES
-    if not (may_repeat and worth_it) or attempt >= policy.attempts:
+    worth_it = status is None or status in RETRY_STATUSES or locked
+    if not (repeatable and worth_it) or attempt >= policy.attempts:
         return None
     wait = jitter * min(policy.longest, policy.base * 2 ** (attempt - 1)) + (asked or 0.0)
     return wait if elapsed + wait <= policy.budget else None
 
 
 def requested_pause(headers: Mapping[str, str]) -> float | None:
-    """Return the longest pause in seconds that the headers ask for, as a number or an HTTP date."""
-    pauses = [pause for name in _AFTER_HEADERS if (pause := _pause(headers.get(name))) is not None]
-    return max(pauses, default=None)
+    """Return the longest pause in seconds that the headers ask for, as a number or an HTTP date.
+
+    A date counts from the answer's own ``Date``, so that a clock that is wrong here or there does not matter.
+    """
+    now = _moment(headers.get("Date"))
+    texts = (text for name, text in headers.items() if _AFTER_HEADER.fullmatch(name))
+    pauses = (_pause(text, time.time() if now is None else now) for text in texts)
+    return max((pause for pause in pauses if pause is not None), default=None)
 
 
-def _pause(text: str | None) -> float | None:
-    if not text:
-        return None
+def _pause(text: str, now: float) -> float | None:
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        pass
+        moment = _moment(text)
+        return None if moment is None else max(0.0, moment - now)
+    return None if math.isnan(seconds) else max(0.0, seconds)
+
+
+def _moment(text: str | None) -> float | None:
+    """Return an HTTP date in seconds since 1970, or None when it is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
+        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, OverflowError):
         return None

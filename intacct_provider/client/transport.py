@@ -22,20 +22,25 @@ from intacct_provider.client import wire
 from intacct_provider.client.auth import CredentialStore, TokenSource, explain_refusal
 from intacct_provider.client.config import IntacctConfig, redacted
 from intacct_provider.client.errors import (
-    TOKEN_ERROR_IDS,
     IntacctAPIError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
+    IntacctRateLimitError,
     IntacctResponseError,
+    IntacctServerError,
+    about_token,
     build_error,
     error_in,
+    first_record_error,
 )
 from intacct_provider.client.limits import ConcurrencyLimit
-from intacct_provider.client.retry import RetryPolicy, requested_pause, retry_wait
+from intacct_provider.client.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
 
 log = logging.getLogger(__name__)
 
 ENTITY_HEADER = "X-IA-API-Param-Entity"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 
@@ -77,6 +82,11 @@ class Reply:
         return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
 
     @property
+    def maybe_done(self) -> bool:
+        """Whether a request that is answered so may have been carried out; a 429 refuses it before that."""
+        return self.status != 429
+
+    @property
     def replayed(self) -> bool:
         """Whether the server answered from its idempotency cache without doing anything."""
         return REPLAYED_HEADER in self.headers
@@ -86,7 +96,8 @@ class Reply:
         found = error_in(self.body)
         if found is None and self.status < 400:
             return None
-        made = build_error(self.status, found or {"message": f"Intacct answered HTTP {self.status}"})
+        found = found or first_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
+        made = build_error(self.status, found)
         made.replayed = self.replayed
         return made
 
@@ -143,7 +154,10 @@ class Transport:
         return reply
 
     def _send_patiently(self, request: Request, token: str) -> Reply:
-        """The one retry loop."""
+        """The one retry loop.
+
+        :raises IntacctConnectionError: if no whole answer came.
+        """
         started, attempt, unsure = time.monotonic(), 0, False
         while True:
             attempt += 1
@@ -153,8 +167,9 @@ class Transport:
             wait = retry_wait(
                 self._retry,
                 repeatable=request.repeatable and mendable,
-                status=outcome.status,
+                status=_meaning(outcome),
                 asked=requested_pause(outcome.headers),
+                locked=isinstance(outcome, Reply) and _is_locked(request, outcome, unsure),
                 attempt=attempt,
                 elapsed=elapsed,
                 jitter=random.random(),  # noqa: S311
@@ -163,8 +178,7 @@ class Transport:
                 if isinstance(outcome, Reply):
                     return replace(outcome, unsure=unsure)
                 raise self._gave_up(request, outcome, attempt, elapsed) from outcome.cause
-            # A 429 was refused before anything was done; after any other failure nobody knows.
-            unsure |= outcome.status != 429
+            unsure |= outcome.maybe_done
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(
                 "Intacct: %s %s: %s; sending again in %.1f s (attempt %d of %d)",
@@ -178,7 +192,7 @@ class Transport:
         if request.content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            with self.limit.slot():
+            with self.limit.slot() as begun:
                 response = self._session.request(
                     request.method,
                     self._config.base_url + request.path,
@@ -191,7 +205,7 @@ class Transport:
                 )
         except requests.RequestException as err:
             return _failure(err, self._config.timeout)
-        self.limit.observe(response.status_code, response.headers)
+        self.limit.observe(response.status_code, response.headers, begun)
         return _read(response)
 
     def _gave_up(self, request: Request, failure: _Failure, attempts: int, elapsed: float) -> IntacctError:
@@ -200,9 +214,11 @@ class Transport:
         return failure.error(f"{where}: {failure.what}{times}.")
 
     def _post_form(self, form: Mapping[str, str]) -> Any:
-        """Ask the token endpoint; a rotating grant only once, since a lost answer may have rotated it."""
-        rotating = form["grant_type"] == "refresh_token"
-        reply = self._send_patiently(Request("POST", "/oauth2/token", form=form, repeatable=not rotating), "")
+        """Ask the token endpoint, as patiently as anything else.
+
+        A lost answer may have ended the refresh token that was sent, but not to send it again would not save it.
+        """
+        reply = self._send_patiently(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
         if error and reply.status in (400, 401, 403):
             raise explain_refusal(error, self._config)
@@ -211,10 +227,14 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why there is no whole answer, and whether another try may mend it."""
+    """Why there is no whole answer, and whether another try may mend it.
+
+    :param maybe_done: whether the request may have reached the server and been carried out.
+    """
 
     what: str
     transient: bool
+    maybe_done: bool = True
     error: type[IntacctError] = IntacctConnectionError
     cause: Exception | None = None
     status: None = None
@@ -228,7 +248,8 @@ def _failure(err: requests.RequestException, timeout: float) -> _Failure:
     if isinstance(err, requests.Timeout) or "timed out" in str(reason or err):
         return _Failure(f"no answer within {timeout:g} s", transient=True, cause=err)
     if isinstance(reason, NewConnectionError):
-        return _Failure("could not connect; is the host right and reachable?", transient=True, cause=err)
+        what = "could not connect; is the host right and reachable?"
+        return _Failure(what, transient=True, maybe_done=False, cause=err)
     if isinstance(
         err,
         requests.ConnectionError
@@ -245,13 +266,14 @@ def _read(response: requests.Response) -> Reply | _Failure:
     if 300 <= status < 400:
         what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
         return _Failure(what, transient=False, error=IntacctResponseError)
-    if not response.content:
+    if not response.content and (status == 204 or status >= 400):
         return Reply(status, response.headers, None)
     try:
         return Reply(status, response.headers, wire.decode(response.content))
     except ValueError as err:
-        if "json" in kind and status < 400:
-            return _Failure("the answer broke off", transient=True, cause=err)
+        # Also of a refusal: what is lost may be that the token ended, or which record is the guilty one.
+        if ("json" in kind or not response.content) and status not in RETRY_STATUSES:
+            return _Failure("the answer broke off or is no JSON", transient=True, cause=err)
     if status >= 400:
         return Reply(status, response.headers, None)
     what = (
@@ -262,11 +284,29 @@ def _read(response: requests.Response) -> Reply | _Failure:
 
 
 def _refuses_token(reply: Reply) -> bool:
-    """Whether the access token was refused: 401, or 400 with an id that recorded traffic ties to tokens."""
-    if reply.status not in (400, 401):
-        return False
     error = reply.error()
-    return reply.status == 401 or (error is not None and error.error_id in TOKEN_ERROR_IDS)
+    return error is not None and about_token(error)
+
+
+def _meaning(outcome: Reply | _Failure) -> int | None:
+    """Return the status that an answer amounts to; an overload can be reported under any."""
+    if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
+        return outcome.status
+    error = outcome.error()
+    if isinstance(error, IntacctRateLimitError):
+        return 429
+    return 503 if isinstance(error, IntacctServerError) else outcome.status
+
+
+def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
+    """Whether a 409 may mean that another sending under the same key is still being carried out.
+
+    A conflict between records is kept under the key, so when it is asked again it comes as a replay.
+    """
+    keyed = IDEMPOTENCY_HEADER in (request.headers or {})
+    if reply.status != 409 or reply.replayed or not keyed:
+        return False
+    return unsure or isinstance(reply.error(), IntacctIdempotencyError)
 
 
 def _authorization(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

@@ -18,9 +18,12 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 def decode(body: bytes) -> Any:
     """Decode JSON; numbers with a fraction become :class:`decimal.Decimal`.
 
-    :raises ValueError: if it is not JSON.
+    :raises ValueError: if it is not JSON, or nested deeper than any answer is.
     """
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except RecursionError as err:
+        raise ValueError("nested too deeply") from err
 
 
 def encode(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from intacct_provider.client.errors import (
     IntacctConflictError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctIncompleteReadError,
     IntacctInterruptedWriteError,
     IntacctNotFoundError,
@@ -151,6 +152,23 @@ def test_an_error_without_a_message_says_so():
     assert build_error(400, {"code": "x"}).message == "Intacct answered HTTP 400 without a message"
 
 
+def test_a_refusal_that_comes_as_a_list_tells_its_first_error():
+    failed = [{"key": "1"}, {"ia::error": FULL}, {"ia::error": {"message": "another"}}]
+    for body in ({"ia::result": failed}, failed):
+        error = error_of(body, 422)
+        assert (error.message, error.error_id, error.support_id) == (
+            "Payload contains errors", "REST-1064", "abc~123",
+        )  # fmt: skip
+    assert error_of({"ia::result": [{"key": "1"}]}, 422).message == "Intacct answered HTTP 422"
+
+
+def test_a_gateway_s_request_id_stands_in_for_a_support_id():
+    fields = {"code": "GW-0011", "message": "m", "details": {"requestId": "r~1"}}
+    assert build_error(400, fields).support_id == "r~1"
+    assert build_error(400, {**fields, "supportId": "s~1"}).support_id == "s~1"
+    assert build_error(400, {"message": "m", "details": [{"requestId": "r~1"}]}).support_id == ""
+
+
 def test_errors_of_single_records_are_not_the_error_of_the_answer():
     assert error_in({"ia::result": [{"ia::error": {"message": "no"}}]}) is None
 
@@ -208,11 +226,24 @@ def test_a_message_is_one_line_and_bounded():
         (400, {"errorId": "REST-2102"}, IntacctAuthenticationError),
         (400, {"code": "GW-0040"}, IntacctAuthenticationError),
         (400, {"code": "tokenInvalid"}, IntacctAuthenticationError),
+        (400, {"code": "REST-2102"}, IntacctAuthenticationError),
+        (403, {"errorId": "REST-2102"}, IntacctAuthenticationError),
+        (200, {"errorId": "GW-0040"}, IntacctAuthenticationError),
+        (400, {"message": "Invalid token"}, IntacctAuthenticationError),
+        (400, {"message": "The token is not valid"}, IntacctAuthenticationError),
+        (400, {"message": "Invalid token", "errorId": "REST-1064"}, IntacctValidationError),
+        (422, {"message": "Invalid token"}, IntacctValidationError),
+        (400, {"code": "invalid_grant"}, IntacctAuthenticationError),
+        (400, {"code": "invalid_client"}, IntacctAuthenticationError),
         (403, {}, IntacctPermissionError),
         (404, {}, IntacctNotFoundError),
         (409, {}, IntacctConflictError),
+        (409, {"message": "The Idempotency-Key was used before"}, IntacctIdempotencyError),
+        (422, {"message": "The Idempotency-Key was used before"}, IntacctValidationError),
         (429, {}, IntacctRateLimitError),
         (403, {"code": "GW-0010"}, IntacctRateLimitError),
+        (200, {"code": "GW-0001"}, IntacctServerError),
+        (400, {"code": "GW-0001"}, IntacctValidationError),
         (200, {}, IntacctValidationError),
         (400, {}, IntacctValidationError),
         (405, {}, IntacctValidationError),
@@ -240,6 +271,7 @@ def test_status_and_id_decide_the_exception(status, fields, kind):
         (IntacctPermissionError, False),
         (IntacctNotFoundError, False),
         (IntacctConflictError, False),
+        (IntacctIdempotencyError, False),
         (IntacctValidationError, False),
     ],
 )

@@ -128,3 +128,121 @@ def test_the_wait_before_a_repetition_holds_no_slot(intacct, monkeypatch):
     monkeypatch.setattr("intacct_provider.client.transport.time.sleep", sleep)
     client.list(CUSTOMER)
     assert free == [True]
+
+
+# --- one step for all that were in flight together
+
+
+def test_refusals_of_one_moment_halve_the_limit_once():
+    limit = ConcurrencyLimit(8)
+    with limit.slot() as first, limit.slot() as second:
+        pass
+    limit.observe(429, {}, first)
+    limit.observe(429, {}, second)
+    assert limit.allowed == 4
+    with limit.slot() as later:
+        pass
+    limit.observe(429, {}, later)
+    assert limit.allowed == 2
+
+
+def test_a_late_refusal_still_starts_the_count_of_calm_answers_again():
+    limit = ConcurrencyLimit(4)
+    with limit.slot() as first, limit.slot() as second:
+        pass
+    limit.observe(429, {}, first)
+    calm(limit, CLIMB_AFTER - 1)
+    limit.observe(429, {}, second)
+    calm(limit, 1)
+    assert limit.allowed == 2
+
+
+# --- what other headers say
+
+
+NO_SLOT = [
+    "X-IA-Throttle-Limit-Remaining",
+    "X-IA-TENANT-Throttle-Limit-Remaining",
+    "x-ia-tenant-throttle-limit-remaining",
+]
+
+
+@pytest.mark.parametrize("name", NO_SLOT)
+def test_every_header_about_slots_counts(name):
+    limit = ConcurrencyLimit(4)
+    limit.observe(200, {name: "0", "X-IA-Minute-Rate-Limit-Remaining": "500"})
+    assert limit.allowed == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "distance"),
+    [
+        ({"X-IA-Minute-Rate-Limit": "120", "X-IA-Minute-Rate-Limit-Remaining": "11"}, 0.5),
+        ({"X-IA-Minute-Rate-Limit": "120", "X-IA-Minute-Rate-Limit-Remaining": "0"}, 0.5),
+        ({"X-IA-Minute-Rate-Limit": "120", "X-IA-Minute-Rate-Limit-Remaining": "12"}, 0.0),
+        ({"x-ia-hour-rate-limit": "3600", "x-ia-hour-rate-limit-remaining": "100"}, 1.0),
+        ({"X-IA-Hour-Rate-Limit": "10", "X-IA-Hour-Rate-Limit-Remaining": "0"}, 5.0),
+        (
+            {
+                "X-IA-Minute-Rate-Limit": "120", "X-IA-Minute-Rate-Limit-Remaining": "1",
+                "X-IA-Hour-Rate-Limit": "1800", "X-IA-Hour-Rate-Limit-Remaining": "1",
+            },
+            2.0,
+        ),
+        ({"X-IA-Minute-Rate-Limit-Remaining": "0"}, 0.0),
+        ({"X-IA-Minute-Rate-Limit": "0", "X-IA-Minute-Rate-Limit-Remaining": "0"}, 0.0),
+        ({"X-IA-Minute-Rate-Limit": "many", "X-IA-Minute-Rate-Limit-Remaining": "few"}, 0.0),
+        ({"X-IA-Throttle-Limit": "6", "X-IA-Throttle-Limit-Remaining": "1"}, 0.0),
+    ],
+)  # fmt: skip
+def test_little_left_of_a_rate_keeps_requests_apart_as_the_limit_allows_for_good(headers, distance):
+    limit = ConcurrencyLimit(4)
+    limit.observe(200, CaseInsensitiveDict(headers))
+    assert limit.distance == distance
+    assert limit.allowed == 4
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_requests_keep_their_distance_until_enough_is_left_again(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("intacct_provider.client.limits.time", clock)
+    limit = ConcurrencyLimit(4)
+    begins = []
+
+    def request(remaining):
+        with limit.slot():
+            begins.append(clock.now - 1000)
+        headers = {"X-IA-Minute-Rate-Limit": "60", "X-IA-Minute-Rate-Limit-Remaining": str(remaining)}
+        limit.observe(200, headers)
+
+    for remaining in (30, 5, 4, 3, 30, 30, 30):
+        request(remaining)
+    assert begins == [0, 0, 0, 1, 2, 2, 2]
+
+
+def test_threads_that_wait_for_their_distance_queue_up_behind_each_other(monkeypatch):
+    waits = []
+    limit = ConcurrencyLimit(8)
+    limit.distance = 2.0
+
+    class Stopped(Clock):
+        def sleep(self, seconds):
+            waits.append(seconds)
+
+    monkeypatch.setattr("intacct_provider.client.limits.time", Stopped())
+    for _ in range(4):
+        with limit.slot():
+            pass
+    assert waits == [2, 4, 6]

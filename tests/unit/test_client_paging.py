@@ -23,6 +23,7 @@ CUSTOMER = "accounts-receivable/customer"
 PROVE = settings(derandomize=True, deadline=None, max_examples=150)
 COMPARE = {
     "$eq": operator.eq, "$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le,
+    "$in": lambda value, some: value in some,
 }  # fmt: skip
 
 
@@ -75,7 +76,7 @@ class Server:
             raise IntacctValidationError("The value of size is too large", status=400, target="/size")
         answer = self.answer(body)
         self.between(self)
-        return read_page(query, answer, start)
+        return read_page(query, answer, start, size)
 
     def answer(self, body):
         rows = self.sorted([r for r in self.records if self.matches(r, body)], body.get("orderBy", []))
@@ -100,6 +101,8 @@ class Server:
         return eval(re.sub(r"\d+", lambda n: str(truths[int(n[0]) - 1]), expression), {})  # noqa: S307
 
     def comparable(self, column, value):
+        if isinstance(value, list):
+            return [self.comparable(column, one) for one in value]
         return int(value) if column == "key" and self.compares == "numbers" else str(value)
 
     def sorted(self, rows, orders):
@@ -136,9 +139,11 @@ def assert_complete(rows, lived, existed):
 
 
 @pytest.mark.parametrize(
-    ("count", "calls"), [(0, 1), (1, 1), (9, 1), (10, 1), (11, 2), (20, 2), (21, 3), (100, 10)]
+    ("count", "calls"), [(0, 1), (1, 1), (9, 1), (10, 2), (11, 2), (20, 3), (21, 3), (100, 11)]
 )
-def test_all_rows_come_in_order_of_key_with_as_few_calls_as_pages(count, calls):
+def test_all_rows_come_in_order_of_key_with_as_few_calls_as_pages_and_one_to_see_behind_a_full_last_one(
+    count, calls
+):
     server = Server(range(1, count + 1))
     assert keys_of(read(server)) == texts(range(1, count + 1))
     assert len(server.calls) == calls
@@ -270,7 +275,9 @@ def test_a_server_that_sends_fewer_rows_than_asked_for_loses_none(order_by, keys
 def test_a_page_size_that_is_refused_is_halved_and_stays_so(order_by):
     server = Server(range(1000, 3500), largest=1000)
     assert keys_of(read(server, size=4000, order_by=order_by)) == texts(range(1000, 3500))
-    assert [call["size"] for call in server.calls] == [4000, 2000, 1000, 1000, 1000]
+    sizes = [call["size"] for call in server.calls]
+    assert sizes[:3] == [4000, 2000, 1000]
+    assert set(sizes[3:]) == {1000}
 
 
 def test_a_page_size_is_not_halved_for_ever():
@@ -404,6 +411,55 @@ def test_pages_of_one_row_by_offset_raise_instead_of_ending_early():
         read(Server(range(1, 12), keys_filter=False, clamp=1))
 
 
+# --- counts that are wrong
+
+
+class Miscounting(Server):
+    """Tells a count that is off by ``off`` on the calls with these numbers; on all of them without numbers."""
+
+    def __init__(self, keys, off, on=None, **options):
+        super().__init__(keys, **options)
+        self.off, self.on = off, on
+
+    def answer(self, body):
+        answer = super().answer(body)
+        if self.on is None or len(self.calls) in self.on:
+            meta = answer["ia::meta"]
+            answer["ia::meta"] = {**meta, "totalCount": max(0, meta["totalCount"] + self.off)}
+        return answer
+
+
+@pytest.mark.parametrize("clamp", [None, 5])
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 30])
+def test_a_count_that_is_always_one_too_low_loses_nothing(count, clamp):
+    assert keys_of(read(Miscounting(range(1, count + 1), -1, clamp=clamp))) == texts(range(1, count + 1))
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25, 30])
+def test_a_count_that_is_always_one_too_high_raises(count):
+    with pytest.raises(IntacctIncompleteReadError, match="counts 1 more records"):
+        read(Miscounting(range(1, count + 1), +1))
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 30])
+def test_a_count_that_is_wrong_once_does_not_matter(count, call, off):
+    assert keys_of(read(Miscounting(range(1, count + 1), off, on={call}))) == texts(range(1, count + 1))
+
+
+@pytest.mark.parametrize(("options", "order_by"), [({"keys_filter": False}, None), ({}, [{"id": "asc"}])])
+@pytest.mark.parametrize("off", [-1, 1])
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 30])
+def test_a_wrong_count_is_found_out_by_offset_too(count, off, options, order_by):
+    server = Miscounting(range(1, count + 1), off, **options)
+    try:
+        rows = read(server, order_by=order_by)
+    except IntacctIncompleteReadError:
+        return
+    assert set(keys_of(rows)) == set(texts(range(1, count + 1)))
+
+
 # --- by offset
 
 
@@ -465,14 +521,18 @@ def by_id(server):
     return read(server, order_by=[{"status": "desc"}, {"id": "asc"}])
 
 
+def ordered_calls(server):
+    """Return the calls for rows, without those for keys alone that the rows are compared with."""
+    return [call for call in server.calls if call["fields"] != ["key"]]
+
+
 def test_a_user_s_order_is_kept_with_key_as_tie_break():
     server = Server(range(1, 101))
     server.records[::3] = [{**record, "status": "inactive"} for record in server.records[::3]]
     rows = read(server, fields=["key", "status"], order_by=[{"status": "desc"}])
     assert rows == sorted(rows, key=lambda r: (r["status"] == "active", int(r["key"])))
     assert len(rows) == 100
-    assert all(call["orderBy"] == [{"status": "desc"}, {"key": "asc"}] for call in server.calls)
-    assert not any("filters" in call for call in server.calls)
+    assert [call["orderBy"] for call in ordered_calls(server)] == [[{"status": "desc"}, {"key": "asc"}]] * 13
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
@@ -480,7 +540,7 @@ def test_an_order_by_key_is_not_doubled(direction):
     server = Server(range(10, 60))
     rows = read(server, order_by=[{"key": direction}])
     assert keys_of(rows) == sorted(texts(range(10, 60)), reverse=direction == "desc")
-    assert all(call["orderBy"] == [{"key": direction}] for call in server.calls)
+    assert all(call["orderBy"] == [{"key": direction}] for call in ordered_calls(server))
 
 
 def test_an_ordered_read_hands_on_only_a_pass_that_nothing_moved_under():
@@ -511,13 +571,65 @@ def test_a_row_that_came_twice_is_movement(totals):
     class Doubling(Server):
         def answer(self, body):
             answer = super().answer(body)
-            if len(self.calls) == 2:
+            if len(ordered_calls(self)) == 3 and body["fields"] != ["key"]:
                 answer["ia::result"][1] = self.records[0]
             return answer
 
     server = Doubling(range(1, 31), totals=totals)
     assert len(by_id(server)) == 30
-    assert [call["start"] for call in server.calls].count(1) == 2
+    assert [call["start"] for call in ordered_calls(server)].count(1) == 3
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 1), (9, 1), (10, 1 + 2 + 2), (25, 1 + 3 + 3)])
+def test_an_ordered_read_of_several_pages_is_compared_with_one_by_key(count, calls):
+    server = Server(range(1, count + 1))
+    assert len(by_id(server)) == count
+    assert len(server.calls) == calls
+
+
+class Moving(Server):
+    """In the first whole pass, a row moves to the front behind the reader, where one goes, and another comes."""
+
+    def __init__(self, keys, **options):
+        super().__init__(keys, **options)
+        self.between = self.move
+
+    def move(self, _server):
+        if len(self.ordered()) == 3:
+            self.between = lambda _server: None
+            self.delete(1)
+            self.insert(99)
+            next(record for record in self.records if record["key"] == "38")["id"] = "A"
+
+    def ordered(self):
+        return [call for call in self.calls if call["fields"] != ["key"]]
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_row_that_moves_to_the_front_behind_the_reader_s_back_is_not_lost(shift):
+    server = Moving(range(1, 40 + shift))
+    rows = by_id(server)
+    assert_complete(rows, set(texts(range(2, 40))), set(texts(range(1, 100))))
+
+
+def test_what_was_deleted_during_an_ordered_read_is_not_missed():
+    server = Server(range(1, 31))
+
+    def delete_last(server):
+        if len(server.ordered_keys()) == 2:
+            server.delete(30)
+            server.insert(31)
+
+    server.ordered_keys = lambda: [call for call in server.calls if call["fields"] == ["key"]]
+    server.between = delete_last
+    assert set(keys_of(by_id(server))) >= set(texts(range(1, 30)))
+
+
+@pytest.mark.parametrize("options", [{"keys_filter": False}, {"sorts": "text", "compares": "text"}])
+def test_an_ordered_read_does_without_keys_where_they_are_no_use(options, caplog):
+    caplog.set_level(logging.INFO)
+    assert len(read(Server(range(1, 101), **options), order_by=[{"id": "asc"}])) == 100
+    assert f"the order of {CUSTOMER} is read without comparing keys" in caplog.text
 
 
 def test_aggregates_are_refused_with_what_to_use():
@@ -533,20 +645,28 @@ def test_a_page_tells_its_place_and_the_next():
         "ia::result": [{"key": "1", "x": 1}],
         "ia::meta": {"totalCount": 508, "start": 1, "pageSize": 100, "next": 101, "previous": None},
     }
-    page = read_page(Query.checked(CUSTOMER, ["key", "id"]), body, 1)
+    page = read_page(Query.checked(CUSTOMER, ["key", "id"]), body, 1, 4000)
     assert page == Page(rows=[{"key": "1", "id": None}], total_count=508, start=1, page_size=100, next=101)
 
 
 @pytest.mark.parametrize(
-    "meta", [{}, {"ia::meta": None}, {"ia::meta": {"totalCount": None, "start": "x", "next": True}}]
+    "meta",
+    [
+        {},
+        {"ia::meta": None},
+        {"ia::meta": ["x"]},
+        {"ia::meta": {"totalCount": None, "start": "x", "next": True, "pageSize": "²"}},
+    ],
 )
 def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
-    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5)
-    assert page == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=1, next=None)
+    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5, 100)
+    assert page == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=100, next=None)
 
 
 def test_counts_may_be_text():
-    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1)
+    page = read_page(
+        Query.checked(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1, 9
+    )
     assert page.total_count == 7
 
 
@@ -555,7 +675,7 @@ def test_counts_may_be_text():
 )
 def test_an_answer_without_rows_is_never_an_empty_page(body):
     with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
-        read_page(Query.checked(CUSTOMER, ["key"]), body, 1)
+        read_page(Query.checked(CUSTOMER, ["key"]), body, 1, 9)
 
 
 # --- through the client

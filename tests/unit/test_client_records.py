@@ -157,7 +157,7 @@ def test_an_error_under_a_success_is_not_a_written_record(intacct):
 
 
 @pytest.mark.parametrize(
-    "answer", [{"text": ""}, {"json": {}}, {"json": {"ia::result": []}}, {"json": {"ia::result": {}}}]
+    "answer", [{"text": "null"}, {"json": {}}, {"json": {"ia::result": []}}, {"json": {"ia::result": {}}}]
 )
 def test_a_success_that_names_no_record_is_not_a_created_one(intacct, answer):
     intacct.on("POST", intacct.customers, status_code=200, **answer)

@@ -21,6 +21,7 @@ SITUATIONS = st.fixed_dictionaries(
     {
         "repeatable": st.booleans(),
         "status": st.one_of(st.none(), st.sampled_from([200, 400, 401, 403, 404, 409, 422, *RETRY_STATUSES])),
+        "locked": st.booleans(),
         "asked": st.one_of(st.none(), SECONDS),
         "attempt": st.integers(1, 25),
         "elapsed": SECONDS,
@@ -61,18 +62,20 @@ def test_never_sooner_than_the_server_asked_and_never_a_longer_random_wait_than_
         assert asked <= wait <= asked + policy.longest + 1e-9
 
 
-@PROVE
-@given(POLICIES, SITUATIONS)
-def test_what_must_not_be_done_twice_is_repeated_only_when_it_was_refused_for_its_rate(policy, situation):
-    wait = retry_wait(policy, **{**situation, "repeatable": False})
-    assert wait is None or situation["status"] == 429
+LATER = (None, 429, 500, 502, 503, 504)
+NO = (200, 201, 204, 207, 302, 400, 401, 403, 404, 405, 409, 422)
 
 
-@PROVE
-@given(POLICIES, SITUATIONS)
-def test_only_later_is_asked_again_and_never_no(policy, situation):
-    if retry_wait(policy, **situation) is not None:
-        assert situation["status"] in {None, 429, 500, 502, 503, 504}
+@pytest.mark.parametrize("attempt", [1, 5, 6])
+@pytest.mark.parametrize("locked", [False, True])
+@pytest.mark.parametrize("repeatable", [False, True])
+@pytest.mark.parametrize("status", [*LATER, *NO])
+def test_what_may_be_done_again_is_when_the_answer_means_later_and_an_attempt_is_left(
+    status, repeatable, locked, attempt
+):
+    wait = wait_for(status=status, repeatable=repeatable, locked=locked, attempt=attempt)
+    again = repeatable and (status in LATER or locked) and attempt < 6
+    assert wait == (2 ** (attempt - 1) if again else None)
 
 
 def test_waits_double_up_to_the_longest():
@@ -108,6 +111,8 @@ def test_a_pause_that_the_budget_does_not_allow_ends_the_waiting_at_once():
         "X-IA-Tenant-Throttle-Limit-Retry-After",
         "X-IA-Hour-Rate-Limit-Retry-After",
         "X-IA-Minute-Rate-Limit-Retry-After",
+        "X-IA-CPU-Request-Limit-Retry-After",
+        "X-IA-Anything-New-RetryAfter",
     ],
 )
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("0", 0), ("1.5", 1.5), (" 3 ", 3), ("-4", 0)])
@@ -121,6 +126,23 @@ def test_an_http_date_is_a_pause_until_then():
     assert 110 < pause <= 120
 
 
+@pytest.mark.parametrize("ahead", [-300, 0, 300])
+def test_an_http_date_counts_from_the_server_s_own_clock(ahead):
+    server = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ahead)
+    then = server + dt.timedelta(seconds=30)
+    headers = {
+        "Date": email.utils.format_datetime(server, usegmt=True),
+        "X-IA-Throttle-Limit-Retry-After": email.utils.format_datetime(then, usegmt=True),
+    }
+    assert requested_pause(headers) == 30
+
+
+def test_without_a_readable_clock_of_the_server_ours_counts():
+    then = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)
+    headers = {"Date": "now", "Retry-After": email.utils.format_datetime(then, usegmt=True)}
+    assert 110 < requested_pause(headers) <= 120
+
+
 def test_an_http_date_that_has_passed_is_no_pause():
     assert requested_pause({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
 
@@ -130,7 +152,16 @@ def test_of_several_pauses_the_longest_counts():
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Retry-After": ""}, {"Retry-After": "soon"}, {"X-IA-Throttle-Limit": "6"}]
+    "headers",
+    [
+        {},
+        {"Retry-After": ""},
+        {"Retry-After": "soon"},
+        {"Retry-After": "nan"},
+        {"X-IA-Throttle-Limit": "6"},
+        {"X-Other-Retry-After": "6"},
+        {"Retry-After-All": "6"},
+    ],
 )
 def test_no_pause_is_read_from_headers_that_ask_for_none(headers):
     assert requested_pause(headers) is None

@@ -10,8 +10,10 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError,
 
 from intacct_provider.client.errors import (
     IntacctAPIError,
+    IntacctConflictError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctIncompleteReadError,
     IntacctRateLimitError,
     IntacctResponseError,
@@ -30,6 +32,8 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 CUT = {"text": '{"ia::result": [{"key": "1"', "headers": JSON}
 PAGE = {"text": "<html>Sign in</html>", "headers": HTML}
 LOST = {"exc": requests.ConnectionError("reset")}
+REFUSED = {"exc": requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused")))}
+OK = {"json": {}}
 
 
 def sent(intacct, method="GET"):
@@ -190,22 +194,119 @@ def test_what_waiting_cannot_mend_is_tried_once(intacct, exception):
     assert sent(intacct) == 1
 
 
-def test_an_unrepeatable_request_is_sent_once_except_after_429(intacct):
+def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
     transport = intacct.client()._transport
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
-    for failure in (LOST, CUT, {"status_code": 503}):
+    for failure in (LOST, CUT, {"status_code": 503}, {"status_code": 429}, {"text": ""}):
         intacct.on("POST", "/services/x", failure, {"json": {}})
         with pytest.raises(IntacctError):
             transport.send(request).checked()
-    assert len(intacct.calls("/services/x")) == 3
-    intacct.on("POST", "/services/x", {"status_code": 429}, {"json": {}})
-    assert transport.send(request).checked().status == 200
+    assert len(intacct.calls("/services/x")) == 5
+
+
+def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_nothing(intacct):
+    intacct.on("POST", "/services/x", {"status_code": 401}, {"json": {}})
+    request = Request("POST", "/services/x", content=b"{}", repeatable=False)
+    assert intacct.client()._transport.send(request).checked().status == 200
 
 
 def test_answers_that_stay_cut_raise(intacct):
     intacct.on("GET", intacct.customers, **CUT)
-    with pytest.raises(IntacctConnectionError, match="the answer broke off after 4 attempts"):
+    with pytest.raises(IntacctConnectionError, match="the answer broke off or is no JSON after 4 attempts"):
         intacct.client().list(CUSTOMER)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"text": ""}, id="success without a body"),
+        pytest.param({"status_code": 201, "text": "", "headers": JSON}, id="creation without a body"),
+        pytest.param({**CUT, "status_code": 400}, id="refusal cut"),
+        pytest.param({**CUT, "status_code": 409}, id="conflict cut"),
+        pytest.param({"content": b'{"ia::result": "\xff\xfe"}', "headers": JSON}, id="not UTF-8"),
+        pytest.param({"text": "[" * 100_000 + "]" * 100_000, "headers": JSON}, id="nested without end"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_asked_for_again(intacct, broken):
+    intacct.on("GET", intacct.customers, broken, {"json": LIST})
+    assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
+    assert sent(intacct) == 2
+    intacct.on("GET", intacct.customers, broken)
+    with pytest.raises(IntacctConnectionError, match="the answer broke off or is no JSON after 4 attempts"):
+        intacct.client().list(CUSTOMER)
+
+
+def test_a_deletion_is_answered_without_a_body(intacct):
+    intacct.on("DELETE", intacct.customers + "/1", status_code=204)
+    intacct.client().delete(CUSTOMER, "1")
+    assert sent(intacct, "DELETE") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(200, "GW-0010"), (400, "GW-0010"), (403, "GW-0010"), (200, "GW-0001")]
+)
+def test_an_overload_reported_under_any_status_is_waited_for(intacct, status, code):
+    error = {"error": {"code": code, "message": "Not now"}}
+    intacct.on("GET", intacct.customers, {"status_code": status, "json": error}, {"json": LIST})
+    assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
+
+
+# --- a key that is still being worked on
+
+
+LOCKED = {
+    "status_code": 409,
+    "json": {"ia::error": {"message": "A request with this Idempotency-Key is in progress"}},
+}
+TAKEN = {"status_code": 409, "json": {"ia::error": {"message": "Another record with the value C1 exists"}}}
+REPLAYED = {"headers": {"x-ia-idempotency-cached-date": "Sat, 21 Nov 2026 07:28:00 GMT"}}
+
+
+def post(intacct, *answers, headers=None):
+    intacct.on("POST", "/x", *answers)
+    keyed = {"Idempotency-Key": "k"} if headers is None else headers
+    reply = intacct.client()._transport.send(Request("POST", "/x", content=b"{}", headers=keyed))
+    return reply, len(intacct.calls("/x"))
+
+
+def test_a_write_waits_for_its_own_earlier_sending(intacct):
+    reply, times = post(intacct, LOST, LOCKED, LOCKED, {"json": REFERENCE, **REPLAYED})
+    assert (reply.checked().result["key"], times) == ("1", 4)
+
+
+def test_a_write_waits_for_another_worker_that_sends_the_same(intacct):
+    reply, times = post(intacct, LOCKED, {"json": REFERENCE, **REPLAYED})
+    assert (reply.checked().result["key"], times) == ("1", 2)
+
+
+def test_a_conflict_of_records_after_a_lost_answer_is_asked_again_once_and_is_a_conflict_then(intacct):
+    reply, times = post(intacct, LOST, TAKEN, {**TAKEN, **REPLAYED}, {"json": REFERENCE})
+    assert isinstance(reply.error(), IntacctConflictError)
+    assert times == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "headers"),
+    [
+        pytest.param(TAKEN, None, id="a conflict of records"),
+        pytest.param({**LOCKED, **REPLAYED}, None, id="a replay"),
+        pytest.param(LOCKED, {}, id="no key"),
+    ],
+)
+def test_any_other_conflict_is_one_at_once(intacct, first, headers):
+    reply, times = post(intacct, first, {"json": REFERENCE}, headers=headers)
+    assert isinstance(reply.error(), IntacctConflictError)
+    assert times == 1
+
+
+def test_a_key_that_stays_refused_is_a_defect_of_ours_and_says_so(intacct):
+    reply, times = post(intacct, LOCKED)
+    assert isinstance(reply.error(), IntacctIdempotencyError)
+    assert "a defect of the provider: please report it" in str(reply.error())
+    assert times == 4
+
+
+# --- no answer, or none of Intacct's
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -222,9 +323,7 @@ def test_a_page_under_a_success_is_no_success_and_says_what_may_stand_between(in
     assert sent(intacct) == 1
 
 
-@pytest.mark.parametrize(
-    "answer", [{"text": ""}, {"json": None}, {"json": "ok"}, {"json": {"ia::result": {}}}]
-)
+@pytest.mark.parametrize("answer", [{"text": "null"}, {"json": "ok"}, {"json": {"ia::result": {}}}])
 def test_a_success_without_what_was_asked_for_is_no_success(intacct, answer):
     intacct.on("GET", intacct.customers, **answer)
     intacct.on("POST", intacct.query, **answer)
@@ -301,14 +400,17 @@ def test_an_answer_from_the_idempotency_cache_says_so_and_so_does_its_error(inta
 @pytest.mark.parametrize(
     ("answers", "unsure"),
     [
-        ([{}], False),
-        ([{"status_code": 429}, {}], False),
-        ([{"status_code": 401}, {}], False),
-        ([{"status_code": 503}, {}], True),
-        ([LOST, {}], True),
-        ([LOST, {"status_code": 401}, {}], True),
-        ([LOST, {"status_code": 429}, {}], True),
-        ([{"status_code": 401}, LOST, {}], True),
+        ([OK], False),
+        ([{"status_code": 429}, OK], False),
+        ([{"status_code": 401}, OK], False),
+        ([REFUSED, OK], False),
+        ([{"status_code": 503}, OK], True),
+        ([LOST, OK], True),
+        ([{"text": ""}, OK], True),
+        ([LOST, {"status_code": 401}, OK], True),
+        ([LOST, {"status_code": 429}, OK], True),
+        ([REFUSED, LOST, OK], True),
+        ([{"status_code": 401}, LOST, OK], True),
     ],
 )
 def test_an_answer_knows_whether_an_earlier_sending_may_have_done_it(intacct, answers, unsure):
