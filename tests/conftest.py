@@ -52,9 +52,11 @@ def pytest_configure() -> None:
     root.addHandler(audit)
     root.setLevel(logging.DEBUG)
 
+    from intacct_provider.client.errors import IntacctError
     from intacct_provider.sandbox.auth import Tokens
     from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
 
+    audit.listen_to(IntacctError)
     issue, made = Tokens._issue, Identity.__init__
 
     def issue_and_tell(self, *args):
@@ -71,6 +73,12 @@ def pytest_configure() -> None:
     Identity.__init__ = make_and_tell
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Check what a test raised, whoever caught it."""
+    audit.check_raised(item.nodeid)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Check what a test printed; Airflow's task logs get there, too."""
     for title, text in report.sections:
@@ -79,7 +87,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run when anything logged a secret or answered what is not documented, whichever test it was."""
-    unseen = whole_suite(session.config) and not wire.answers
+    audit.check_xcoms(Path(_home, "airflow.db"))
+    unseen = whole_suite(session.config) and not (wire.answers and audit.exceptions and audit.xcoms)
     if (audit.leaks or wire.violations or unseen) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -93,7 +102,8 @@ def whole_suite(config: pytest.Config) -> bool:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was audited, so that an audit of nothing shows."""
     terminalreporter.write_line(
-        f"log audit: {audit.texts} texts, {len(audit.secrets)} secrets and tokens, {len(audit.leaks)} leaks"
+        f"log audit: {audit.texts} texts, {audit.exceptions} exceptions and {audit.xcoms} XComs, "
+        f"{len(audit.secrets)} secrets and tokens, {len(audit.leaks)} leaks"
     )
     for leak in audit.leaks[:20]:
         terminalreporter.write_line(f"  SECRET LOGGED: {leak}", red=True)

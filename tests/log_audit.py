@@ -1,11 +1,17 @@
-"""An audit of everything that the suite logs and prints: no secret and no token may be in it."""
+"""An audit of all that the suite logs, prints, raises and keeps: no secret, no token and no body may be in it."""
 
 from __future__ import annotations
 
 import logging
 import re
+import sqlite3
+from pathlib import Path
 
 _BEARER = re.compile(r"Bearer [\w.~+/-]{8,}")
+#: What every request and answer has, and no sentence of ours.
+_BODY = re.compile(
+    r"""["']ia::(?:result|meta|error|status|requestBody)|["']filterExpression["']|grant_type=|["']access_token["']"""
+)
 
 
 class LogAudit(logging.Handler):
@@ -14,8 +20,9 @@ class LogAudit(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.secrets: set[str] = set()
-        self.texts = 0
+        self.texts = self.exceptions = self.xcoms = 0
         self.leaks: list[str] = []
+        self._raised: list[BaseException] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Check a log record, its traceback included."""
@@ -26,5 +33,38 @@ class LogAudit(logging.Handler):
         """Check a text and remember where it came from when it holds a secret."""
         self.texts += 1
         # A tuple, since a server's thread may add a token meanwhile.
-        if any(secret in text for secret in tuple(self.secrets)) or _BEARER.search(text):
+        if (
+            any(secret in text for secret in tuple(self.secrets))
+            or _BEARER.search(text)
+            or _BODY.search(text)
+        ):
             self.leaks.append(where)
+
+    def listen_to(self, kind: type[BaseException]) -> None:
+        """Remember every exception of this kind from its making on."""
+        made = kind.__init__
+
+        def make_and_tell(exception: BaseException, *args: object, **kwargs: object) -> None:
+            made(exception, *args, **kwargs)
+            self._raised.append(exception)
+
+        kind.__init__ = make_and_tell  # type: ignore[method-assign]
+
+    def check_raised(self, where: str) -> None:
+        """Check the exceptions made since the last time, now that they have all they tell."""
+        raised, self._raised = self._raised, []
+        for exception in raised:
+            self.exceptions += 1
+            cause = exception.__cause__
+            told = f"{exception} {exception!r} {exception.args} {vars(exception)} {cause} {cause!r}"
+            self.check(told, f"{type(exception).__name__} made during {where}")
+
+    def check_xcoms(self, database: Path) -> None:
+        """Check what tasks have pushed, as Airflow's metadata database keeps it."""
+        if not database.exists():
+            return
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as conn:
+            rows = conn.execute("SELECT dag_id, task_id, key, value FROM xcom").fetchall()
+        for dag_id, task_id, key, value in rows:
+            self.xcoms += 1
+            self.check(str(value), f"XCom {key} of task {task_id} of DAG {dag_id}")
