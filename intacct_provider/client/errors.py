@@ -302,9 +302,13 @@ def _request_id(details: Any) -> str:
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, list):
+        value = next((item for item in value if isinstance(item, Mapping | str)), {})
     return value if isinstance(value, Mapping) else {"message": _text(value)}
 
 
 def _text(value: Any) -> str:
-    """Text of one line and bounded length, so that no answer can flood a log."""
-    return "" if value is None else " ".join(str(value).split())[:500]
+    """Text of one line and bounded length, so that no answer can flood a log; nothing of what is no text or number."""
+    if value is None or isinstance(value, Mapping | list):
+        return ""
+    return " ".join(str(value).split())[:500]

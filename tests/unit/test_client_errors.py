@@ -201,6 +201,21 @@ def test_no_body_whatever_its_shape_breaks_the_reader(body, status):
         assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": {"ia::result": [{"id": "C1"}]}},
+        {"message": [{"id": "C1"}], "code": ["C1"], "target": {"id": "C1"}},
+        {"message": "no", "additionalInfo": {"placeholders": {"RECORD": {"id": "C1"}}}},
+        {"message": "no", "details": [{"message": {"id": "C1"}}, [{"id": "C1"}]]},
+        [[{"id": "C1"}]],
+    ],
+)
+def test_no_part_of_a_body_that_is_no_text_gets_into_an_error(error):
+    made = build_error(400, error)
+    assert "C1" not in f"{made} {made!r} {vars(made)}"
+
+
 # --- one bounded line
 
 
