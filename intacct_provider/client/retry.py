@@ -38,7 +38,7 @@ def retry_wait(
     repeatable: bool,
     status: int | None,
     asked: float | None,
-    locked: bool = False,
+    locked: bool,
     attempt: int,
     elapsed: float,
     jitter: float,
@@ -86,6 +86,6 @@ def _pause(text: str, now: float) -> float | None:
 def _moment(text: str | None) -> float | None:
     """Return an HTTP date in seconds since 1970, or None when it is none."""
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
+        return email.utils.parsedate_to_datetime(text or "").timestamp()
     except (ValueError, OverflowError):
         return None

@@ -23,6 +23,7 @@ from intacct_provider.client.errors import (
     IntacctResponseError,
     IntacctServerError,
     IntacctValidationError,
+    about_token,
     build_error,
     did_you_mean,
     error_in,
@@ -327,3 +328,52 @@ def test_a_given_hint_comes_before_the_general_one():
 def test_the_nearest_name_is_found_whatever_its_case(word, best):
     assert nearest(word, ["status", "totalDue", "name"]) == best
     assert did_you_mean(word, ["status", "totalDue", "name"]) == (f" Did you mean {best!r}?" if best else "")
+
+
+# --- what the exceptions themselves hold
+
+
+def test_an_error_of_which_only_the_text_is_known_tells_just_that():
+    error = IntacctAPIError("No")
+    assert str(error) == "No"
+    assert error.args == ("No",)
+    assert (error.status, error.code, error.error_id, error.support_id, error.target) == (0, "", "", "", "")
+    assert (error.details, error.placeholders, error.hint, error.replayed) == ((), {}, "", False)
+
+
+def test_an_interrupted_write_keeps_its_text_and_its_results():
+    error = IntacctInterruptedWriteError("stopped", [1, 2])
+    assert (str(error), error.results) == ("stopped", [1, 2])
+
+
+def test_the_error_s_own_target_comes_before_that_of_a_detail():
+    details = [{"message": "why", "target": "/detail"}]
+    assert build_error(400, {"target": "/own", "details": details}).target == "/own"
+    assert build_error(400, {"details": details}).target == "/detail"
+
+
+@pytest.mark.parametrize("details", [None, [], "", {}])
+def test_no_details_are_none(details):
+    assert build_error(400, {"message": "m", "details": details}).details == ()
+
+
+def test_an_empty_list_for_an_error_is_one_without_a_message():
+    assert build_error(400, []).message == "Intacct answered HTTP 400 without a message"
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (IntacctAPIError("m", status=401), True),
+        (IntacctAPIError("m", status=400, error_id="REST-1206"), True),
+        (IntacctAPIError("m", status=403, error_id="REST-2102"), True),
+        (IntacctAPIError("m", status=200, error_id="GW-0040"), True),
+        (IntacctAPIError("m", status=500, code="tokenInvalid"), True),
+        (IntacctAPIError("Expired Token", status=400), True),
+        (IntacctAPIError("Expired token", status=400, error_id="REST-1064"), False),
+        (IntacctAPIError("m", status=403, error_id="GW-0042"), False),
+        (IntacctAPIError("m", status=400, error_id="REST-1216"), False),
+    ],
+)
+def test_a_refused_token_is_known_in_every_form(error, refused):
+    assert about_token(error) is refused

@@ -688,3 +688,107 @@ def test_a_client_reads_every_row_over_http_and_counts_a_page_as_one_transaction
     assert keys_of(client.iter_rows(CUSTOMER, ["key"])) == texts(range(1, 26))
     assert [call.json()["size"] for call in intacct.calls(intacct.query)] == [10, 10, 10]
     assert client.transactions == 3
+
+
+# --- what proofs cost, and what the log says
+
+
+def test_a_count_that_moved_costs_one_call_for_one_row():
+    server = Server(range(1, 31))
+    server.between = lambda server: server.delete(25) if len(server.calls) == 1 else None
+    assert len(read(server)) == 29
+    asked = [call for call in server.calls if call["size"] == 1]
+    assert [(call["fields"], call["start"], call["filters"]) for call in asked] == [
+        (["key"], 1, [{"$lte": {"key": "10"}}])
+    ]
+
+
+def test_numbers_that_were_seen_to_be_compared_as_such_need_no_proof_later():
+    server = Server(range(90, 140))
+    server.between = lambda server: server.delete(max(server.keys(), key=int))
+    read(server)
+    assert [call["filters"] for call in server.calls if call["size"] == 1] == [[{"$lte": {"key": "99"}}]]
+
+
+def test_a_count_that_moved_before_that_costs_one_call_for_the_highest_key():
+    server = Server(range(100, 150))
+    server.between = lambda server: server.delete(149) if len(server.calls) == 2 else None
+    assert len(read(server)) == 49
+    asked = [call for call in server.calls if call["size"] == 1]
+    assert [(call["fields"], call["start"], call["orderBy"]) for call in asked] == [
+        (["key"], 1, [{"key": "desc"}])
+    ]
+
+
+def test_counted_rows_that_do_not_come_are_asked_for_once_more_from_the_start():
+    class Late(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return answer if len(self.calls) != 2 else {**answer, "ia::result": []}
+
+    server = Late(range(1, 16))
+    assert len(read(server)) == 15
+    assert server.calls[1] == server.calls[2]
+
+
+def test_an_offset_read_is_ordered_by_key_and_says_why_it_is_one(caplog):
+    caplog.set_level(logging.INFO)
+    server = Server(range(1, 31), keys_filter=False)
+    read(server)
+    assert {str(call["orderBy"]) for call in server.calls} == {"[{'key': 'asc'}]"}
+    assert caplog.messages == [
+        f"Intacct: {CUSTOMER} is read by offset: a filter on key is refused (The key field cannot be filtered)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"compares": "text"}, "a filter on key does not compare keys as numbers"),
+        ({"sorts": "text", "compares": "text"}, r"its keys do not rise as numbers \(key 11 follows 101\)"),
+    ],
+)
+def test_the_log_says_why_keys_are_no_use(options, why, caplog):
+    caplog.set_level(logging.INFO)
+    keys = [1, 10, 11, 12, 100, 101] + ([2] if "sorts" in options else [])
+    read(Server(keys, **options), size=3)
+    assert re.search(rf"{CUSTOMER} is read by offset: {why}\.$", caplog.text, re.MULTILINE)
+    caplog.clear()
+    read(Server(keys, **options), size=3, order_by=[{"id": "asc"}])
+    assert re.search(
+        rf"order of {CUSTOMER} is read without comparing keys: {why}$", caplog.text, re.MULTILINE
+    )
+
+
+def test_keys_that_are_no_numbers_are_said_to_be_none(caplog):
+    caplog.set_level(logging.INFO)
+    read(Server([Server.record(key) for key in ("a", "b")], sorts="text", compares="text"))
+    assert f"{CUSTOMER} is read by offset: its keys are not numbers." in caplog.text
+
+
+def test_the_same_key_twice_on_a_page_is_no_rising_order(caplog):
+    caplog.set_level(logging.INFO)
+
+    class Doubling(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return answer if len(self.calls) > 1 else {**answer, "ia::result": answer["ia::result"][:1] * 2}
+
+    assert len(read(Doubling([7, 8]))) == 2
+    assert "its keys do not rise as numbers (key 7 follows 7)" in caplog.text
+
+
+def test_keys_missing_from_an_ordered_pass_are_looked_for_500_at_a_time_and_one_row_is_enough():
+    server = Server(range(1, 1201))
+
+    def delete_after_keys(server):
+        if [call["fields"] for call in server.calls][-1:] == [["key"]] and len(server.calls) == 14:
+            server.delete(*range(1, 1101))
+
+    server.between = delete_after_keys
+    rows = read(server, size=100, order_by=[{"id": "asc"}])
+    assert set(keys_of(rows)) == server.keys()
+    asked = [call for call in server.calls if call["size"] == 1]
+    assert [len(call["filters"][0]["$in"]["key"]) for call in asked] == [500, 500, 100]
+    assert {str((call["fields"], call["start"])) for call in asked} == {"(['key'], 1)"}
+    assert not any("orderBy" in call for call in asked)

@@ -35,6 +35,7 @@ def wait_for(**given_situation):
         "repeatable": True,
         "status": 503,
         "asked": None,
+        "locked": False,
         "attempt": 1,
         "elapsed": 0.0,
         "jitter": 1.0,
@@ -81,7 +82,14 @@ def test_what_may_be_done_again_is_when_the_answer_means_later_and_an_attempt_is
 def test_waits_double_up_to_the_longest():
     assert [wait_for(attempt=n) for n in (1, 2, 3, 4, 5)] == [1, 2, 4, 8, 16]
     patient = RetryPolicy(attempts=10)
-    situation = {"repeatable": True, "status": None, "asked": None, "elapsed": 0.0, "jitter": 1.0}
+    situation = {
+        "repeatable": True,
+        "status": None,
+        "asked": None,
+        "locked": False,
+        "elapsed": 0.0,
+        "jitter": 1.0,
+    }
     assert [retry_wait(patient, attempt=n, **situation) for n in (6, 7, 9)] == [30, 30, 30]
 
 
@@ -92,6 +100,8 @@ def test_the_whole_wait_is_random():
 
 def test_a_pause_that_the_budget_does_not_allow_ends_the_waiting_at_once():
     assert wait_for(asked=299.0, jitter=0.0) == 299
+    assert wait_for(asked=300.0, jitter=0.0) == 300
+    assert wait_for(asked=299.0, elapsed=1.0, jitter=0.0) == 299
     assert wait_for(asked=301.0, jitter=0.0) is None
     assert wait_for(asked=100.0, elapsed=201.0, jitter=0.0) is None
     assert wait_for(asked=float("inf")) is None
