@@ -377,6 +377,22 @@ def test_keys_that_fall_after_pages_in_which_they_rose_raise():
         read(Shuffled(range(1, 101)))
 
 
+def test_a_page_that_comes_again_later_raises():
+    class Repeating(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            if len(self.calls) == 3:
+                answer["ia::result"] = self.records[10:20]
+            return answer
+
+    with pytest.raises(IntacctIncompleteReadError) as caught:
+        read(Repeating(range(1, 101)))
+    assert str(caught.value).endswith(
+        "its keys do not rise as numbers (key 11 follows 20), after pages in which keys rose. Read it with an "
+        "order_by: that does not rely on keys."
+    )
+
+
 def test_a_count_of_rows_that_never_come_raises():
     class Empty(Server):
         def answer(self, body):
@@ -486,7 +502,7 @@ def test_an_offset_read_that_never_comes_to_rest_raises_after_its_passes():
         f"{CUSTOMER} changed during each of {MAX_PASSES} passes over it, so the read cannot be proven complete"
         in said
     )
-    assert said.endswith("narrow the filters.")
+    assert said.endswith("Read it at a quieter time, narrow the filters.")
     assert sum(call["start"] == 1 and "filters" not in call for call in server.calls) == MAX_PASSES + 1
 
 
