@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test lint types docs check package soak bench-sandbox screenshot constraints clean
+.PHONY: help demo airflow test lint types docs check package coverage mutation reliability soak soak-sandbox \
+  bench-sandbox screenshot constraints clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,7 +36,22 @@ check: test lint types docs  ## All of the above
 package: $(VENV)/.dev  ## Install the built package alone, and run the documented test of a DAG there
 	@$(BIN)/python tools/check_package.py
 
-soak: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost
+coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its unit tests reach; 95 % are the least
+	@$(BIN)/coverage run -m pytest -q tests/unit
+	@$(BIN)/coverage report
+
+mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line by line: do the tests notice? (5 minutes)
+	@rm -rf mutants
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run
+	@$(BIN)/mutmut results
+
+reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliability.md from what passed
+	@INTACCT_WRITE_RELIABILITY=1 $(BIN)/python -m pytest -q tests/reliability
+
+soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 random schedules of faults
+	@$(BIN)/python tools/soak.py --schedules 1000
+
+soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost
 	@INTACCT_SOAK_SECONDS=60 $(BIN)/python -m pytest -q tests/sandbox/test_durability.py
 
 bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
@@ -51,7 +67,7 @@ constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs 
 	@mv constraints.new constraints.txt && rm constraints.tmp
 
 clean:  ## Remove what was built, and the demo's files
-	@rm -rf $(VENV) .demo build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .demo .coverage mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps change when what they were installed from does.
 $(VENV)/.made:
