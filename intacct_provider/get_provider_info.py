@@ -95,12 +95,13 @@ def _connection_type() -> dict[str, Any]:
             },
             "refresh_token": {
                 "label": "Refresh token",
-                "description": "The first one, for the refresh_token grant only.",
+                "description": "The first one, for the refresh_token grant only; not needed when the credential "
+                "store has one.",
                 "schema": _PASSWORD,
             },
             "credential_store": {
                 "label": "Credential store",
-                "description": "Where rotated refresh tokens are kept: memory, variable (an encrypted Airflow "
+                "description": "Where tasks share tokens: memory (nowhere), variable (an encrypted Airflow "
                 "Variable) or the dotted path of your own store.",
                 "schema": {"type": ["string", "null"], "default": "memory"},
             },

@@ -30,13 +30,15 @@ class IntacctConfig:
 
     :param client_id: id of the registered application.
     :param client_secret: its secret.
-    :param company_id: company, sent as ``username=user@company``. Case matters to Intacct.
+    :param company_id: company, sent as ``username=user@company``. Case matters to Intacct. Only a refresh token needs
+        neither it nor a user, since it stands for both.
     :param user_id: Web Services user of that company.
     :param base_url: where the REST API is. Plain ``http`` is for loopback only.
     :param entity_id: entity that requests run in; empty means the top level.
     :param auth_type: ``client_credentials`` or ``refresh_token``.
-    :param refresh_token: the first refresh token, for the grant of that name.
-    :param credential_store: where rotated refresh tokens live: ``memory``, ``variable`` or a dotted path.
+    :param refresh_token: the first refresh token, for the grant of that name; not needed when a store has one.
+    :param credential_store: where tokens are kept for other processes: ``memory`` (nowhere), ``variable`` or a dotted
+        path. It is the hook that makes the store; a client takes it as an argument.
     :param timeout: seconds to wait for a connection and for each part of an answer.
     :param max_concurrency: requests in flight at most.
     :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
@@ -45,8 +47,8 @@ class IntacctConfig:
 
     client_id: str
     client_secret: str = field(repr=False)
-    company_id: str
-    user_id: str
+    company_id: str = ""
+    user_id: str = ""
     base_url: str = DEFAULT_BASE_URL
     entity_id: str = ""
     auth_type: str = "client_credentials"
@@ -58,7 +60,7 @@ class IntacctConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything is sent."""
-        _check_auth_type(self.auth_type, self.refresh_token)
+        _check_grant(self)
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
                 raise IntacctConfigError(f"The Intacct connection has no {label}.")
@@ -109,7 +111,7 @@ class IntacctConfig:
             client_id=(login or "").strip(),
             client_secret=password or "",
             base_url=_base_url(host, port),
-            **{"company_id": "", "user_id": "", **given},
+            **given,
         )
 
 
@@ -150,14 +152,18 @@ def redacted(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
 
 
-def _check_auth_type(auth_type: str, refresh_token: str) -> None:
-    if auth_type not in AUTH_TYPES:
+def _check_grant(config: IntacctConfig) -> None:
+    if config.auth_type not in AUTH_TYPES:
         raise IntacctConfigError(
-            f"Unknown auth_type {auth_type!r}.{did_you_mean(auth_type, AUTH_TYPES)} "
+            f"Unknown auth_type {config.auth_type!r}.{did_you_mean(config.auth_type, AUTH_TYPES)} "
             f"Use one of: {', '.join(AUTH_TYPES)}."
         )
-    if auth_type == "refresh_token" and not refresh_token:
-        raise IntacctConfigError("auth_type refresh_token needs the extra refresh_token.")
+    kept = config.refresh_token or config.credential_store != "memory"
+    if config.auth_type == "refresh_token" and not kept:
+        raise IntacctConfigError(
+            "auth_type refresh_token needs the extra refresh_token, or a credential_store that keeps one. "
+            "`python -m intacct_provider.authorize` gets the first."
+        )
 
 
 def _is_loopback(hostname: str) -> bool:

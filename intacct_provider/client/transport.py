@@ -130,7 +130,7 @@ class Transport:
         self._retry = retry or RetryPolicy()
         self._session = _session(config.max_concurrency)
         self.limit = ConcurrencyLimit(config.max_concurrency)
-        self._tokens = TokenSource(config, self._post_form, store=store, on_secret=on_secret)
+        self._tokens = TokenSource(config, self.post_form, store=store, on_secret=on_secret)
 
     def close(self) -> None:
         """Close the connections; the token stays valid for other clients."""
@@ -188,9 +188,10 @@ class Transport:
 
     def _try(self, request: Request, token: str) -> Reply | _Failure:
         """Send once: either a whole answer or why there is none."""
-        headers = {"Accept": "application/json", **(request.headers or {})}
+        headers = {"Accept": "application/json"}
         if request.content is not None:
             headers["Content-Type"] = "application/json"
+        headers |= request.headers or {}
         try:
             with self.limit.slot() as begun:
                 response = self._session.request(
@@ -213,7 +214,7 @@ class Transport:
         where = f"{request.method} {request.path} at {redacted(self._config.base_url)}"
         return failure.error(f"{where}: {failure.what}{times}.")
 
-    def _post_form(self, form: Mapping[str, str]) -> Any:
+    def post_form(self, form: Mapping[str, str]) -> Any:
         """Ask the token endpoint, as patiently as anything else.
 
         A lost answer may have ended the refresh token that was sent, but not to send it again would not save it.

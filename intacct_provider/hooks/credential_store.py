@@ -1,4 +1,4 @@
-"""Where rotated refresh tokens live between tasks, when the connection asks for it.
+"""Where the tokens of a connection live between tasks, when the connection asks for it.
 
 Airflow tasks cannot write connections, and its state stores and XComs are not encrypted. An Airflow
 Variable is encrypted, and both workers and triggerers can write it.
@@ -7,6 +7,7 @@ Variable is encrypted, and both workers and triggerers can write it.
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Variable
@@ -17,42 +18,60 @@ if TYPE_CHECKING:
     from intacct_provider.client.auth import CredentialStore
 
 #: Named so that Airflow masks the value in its UI and logs.
-VARIABLE_PREFIX = "intacct_refresh_token__"
+VARIABLE_PREFIX = "intacct_token__"
 
 
 class VariableCredentialStore:
-    """Keeps the refresh token of one connection in an encrypted Airflow Variable.
+    """Keeps the tokens of one connection in an encrypted Airflow Variable.
 
-    :param conn_id: id of the connection that the token belongs to.
+    :param conn_id: id of the connection that the tokens belong to.
     """
 
     def __init__(self, conn_id: str) -> None:
         self.name = f"{VARIABLE_PREFIX}{conn_id}"
+        self._seen: str | None = None
 
     def load(self) -> str | None:
-        """Return the stored refresh token, or None when none was stored yet."""
+        """Return what the Variable holds, or None when there is none."""
         stored = Variable.get(self.name, default=None)
-        return None if stored is None else str(stored)
+        self._seen = None if stored is None else str(stored)
+        return self._seen
 
-    def save(self, refresh_token: str) -> None:
-        """Store the refresh token and make sure that the next task will read this one.
+    def save(self, text: str) -> None:
+        """Write the Variable, and make sure that the next task will not read what was loaded before.
 
         :raises IntacctError: if a secrets backend or the environment holds a variable of the same name,
-            which would hide the new token.
+            which hides the new one.
         """
-        Variable.set(self.name, refresh_token)
-        if self.load() != refresh_token:
+        before = self._seen  # known already: until it is written, a killed task would lose the text
+        _set_variable(self.name, text)
+        now = self.load()
+        # Neither the one nor the other is what another task has written meanwhile, which is as good.
+        if now != text and now == before:
             raise IntacctError(
-                f"The rotated refresh token was written to Variable {self.name}, but another secrets backend "
-                "answers for that name with an older value. Remove it there."
+                f"New tokens were written to Variable {self.name}, but another secrets backend answers for that name "
+                "with older ones. Remove it there; the new tokens come to light then."
             )
 
 
+def _set_variable(name: str, text: str) -> None:
+    try:
+        Variable.set(name, text)
+    except ImportError:
+        # At a command line no supervisor of a task is there to do it; Airflow's own commands write so, too.
+        from airflow.models import Variable as StoredVariable  # noqa: TID251
+
+        StoredVariable.set(name, text)
+
+
+@cache
 def credential_store(setting: str, conn_id: str) -> CredentialStore | None:
     """Return the store that the connection's ``credential_store`` names; None keeps tokens in memory.
 
+    The same store each time, since the clients of a process share their tokens when they share the store.
+
     :param setting: ``memory``, ``variable``, or the dotted path of a callable that takes the connection id
-        and returns an object with ``load()`` and ``save(refresh_token)``.
+        and returns an object with ``load()`` and ``save(text)``, which threads may call one at a time.
     :raises IntacctConfigError: if the dotted path leads nowhere.
     """
     if setting == "memory":

@@ -78,12 +78,13 @@ class IntacctHook(BaseHook):
         config = self.config
         if config.auth_type == "refresh_token":
             return False, (
-                "Not tested: a test would spend the refresh token and could not store the next one. The settings are "
-                "complete; run a task to see whether Intacct accepts them."
+                "Not tested: a test would spend the refresh token. The settings are complete; run a task to see "
+                "whether Intacct accepts them."
             )
         where = f"entity {config.entity_id!r}" if config.entity_id else "the top level"
         reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redacted(config.base_url)}"
-        quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT))
+        # Without the store: a token that a task got earlier would hide that these credentials are wrong by now.
+        quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT), credential_store="memory")
         with self._client(quick, _TEST_RETRY) as client:
             try:
                 client.query(_TEST_OBJECT, ["key"], size=1)

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,6 +28,9 @@ from intacct_provider.sandbox.payload import find
 ENTITY = "company-config/entity"
 # Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.
 REFRESH_LIFE = 10 * 365 * 86400
+CODE_LIFE = 300
+# The only scope that Sage has: the answer carries a refresh token, too.
+OFFLINE = "offline_access"
 
 
 class TokenRequestError(Exception):
@@ -83,9 +87,11 @@ class Tokens:
         self._check_application(fields)
         grant_type = fields.get("grant_type", "")
         if grant_type == "client_credentials":
-            grant = self._client_credentials(conn, fields)
+            grant, renewable = self._client_credentials(conn, fields), True
         elif grant_type == "refresh_token":
-            grant = self._refresh_token(conn, fields, now)
+            grant, renewable = self._refresh_token(conn, fields, now), self.faults.rotation != "silent"
+        elif grant_type == "authorization_code":
+            grant, renewable = self._authorization_code(conn, fields, now)
         else:
             raise TokenRequestError(
                 "unsupported_grant_type", f'The grant type "{grant_type}" is not supported'
@@ -95,9 +101,16 @@ class Tokens:
             "token_type": "Bearer",
             "access_token": self._issue(conn, "access", grant, now.timestamp() + life),
         }
-        if grant_type != "refresh_token" or self.faults.rotation != "silent":
+        if renewable:
             answer["refresh_token"] = self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE)
         return {**answer, "expires_in": int(life)}
+
+    def code(self, conn: sqlite3.Connection, user: str, asked: Mapping[str, str], now: datetime) -> str:
+        """Return the code of a person's consent, good once and for 5 minutes.
+
+        :param asked: the ``redirect_uri``, ``code_challenge`` and ``scope`` of the request for it
+        """
+        return self._issue(conn, "code", Grant(user, None), now.timestamp() + CODE_LIFE, asked)
 
     def bearer(self, conn: sqlite3.Connection, authorization: str | None, now: datetime) -> Grant:
         """Return what the token of an Authorization header stands for.
@@ -120,8 +133,12 @@ class Tokens:
         conn.execute("""UPDATE "ia::token" SET expires = 0 WHERE kind = 'access'""")
 
     def _check_application(self, fields: Mapping[str, str]) -> None:
+        secret = fields.get("client_secret", "")
+        if fields.get("grant_type") == "authorization_code" and "client_secret" not in fields:
+            # The verifier of PKCE takes the place of the secret; it is checked with the code.
+            secret = self.identity.client_secret if fields.get("code_verifier") else ""
         expected = (self.identity.client_id, self.identity.client_secret)
-        given = (fields.get("client_id", ""), fields.get("client_secret", ""))
+        given = (fields.get("client_id", ""), secret)
         if not all(hmac.compare_digest(a.encode(), b.encode()) for a, b in zip(given, expected, strict=True)):
             raise TokenRequestError(
                 "invalid_client", "The client id, client secret or application is incorrect", 401
@@ -150,10 +167,38 @@ class Tokens:
             conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(token),))
         return Grant(row["user"], row["entity"])
 
-    def _issue(self, conn: sqlite3.Connection, kind: str, grant: Grant, expires: float) -> str:
+    def _authorization_code(
+        self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime
+    ) -> tuple[Grant, bool]:
+        """Return the grant of a code, and whether it may be renewed."""
+        code, verifier = fields.get("code", ""), fields.get("code_verifier", "")
+        row = _lookup(conn, "code", code)
+        if row is None or row["expires"] <= now.timestamp():
+            raise TokenRequestError(
+                "invalid_grant", "The authorization code is invalid, expired or already used"
+            )
+        asked = _claims(code)  # nobody else can have made it, since its digest is known
+        if fields.get("redirect_uri") != asked["redirect_uri"]:
+            raise TokenRequestError(
+                "invalid_grant", "The redirect_uri differs from that of the authorization"
+            )
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        if asked["code_challenge"] != (challenge if verifier else ""):
+            raise TokenRequestError("invalid_grant", "The code_verifier does not fit the code_challenge")
+        conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(code),))
+        return Grant(row["user"], row["entity"]), asked["scope"] == OFFLINE
+
+    def _issue(
+        self,
+        conn: sqlite3.Connection,
+        kind: str,
+        grant: Grant,
+        expires: float,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         header = _segment({"alg": "RS256", "typ": "JWT"})
-        claims = _segment({"cnyId": self.identity.company, "exp": int(expires), "jti": secrets.token_hex(16)})
-        token = f"{header}.{claims}.{secrets.token_urlsafe(32)}"
+        facts = {"cnyId": self.identity.company, "exp": int(expires), "jti": secrets.token_hex(16)}
+        token = f"{header}.{_segment({**facts, **more})}.{secrets.token_urlsafe(32)}"
         row = (_digest(token), kind, grant.user, grant.entity, expires)
         conn.execute('INSERT INTO "ia::token" VALUES (?, ?, ?, ?, ?)', row)
         return token
@@ -161,6 +206,13 @@ class Tokens:
 
 def _segment(claims: Mapping[str, object]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(claims)).rstrip(b"=").decode()
+
+
+def _claims(token: str) -> dict[str, Any]:
+    claims = token.split(".")[1]
+    return msgspec.json.decode(
+        base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=dict[str, Any]
+    )
 
 
 def _digest(token: str) -> str:

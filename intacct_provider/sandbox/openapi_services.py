@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from intacct_provider.sandbox.auth import OFFLINE
+from intacct_provider.sandbox.consent import ADDRESS
 from intacct_provider.sandbox.expressions import MAX_DEPTH
 from intacct_provider.sandbox.faults import Faults
 from intacct_provider.sandbox.fields import Field, ObjectType
@@ -21,7 +23,15 @@ TOKEN = f"{BASE}/oauth2/token"
 SECURITY: Schema = {
     "OAuth2": {
         "type": "oauth2",
-        "flows": {"clientCredentials": {"tokenUrl": TOKEN, "refreshUrl": TOKEN, "scopes": {}}},
+        "flows": {
+            "clientCredentials": {"tokenUrl": TOKEN, "refreshUrl": TOKEN, "scopes": {}},
+            "authorizationCode": {
+                "authorizationUrl": ADDRESS,
+                "tokenUrl": TOKEN,
+                "refreshUrl": TOKEN,
+                "scopes": {OFFLINE: "Answer a refresh token, too."},
+            },
+        },
     },
     "Bearer": {"type": "http", "scheme": "bearer"},
 }
@@ -70,15 +80,16 @@ def _token() -> Schema:
     fields: Schema = {
         "type": "object",
         "properties": {
-            "grant_type": {"enum": ["client_credentials", "refresh_token"]},
+            "grant_type": {"enum": ["client_credentials", "refresh_token", "authorization_code"]},
             **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _TEXT),
+            **dict.fromkeys(("code", "redirect_uri", "code_verifier"), _TEXT),
             "username": {
                 "type": "string",
                 "description": "user@company, or user@company|entity",
                 "pattern": "^[^@]+@[^|]+(\\|.*)?$",
             },
         },
-        "required": ["grant_type", "client_id", "client_secret"],
+        "required": ["grant_type", "client_id"],
     }
     refused = answer("The request, or whom it names, is wrong.", reference_to("refusal-of-token"))
     answers = {

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from intacct_provider.sandbox import control, openapi, pages
+from intacct_provider.sandbox.consent import ADDRESS, Consent
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,8 +27,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+POLICY_HEADER = b"content-security-policy"
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -42,7 +43,7 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
         answer under, beside the usual ones, so that no page of another site can read the company by giving
         itself this address; ``None`` answers under any
     """
-    routes = [*pages.routes(state), Route("/openapi.json", api_document)]
+    routes = [*pages.routes(state), Route("/openapi.json", api_document), *Consent(state, POLICY).routes()]
     if with_control:
         routes += control.routes(state)
     handlers = dict.fromkeys((HTTPException, Exception), pages.problem)
@@ -67,14 +68,20 @@ class Guarded:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                headers = [*message.get("headers", ()), *HEADERS]
+                if POLICY_HEADER not in dict(headers):
+                    headers.append((POLICY_HEADER, POLICY.encode()))
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, guarded)
 
 
 class Front:
-    """Sends the calls of the API to the gateway, which counts them and lets them fail, and all else to the site."""
+    """Sends the calls of the API to the gateway, which counts them and lets them fail, and all else to the site.
+
+    The page for a person's consent is all else, in spite of its address.
+    """
 
     def __init__(self, gateway: ASGIApp, site: ASGIApp) -> None:
         self._gateway = gateway
@@ -83,5 +90,6 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            app = self._gateway if scope["path"].startswith(API) else self._site
+            of_api = scope["path"].startswith(API) and scope["path"] != ADDRESS
+            app = self._gateway if of_api else self._site
             await app(scope, receive, send)

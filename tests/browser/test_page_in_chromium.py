@@ -5,15 +5,12 @@ INTACCT_CHROMIUM names the program, and INTACCT_SCREENSHOTS a folder for a pictu
 """
 
 import os
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from sandbox_pages import CUSTOMER, busy_company, of
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_CHROMIUM") == "1"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = 1280, 400
 
 # Every visible piece of text, with its color and the color behind it, layer by layer.
@@ -58,27 +55,6 @@ FOCUSED = """
   };
 }
 """
-
-
-def missing(reason):
-    """Skip, or fail where Chromium must be there."""
-    (pytest.fail if REQUIRED else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    program = os.environ.get("INTACCT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        missing(f"no Chromium: INTACCT_CHROMIUM is not set, and none of {', '.join(NAMES)} is installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed")
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox does not run as root, as containers do; the pages are our own.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPMessage
 from types import SimpleNamespace
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,6 +18,7 @@ from urllib3 import HTTPResponse
 from intacct_provider.client import auth
 from intacct_provider.client.errors import (
     IntacctAuthenticationError,
+    IntacctConfigError,
     IntacctError,
     IntacctResponseError,
     IntacctServerError,
@@ -52,18 +54,35 @@ REFUSALS = [
 
 
 class Store:
-    """Keeps a refresh token and tells in which order things happened."""
+    """Keeps a text and tells in which order things happened."""
 
-    def __init__(self, events=None, token=None):
-        self.token = token
+    def __init__(self, text=None, events=None):
+        self.text = text
         self.events = [] if events is None else events
 
     def load(self):
-        return self.token
+        return self.text
 
-    def save(self, refresh_token):
-        self.events.append(f"saved {refresh_token}")
-        self.token = refresh_token
+    def save(self, text):
+        self.events.append(f"saved {json.loads(text)['refresh_token']}")
+        self.text = text
+
+    def kept(self, name):
+        return json.loads(self.text)[name]
+
+
+class Broken(Store):
+    """Cannot be reached for so many saves."""
+
+    def __init__(self, times, **options):
+        super().__init__(**options)
+        self.times = times
+
+    def save(self, text):
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError("disk full")
+        super().save(text)
 
 
 def forms(intacct):
@@ -89,9 +108,16 @@ def clock(monkeypatch):
 
     class Clock:
         now = 1000.0
+        #: What the clock on the wall shows beyond that, which anybody may set.
+        wall = 1e9
+        slept: ClassVar[list[float]] = []
 
+    Clock.slept = []
     # The module's own name for it: the clock itself belongs to servers of other tests, too.
-    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: Clock.now))
+    ours = SimpleNamespace(
+        monotonic=lambda: Clock.now, time=lambda: Clock.now + Clock.wall, sleep=Clock.slept.append
+    )
+    monkeypatch.setattr(auth, "time", ours)
     return Clock
 
 
@@ -314,81 +340,105 @@ def test_a_token_endpoint_that_stays_down_is_a_server_error_that_a_retry_may_men
 # --- rotating refresh tokens
 
 
-def test_a_rotated_refresh_token_is_stored_before_its_access_token_is_used(intacct):
+def rotating(intacct, **given):
+    return intacct.client(auth_type="refresh_token", **{"refresh_token": "first", **given})
+
+
+def sent(intacct):
+    return [form["refresh_token"] for form in forms(intacct)]
+
+
+def answers(intacct, *several):
+    intacct.on("POST", intacct.token, *({"json": one} for one in several))
+
+
+def refusals(code):
+    return {"status_code": 400, "json": {"error": code, "error_description": "No"}}
+
+
+def test_rotated_tokens_are_stored_before_they_are_used(intacct):
     events = []
 
     def answer(_request, _context):
         events.append("used")
         return LIST
 
-    store = Store(events)
-    intacct.on(
-        "POST", intacct.token, json={"access_token": "a", "refresh_token": "second", "expires_in": 3600}
-    )
+    answers(intacct, {"access_token": "a", "refresh_token": "second", "expires_in": 3600})
     intacct.on("GET", intacct.customers, json=answer)
-    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
+    rotating(intacct, store=Store(events=events)).list(CUSTOMER)
     assert events == ["saved second", "used"]
 
 
-def test_an_access_token_is_not_used_when_its_refresh_token_could_not_be_stored(intacct):
-    class Full(Store):
-        def save(self, refresh_token):
-            raise OSError("disk full")
-
-    intacct.on("POST", intacct.token, json={"access_token": "a", "refresh_token": "second"})
+def test_tokens_that_could_not_be_stored_are_not_used_and_saved_again_before_anything_else(intacct):
+    answers(
+        intacct,
+        {"access_token": "a", "refresh_token": "second"},
+        {"access_token": "b", "refresh_token": "third"},
+    )
     intacct.on("GET", intacct.customers, json=LIST)
-    with pytest.raises(OSError, match="disk full"):
-        intacct.client(auth_type="refresh_token", refresh_token="first", store=Full()).list(CUSTOMER)
+    client = rotating(intacct, store=(store := Broken(2)))
+    for _ in range(2):
+        with pytest.raises(OSError, match="disk full"):
+            client.list(CUSTOMER)
     assert bearers(intacct) == []
+    client.list(CUSTOMER)
+    assert (bearers(intacct), sent(intacct)) == (["Bearer a"], ["first"])
+    assert store.kept("refresh_token") == "second"
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_the_newest_refresh_token_is_sent_from_then_on(intacct, stored):
-    answers = [{"json": {"access_token": f"a{n}", "refresh_token": f"r{n}"}} for n in (1, 2, 3)]
-    intacct.on("POST", intacct.token, *answers)
+    answers(intacct, *({"access_token": f"a{n}", "refresh_token": f"r{n}"} for n in (1, 2, 3)))
     intacct.on(
         "GET", intacct.customers, {"status_code": 401}, {"json": LIST}, {"status_code": 401}, {"json": LIST}
     )
-    given = {"auth_type": "refresh_token", "refresh_token": "r0", "store": Store() if stored else None}
-    intacct.client(**given).list(CUSTOMER)
-    intacct.client(**given).list(CUSTOMER)
-    assert [form["refresh_token"] for form in forms(intacct)] == ["r0", "r1", "r2"]
+    given = {"refresh_token": "r0", "store": Store() if stored else None}
+    rotating(intacct, **given).list(CUSTOMER)
+    rotating(intacct, **given).list(CUSTOMER)
+    assert sent(intacct) == ["r0", "r1", "r2"]
 
 
-def test_a_token_that_another_worker_stored_comes_before_the_own_one(intacct):
-    store = Store(token="of-another-worker")
+@pytest.mark.parametrize("text", ["of-another-worker", " of-another-worker\n"])
+def test_a_refresh_token_that_somebody_put_into_the_store_comes_before_the_connections(intacct, text):
     intacct.on("GET", intacct.customers, json=LIST)
-    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
-    assert forms(intacct)[0]["refresh_token"] == "of-another-worker"
+    rotating(intacct, store=Store(text)).list(CUSTOMER)
+    assert sent(intacct) == ["of-another-worker"]
 
 
-def test_a_token_that_another_worker_stored_since_comes_before_the_one_got_here(intacct):
+def test_a_token_that_was_stored_since_comes_before_the_one_got_here(intacct):
     store = Store()
-    intacct.on("POST", intacct.token, json={"access_token": "a", "refresh_token": "second"})
+    answers(intacct, {"access_token": "a", "refresh_token": "second"})
     intacct.on("GET", intacct.customers, {"json": LIST}, {"status_code": 401}, {"json": LIST})
-    client = intacct.client(auth_type="refresh_token", refresh_token="first", store=store)
+    client = rotating(intacct, store=store)
     client.list(CUSTOMER)
-    store.token = "of-another-worker"
+    store.text = "of-another-worker"
     client.list(CUSTOMER)
-    assert [form["refresh_token"] for form in forms(intacct)] == ["first", "of-another-worker"]
+    assert sent(intacct) == ["first", "of-another-worker"]
 
 
-@pytest.mark.parametrize("told", [{}, {"refresh_token": None}, {"refresh_token": ""}])
+def test_a_store_that_forgot_does_not_bring_back_a_spent_token(intacct):
+    store = Store()
+    answers(
+        intacct,
+        {"access_token": "a", "refresh_token": "second"},
+        {"access_token": "b", "refresh_token": "third"},
+    )
+    intacct.on("GET", intacct.customers, {"json": LIST}, {"status_code": 401}, {"json": LIST})
+    client = rotating(intacct, store=store)
+    client.list(CUSTOMER)
+    store.text = None
+    client.list(CUSTOMER)
+    assert sent(intacct) == ["first", "second"]
+
+
+@pytest.mark.parametrize("told", [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 7}])
 def test_an_answer_without_a_refresh_token_keeps_the_old_one(intacct, told):
     store = Store()
-    intacct.on("POST", intacct.token, json={"access_token": "a", **told})
+    answers(intacct, {"access_token": "a", **told})
     intacct.on("GET", intacct.customers, {"status_code": 401}, {"json": LIST})
-    intacct.client(auth_type="refresh_token", refresh_token="first", store=store).list(CUSTOMER)
-    assert [form["refresh_token"] for form in forms(intacct)] == ["first", "first"]
-    assert store.events == []
-
-
-def test_the_refresh_token_that_comes_with_client_credentials_is_not_kept(intacct):
-    store = Store()
-    intacct.on("POST", intacct.token, json={"access_token": "a", "refresh_token": "r"})
-    intacct.on("GET", intacct.customers, json=LIST)
-    intacct.client(store=store).list(CUSTOMER)
-    assert store.events == []
+    rotating(intacct, store=store).list(CUSTOMER)
+    assert sent(intacct) == ["first", "first"]
+    assert store.events == ["saved first", "saved first"]
 
 
 @pytest.mark.parametrize(
@@ -397,8 +447,256 @@ def test_the_refresh_token_that_comes_with_client_credentials_is_not_kept(intacc
 def test_a_rotating_token_request_is_repeated_like_any_other(intacct, failure):
     intacct.on("POST", intacct.token, failure, {"json": intacct.new_token})
     intacct.on("GET", intacct.customers, json=LIST)
-    intacct.client(auth_type="refresh_token", refresh_token="first").list(CUSTOMER)
-    assert [form["refresh_token"] for form in forms(intacct)] == ["first", "first"]
+    rotating(intacct).list(CUSTOMER)
+    assert sent(intacct) == ["first", "first"]
+
+
+def test_a_right_secret_that_is_refused_once_is_sent_once_more(intacct):
+    intacct.on("POST", intacct.token, refusals("invalid_client"), {"json": {"access_token": "a"}})
+    intacct.on("GET", intacct.customers, json=LIST)
+    rotating(intacct).list(CUSTOMER)
+    assert sent(intacct) == ["first", "first"]
+
+
+def test_a_wrong_secret_is_refused_twice_and_no_more(intacct):
+    intacct.on("POST", intacct.token, refusals("invalid_client"))
+    with pytest.raises(IntacctAuthenticationError, match="Check login") as caught:
+        rotating(intacct, store=Store()).list(CUSTOMER)
+    assert sent(intacct) == ["first", "first"]
+    assert not caught.value.retryable
+
+
+# --- refused a refresh token, because another worker was quicker
+
+
+class Slow(Store):
+    """Holds what another worker saves from the nth load on."""
+
+    def __init__(self, loads, later, text=None):
+        super().__init__(text)
+        self.loads, self.later = loads, later
+
+    def load(self):
+        self.loads -= 1
+        if self.loads < 0:
+            self.text, self.later = self.later or self.text, None
+        return super().load()
+
+
+def of_another(intacct, clock, good_for=60.0, **changes):
+    """Return what another worker stores for the same connection: tokens named ``theirs`` and ``second``."""
+    config = intacct.config(**{"auth_type": "refresh_token", "refresh_token": "first", **changes})
+    use_until = clock.now + clock.wall + good_for
+    return auth.Tokens("theirs", use_until, "second", auth._fingerprint(config)).to_store()
+
+
+@pytest.mark.parametrize("loads", [1, 2, 5, len(auth.LOOK_AGAIN)])
+def test_the_access_token_of_the_quicker_worker_is_used_without_another_call(intacct, clock, loads):
+    intacct.on("POST", intacct.token, refusals("invalid_grant"))
+    intacct.on("GET", intacct.customers, json=LIST)
+    rotating(intacct, store=Slow(loads, of_another(intacct, clock))).list(CUSTOMER)
+    assert (bearers(intacct), sent(intacct)) == (["Bearer theirs"], ["first"])
+    assert clock.slept == list(auth.LOOK_AGAIN[:loads])
+    assert clock.slept == sorted(clock.slept)
+
+
+def test_the_refresh_token_of_the_quicker_worker_is_used_when_its_access_token_has_ended(intacct, clock):
+    intacct.on("POST", intacct.token, refusals("invalid_grant"), {"json": {"access_token": "a"}})
+    intacct.on("GET", intacct.customers, json=LIST)
+    rotating(intacct, store=Slow(1, of_another(intacct, clock, good_for=0))).list(CUSTOMER)
+    assert (bearers(intacct), sent(intacct)) == (["Bearer a"], ["first", "second"])
+
+
+def test_a_refresh_token_that_nobody_replaces_is_an_error_that_says_what_to_run(intacct, clock):
+    intacct.on("POST", intacct.token, refusals("invalid_grant"))
+    with pytest.raises(IntacctAuthenticationError) as caught:
+        rotating(intacct, store=Store(of_another(intacct, clock, good_for=0))).list(CUSTOMER)
+    assert "python -m intacct_provider.authorize" in str(caught.value)
+    assert "company_id" not in str(caught.value)
+    assert not caught.value.retryable
+    assert sent(intacct) == ["second"]
+    assert 5 < sum(clock.slept) < 30
+    assert len(clock.slept) == len(auth.LOOK_AGAIN)
+
+
+def test_looking_comes_to_an_end_when_every_token_in_the_store_is_refused(intacct, clock):
+    class Endless(Store):
+        def load(self):
+            self.events.append("loaded")
+            return f"refresh-{len(self.events)}"
+
+    intacct.on("POST", intacct.token, refusals("invalid_grant"))
+    with pytest.raises(IntacctAuthenticationError):
+        rotating(intacct, store=(store := Endless())).list(CUSTOMER)
+    assert len(store.events) == 1 + len(auth.LOOK_AGAIN)
+
+
+@pytest.mark.parametrize(
+    "given", [{"auth_type": "client_credentials"}, {"auth_type": "refresh_token", "store": None}]
+)
+def test_without_a_rotating_token_in_a_store_a_refused_grant_fails_at_once(intacct, clock, given):
+    intacct.on("POST", intacct.token, refusals("invalid_grant"))
+    with pytest.raises(IntacctAuthenticationError):
+        intacct.client(**{"refresh_token": "first", "store": Store(), **given}).list(CUSTOMER)
+    assert (clock.slept, len(forms(intacct))) == ([], 1)
+
+
+def test_no_refresh_token_anywhere_is_said_before_anything_is_sent(intacct):
+    client = rotating(intacct, refresh_token="", credential_store="variable", store=Store())
+    with pytest.raises(IntacctConfigError, match=r"no refresh token.*python -m intacct_provider\.authorize"):
+        client.list(CUSTOMER)
+    assert forms(intacct) == []
+
+
+def test_a_refresh_token_in_the_store_needs_none_in_the_connection(intacct, clock):
+    answers(intacct, {"access_token": "a"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    given = {"refresh_token": "", "credential_store": "variable"}
+    rotating(intacct, store=Store(of_another(intacct, clock, good_for=0, **given)), **given).list(CUSTOMER)
+    assert sent(intacct) == ["second"]
+
+
+# --- shared by workers
+
+
+def another_process():
+    """Forget what this one knows; the stores stay."""
+    auth.forget_tokens()
+
+
+def test_workers_one_after_another_share_a_token_through_the_store(intacct):
+    store = Store()
+    intacct.on("GET", intacct.customers, json=LIST)
+    for _ in range(20):
+        another_process()
+        intacct.client(store=store).list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+    assert set(bearers(intacct)) == {"Bearer token-1"}
+    assert store.kept("refresh_token") == ""
+
+
+def test_a_refused_token_is_never_taken_from_the_store_again(intacct):
+    store = Store()
+    intacct.on("GET", intacct.customers, {"json": LIST}, {"status_code": 401}, {"json": LIST})
+    client = intacct.client(store=store)
+    client.list(CUSTOMER)
+    stale = store.text
+    client.list(CUSTOMER)
+    store.text = stale  # a worker that was slow
+    auth._grants.copy().popitem()[1].renew_at = 0
+    client.list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-1", "Bearer token-2", "Bearer token-3"]
+
+
+def test_a_token_that_another_worker_renewed_is_taken_instead_of_the_refused_one(intacct):
+    store = Store()
+    intacct.on("GET", intacct.customers, {"json": LIST}, {"status_code": 401}, {"json": LIST})
+    client = intacct.client(store=store)
+    client.list(CUSTOMER)
+    kept = json.loads(store.text)
+    store.text = json.dumps(kept | {"access_token": "theirs"})
+    client.list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-1", "Bearer theirs"]
+    assert len(forms(intacct)) == 1
+
+
+@pytest.mark.parametrize("minutes", [-5, 0, 5])
+def test_a_worker_whose_clock_is_wrong_uses_a_shared_token_no_longer_than_it_lives(intacct, clock, minutes):
+    store = Store()
+    intacct.on("GET", intacct.customers, json=LIST)
+    answers(
+        intacct, {"access_token": "short", "expires_in": 3600}, {"access_token": "next", "expires_in": 3600}
+    )
+    intacct.client(store=store).list(CUSTOMER)
+    another_process()
+    clock.wall += 60 * minutes
+    client = intacct.client(store=store)
+    clock.now += 3600 - 300 - 60 * minutes - 1
+    client.list(CUSTOMER)
+    assert bearers(intacct)[-1] == "Bearer short"
+    clock.now += 1
+    client.list(CUSTOMER)
+    assert bearers(intacct)[-1] == "Bearer next"
+
+
+def test_a_clock_that_is_set_while_a_process_runs_does_not_matter(intacct, clock):
+    intacct.on("GET", intacct.customers, json=LIST)
+    client = intacct.client(store=Store())
+    client.list(CUSTOMER)
+    for change in (-86400, 2 * 86400):
+        clock.wall += change
+        client.list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_secret": "new"},
+        {"client_id": "new"},
+        {"company_id": "Other"},
+        {"user_id": "other"},
+        {"auth_type": "refresh_token", "refresh_token": "new"},
+    ],
+)
+def test_a_changed_connection_uses_nothing_that_was_stored_before(intacct, change):
+    store = Store()
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client(store=store).list(CUSTOMER)
+    another_process()
+    intacct.client(store=store, **change).list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_new_refresh_token_in_the_connection_counts_for_more_than_the_stored_one(intacct):
+    store = Store()
+    answers(intacct, *({"access_token": f"a{n}", "refresh_token": f"r{n}"} for n in (1, 2)))
+    intacct.on("GET", intacct.customers, json=LIST)
+    rotating(intacct, store=store).list(CUSTOMER)
+    another_process()
+    rotating(intacct, store=store, refresh_token="new").list(CUSTOMER)
+    assert sent(intacct) == ["first", "new"]
+
+
+def test_a_new_secret_of_the_application_leaves_the_stored_refresh_token_good(intacct, clock):
+    answers(intacct, {"access_token": "a"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    store = Store(of_another(intacct, clock, good_for=0))
+    rotating(intacct, store=store, client_secret="new").list(CUSTOMER)
+    assert sent(intacct) == ["second"]
+
+
+def test_two_connections_that_differ_in_their_stores_only_share_nothing(intacct):
+    """Each was authorized for a company of its own; the connections hold the application and no more."""
+    answers(intacct, {"access_token": "of one"}, {"access_token": "of two"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    for token in ("one", "two"):
+        rotating(intacct, refresh_token="", credential_store="variable", store=Store(token)).list(CUSTOMER)
+    assert sent(intacct) == ["one", "two"]
+    assert bearers(intacct) == ["Bearer of one", "Bearer of two"]
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "", "{", "{}", "[]", '{"access_token": 5}', '{"fingerprint": "x"}', "\ud800"]
+)
+def test_whatever_else_a_store_holds_is_left_alone(intacct, text):
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.client(store=Store(text)).list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer token-1"]
+
+
+def test_a_store_that_fails_costs_client_credentials_a_call_and_no_task(intacct, caplog):
+    class Gone(Broken):
+        def load(self):
+            raise OSError("secret of the store")
+
+    intacct.on("GET", intacct.customers, json=LIST)
+    client = intacct.client(store=Gone(99))
+    for _ in range(3):
+        client.list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+    assert "the credential store failed (OSError); the access token is not shared" in caplog.text
+    assert "secret of the store" not in caplog.text
 
 
 # --- keeping it to itself
@@ -492,3 +790,22 @@ def test_the_cache_holds_no_secret_in_its_keys(intacct):
     assert len(auth._grants) == 1
     assert SECRET not in str([*auth._grants])
     assert "r3fresh" not in str([*auth._grants])
+
+
+def test_every_token_is_told_to_the_masker_before_a_store_sees_it(intacct, clock):
+    told, known_at_save = [], []
+
+    class Watching(Store):
+        def save(self, text):
+            known_at_save.extend(told)
+            super().save(text)
+
+    answers(intacct, {"access_token": "access", "refresh_token": "third"})
+    intacct.on("GET", intacct.customers, json=LIST)
+    store = Watching(of_another(intacct, clock, good_for=0))
+    rotating(intacct, store=store, on_secret=told.append).list(CUSTOMER)
+    assert {"theirs", "second", "access", "third"} <= set(known_at_save)
+    told.clear()
+    another_process()
+    rotating(intacct, store=store, on_secret=told.append).list(CUSTOMER)
+    assert {"access", "third"} <= set(told)

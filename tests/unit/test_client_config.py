@@ -163,11 +163,13 @@ def test_an_unknown_auth_type_names_the_nearest(given, nearest):
     assert "Use one of: client_credentials, refresh_token." in said
 
 
-def test_the_refresh_token_grant_needs_a_refresh_token():
+def test_the_refresh_token_grant_needs_a_refresh_token_or_a_store_that_may_have_one():
+    said = refusal({**WHO, "auth_type": "refresh_token"})
     assert (
-        refusal({**WHO, "auth_type": "refresh_token"})
-        == "auth_type refresh_token needs the extra refresh_token."
+        "auth_type refresh_token needs the extra refresh_token, or a credential_store that keeps one" in said
     )
+    assert "python -m intacct_provider.authorize" in said
+    assert connection({"auth_type": "refresh_token", "credential_store": "variable"}).refresh_token == ""
 
 
 def test_the_refresh_token_grant_needs_neither_user_nor_company():
