@@ -11,14 +11,17 @@ from intacct_provider.client.errors import (
     IntacctNotFoundError,
     IntacctValidationError,
     did_you_mean,
+    nearest,
 )
-from intacct_provider.client.model import WELL_KNOWN_OBJECTS, enum_of, field_names
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, ModelField, every_queryable
 
 if TYPE_CHECKING:
     from intacct_provider.client.reads import ReadCalls
 
+#: Says that a field cannot be used in a query, or that there is none of that name.
+_NOT_IN_QUERIES = "REST-1106"
 #: Error ids that concern a field's name.
-_FIELD_ERRORS = ("REST-1043", "REST-1106", "REST-1050")
+_FIELD_ERRORS = ("REST-1043", _NOT_IN_QUERIES, "REST-1050")
 
 
 class Hints:
@@ -69,29 +72,53 @@ class Hints:
         if not ids.intersection(_FIELD_ERRORS):
             return ""
         name = (error.placeholders.get("FIELD") or error.target).strip("/").replace("/", ".")
-        if any(part.isdigit() for part in name.split(".")):
+        if not name or any(part.isdigit() for part in name.split(".")):
             # A field of a list's element, such as accountRanges.0.rangeTo: the model does not tell those.
             return ""
-        try:
-            names = field_names(self._client.model(object_name))
-        except IntacctError:
-            return ""
-        return "" if name in names else did_you_mean(name, names).strip()
+        fields = self._fields(object_name)
+        if _NOT_IN_QUERIES in ids:
+            return _for_query(name, fields)
+        return "" if name in fields else did_you_mean(name, fields).strip()
 
     def _for_value(self, error: IntacctAPIError, object_name: str, record: Mapping[str, Any]) -> str:
         """Name the closest of an enumeration's values, when the one that was written is none of them."""
         for target in (error.target, *(target for _text, _error_id, target in error.details)):
             path = target.strip("/").split("/")
-            value = _value_at(record, path)
+            name, value = ".".join(path), _value_at(record, path)
             if not isinstance(value, str):
                 continue
-            try:
-                allowed = enum_of(self._client.model(object_name), path)
-            except IntacctError:
-                return ""
+            found = self._fields(object_name).get(name)
+            allowed = [text for text in found.enum if isinstance(text, str)] if found else []
             if allowed and value not in allowed:
-                return f"{'.'.join(path)} is {value!r}.{did_you_mean(value, allowed)}"
+                return f"{name} is {value!r}.{did_you_mean(value, allowed)}"
         return ""
+
+    def _fields(self, object_name: str) -> Mapping[str, ModelField]:
+        """Return the object's fields; none when the model service fails, since the refusal itself must be seen."""
+        try:
+            return self._client.fields(object_name)
+        except IntacctError:
+            return {}
+
+
+def _for_query(name: str, fields: Mapping[str, ModelField]) -> str:
+    """Return what to query instead of a name that the query service refused."""
+    found = fields.get(name)
+    among = every_queryable(fields)
+    if found is None:
+        inside = [one for one in among if one.startswith(f"{name}.")]
+        best = nearest(f"{name}.id", inside) or (inside[0] if inside else None)
+        return f"Did you mean {best!r}?" if best else did_you_mean(name, among).strip()
+    if found.kind == "list":
+        return (
+            f"{name!r} is a list; lists and write-only fields cannot be queried: read it with client.get()."
+        )
+    if found.write_only:
+        return f"{name!r} is write-only; lists and write-only fields cannot be queried: leave it out."
+    return (
+        f"The model lists {name!r}, but the query service does not take it there: leave it out, and name the fields "
+        "you need if you asked for '*'."
+    )
 
 
 def _value_at(record: Any, path: Sequence[str]) -> Any:

@@ -1,9 +1,10 @@
-"""The model service's description of an object, and what it is asked for when a name seems wrong."""
+"""The model service's description of an object: its fields by the names that queries use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 #: Objects that Sage documents and people ask for most; only ever used to suggest a spelling.
 WELL_KNOWN_OBJECTS = (
@@ -19,17 +20,66 @@ WELL_KNOWN_OBJECTS = (
 )  # fmt: skip
 
 
-def field_names(model: Mapping[str, Any]) -> set[str]:
-    """Return the dotted names of every field of a model answer, those of references included."""
-    return set(_walk(model, ""))
+@dataclass(frozen=True, slots=True)
+class ModelField:
+    """A field of an object, as the model service describes it.
+
+    There is no ``required`` and no length: Intacct calls no field required, not even those that are, and tells no
+    lengths.
+
+    :param name: dotted name, such as ``status``, ``audit.modifiedDateTime`` or ``term.id``.
+    :param kind: ``field``, or ``list`` for a list of records or values, which queries do not return.
+    :param type: ``string``, ``integer``, ``number``, ``boolean`` and so on; empty if untold.
+    :param format: such as ``date``, ``date-time`` or ``decimal-precision-2``; empty if there is none.
+    :param enum: values that it may have, None among them where Intacct lists it; empty when any value is allowed.
+    :param nullable: whether None clears it.
+    :param mutable: whether it can be changed after the record was created.
+    :param read_only: whether Intacct alone sets it.
+    :param write_only: whether it can be written but never read.
+    :param deprecated: whether Sage advises against it, or against the reference that it belongs to.
+    """
+
+    name: str
+    kind: Literal["field", "list"]
+    type: str
+    format: str
+    enum: tuple[Any, ...]
+    nullable: bool
+    mutable: bool
+    read_only: bool
+    write_only: bool
+    deprecated: bool
+
+    @property
+    def queryable(self) -> bool:
+        """Whether a query can return it, as far as the model tells: it is no list and not write-only."""
+        return self.kind == "field" and not self.write_only
 
 
-def enum_of(model: Mapping[str, Any], path: Sequence[str]) -> list[str]:
-    """Return the texts that the field at ``path`` may have, or none when it is not an enumeration."""
-    for name in path[:-1]:
-        model = entries(model, "groups").get(name) or entries(model, "refs").get(name) or {}
-    enum = (entries(model, "fields").get(path[-1]) or {}).get("enum")
-    return [value for value in enum if isinstance(value, str)] if isinstance(enum, list) else []
+def flattened(model: Mapping[str, Any]) -> dict[str, ModelField]:
+    """Return the fields and lists of a model by dotted name, those of groups and references included."""
+    return {found.name: found for found in _walk(model, "", deprecated=False)}
+
+
+def every_queryable(fields: Mapping[str, ModelField]) -> list[str]:
+    """Return the names that queries can return: ``key`` first, the others sorted, whatever order Intacct sent."""
+    return sorted(
+        (name for name, found in fields.items() if found.queryable), key=lambda name: (name != "key", name)
+    )
+
+
+def with_maps(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a model, or of a part of it, in which empty maps are maps; Intacct sends them as ``[]``."""
+    read = dict(model)
+    for kind in ("fields", "groups", "refs", "lists"):
+        if kind in read:
+            parts = entries(model, kind)
+            read[kind] = (
+                {name: with_maps(part) for name, part in parts.items()}
+                if kind in ("groups", "refs")
+                else parts
+            )
+    return read
 
 
 def entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
@@ -43,9 +93,31 @@ def entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]
     return {name: part for name, part in found.items() if isinstance(part, Mapping)}
 
 
-def _walk(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name in (*entries(model, "fields"), *entries(model, "lists")):
-        yield prefix + name
+def _walk(model: Mapping[str, Any], prefix: str, *, deprecated: bool) -> Iterator[ModelField]:
+    for name, part in entries(model, "fields").items():
+        yield _field(prefix + name, "field", part, deprecated=deprecated)
     for kind in ("groups", "refs"):
         for name, inner in entries(model, kind).items():
-            yield from _walk(inner, f"{prefix}{name}.")
+            yield from _walk(
+                inner, f"{prefix}{name}.", deprecated=deprecated or inner.get("deprecated") is True
+            )
+    for name, part in entries(model, "lists").items():
+        yield _field(prefix + name, "list", part, deprecated=deprecated)
+
+
+def _field(
+    name: str, kind: Literal["field", "list"], part: Mapping[str, Any], *, deprecated: bool
+) -> ModelField:
+    enum = part.get("enum")
+    return ModelField(
+        name=name,
+        kind=kind,
+        type=str(part.get("type") or ""),
+        format=str(part.get("format") or ""),
+        enum=tuple(enum) if isinstance(enum, list) else (),
+        nullable=part.get("nullable") is not False,
+        mutable=part.get("mutable") is not False,
+        read_only=part.get("readOnly") is True,
+        write_only=part.get("writeOnly") is True,
+        deprecated=deprecated or part.get("deprecated") is True,
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from intacct_provider.client import wire
 from intacct_provider.client.core import ClientCore
 from intacct_provider.client.errors import IntacctError, IntacctNotFoundError, IntacctResponseError
+from intacct_provider.client.flat import flat
 from intacct_provider.client.hints import Hints
+from intacct_provider.client.model import ModelField, every_queryable, flattened, with_maps
 from intacct_provider.client.paging import Page, Row, iter_rows, read_page
 from intacct_provider.client.query import Filters, Query, check_object_name, check_page, field
 from intacct_provider.client.records import BATCH_SIZE, collection, read_results, record_path
@@ -25,6 +29,7 @@ class ReadCalls(ClientCore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._models: dict[str, dict[str, Any]] = {}
+        self._model_lock = threading.Lock()
         self._hints = Hints(self)
 
     def list(self, object_name: str) -> References:
@@ -35,30 +40,37 @@ class ReadCalls(ClientCore):
         reply = self._read(object_name, Request("GET", collection(object_name)))
         return _list_of(reply, object_name)
 
-    def get(self, object_name: str, key: str) -> dict[str, Any]:
+    def get(self, object_name: str, key: str, *, flatten: bool = False) -> dict[str, Any]:
         """Return one record, nested as Intacct keeps it.
 
+        :param flatten: give dotted names, as in the rows of a query, and None for what an empty reference holds.
+            Lists stay lists of nested records.
         :raises IntacctNotFoundError: if there is no record with that key.
         """
         reply = self._read(object_name, Request("GET", record_path(object_name, [key])))
-        return _with_key(reply.result, key)
+        record = _with_key(reply.result, key)
+        return flat(record) if flatten else record
 
-    def get_many(self, object_name: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def get_many(
+        self, object_name: str, keys: Sequence[str], *, flatten: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """Yield the records with these keys, in order, reading 500 a call.
 
+        :param flatten: as in :meth:`get`.
         :raises IntacctNotFoundError: if one of them does not exist.
         """
         for start in range(0, len(keys), BATCH_SIZE):
             chunk = [str(key) for key in keys[start : start + BATCH_SIZE]]
             if len(chunk) == 1:
-                yield self.get(object_name, chunk[0])
+                yield self.get(object_name, chunk[0], flatten=flatten)
                 continue
             reply = self._send(Request("GET", record_path(object_name, chunk)))
             for result in read_results(reply, len(chunk), start):
                 if result.error:
                     raise self._hints.explained(result.error, object_name)
             self._bill(1)
-            yield from _in_order(reply.result, chunk, object_name)
+            for record in _in_order(reply.result, chunk, object_name):
+                yield flat(record) if flatten else record
 
     def find(self, object_name: str, id: str) -> dict[str, Any] | None:  # noqa: A002
         """Return the reference (key, id, href) of the record with this id, or None.
@@ -86,7 +98,8 @@ class ReadCalls(ClientCore):
     ) -> Page:
         """Return one page of a query. To read everything use :meth:`iter_rows`.
 
-        :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``.
+        :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``; ``"*"`` for all of
+            :meth:`queryable_fields`.
         :param filters: Intacct's JSON conditions, or an expression of :func:`field`.
         :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``.
         :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
@@ -98,7 +111,7 @@ class ReadCalls(ClientCore):
         """
         size = self.config.page_size if size is None else size
         check_page(start, size)
-        query = Query.checked(
+        query = self.checked_query(
             object_name,
             fields,
             filters=filters,
@@ -121,11 +134,12 @@ class ReadCalls(ClientCore):
         """Yield every row that existed during the whole read, once, or raise.
 
         Rows come in order of key with one page in memory. With an ``order_by`` they come in that order and
-        are held in memory. Records that are created or deleted meanwhile may be among them or not.
+        are held in memory. Records that are created or deleted meanwhile may be among them or not. The parameters are
+        those of :meth:`query`.
 
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
         """
-        query = Query.checked(
+        query = self.checked_query(
             object_name,
             fields,
             filters=filters,
@@ -135,24 +149,48 @@ class ReadCalls(ClientCore):
         )
         return iter_rows(self._page, query, self.config.page_size)
 
+    def checked_query(self, object_name: str, fields: Sequence[str], **parts: Any) -> Query:
+        """Check the parts of a query, and give ``"*"`` its names, which costs a call once per client and object."""
+        if fields != "*":
+            return Query.checked(object_name, fields, **parts)
+        # The other parts first, before the call is paid for.
+        query = Query.checked(object_name, ["key"], **parts)
+        return replace(query, fields=tuple(self.queryable_fields(object_name)))
+
     def model(self, object_name: str) -> dict[str, Any]:
         """Return the model service's description: ``fields``, ``groups``, ``refs`` and ``lists``.
 
-        Asked once per client and object. ``required`` is always False in it, and it tells no lengths.
+        Asked once per client and object. As Intacct sends it, except that an empty map is a map. :meth:`fields` is
+        easier to read.
 
         :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
         """
         check_object_name(object_name)
-        if object_name not in self._models:
-            request = Request("GET", "/services/core/model", params={"name": object_name, "schema": "true"})
-            found = self._read(object_name, request, explain=False).result
-            # Intacct answers an unknown object with HTTP 200 and an empty list.
-            if not isinstance(found, Mapping) or not found:
-                raise IntacctNotFoundError(
-                    f"Intacct knows no object {object_name!r}.", hint=self._hints.for_object(object_name)
-                )
-            self._models[object_name] = dict(found)
+        with self._model_lock:
+            if object_name not in self._models:
+                self._models[object_name] = self._read_model(object_name)
         return self._models[object_name]
+
+    def fields(self, object_name: str) -> dict[str, ModelField]:
+        """Return the object's fields by dotted name, those of groups and references and lists included.
+
+        Asked once per client and object, together with :meth:`model`.
+
+        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        """
+        return flattened(self.model(object_name))
+
+    def queryable_fields(self, object_name: str) -> Names:
+        """Return the names that ``fields="*"`` stands for: all but lists and write-only fields, ``key`` first.
+
+        Whatever order Intacct sends them in, the others are sorted, so that the columns of two exports agree.
+
+        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        """
+        names = every_queryable(self.fields(object_name))
+        if not names:
+            raise IntacctResponseError(f"Intacct's model of {object_name} has no field that can be queried.")
+        return names
 
     def object_names(self) -> Names:
         """Return the paths of all objects of the company, custom ones included."""
@@ -163,6 +201,16 @@ class ReadCalls(ClientCore):
     def unknown_object(self, object_name: str) -> bool:
         """Whether Intacct has no such object; asks the model service unless the path is well known."""
         return bool(self._hints.for_object(object_name))
+
+    def _read_model(self, object_name: str) -> dict[str, Any]:
+        request = Request("GET", "/services/core/model", params={"name": object_name, "schema": "true"})
+        found = self._read(object_name, request, explain=False).result
+        # Intacct answers an unknown object with HTTP 200 and an empty list.
+        if not isinstance(found, Mapping) or not found:
+            raise IntacctNotFoundError(
+                f"Intacct knows no object {object_name!r}.", hint=self._hints.for_object(object_name)
+            )
+        return with_maps(found)
 
     def _page(self, query: Query, start: int, size: int) -> Page:
         body = wire.encode(query.payload(start=start, size=size))

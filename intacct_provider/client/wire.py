@@ -18,21 +18,34 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 def decode(body: bytes) -> Any:
     """Decode JSON; numbers with a fraction become :class:`decimal.Decimal`.
 
-    :raises ValueError: if it is not JSON, or nested deeper than any answer is.
+    Whole numbers stay whole, however long; text stays the text it is.
+
+    :raises ValueError: if it is not JSON in UTF-8, or nested deeper than any answer is. It does not hold the body.
     """
     try:
         return _decoder.decode(body)
-    except RecursionError as err:
-        raise ValueError("nested too deeply") from err
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except ArithmeticError:
+        raise ValueError("a number too large for any use") from None
 
 
 def encode(value: Any) -> bytes:
     """Encode as JSON; decimals as exact numbers, dates and times as Intacct writes them.
 
-    :raises IntacctArgumentError: for NaN and infinity, which sent as null would clear a field, and for values of
-        types that JSON cannot carry.
+    :raises IntacctArgumentError: for NaN and infinity, which sent as null would clear a field, and for values that
+        JSON cannot carry.
     """
-    return _encoder.encode(_ready(value, ""))
+    try:
+        return _encoder.encode(_ready(value, ""))
+    except RecursionError:
+        raise IntacctArgumentError("The content is nested too deeply, or within itself.") from None
+    except UnicodeEncodeError:
+        raise IntacctArgumentError(
+            "The content has text with half of a character, which UTF-8 has not."
+        ) from None
 
 
 def wire_value(value: Any) -> Any:
@@ -70,6 +83,8 @@ def _ready(value: Any, path: str) -> Any:
         raise IntacctArgumentError(f"{path[1:]} is {value}; give a number, or None to clear the field.")
     if isinstance(value, set | frozenset):
         raise IntacctArgumentError(f"{path[1:]} is a set, which has no order; give a list.")
+    if isinstance(value, bytes | bytearray):
+        raise IntacctArgumentError(f"{path[1:]} is bytes; give text.")
     return wire_value(value)
 
 

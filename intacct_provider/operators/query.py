@@ -24,7 +24,8 @@ class IntacctQueryOperator(IntacctOperator):
     whole object use ``IntacctToObjectStorageOperator``.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
-    :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``. (templated)
+    :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``; ``"*"`` for every field
+        that can be queried, for one more billed call. (templated)
     :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
     :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,

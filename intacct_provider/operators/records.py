@@ -84,14 +84,19 @@ class IntacctGetRecordOperator(_RecordOperator):
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key; costs one more read. (templated)
+    :param flatten: return dotted names, as in the rows of a query, and None for what an empty reference holds.
     :return: the record, nested as Intacct keeps it; numbers with a fraction as text.
     """
+
+    def __init__(self, *, flatten: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.flatten = flatten
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the record."""
         with self.client(context) as client:
             key = resolve_key(client, self.object_name, self.key, self.record_id)
-            record: dict[str, Any] = plain(client.get(self.object_name, key))
+            record: dict[str, Any] = plain(client.get(self.object_name, key, flatten=self.flatten))
         return record
 
 

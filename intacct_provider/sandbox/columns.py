@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from intacct_provider.sandbox.errors import ApiError, invalid
-from intacct_provider.sandbox.schema import OBJECTS, Field, ObjectType, Ref
+from intacct_provider.sandbox.render import MEMBER_FILTER
+from intacct_provider.sandbox.schema import OBJECTS, Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.store import CENTS, column, quote
 
 Type: TypeAlias = Literal["key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href"]
@@ -17,6 +18,8 @@ Converter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 # SQLite joins at most 64 tables.
 MAX_JOINS = 60
 AGGREGATES = ("count", "sum", "avg", "min", "max")
+# Members of an object stored as given that are arrays, which no query returns.
+ARRAYS = ("filters", "orderBy")
 
 # The mean of whole cents, rounded half away from zero by integer arithmetic, so that it is exact.
 _MEAN_CENTS = (
@@ -68,6 +71,10 @@ class Tables:
             if field is not None and not field.write_only:
                 return Column(name, f"{table}.{column(field.path)}", _type(field))
             hop = None if field else object_type.hop(path)
+            inside = None if hop else _inside(object_type, path)
+            if inside:
+                kept, part = inside
+                return Column(name, _extracted(table, kept, part), _type(part))
             if hop is None:
                 raise self.unqueryable(name)
             ref, path = hop
@@ -167,6 +174,23 @@ _CONVERTERS: dict[Type, Converter] = {"boolean": _booleans, "cents": _amounts, "
 
 def _href(object_type: ObjectType, table: str, key: str) -> str:
     return f"'/objects/{object_type.name}/' || {table}.{column(key)}"
+
+
+def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | None:
+    """The object stored as given that a path leads into, and its scalar there, such as ``memberFilter.size``."""
+    head, _, leaf = path.partition(".")
+    kept = object_type.member(head)
+    if not isinstance(kept, ListField) or kept.shape != "object":
+        return None
+    parts = [part for part in kept.items if isinstance(part, Field) and part.path not in ARRAYS]
+    return next(((kept, part) for part in parts if part.path == leaf), None)
+
+
+def _extracted(table: str, kept: ListField, part: Field) -> str:
+    """The SQL of a scalar of an object stored as given; an answer fills the same gaps."""
+    found = f"json_extract({table}.{column(kept.path)}, '$.{part.path}')"
+    default = MEMBER_FILTER.get(part.path)
+    return f"COALESCE({found}, '{default}')" if default else found
 
 
 def _type(field: Field) -> Type:

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from intacct_provider import __version__
 from intacct_provider.client import wire
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.query import Filters, Query, templatable
+from intacct_provider.client.query import Filters, templatable
 from intacct_provider.export.files import write_whole
 from intacct_provider.export.writers import writer_for
 from intacct_provider.operators.base import IntacctOperator, report_to_outlets
@@ -35,7 +35,8 @@ class IntacctToObjectStorageOperator(IntacctOperator):
     An ``Asset`` in ``outlets`` is updated with ``path``, ``manifest`` and ``rows``.
 
     :param object_name: path such as ``general-ledger/account-group``. (templated)
-    :param fields: field names and ``relation.field`` names, in the order of the columns. (templated)
+    :param fields: field names and ``relation.field`` names, in the order of the columns; ``"*"`` for every field that
+        can be queried, ``key`` first and the others sorted, for one more billed call. (templated)
     :param destination: path or URI of the file, such as ``s3://aws_default@bucket/groups/2026-11-21.csv``.
         (templated)
     :param file_format: ``jsonl`` or ``csv``. (templated)
@@ -99,11 +100,11 @@ class IntacctToObjectStorageOperator(IntacctOperator):
             "filter_expression": self.filter_expression,
             "filter_parameters": self.filter_parameters,
         }
-        query = Query.checked(self.object_name, self.fields, **conditions)
+        query = client.checked_query(self.object_name, self.fields, **conditions)
         started = pendulum.now("UTC")
         keys = _KeyRange()
-        rows = keys.watch(client.iter_rows(self.object_name, _with_key(self.fields), **conditions))
-        written = write_whole(target, writer(rows, self.fields), replaces=manifest)
+        rows = keys.watch(client.iter_rows(self.object_name, _with_key(query.fields), **conditions))
+        written = write_whole(target, writer(rows, query.fields), replaces=manifest)
         facts = {
             "path": str(target),
             "rows": keys.rows,

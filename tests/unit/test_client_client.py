@@ -64,6 +64,75 @@ def test_a_missing_record_is_not_found_and_costs_nothing(intacct):
     assert client.transactions == 0
 
 
+SENT = {
+    "id": "C7",
+    "name": "",
+    "entity": {"key": None, "id": None, "name": None},
+    "parent": {"key": "", "id": "", "href": None},
+    "term": {"key": "1", "id": "Net 15", "note": ""},
+    "vendor": {},
+    "territory": {"id": "", "name": ""},
+    "contacts": {
+        "default": {"id": "X", "mailing": {"city": "", "zip": None}},
+        "billTo": {"id": None, "tax": {"group": {"key": None}, "isTaxable": None}},
+    },
+    "audit": {"createdBy": "", "modifiedBy": None},
+    "lines": [{"item": {"key": None, "id": None}}],
+    "tags": [],
+    "dimensions": {"nsp::X": {"key": None, "id": None}, "note": ""},
+}
+FLAT = {
+    "key": "7",
+    "id": "C7",
+    "name": "",
+    "entity.key": None,
+    "entity.id": None,
+    "entity.name": None,
+    "parent.key": None,
+    "parent.id": None,
+    "parent.href": None,
+    "term.key": "1",
+    "term.id": "Net 15",
+    "term.note": "",
+    "vendor": None,
+    "territory.id": None,
+    "territory.name": None,
+    "contacts.default.id": "X",
+    "contacts.default.mailing.city": "",
+    "contacts.default.mailing.zip": None,
+    "contacts.billTo.id": None,
+    "contacts.billTo.tax.group.key": None,
+    "contacts.billTo.tax.isTaxable": None,
+    "audit.createdBy": "",
+    "audit.modifiedBy": None,
+    "lines": [{"item": {"key": None, "id": None}}],
+    "tags": [],
+    "dimensions.nsp::X.key": None,
+    "dimensions.nsp::X.id": None,
+    "dimensions.note": "",
+}
+
+
+def test_a_flat_record_has_the_names_of_queries_and_none_for_empty_references(intacct):
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": SENT})
+    assert list(intacct.client().get(CUSTOMER, "7", flatten=True).items()) == list(FLAT.items())
+
+
+def test_a_record_stays_as_sent_unless_it_is_asked_for_flat(intacct):
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": SENT})
+    assert intacct.client().get(CUSTOMER, "7") == {"key": "7", **SENT}
+
+
+def test_many_records_are_flat_whether_one_or_several_come_in_a_call(intacct):
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": SENT})
+    both = [{"ia::result": {"key": "7", **SENT}}, {"key": "8", "term": {"id": "N"}}]
+    intacct.on("GET", intacct.customers + "/7,8", json={"ia::result": both})
+    client = intacct.client()
+    assert list(client.get_many(CUSTOMER, ["7"], flatten=True)) == [FLAT]
+    assert list(client.get_many(CUSTOMER, ["7", "8"], flatten=True)) == [FLAT, {"key": "8", "term.id": "N"}]
+    assert list(client.get_many(CUSTOMER, ["7", "8"]))[1] == {"key": "8", "term": {"id": "N"}}
+
+
 def many(intacct, keys):
     """Answer reads of these keys, 500 a call."""
     for start in range(0, len(keys), 500):
@@ -111,6 +180,12 @@ def test_records_in_another_order_than_asked_for_raise(intacct):
         list(intacct.client().get_many(CUSTOMER, ["1", "2"]))
 
 
+def test_an_answer_without_a_list_is_no_list(intacct):
+    intacct.on("GET", intacct.customers, json={"ia::result": {"key": "1"}})
+    with pytest.raises(IntacctResponseError, match=f"The answer to the list of {CUSTOMER} holds no list"):
+        intacct.client().list(CUSTOMER)
+
+
 def test_a_record_is_found_by_its_id(intacct):
     reference = {"key": "7", "id": "C7", "href": "/x"}
     intacct.on("POST", intacct.query, json=rows(reference))
@@ -154,14 +229,13 @@ def test_a_query_sends_all_of_its_parts(intacct):
     assert call.json() == {
         "object": CUSTOMER,
         "fields": ["sum:totalDue", "status"],
-        "filters": [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": 1000.0}}],
+        "filters": [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "1000.00"}}],
         "filterExpression": "1 and 2",
         "filterParameters": {"includePrivate": True},
         "orderBy": [{"status": "asc"}],
         "start": 1,
         "size": 4000,
     }
-    assert '"totalDue":1000.00' in call.text
 
 
 def test_a_refused_query_raises_and_costs_nothing(intacct):
@@ -221,6 +295,10 @@ def test_transactions_of_many_threads_are_all_counted(intacct):
         lambda client: client.query("customer", ["key"]),
         lambda client: client.iter_rows("customer", ["key"]),
         lambda client: client.model("customer"),
+        lambda client: client.fields("customer"),
+        lambda client: client.queryable_fields("customer"),
+        lambda client: client.query("customer", "*"),
+        lambda client: client.iter_rows("customer", "*"),
         lambda client: client.create("customer", {}),
         lambda client: client.update("customer", "7", {}),
         lambda client: client.delete("customer", "7"),

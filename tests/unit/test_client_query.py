@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import operator
-import re
+import math
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.expressions import Expression, compiled, field
+from intacct_provider.client.filters import OPERATORS
 from intacct_provider.client.query import (
     FILTER_PARAMETERS,
-    OPERATORS,
     Query,
     check_object_name,
     check_page,
+    field,
     is_aggregate,
     templatable,
 )
@@ -36,135 +36,6 @@ def refusal(*args, **parts):
     with pytest.raises(IntacctArgumentError) as caught:
         checked(*args, **parts)
     return str(caught.value)
-
-
-# --- expressions
-
-
-class Tree:
-    """An expression beside what it means in Python."""
-
-    def __init__(self, expression, holds):
-        self.expression = expression
-        self.holds = holds
-
-    @classmethod
-    def leaf(cls, comparison):
-        name, value, compare = comparison
-        return cls(
-            getattr(operator, compare)(field(name), value),
-            lambda row: getattr(operator, compare)(row[name], value),
-        )
-
-    @classmethod
-    def joined(cls, parts):
-        left, right, word = parts
-        if word == "and":
-            return cls(left.expression & right.expression, lambda row: left.holds(row) and right.holds(row))
-        return cls(left.expression | right.expression, lambda row: left.holds(row) or right.holds(row))
-
-
-COMPARISONS = st.tuples(
-    st.sampled_from("abc"), st.integers(0, 3), st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"])
-)
-TREES = st.recursive(
-    COMPARISONS.map(Tree.leaf),
-    lambda inner: st.tuples(inner, inner, st.sampled_from(["and", "or"])).map(Tree.joined),
-    max_leaves=10,
-)
-ROWS = st.fixed_dictionaries(dict.fromkeys("abc", st.integers(0, 3)))
-MEANING = {
-    "$eq": operator.eq, "$ne": operator.ne, "$lt": operator.lt, "$lte": operator.le, "$gt": operator.gt,
-    "$gte": operator.ge,
-}  # fmt: skip
-
-
-def matches(conditions, expression, row):
-    """Evaluate Intacct's JSON on a row; Python reads its expression as Intacct does."""
-    truths = []
-    for condition in conditions:
-        ((name, operand),) = condition.items()
-        ((column, value),) = operand.items()
-        truths.append(MEANING[name](row[column], value))
-    if expression in ("and", "or"):
-        return all(truths) if expression == "and" else any(truths)
-    return eval(re.sub(r"\d+", lambda n: str(truths[int(n[0]) - 1]), expression), {})  # noqa: S307
-
-
-@PROVE
-@given(TREES, st.lists(ROWS, min_size=1, max_size=20))
-def test_a_compiled_expression_means_what_the_expression_says(tree, rows):
-    query = checked(filters=tree.expression)
-    for row in rows:
-        assert matches(query.filters, query.expression, row) == tree.holds(row)
-
-
-@PROVE
-@given(TREES)
-def test_every_expression_passes_the_checks_as_json_too(tree):
-    conditions, expression = compiled(tree.expression)
-    assert templatable(tree.expression, None) == (conditions, expression)
-    assert checked(filters=conditions, filter_expression=expression) == checked(filters=tree.expression)
-
-
-def test_the_words_of_an_expression_are_never_left_to_precedence():
-    a, b, c = (field(name) == 1 for name in "abc")
-    assert compiled((a | b) & c)[1] == "(1 or 2) and 3"
-    assert compiled(a | (b & c))[1] == "1 or (2 and 3)"
-    assert compiled(a & b & c)[1] == "1 and 2 and 3"
-    assert compiled(a) == ([{"$eq": {"a": 1}}], "1")
-
-
-@pytest.mark.parametrize(
-    ("expression", "condition"),
-    [
-        (field("a") == 1, {"$eq": {"a": 1}}),
-        (field("a") != None, {"$ne": {"a": None}}),  # noqa: E711
-        (field("a") < 1, {"$lt": {"a": 1}}),
-        (field("a") <= 1, {"$lte": {"a": 1}}),
-        (field("a") > 1, {"$gt": {"a": 1}}),
-        (field("a") >= 1, {"$gte": {"a": 1}}),
-        (field("a").lt(1), {"$lt": {"a": 1}}),
-        (field("a").lte(1), {"$lte": {"a": 1}}),
-        (field("a").gt(1), {"$gt": {"a": 1}}),
-        (field("a").gte(1), {"$gte": {"a": 1}}),
-        (field("a").in_(x for x in "xy"), {"$in": {"a": ["x", "y"]}}),
-        (field("a").not_in(["x"]), {"$notIn": {"a": ["x"]}}),
-        (field("a").between(1, 2), {"$between": {"a": [1, 2]}}),
-        (field("a").not_between(1, 2), {"$notBetween": {"a": [1, 2]}}),
-        (field("a").contains("x"), {"$contains": {"a": "x"}}),
-        (field("a").not_contains("x"), {"$notContains": {"a": "x"}}),
-        (field("a").starts_with("x"), {"$startsWith": {"a": "x"}}),
-        (field("a").not_starts_with("x"), {"$notStartsWith": {"a": "x"}}),
-        (field("a").ends_with("x"), {"$endsWith": {"a": "x"}}),
-        (field("a").not_ends_with("x"), {"$notEndsWith": {"a": "x"}}),
-    ],
-)
-def test_every_comparison_has_its_operator(expression, condition):
-    assert checked(filters=expression).filters == (condition,)
-
-
-def test_and_instead_of_ampersand_is_refused_with_what_to_write():
-    with pytest.raises(IntacctArgumentError, match=r"join conditions with & and \|, not with 'and' and 'or'"):
-        _ = (field("a") == 1) and (field("b") == 2)
-
-
-def test_forgotten_parentheses_are_refused_with_what_to_write():
-    with pytest.raises(IntacctArgumentError, match="put each comparison in its own parentheses"):
-        _ = (field("a") == 1) & field("b")
-    with pytest.raises(IntacctArgumentError, match="in its own parentheses"):
-        _ = 1 < field("a") < 5
-
-
-@pytest.mark.parametrize("name", ["", "  ", None, 5])
-def test_a_field_needs_a_name(name):
-    with pytest.raises(IntacctArgumentError, match="A field needs a name, not"):
-        field(name)
-
-
-def test_the_base_of_expressions_is_none_itself():
-    with pytest.raises(NotImplementedError):
-        Expression().numbered([])
 
 
 # --- the request
@@ -208,6 +79,26 @@ def test_dates_in_filters_are_sent_as_intacct_writes_them():
         {"$between": {"on": ["2025-01-01", "2025-05-01T00:00:00Z"]}},
     )
     json.dumps(query.payload())
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (Decimal("99999999999999.99"), "99999999999999.99"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("1E-8"), "0.00000001"),
+        (Decimal("-0.10"), "-0.10"),
+        (10**40, 10**40),
+        (0.1, 0.1),
+        (True, True),
+        ("x", "x"),
+    ],
+)
+def test_a_decimal_in_a_filter_is_sent_as_text_digit_by_digit(value, sent):
+    for condition in ({"$gt": {"a": value}}, {"$in": {"a": [value]}}, {"$between": {"a": [value, value]}}):
+        ((_operator, operand),) = checked(filters=[condition]).filters[0].items()
+        found = operand["a"][0] if isinstance(operand["a"], list) else operand["a"]
+        assert (found, type(found)) == (sent, type(sent))
 
 
 @pytest.mark.parametrize(
@@ -255,6 +146,22 @@ def test_an_unknown_operator_names_the_nearest(given_operator, nearest):
         ({"$between": {"a": [1]}}, "$between on 'a' takes a list of two values, lowest first, not [1]"),
         ({"$notBetween": {"a": 5}}, "$notBetween on 'a' takes a list of two values"),
         ({"$gt": {"a": None}}, "$gt on 'a' cannot be compared with None; $eq and $ne can"),
+        ({"$in": {"a": ["x", None]}}, "$in on 'a' cannot be compared with None"),
+        ({"$has": {"a": ["x"]}}, "$has on 'a' takes a single value, not ['x']"),
+        ({"$has": {"a": None}}, "$has on 'a' cannot be compared with None"),
+        ({"$eq": {"": 1}}, "$eq names the field '', which is not a field name"),
+        ({"$eq": {5: 1}}, "$eq names the field 5, which is not a field name"),
+        ({"$gt": {"a": math.inf}}, "$gt on 'a' cannot be compared with inf, which is no number"),
+        ({"$in": {"a": [Decimal("NaN")]}}, "$in on 'a' cannot be compared with NaN, which is no number"),
+        (
+            {"$gt": {"a": dt.timedelta(1)}},
+            "$gt on 'a' takes text, a number, a date, a time, True or False, not datetime.timedelta(days=1)",
+        ),
+        (
+            {"$eq": {"a": field("b")}},
+            "$eq on 'a' takes text, a number, a date, a time, True or False, not field('b')",
+        ),
+        ({"$in": {"a": [b"x"]}}, "$in on 'a' takes text, a number, a date, a time, True or False, not b'x'"),
     ],
 )
 def test_a_malformed_condition_says_which_and_what_it_should_be(condition, said):
@@ -282,11 +189,41 @@ def test_a_malformed_condition_says_which_and_what_it_should_be(condition, said)
             "contains '&'; it takes condition numbers, 'and', 'or' and parentheses, such as '(1 and 2) or 3'",
         ),
         ("not 1 and 2", "contains 'not'"),
+        ("1 and \u0662", "contains '\u0662'"),
+        ("1 and \u00b2", "contains '\u00b2'"),
+        ("1 and " + "9" * 5000, "names condition 999"),
         ("status and 2", "contains 'status'"),
     ],
 )
 def test_an_expression_that_cannot_be_right_says_why(expression, said):
     assert f"filter_expression {expression!r} {said}" in refusal(filters=TWO, filter_expression=expression)
+
+
+@pytest.mark.parametrize("expression", [5, ["1 and 2"], True])
+def test_an_expression_that_is_no_text_is_refused(expression):
+    said = refusal(filters=TWO, filter_expression=expression)
+    assert said == f"filter_expression must be text such as '(1 and 2) or 3', not {expression!r}."
+
+
+@pytest.mark.parametrize("filters", ["status", 5, b"x"])
+def test_filters_that_are_neither_conditions_nor_an_expression_are_refused(filters):
+    said = refusal(filters=filters)
+    if isinstance(filters, bytes):
+        assert "filters: condition 1 must be one operator with one field" in said
+    else:
+        assert (
+            said == f"filters must be a list of conditions or an expression of field(...), not {filters!r}."
+        )
+
+
+def test_a_list_of_expressions_says_how_to_join_them():
+    said = refusal(filters=[TWO[0], field("a") == 1])
+    assert "filters: condition 2 is an expression of field(...): join expressions with & or |" in said
+
+
+def test_conditions_may_come_from_anything_that_can_be_gone_through():
+    assert checked(filters=(condition for condition in TWO)).filters == tuple(TWO)
+    assert checked(name for name in ["key", "id"]).fields == ("key", "id")
 
 
 def test_an_expression_without_filters_says_that_there_are_none():
@@ -296,6 +233,12 @@ def test_an_expression_without_filters_says_that_there_are_none():
 @pytest.mark.parametrize("expression", ["1 and 2", "(1 or 2)", "((1) and (2 or 1))", "1 AND 2", "and", "Or"])
 def test_a_well_formed_expression_passes(expression):
     assert checked(filters=TWO, filter_expression=expression).expression == expression
+
+
+def test_templates_are_found_in_json_only_so_an_expression_becomes_json():
+    assert templatable(TWO, "1 or 2") == (TWO, "1 or 2")
+    assert templatable(None, None) == (None, None)
+    assert templatable(field("a") > "{{ params.a }}", None) == ([{"$gt": {"a": "{{ params.a }}"}}], "1")
 
 
 def test_an_expression_of_fields_does_not_go_with_another_expression():
@@ -315,14 +258,19 @@ def test_what_passes_is_an_expression_over_all_conditions(text):
         assert {"1", "2"} <= set(expression)
 
 
-@pytest.mark.parametrize("fields", ["key", "*", "", [], ()])
+@pytest.mark.parametrize("fields", ["key", "", [], (), None, 5])
 def test_fields_must_be_a_list(fields):
-    assert f"fields must be a list of field names, such as ['key', 'id'], not {fields!r}" in refusal(fields)
+    assert refusal(fields) == (
+        "fields must be a list of field names, such as ['key', 'id'], or '*' for all that can be queried, not "
+        f"{fields!r}."
+    )
 
 
 @pytest.mark.parametrize("name", ["*", "", " ", None, 5])
 def test_a_field_must_be_a_name_and_never_a_star(name):
-    assert f"fields contains {name!r}, which is not a field name" in refusal(["key", name])
+    said = refusal(["key", name])
+    assert f"fields contains {name!r}, which is not a field name." in said
+    assert ("For all fields give fields='*', not a list." in said) is (name == "*")
 
 
 def test_an_unknown_function_names_the_nearest():
@@ -342,6 +290,16 @@ def test_an_order_must_be_one_field_with_its_direction(item):
 def test_a_direction_is_asc_or_desc(direction):
     said = refusal(order_by=[{"id": direction}])
     assert said == f"order_by: direction of 'id' must be 'asc' or 'desc', not {direction!r}."
+
+
+@pytest.mark.parametrize("name", ["", None, 5])
+def test_an_order_names_a_field(name):
+    assert refusal(order_by=[{name: "asc"}]) == f"order_by contains {name!r}, which is not a field name."
+
+
+def test_filter_parameters_are_a_mapping():
+    assert "filter_parameters must be a mapping of asOfDate, " in refusal(filter_parameters=["asOfDate"])
+    assert "has the unknown name 5." in refusal(filter_parameters={5: 1})
 
 
 def test_an_unknown_filter_parameter_names_the_nearest():
@@ -405,7 +363,9 @@ def test_nothing_is_sent_for_a_query_that_cannot_be_right(intacct):
         with pytest.raises(IntacctArgumentError):
             client.query(CUSTOMER, ["key"], **parts)
     with pytest.raises(IntacctArgumentError):
-        client.iter_rows(CUSTOMER, "*")
+        client.iter_rows(CUSTOMER, "key")
+    with pytest.raises(IntacctArgumentError):
+        client.iter_rows(CUSTOMER, "*", filters={"eq": {"a": 1}})
     with pytest.raises(IntacctArgumentError):
         client.list("customer")
     assert intacct.calls() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+from contextlib import suppress
 from decimal import Decimal
 
 import pendulum
@@ -46,15 +47,65 @@ def test_digits_that_a_float_would_lose_are_kept():
     assert wire.encode(Decimal("170200.00")) == b"170200.00"
 
 
+@PROVE
+@given(st.integers(-(10**60), 10**60))
+def test_a_whole_number_of_any_length_arrives_exactly_both_ways(number):
+    sent = wire.encode({"a": number})
+    assert sent == b'{"a":%d}' % number
+    assert wire.decode(sent) == {"a": number}
+    assert type(wire.decode(sent)["a"]) is int
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'"99999999999999.99"', "99999999999999.99"),
+        (b"99999999999999.99", Decimal("99999999999999.99")),
+        (b"1" * 40, int("1" * 40)),
+        (b"1" * 40 + b".1", Decimal("1" * 40 + ".1")),
+        (b"1e400", Decimal("1e400")),
+        (b"1.10", Decimal("1.10")),
+    ],
+)
+def test_long_numbers_survive(body, value):
+    found = wire.decode(body)
+    assert (str(found), type(found)) == (str(value), type(value))
+
+
 def test_money_as_text_stays_the_text_it_is():
     assert wire.decode(b'"170200.00"') == "170200.00"
     assert wire.encode("170200.00") == b'"170200.00"'
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b'{"a":1}x', b"\xff", b"NaN"])
-def test_what_is_not_json_is_a_value_error(body):
-    with pytest.raises(ValueError):  # noqa: PT011
+@pytest.mark.parametrize("body", [
+        b"", b"<html>", b'{"a":', b'{"a":1}x', b"\xff", b"NaN", b'{"a":"s3cret\xff"}', b'"\xc3"', b'"\\ud800"',
+        b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"1e9999999999999999999", b"\xef\xbb\xbf{}",
+    ],
+    ids=lambda body: repr(body[:12]),
+)  # fmt: skip
+def test_what_is_not_json_is_a_value_error_that_does_not_hold_the_body(body):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         wire.decode(body)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert not isinstance(caught.value, UnicodeDecodeError)  # it would carry the body as its object
+    assert "s3cret" not in repr(caught.value)
+
+
+@PROVE
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_value_or_a_value_error(body):
+    try:
+        wire.decode(body)
+    except ValueError:
+        return
+    json.loads(body)
+
+
+def test_an_answer_nested_as_deeply_as_python_allows_is_a_value_or_a_value_error():
+    for depth in range(800, 1100, 7):
+        body = b"[" * depth + b"]" * depth
+        with suppress(ValueError):
+            wire.decode(body)
 
 
 @pytest.mark.parametrize(("moment", "text"), MOMENTS)
@@ -124,6 +175,29 @@ def test_a_set_is_refused_since_its_order_would_change_the_idempotency_key(value
         IntacctArgumentError, match=r"lines\.0\.tags is a set, which has no order; give a list"
     ):
         wire.encode({"lines": [{"tags": value}]})
+
+
+def test_bytes_are_refused_since_they_would_be_sent_in_a_code_of_their_own():
+    with pytest.raises(IntacctArgumentError, match=r"lines\.0\.note is bytes; give text"):
+        wire.encode({"lines": [{"note": b"x"}]})
+
+
+def test_content_within_itself_is_refused():
+    record = {}
+    record["parent"] = record
+    with pytest.raises(IntacctArgumentError, match="nested too deeply, or within itself"):
+        wire.encode(record)
+
+
+@pytest.mark.parametrize("record", [{"a": "\ud800"}, {"\ud800": 1}])
+def test_half_a_character_is_refused(record):
+    with pytest.raises(IntacctArgumentError, match="half of a character"):
+        wire.encode(record)
+
+
+def test_names_that_are_no_text_are_refused():
+    with pytest.raises(IntacctArgumentError, match="A value of type NoneType cannot be sent"):
+        wire.encode({"a": {None: 1}})
 
 
 def test_encoding_leaves_the_record_as_it_was():

@@ -1,0 +1,28 @@
+"""Records as flat as the rows of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record under the dotted names that queries use, such as ``term.id``.
+
+    All values of an empty reference are None, also where Intacct sent empty text. Lists stay as they are.
+    """
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if not isinstance(value, Mapping):
+            row[name] = value
+            continue
+        inner = flat(value)
+        if not inner:
+            row[name] = None
+        blank = _is_empty_reference(value, inner)
+        row |= {f"{name}.{below}": None if blank else part for below, part in inner.items()}
+    return row
+
+
+def _is_empty_reference(value: Mapping[str, Any], inner: Mapping[str, Any]) -> bool:
+    return ("key" in value or "id" in value) and all(part is None or part == "" for part in inner.values())
