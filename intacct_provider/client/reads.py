@@ -15,7 +15,7 @@ from intacct_provider.client.hints import Hints
 from intacct_provider.client.model import ModelField, every_queryable, flattened, with_maps
 from intacct_provider.client.paging import Page, Row, iter_rows, read_page
 from intacct_provider.client.query import Filters, Query, check_object_name, check_page, field
-from intacct_provider.client.records import BATCH_SIZE, collection, read_results, record_path
+from intacct_provider.client.records import collection, elements, key_batches, read_results, record_path
 from intacct_provider.client.transport import Reply, Request
 
 # Named here, because inside the class ``list`` is the method of that name.
@@ -59,17 +59,16 @@ class ReadCalls(ClientCore):
         :param flatten: as in :meth:`get`.
         :raises IntacctNotFoundError: if one of them does not exist.
         """
-        for start in range(0, len(keys), BATCH_SIZE):
-            chunk = [str(key) for key in keys[start : start + BATCH_SIZE]]
+        for chunk in key_batches(object_name, keys):
             if len(chunk) == 1:
                 yield self.get(object_name, chunk[0], flatten=flatten)
                 continue
             reply = self._send(Request("GET", record_path(object_name, chunk)))
-            for result in read_results(reply, len(chunk), start):
+            for result in read_results(reply, len(chunk), 0):
                 if result.error:
                     raise self._hints.explained(result.error, object_name)
             self._bill(1)
-            for record in _in_order(reply.result, chunk, object_name):
+            for record in _in_order(elements(reply), chunk, object_name):
                 yield flat(record) if flatten else record
 
     def find(self, object_name: str, id: str) -> dict[str, Any] | None:  # noqa: A002

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from intacct_provider.client.errors import IntacctError
 from intacct_provider.client.expressions import field
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS
 from intacct_provider.client.records import BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -61,3 +62,14 @@ def gone(client: ReadCalls, object_name: str, references: Sequence[Reference]) -
     return {
         n for n, (key, id_) in enumerate(references) if ((key, None) if key else (None, id_)) not in there
     }
+
+
+def known(client: ReadCalls, object_name: str) -> bool:
+    """Return whether Intacct has such an object; False also if that cannot be found out."""
+    if object_name in WELL_KNOWN_OBJECTS:
+        return True
+    try:
+        return object_name in client.object_names()
+    except IntacctError as err:
+        log.warning("Intacct: whether there is an object %s could not be read: %s", object_name, err)
+        return False

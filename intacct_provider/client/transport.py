@@ -52,6 +52,8 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether sending it twice cannot do a second thing.
+    :param locked: tells of an answer other than 409 whether it reports that an earlier sending of a part of the request
+        is still being carried out.
     """
 
     method: str
@@ -61,6 +63,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
+    locked: Callable[[Reply], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ class Reply:
 
     @property
     def maybe_done(self) -> bool:
-        """Whether a request that is answered so may have been carried out; a 429 refuses it before that."""
-        return self.status != 429
+        """Whether a request that is answered so may have been carried out; these two refuse it before that."""
+        return self.status not in (409, 429)
 
     @property
     def replayed(self) -> bool:
@@ -163,7 +166,8 @@ class Transport:
             attempt += 1
             outcome = self._try(request, token)
             elapsed = time.monotonic() - started
-            mendable = isinstance(outcome, Reply) or outcome.transient
+            # What is kept under an idempotency key comes again however often it is asked for.
+            mendable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
             wait = retry_wait(
                 self._retry,
                 repeatable=request.repeatable and mendable,
@@ -304,6 +308,8 @@ def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
 
     A conflict between records is kept under the key, so when it is asked again it comes as a replay.
     """
+    if request.locked and unsure and request.locked(reply):
+        return True
     keyed = IDEMPOTENCY_HEADER in (request.headers or {})
     if reply.status != 409 or reply.replayed or not keyed:
         return False

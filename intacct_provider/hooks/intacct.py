@@ -12,6 +12,7 @@ from intacct_provider.client.config import IntacctConfig, redacted
 from intacct_provider.client.errors import IntacctError, IntacctPermissionError
 from intacct_provider.client.retry import RetryPolicy
 from intacct_provider.hooks.credential_store import credential_store
+from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -55,8 +56,13 @@ class IntacctHook(BaseHook):
 
     @cached_property
     def client(self) -> IntacctClient:
-        """The client for this connection and entity; made once, safe to share between threads."""
-        return self._client(self.config, None)
+        """The client for this connection and entity; made once, safe to share between threads.
+
+        Inside a task its writes belong to that task: Airflow's next try does not write them twice.
+        """
+        client = self._client(self.config, None)
+        belong_to_task(client.idempotency, current_context())
+        return client
 
     def get_conn(self) -> IntacctClient:
         """Return :attr:`client`, under the name that Airflow gives it."""

@@ -15,26 +15,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
 
 from intacct_provider.client.errors import IntacctError
+from intacct_provider.hooks.idempotency import belong_to_task
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-
-
-def idempotency_scopes(context: Mapping[str, Any]) -> dict[str, str]:
-    """Name the work that a task's writes belong to, the same in each of its attempts.
-
-    An Airflow retry makes the same keys, so a creation that the last attempt could not see through is not
-    done twice. Clearing a task raises ``max_tries``: then a person wants changes to be made again, and only
-    creations keep their keys.
-    """
-    task = context.get("ti") or context.get("task_instance")
-    if task is None:
-        return {}
-    run = "\0".join(str(part) for part in (task.dag_id, task.run_id, task.task_id, task.map_index))
-    return {"POST": run, "PATCH": f"{run}\0{getattr(task, 'max_tries', 0)}"}
 
 
 def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:
@@ -82,7 +69,7 @@ class IntacctOperator(BaseOperator):
         client: IntacctClient | None = None
         try:
             client = self.hook.client
-            client.idempotency.scopes = idempotency_scopes(context)
+            belong_to_task(client.idempotency, context)
             yield client
         except IntacctError as err:
             if not err.retryable:

@@ -3,13 +3,19 @@
 Sage documents that failures are kept as well, and that a key which comes back with another request
 is refused with 409: for 60 days, so that the same request under the same key is carried out again
 between the two. Overload and server errors are not kept: repeating those is what the key is for.
+
+Of requests under one key at the same time the first holds a lock, and the others are refused with 409. What that
+refusal says is not documented.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -21,6 +27,35 @@ from intacct_provider.sandbox.errors import ApiError, invalid
 LIFE = 48 * 3600
 KEY_LIFE = 60 * 86400
 MAX_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLocks:
+    """The keys under which something is being carried out at this moment."""
+
+    _held: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def alone(self, key: str | None) -> Iterator[None]:
+        """Hold the lock of a key, if there is one.
+
+        :raises ApiError: 409 while another request holds it
+        """
+        if key is None:
+            yield
+            return
+        with self._lock:
+            if key in self._held:
+                raise ApiError(
+                    409, "invalidRequest", "Another request with this Idempotency-Key is in progress"
+                )
+            self._held.add(key)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.discard(key)
 
 
 def fingerprint(*parts: str | bytes | None) -> str:

@@ -15,7 +15,7 @@ from intacct_provider.sandbox.auth import ENTITY, TokenRequestError, Tokens, tok
 from intacct_provider.sandbox.batch import Answer, ObjectCalls, decode, one_result
 from intacct_provider.sandbox.churn import churn
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
-from intacct_provider.sandbox.idempotency import fingerprint, once
+from intacct_provider.sandbox.idempotency import KeyLocks, fingerprint, once
 from intacct_provider.sandbox.incoming import Incoming
 from intacct_provider.sandbox.model import model
 from intacct_provider.sandbox.payload import Author, find
@@ -38,6 +38,7 @@ class Api:
 
     state: State
     tokens: Tokens
+    key_locks: KeyLocks = field(default_factory=KeyLocks)
 
     @property
     def store(self) -> Store:
@@ -47,7 +48,6 @@ class Api:
     def carry_out(self, incoming: Incoming) -> Answer:
         """Carry out a request, alone or as a part of a composite one, and bill it; an error is an answer, too."""
         try:
-            jobs.advance(self.state)
             answer = self._operate(incoming)
         except ApiError as refusal:
             answer = refused(refusal)
@@ -174,7 +174,10 @@ class Api:
         if operation is None:
             text = f"The method {incoming.method} is not allowed for {incoming.path}"
             raise ApiError(405, "invalidRequest", text, headers={"Allow": address.allow})
-        return operation(self, incoming, **names)
+        # Before anything that would wait for the other request, or it would never be met in progress.
+        with self.key_locks.alone(incoming.idempotency_key if operation in KEYED else None):
+            jobs.advance(self.state)
+            return operation(self, incoming, **names)
 
     @contextmanager
     def _session(self, incoming: Incoming) -> Iterator[tuple[sqlite3.Connection, Author]]:
@@ -210,6 +213,10 @@ def once_each(calls: ObjectCalls, incoming: Incoming, write: Callable[[], Answer
 def refused(refusal: ApiError) -> Answer:
     """Return the answer of an error."""
     return Answer(refusal.status, refusal.body(), headers=refusal.headers)
+
+
+KEYED = frozenset({Api.create, Api.update, Api.update_several, Api.create_job})
+"""The operations that an Idempotency-Key is for."""
 
 
 @dataclass(frozen=True, slots=True)

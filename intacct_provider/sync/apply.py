@@ -89,7 +89,7 @@ def apply_plan(client: IntacctClient, plan: Plan, *, max_rejects: int = 0) -> Ou
 
     :raises IntacctInterruptedWriteError: if Intacct could not be reached half way.
     """
-    creates = client.create_many(plan.object_name, [step.record for step in plan.creates])
+    creates = client.create_many(plan.object_name, [step.record for step in plan.creates], with_key=False)
     updates = client.update_many(plan.object_name, [{**step.body, "key": step.key} for step in plan.updates])
     rejects = [*_rejects("create", plan.creates, creates), *_rejects("update", plan.updates, updates)]
     held = len(plan.deletes) if len(rejects) > max_rejects else 0

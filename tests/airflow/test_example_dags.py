@@ -141,3 +141,13 @@ def asset_extra(name):
     with Session() as session:
         query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
         return session.scalars(query.where(AssetModel.name == name).order_by(AssetEvent.id.desc())).first()
+
+
+def test_new_customers_come_with_their_contacts(run_dag, sandbox):
+    new = [{"id": f"N{n}", "name": f"New {n}", "contact": f"Contact of {n}"} for n in range(3)]
+    run = run_dag("intacct_onboard_customers", customers=new)
+    assert str(run.state) == "success"
+    customers = {one["id"]: one for one in sandbox.records("accounts-receivable/customer")}
+    assert [customers[one["id"]]["contacts"]["primary"]["id"] for one in new] == [
+        one["contact"] for one in new
+    ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from intacct_provider.client import transport
+from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.retry import RetryPolicy
-from intacct_provider.operators.base import idempotency_scopes
+from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
 CUSTOMER = "accounts-receivable/customer"
+PURPOSE = "general-ledger/account-group-purpose"
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,31 @@ def test_clearing_a_task_makes_changes_anew_and_creations_only_once():
         def __init__(self, max_tries):
             self.max_tries = max_tries
 
-    first, cleared = (idempotency_scopes({"ti": Task(tries)}) for tries in (2, 5))
-    assert first["POST"] == cleared["POST"]
-    assert first["PATCH"] != cleared["PATCH"]
-    assert idempotency_scopes({}) == {}
+    first, cleared, nobody_s = IdempotencyKeys(), IdempotencyKeys(), IdempotencyKeys()
+    belong_to_task(first, {"ti": Task(2)})
+    belong_to_task(cleared, {"ti": Task(5)})
+    belong_to_task(nobody_s, current_context())
+    assert first.make("POST", "/x", b"1") == cleared.make("POST", "/x", b"1")
+    assert first.make("PATCH", "/x", b"1") != cleared.make("PATCH", "/x", b"1")
+    assert nobody_s.scopes == {}
+
+
+def test_functions_that_write_through_a_hook_are_kept_from_writing_twice_too(run_dag, sandbox):
+    for method in ("POST", "PATCH"):
+        sandbox.fail(kind="after", times=2, method=method, path=f"/objects/{PURPOSE}")
+    run = run_dag("functions_with_retries")
+    tries = {task.task_id: (str(task.state), task.try_number) for task in run.get_task_instances()}
+    assert tries == {"write": ("success", 5)}
+    made = [one for one in sandbox.records(PURPOSE) if one["id"].startswith("By a function")]
+    assert [one["id"] for one in made] == ["By a function, again"]
+
+
+def test_what_a_function_changes_and_changes_back_is_changed_each_time(run_dag, sandbox):
+    sandbox.fail(kind="after", method="PATCH", skip=2)
+    run = run_dag("functions_that_change_their_mind")
+    (task,) = run.get_task_instances()
+    assert (str(task.state), task.try_number) == ("success", 2)
+    (made,) = [one for one in sandbox.records(PURPOSE) if one["id"].startswith("Mind")]
+    assert made["id"] == "Mind 1"
+    changes = [call for call in sandbox.requests if call.method == "PATCH" and call.status == 200]
+    assert len({call.idempotency_key for call in changes}) == 3

@@ -1,9 +1,11 @@
 """The small services, the methods of every address, and the memory of idempotency keys."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from held_clock import HeldClock
 from raw_client import RawClient, error_of, messages_of
 from sandbox_client import running, stored
 
@@ -276,3 +278,38 @@ def test_a_key_is_remembered_longer_than_its_answer():
         assert post(49 + 59 * 24, b) == (409, None)
         assert post(49 + 61 * 24, b) == (201, None)
         assert [one["name"] for one in sandbox.records(CUSTOMER)] == ["a", "a", "b"]
+
+
+def test_of_simultaneous_requests_with_one_key_the_first_is_carried_out_and_the_others_are_refused():
+    clock = HeldClock()
+    with running(clock=clock) as sandbox, ThreadPoolExecutor(1) as pool:
+        first, client = RawClient(sandbox), RawClient(sandbox)
+        record, key = {"id": "A", "name": "a"}, {"Idempotency-Key": "k1"}
+        clock.holding = True
+        running_one = pool.submit(first, "POST", CUSTOMERS, record, headers=key)
+        assert clock.reached.wait(20)
+        answers = [client(method, CUSTOMERS, record, headers=key) for method in ("POST", "PATCH")]
+        clock.let_go.set()
+        for answer in answers:
+            assert (answer.status_code, answer.headers.get("x-ia-idempotency-cached-date")) == (409, None)
+            assert error_of(answer)["message"] == "Another request with this Idempotency-Key is in progress"
+        assert running_one.result().status_code == 201
+        again = client("POST", CUSTOMERS, record, headers=key)
+        assert (again.status_code, "x-ia-idempotency-cached-date" in again.headers) == (201, True)
+        assert stored(sandbox, CUSTOMER) == ["A"]
+        assert sandbox.transactions == 1
+
+
+def test_a_key_is_free_again_after_a_request_that_was_refused(client, sandbox):
+    for body, status in (({"nme": "x"}, 400), ({"nme": "x"}, 400), ({"name": "x"}, 409)):
+        assert client("POST", CUSTOMERS, body, headers={"Idempotency-Key": "k1"}).status_code == status
+    wrong = client("POST", CUSTOMERS, {"name": "x"}, headers={"Idempotency-Key": "k2", "Authorization": "x"})
+    assert wrong.status_code == 401
+    assert client("POST", CUSTOMERS, {"name": "x"}, headers={"Idempotency-Key": "k2"}).status_code == 201
+
+
+def test_a_key_of_a_composite_call_is_not_that_of_its_parts(client, sandbox):
+    part = {"method": "POST", "path": CUSTOMERS, "body": {"name": "x"}, "headers": {"Idempotency-Key": "k1"}}
+    other = {"method": "GET", "path": CUSTOMERS}
+    answer = client("POST", "/services/core/composite", [part, other], headers={"Idempotency-Key": "k1"})
+    assert [one["ia::status"] for one in answer.json()["ia::result"]] == [201, 200]

@@ -25,15 +25,8 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.records import (
-    BATCH_BYTES,
-    BATCH_SIZE,
-    MAX_GENERATIONS,
-    IdempotencyKeys,
-    batches,
-    collection,
-    record_path,
-)
+from intacct_provider.client.idempotency import MAX_GENERATIONS, IdempotencyKeys
+from intacct_provider.client.records import BATCH_BYTES, BATCH_SIZE, batches, collection, record_path
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
@@ -363,7 +356,10 @@ def test_an_interrupted_write_keeps_what_was_answered(intacct, answer):
     with pytest.raises(IntacctInterruptedWriteError) as caught:
         client.create_many(CUSTOMER, records(1100))
     error = caught.value
-    assert f"Creation of 1100 records of {CUSTOMER} stopped after 500 (499 written): " in str(error)
+    assert (
+        f"Creation of 1100 records of {CUSTOMER} stopped after 500 (499 written, first refusal at index 499: "
+        in str(error)
+    )
     assert [r.ok for r in error.results] == [True] * 499 + [False]
     assert str(error.__cause__) in str(error)
     assert client.transactions == 499

@@ -1,0 +1,35 @@
+"""Whose a task's writes are, so that Airflow's next try of the task makes the same idempotency keys again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, get_current_context
+
+if TYPE_CHECKING:
+    from intacct_provider.client.idempotency import IdempotencyKeys
+
+
+def current_context() -> Mapping[str, Any]:
+    """Return the context of the task that is running here; nothing outside of one."""
+    with suppress(AirflowException, RuntimeError):
+        return get_current_context()
+    return {}
+
+
+def belong_to_task(keys: IdempotencyKeys, context: Mapping[str, Any]) -> None:
+    """Let a client's writes belong to a task.
+
+    An Airflow retry makes the same keys, so a creation that the last attempt could not see through is not
+    done twice. Clearing a task raises ``max_tries``: then a person wants changes to be made again, and only
+    creations keep their keys. Within one attempt all clients count together how often a content was written, so
+    that a change which is made, undone and made again is made again.
+    """
+    task = context.get("ti") or context.get("task_instance")
+    if task is None:
+        return
+    run = "\0".join(str(part) for part in (task.dag_id, task.run_id, task.task_id, task.map_index))
+    keys.scopes = {"POST": run, "PATCH": f"{run}\0{getattr(task, 'max_tries', 0)}"}
+    keys.attempt = f"{getattr(task, 'max_tries', 0)}\0{getattr(task, 'try_number', 0)}"

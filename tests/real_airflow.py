@@ -1,0 +1,330 @@
+"""Airflow as it is deployed: scheduler, workers, DAG processor and API server in processes of their own.
+
+What a test learns of it, it learns as an operator does: from the REST API, from the logs, from the process table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from log_audit import LogAudit
+
+ROOT = Path(__file__).resolve().parent.parent
+KEEPER = ROOT / "tests" / "system" / "keeper.py"
+DAGS = ROOT / "tests" / "system" / "dags"
+#: Commands of Airflow. Without a server for logs, which would listen on every address of the machine.
+PARTS = ("api-server", "scheduler --skip-serve-logs", "dag-processor")
+#: Seconds; far more than it takes, since only a defect should ever end the waiting.
+PATIENCE = 240
+PAUSE = 0.2
+FINISHED = ("success", "failed")
+#: What Airflow puts in the place of a secret that it knows.
+MASK = "***"
+
+
+class RealAirflow:
+    """One running Airflow with a home and a metadata database of its own.
+
+    :param home: an empty folder for all that it writes.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.logs = home / "logs"
+        self.database = home / "airflow.db"
+        self.port = quiet_port()
+        self._api = requests.Session()
+        self._api.trust_env = False
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start everything; returns when the DAGs can be run."""
+        self.logs.mkdir()
+        self._migrate()
+        with (self.logs / "keeper.log").open("wb") as log:
+            self._keeper = subprocess.Popen(
+                [sys.executable, str(KEEPER), str(self.logs), *PARTS],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._env(),
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        self.until("Airflow is up and has a scheduler", self._healthy)
+        self._api.headers["Authorization"] = f"Bearer {self._get('/auth/token')['access_token']}"
+        expected = len(list(DAGS.glob("*.py")))
+        self.until(f"the DAGs of {expected} files are known", lambda: self._files() == expected)
+
+    def stop(self) -> None:
+        """End every process, whatever it does."""
+        self._api.close()
+        if self._keeper is not None and self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+            self._keeper.wait(60)
+
+    def connect(self, conn_id: str, sandbox: Any, password: str | None = None, **extra: object) -> str:
+        """Store a connection to a sandbox and return its id."""
+        parts = json.loads(sandbox.connection(**extra))
+        parts["password"] = password or parts["password"]
+        body = {**parts, "connection_id": conn_id, "extra": json.dumps(parts["extra"])}
+        self._post("/api/v2/connections", body)
+        return conn_id
+
+    def run(self, dag_id: str, **conf: object) -> Run:
+        """Start a run of a DAG; ``conf`` goes to its params."""
+        body = {"logical_date": None, "conf": conf}
+        answer = self._post(f"/api/v2/dags/{dag_id}/dagRuns", body)
+        return Run(self, dag_id, answer["dag_run_id"])
+
+    def read(self, path: str, **params: object) -> Any:
+        """Return what the REST API answers below ``/api/v2``."""
+        return self._get(f"/api/v2{path}", **params)
+
+    def until(self, what: str, happened: Callable[[], Any], about: Callable[[], str] | None = None) -> Any:
+        """Wait for something and return what it is; fail with the ends of the logs when it does not happen.
+
+        :param about: tells more about the failure.
+        """
+        end, problem = time.monotonic() + PATIENCE, ""
+        while time.monotonic() < end:
+            if self._keeper is not None and self._keeper.poll() is not None:
+                problem = "Airflow ended by itself"
+                break
+            try:
+                if found := happened():
+                    return found
+            except requests.RequestException as err:
+                problem = f"the last question failed: {type(err).__name__}"
+            time.sleep(PAUSE)
+        more = about() if about else ""
+        return pytest.fail(
+            f"It did not happen within {PATIENCE} s that {what}. {problem}\n{more}\n{self.tails()}"
+        )
+
+    def owns(self, process: psutil.Process) -> bool:
+        """Whether a process is one of this Airflow's."""
+        return self._keeper is not None and os.getsid(process.pid) == self._keeper.pid
+
+    def tails(self) -> str:
+        """Return the ends of the logs of Airflow's parts."""
+        return "\n".join(f"--- {file.name}\n{tail(file)}" for file in sorted(self.logs.glob("*.log")))
+
+    def leaks(self, secrets: set[str]) -> list[str]:
+        """Return the places of all that it has written where a secret, a token or a body is, or was until Airflow
+        masked it: not everybody's Airflow does.
+        """
+        audit = LogAudit()
+        audit.secrets = secrets
+        for place, text in self.left_behind():
+            audit.check(text, place)
+            if MASK in text and not place.startswith(self.database.name):
+                audit.leaks.append(f"{place} (masked)")
+        return audit.leaks
+
+    def left_behind(self) -> Iterator[tuple[str, str]]:
+        """Return each text that it has written, with its place: all logs, all XComs, and the database's raw bytes."""
+        for file in sorted(self.logs.rglob("*.log")):
+            yield str(file.relative_to(self.home)), file.read_text(errors="replace")
+        with closing(sqlite3.connect(self.database)) as conn:
+            rows = conn.execute("SELECT dag_id, run_id, task_id, map_index, key, value FROM xcom").fetchall()
+        for *place, value in rows:
+            yield f"XCom {place}", str(value)
+        # The log of the database comes first: when it ends meanwhile, all of it is in the database.
+        for name in (f"{self.database.name}-wal", self.database.name):
+            with suppress(FileNotFoundError):
+                yield name, (self.home / name).read_bytes().decode("latin-1")
+
+    def _migrate(self) -> None:
+        with (self.logs / "db-migrate.log").open("wb") as log:
+            command = [sys.executable, "-m", "airflow", "db", "migrate"]
+            done = subprocess.run(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._env(),
+                cwd=ROOT,
+                timeout=PATIENCE,
+                check=False,
+            )
+        assert done.returncode == 0, self.tails()
+        with closing(sqlite3.connect(self.database)) as conn:
+            # Whoever reads does not keep others from writing then.
+            conn.execute("PRAGMA journal_mode=WAL")
+
+    def _env(self) -> dict[str, str]:
+        url = f"http://127.0.0.1:{self.port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        return kept | {
+            "HOME": str(self.home),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore",
+            "NO_COLOR": "1",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "24",
+            "AIRFLOW__CORE__PARALLELISM": "24",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout=60",
+            # A pool of 15 connections, and 24 workers that ask at once, wait for each other for 30 s.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            # A slow machine must not look like a broken one.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        } | self._keys()  # fmt: skip
+
+    def _keys(self) -> dict[str, str]:
+        """Return the keys that all parts share; without a Fernet key connections would be stored as they are."""
+        file = self.home / "keys.json"
+        if not file.exists():
+            fernet = urlsafe_b64encode(secrets.token_bytes(32)).decode()
+            keys = {
+                "AIRFLOW__CORE__FERNET_KEY": fernet,
+                "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
+            }
+            file.write_text(json.dumps(keys))
+        return dict(json.loads(file.read_text()))
+
+    def _healthy(self) -> bool:
+        health = self._get("/api/v2/monitor/health")
+        return all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
+
+    def _files(self) -> int:
+        broken = self.read("/importErrors")["import_errors"]
+        assert not broken, broken[0]["stack_trace"]
+        return len({dag["fileloc"] for dag in self.read("/dags")["dags"]})
+
+    def _get(self, path: str, **params: object) -> Any:
+        return self._checked(self._api.get(self._url(path), params=params, timeout=60))
+
+    def _post(self, path: str, body: object) -> Any:
+        return self._checked(self._api.post(self._url(path), json=body, timeout=60))
+
+    def _checked(self, answer: requests.Response) -> Any:
+        answer.raise_for_status()
+        return answer.json()
+
+    def _url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+class Run:
+    """One run of a DAG."""
+
+    def __init__(self, airflow: RealAirflow, dag_id: str, run_id: str) -> None:
+        self.airflow = airflow
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self._path = f"/dags/{dag_id}/dagRuns/{run_id}"
+
+    def wait(self) -> list[dict[str, Any]]:
+        """Wait for the end, whichever it is, and return the task instances in order of task id and map index."""
+        what = f"the run of {self.dag_id} ended"
+        self.airflow.until(what, lambda: self.airflow.read(self._path)["state"] in FINISHED, self.told)
+        return self.tasks()
+
+    def succeed(self) -> list[dict[str, Any]]:
+        """Wait for a good end; fail with the logs of the tasks for any other."""
+        tasks = self.wait()
+        if bad := [task["task_id"] for task in tasks if task["state"] != "success"]:
+            pytest.fail(f"Of the run of {self.dag_id} did not succeed: {bad}\n{self.told()}")
+        return tasks
+
+    def until(self, what: str, happened: Callable[[], Any]) -> Any:
+        """Wait for something that this run does; it has failed as soon as one of its tasks has."""
+
+        def happened_or_failed() -> Any:
+            if found := happened():
+                return found
+            failed = self.airflow.read(f"{self._path}/taskInstances", state="failed")["task_instances"]
+            if failed:
+                pytest.fail(f"A task failed before {what}.\n{self.told()}")
+            return None
+
+        return self.airflow.until(what, happened_or_failed, self.told)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Return the task instances in order of task id and map index."""
+        tasks = self.airflow.read(f"{self._path}/taskInstances")["task_instances"]
+        return sorted(tasks, key=lambda task: (task["task_id"], task["map_index"]))
+
+    def tries(self, task_id: str) -> list[dict[str, Any]]:
+        """Return the tries of a task, the first one first."""
+        tries = self.airflow.read(f"{self._path}/taskInstances/{task_id}/tries")["task_instances"]
+        return sorted(tries, key=lambda one: one["try_number"])
+
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        """Return what a task has pushed."""
+        return self.airflow.read(f"{self._path}/taskInstances/{task_id}/xcomEntries/{key}")["value"]
+
+    def log(self, task_id: str, try_number: int) -> str:
+        """Return the log of one try as Airflow keeps it."""
+        return (self._folder / f"task_id={task_id}" / f"attempt={try_number}.log").read_text(errors="replace")
+
+    def process(self, task_id: str) -> psutil.Process:
+        """Return the process that runs the code of a task: not its supervisor, and not the scheduler."""
+        [task] = [task for task in self.tasks() if task["task_id"] == task_id]
+        assert task["state"] == "running", f"{task_id} is {task['state']}\n{self.told()}"
+        process = psutil.Process(task["pid"])
+        assert self.airflow.owns(process)
+        # Airflow names the process after the try; the supervisor, its parent, is named after the executor.
+        assert task["id"] in " ".join(process.cmdline())
+        assert "LocalExecutor" in " ".join(process.parent().cmdline())
+        return process
+
+    def told(self) -> str:
+        """Return where the tasks stand, and the ends of their logs."""
+        files = sorted(self._folder.rglob("*.log"), key=lambda file: file.stat().st_mtime)
+        logs = [f"--- {file.relative_to(self._folder)}\n{tail(file)}" for file in files[-5:]]
+        try:
+            stand = [
+                f"{t['task_id']}[{t['map_index']}] {t['state']}, try {t['try_number']}" for t in self.tasks()
+            ]
+        except requests.RequestException as err:
+            stand = [f"the tasks cannot be told ({type(err).__name__})"]
+        return "\n".join([*stand, *logs])
+
+    @property
+    def _folder(self) -> Path:
+        return self.airflow.logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+
+
+def tail(file: Path, lines: int = 30) -> str:
+    """Return the end of a log."""
+    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
+
+
+def quiet_port() -> int:
+    """Return a free port below those that outgoing connections get, so that none of them takes it meanwhile."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
