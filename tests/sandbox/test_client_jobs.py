@@ -2,10 +2,10 @@
 
 import json
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from sandbox_client import calls, client_of, running, stored
+from sandbox_clocks import SLOW_JOBS, StandingClock
 
 from intacct_provider.client.errors import (
     IntacctAPIError,
@@ -26,28 +26,15 @@ CREATE = "/services/bulk/job/create"
 STATUS = "/services/bulk/job/status"
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
-START = datetime(2025, 3, 16, 12, tzinfo=UTC)
-#: Ten seconds in each state, and one record a second.
-SLOW = {"job_seconds": 10, "job_rate": 1, "token_life": 1e9}
 SCOPES = {"POST": "dag/run/task"}
 IMPATIENT = RetryPolicy(base=0, attempts=3)
-
-
-class Clock:
-    """The time of a sandbox, which passes only when a test says so."""
-
-    def __init__(self):
-        self.seconds = 0
-
-    def __call__(self):
-        return START + timedelta(seconds=self.seconds)
 
 
 @contextmanager
 def office(**options):
     """Run a company with slow jobs; give it, our client of it, and its clock."""
-    clock = Clock()
-    with running(clock=clock, faults=SLOW) as sandbox, client_of(sandbox, **options) as client:
+    clock = StandingClock()
+    with running(clock=clock, faults=SLOW_JOBS) as sandbox, client_of(sandbox, **options) as client:
         yield sandbox, client, clock
 
 

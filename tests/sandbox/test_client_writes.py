@@ -1,9 +1,9 @@
 """Writes of our client: each record's own outcome, all or nothing, deletions, keys, and nothing twice."""
 
 import pytest
-from held_clock import HeldClock
 from raw_client import RawClient
 from sandbox_client import RETRY, calls, client_of, running, stored
+from sandbox_clocks import HeldClock
 
 from intacct_provider.client.errors import (
     IntacctArgumentError,

@@ -4,39 +4,26 @@ import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 from raw_client import RawClient, error_of, messages_of
 from sandbox_client import running, stored
+from sandbox_clocks import SLOW_JOBS, StandingClock
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMERS = f"/objects/{CUSTOMER}"
 GROUP = "accounts-receivable/customer-group"
 CREATE = "/services/bulk/job/create"
 STATUS = "/services/bulk/job/status"
-START = datetime(2025, 3, 16, 12, tzinfo=UTC)
-#: Ten seconds in each state, and one record a second: every moment is a whole number.
-SLOW = {"job_seconds": 10, "job_rate": 1, "token_life": 1e9}
 ME = "airflow@SANDBOX"
-
-
-class Clock:
-    """The time of a sandbox, which passes only when a test says so."""
-
-    def __init__(self):
-        self.seconds = 0
-
-    def __call__(self):
-        return START + timedelta(seconds=self.seconds)
 
 
 @contextmanager
 def office(**options):
     """Run a company with slow jobs; give it, a client of it, and its clock."""
-    clock = Clock()
-    with running(clock=clock, **{"faults": SLOW, **options}) as sandbox:
+    clock = StandingClock()
+    with running(clock=clock, **{"faults": SLOW_JOBS, **options}) as sandbox:
         yield sandbox, RawClient(sandbox), clock
 
 
@@ -330,7 +317,7 @@ def test_a_failed_job_makes_room_for_the_next():
 
 
 def test_calls_at_the_same_time_write_each_record_once():
-    with office(faults={**SLOW, "concurrency": 50}) as (sandbox, client, clock):
+    with office(faults={**SLOW_JOBS, "concurrency": 50}) as (sandbox, client, clock):
         job_id = taken(client.submit(customers(*(f"C{n}" for n in range(300)))))
         clock.seconds = 1000
         headers = dict(client.session.headers)
@@ -394,7 +381,7 @@ def test_a_job_goes_on_after_a_restart(tmp_path):
 
 def test_each_record_is_a_transaction_of_its_own(tmp_path):
     """A reader of the file sees what is committed each time that the clock is read."""
-    path, clock, seen = tmp_path / "company.db", Clock(), []
+    path, clock, seen = tmp_path / "company.db", StandingClock(), []
 
     def watched():
         if seen:
@@ -402,7 +389,7 @@ def test_each_record_is_a_transaction_of_its_own(tmp_path):
                 seen.append(reader.execute(f'SELECT count(*) FROM "{CUSTOMER}"').fetchone()[0])  # noqa: S608
         return clock()
 
-    with running(clock=watched, faults=SLOW, db=str(path)) as sandbox:
+    with running(clock=watched, faults=SLOW_JOBS, db=str(path)) as sandbox:
         client = RawClient(sandbox)
         taken(client.submit(customers("A", "B", "C")))
         seen.append(0)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from held_clock import HeldClock
 from raw_client import RawClient, error_of, messages_of
 from sandbox_client import running, stored
+from sandbox_clocks import HeldClock
 
 from intacct_provider.sandbox.operations import ADDRESSES
 

@@ -1,7 +1,21 @@
-"""A clock of a sandbox that stops a request in the middle of being carried out, for as long as a test says."""
+"""Clocks of a sandbox that obey a test: one that stands still, and one that stops a request half way."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2025, 3, 16, 12, tzinfo=UTC)
+#: Ten seconds in each state of a job, and one record a second: every moment is a whole number.
+SLOW_JOBS = {"job_seconds": 10, "job_rate": 1, "token_life": 1e9}
+
+
+class StandingClock:
+    """The time of a sandbox, which passes only when a test says so."""
+
+    def __init__(self):
+        self.seconds = 0
+
+    def __call__(self):
+        return START + timedelta(seconds=self.seconds)
 
 
 class HeldClock:
