@@ -103,6 +103,7 @@ class _Grant:
     """The tokens of one set of credentials, shared by every client of the process.
 
     :param store: held so that no other store can get its ``id``.
+    :param asked_for: the access token that this process asked for last; others come from the store.
     :param refused: access tokens that Intacct refused; a store may offer them still.
     :param unsaved: tokens that the store failed to save; until it does, nothing may use them.
     """
@@ -111,6 +112,7 @@ class _Grant:
     lock: threading.Lock = field(default_factory=threading.Lock)
     tokens: Tokens = field(default_factory=Tokens)
     renew_at: float = 0.0
+    asked_for: str = ""
     refused: deque[str] = field(default_factory=lambda: deque(maxlen=100))
     unsaved: Tokens | None = None
 
@@ -164,13 +166,17 @@ class TokenSource:
                 self._renew()
             return self._grant.tokens.access_token
 
-    def drop(self, token: str) -> None:
-        """Forget ``token`` because Intacct refused it, unless another thread has renewed it already."""
+    def drop(self, token: str) -> bool:
+        """Forget ``token`` because Intacct refused it, unless another thread has renewed it already.
+
+        :return: whether it came from the store: then its successor may have ended together with the one before it.
+        """
         with self._grant.lock:
             if token not in self._grant.refused:
                 self._grant.refused.append(token)
             if self._grant.tokens.access_token == token:
                 self._grant.tokens = replace(self._grant.tokens, access_token="")
+            return token != self._grant.asked_for
 
     def _renew(self) -> None:
         if self._grant.unsaved:
@@ -251,6 +257,7 @@ class TokenSource:
         if store is not None:
             self._with_store(lambda: store.save(tokens.to_store()))
         self._grant.unsaved = None
+        self._grant.asked_for = tokens.access_token
         self._use(tokens)
 
     def _use(self, tokens: Tokens) -> None:

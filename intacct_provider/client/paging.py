@@ -123,7 +123,8 @@ class _Reader:
         turns out to treat keys as text ends the read. While it has not been seen to compare numbers, each page
         after which the count moved costs one more call, of one row.
         """
-        first = self._fetch(_by_key(self._query), 1)
+        first = self._above(None)
+        self._check_counted(first, None)
         last = _last_of_rising(first.rows, None)
         yielded.update(names_of(first.rows))
         yield from first.rows
@@ -184,12 +185,16 @@ class _Reader:
                     f"keys {last} and {key} as numbers. Read it with an order_by: that does not rely on keys."
                 )
 
-    def _checked_last(self, page: Page, last: int | None) -> int | None:
+    def _check_counted(self, page: Page, last: int | None) -> None:
         if not page.rows and page.total_count:
+            where = "" if last is None else f" above key {last}"
             raise IntacctIncompleteReadError(
-                f"Intacct counts {page.total_count} more records of {self._query.object_name} above key {last} but "
-                "sends none of them."
+                f"Intacct counts {page.total_count} more records of {self._query.object_name}{where} but sends none "
+                "of them."
             )
+
+    def _checked_last(self, page: Page, last: int | None) -> int | None:
+        self._check_counted(page, last)
         try:
             return _last_of_rising(page.rows, last)
         except _KeysUnusableError as reason:

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 ENTITY_HEADER = "X-IA-API-Param-Entity"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+#: Tokens that are tried after a refused one; all but one of them are others' from the store.
+MAX_REPETITIONS = 4
 REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 
@@ -142,7 +144,8 @@ class Transport:
     def send(self, request: Request) -> Reply:
         """Send a request and return the answer, whatever its status.
 
-        A refused token is renewed once and the request repeated once.
+        A refused token is renewed and the request repeated, once with a token that was asked for. One that another
+        worker left in the store does not count: all that were issued so far may have ended together.
 
         :raises IntacctAuthenticationError: if no token can be had.
         :raises IntacctConnectionError: if no whole answer came within the retry policy.
@@ -150,9 +153,14 @@ class Transport:
         """
         token = self._tokens.get()
         reply = self._send_patiently(request, token)
-        if _refuses_token(reply):
-            self._tokens.drop(token)
-            again = self._send_patiently(request, self._tokens.get())
+        for repetition in range(MAX_REPETITIONS):
+            if not _refuses_token(reply):
+                break
+            shared = self._tokens.drop(token)
+            if repetition and not shared:
+                break
+            token = self._tokens.get()
+            again = self._send_patiently(request, token)
             reply = replace(again, unsure=again.unsure or reply.unsure)
         return reply
 
@@ -271,7 +279,8 @@ def _read(response: requests.Response) -> Reply | _Failure:
     if 300 <= status < 400:
         what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
         return _Failure(what, transient=False, error=IntacctResponseError)
-    if not response.content and (status == 204 or status >= 400):
+    # What is empty and calls itself JSON was cut at its first byte; but 401 says enough by itself.
+    if not response.content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
         return Reply(status, response.headers, None)
     try:
         return Reply(status, response.headers, wire.decode(response.content))

@@ -699,6 +699,61 @@ def test_a_store_that_fails_costs_client_credentials_a_call_and_no_task(intacct,
     assert "secret of the store" not in caplog.text
 
 
+class Offering:
+    """A store in which another worker leaves a new token whenever one is looked for."""
+
+    def __init__(self, config, tokens):
+        self.config, self.tokens = config, iter(tokens)
+        self.text = None
+
+    def load(self):
+        token = next(self.tokens, None)
+        if token:
+            answer = {"access_token": token, "expires_in": 43200}
+            self.text = auth.Tokens.from_answer(answer, self.config).to_store()
+        return self.text
+
+    def save(self, text):
+        self.text = text
+
+
+def refusing(intacct, *dead):
+    """Let the company refuse some tokens."""
+
+    def answer(request, context):
+        refused = request.headers["Authorization"].removeprefix("Bearer ") in dead
+        context.status_code = 401 if refused else 200
+        return {} if refused else LIST
+
+    intacct.on("GET", intacct.customers, json=answer)
+
+
+def test_when_all_tokens_ended_together_those_of_others_are_no_reason_to_give_up(intacct):
+    refusing(intacct, "theirs-1", "theirs-2", "theirs-3")
+    store = Offering(intacct.config(), ["theirs-1", "theirs-2", "theirs-3"])
+    assert intacct.client(store=store).list(CUSTOMER) == LIST["ia::result"]
+    assert len(forms(intacct)) == 1
+    assert [call.headers["Authorization"][7:] for call in intacct.calls("/objects")] == [
+        "theirs-1", "theirs-2", "theirs-3", "token-1",
+    ]  # fmt: skip
+
+
+def test_a_refused_token_that_was_asked_for_after_a_refusal_ends_it(intacct):
+    refusing(intacct, "theirs-1", "token-1", "token-2")
+    store = Offering(intacct.config(), ["theirs-1"])
+    with pytest.raises(IntacctAuthenticationError):
+        intacct.client(store=store).list(CUSTOMER)
+    assert len(forms(intacct)) == 1
+
+
+def test_others_tokens_are_not_tried_for_ever(intacct):
+    theirs = [f"theirs-{n}" for n in range(100)]
+    refusing(intacct, *theirs)
+    with pytest.raises(IntacctAuthenticationError):
+        intacct.client(store=Offering(intacct.config(), theirs)).list(CUSTOMER)
+    assert len(intacct.calls("/objects")) == 5
+
+
 # --- keeping it to itself
 
 

@@ -747,6 +747,16 @@ def test_counted_rows_that_do_not_come_are_asked_for_once_more_from_the_start():
     assert server.calls[1] == server.calls[2]
 
 
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+def test_a_first_page_without_the_rows_that_are_counted_is_asked_for_again(order_by):
+    class Late(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return answer if len(self.calls) > 1 else {**answer, "ia::result": []}
+
+    assert len(read(Late(range(1, 16)), order_by=order_by)) == 15
+
+
 def test_an_offset_read_is_ordered_by_key_and_says_why_it_is_one(caplog):
     caplog.set_level(logging.INFO)
     server = Server(range(1, 31), keys_filter=False)

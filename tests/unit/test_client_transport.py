@@ -221,6 +221,7 @@ def test_answers_that_stay_cut_raise(intacct):
     [
         pytest.param({"text": ""}, id="success without a body"),
         pytest.param({"status_code": 201, "text": "", "headers": JSON}, id="creation without a body"),
+        pytest.param({"status_code": 404, "text": "", "headers": JSON}, id="refusal without its body"),
         pytest.param({**CUT, "status_code": 400}, id="refusal cut"),
         pytest.param({**CUT, "status_code": 409}, id="conflict cut"),
         pytest.param({"content": b'{"ia::result": "\xff\xfe"}', "headers": JSON}, id="not UTF-8"),
