@@ -17,19 +17,24 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-FaultKind = Literal["status", "cut", "reset", "html", "hang", "after"]
+FaultKind = Literal["status", "alter", "cut", "reset", "html", "hang", "after", "expire"]
+Framing = Literal["length", "chunked", "close"]
+Ending = Literal["close", "reset"]
 Rotation = Literal["single-use", "reusable", "silent"]
 
+_CHOICES = {"kind": FaultKind, "framing": Framing, "ending": Ending, "rotation": Rotation}
 _LOCK = threading.Lock()
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which calls fail, and how; nothing of such a call is carried out, but for ``after``.
+    """Which calls fail, and how; nothing of such a call is carried out, unless it says so.
 
     :param kind: ``status`` answers with ``status``, ``headers`` and ``body``; ``html`` with 200 and a
-        page; ``cut`` ends in the middle of an answer; ``reset`` drops the connection at once;
-        ``hang`` says nothing for ``seconds`` and drops it then; ``after`` carries the call out,
-        then drops the connection instead of answering
+        page; ``alter`` carries the call out and changes its answer; ``cut`` ends in the middle of an answer;
+        ``reset`` drops the connection at once; ``hang`` says nothing for ``seconds`` and drops it then;
+        ``after`` carries the call out, then drops the connection instead of answering; ``expire`` ends every
+        access token before the call is looked at
+    :param done: carry the call out first; then the fault takes the place of its answer, or of the rest of it
     :param times: how many calls fail, 0 for no end; 1 by default, or no end when ``every`` is given
     :param every: one in so many matching calls fails: 7 hits the 7th, the 14th and so on
     :param skip: let so many matching calls pass before, to fail in the middle of something
@@ -37,32 +42,57 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param path: below ``/ia/api/v1``; covers every path under it; ``*`` stands for anything;
         ``None`` for any path
     :param method: ``POST`` and so on; ``None`` for any
+    :param status: of the answer; ``None`` for 503 with ``status``, else for the one it has anyway
+    :param headers: of the answer; they replace its own
     :param body: text, or what becomes JSON; the gateway's usual error when not given
+    :param seconds: how long a ``hang`` lasts
+    :param at: bytes of the body that arrive before a ``cut``; ``None`` for half of them, and more than there are
+        for all of the answer, after which the connection ends
+    :param framing: how an answer that is cut tells where it ends: ``length`` by its Content-Length, ``chunked``
+        by a last chunk, ``close`` not at all, so that the end of the connection is taken for its end
+    :param ending: what ends the connection of a ``cut``: ``close`` in an orderly way, or ``reset``
+    :param count: is added to the ``totalCount`` of the answer to a query
+    :param repeat: so many rows of the page that was answered before come again, and move those behind them
+    :param gzip: compress the answer, if the client takes that
     """
 
     kind: FaultKind = "status"
-    status: int = 503
+    done: bool = False
     times: int | None = None
     every: int = 1
     skip: int = 0
     passed: int = 0
     path: str | None = None
     method: str | None = None
+    status: int | None = None
     headers: dict[str, str] = {}
     body: Any = None
     seconds: float = 30.0
+    at: int | None = None
+    framing: Framing = "length"
+    ending: Ending = "close"
+    count: int = 0
+    repeat: int = 0
+    gzip: bool = False
 
     def __post_init__(self) -> None:
         if self.times is None:
             self.times = 1 if self.every == 1 else 0
         _at_least("times", self.times, 0)
         _at_least("every", self.every, 1)
-        _at_least("skip", self.skip, 0)
-        _at_least("seconds", self.seconds, 0)
-        if not 200 <= self.status <= 599:
+        for name in ("skip", "seconds", "repeat"):
+            _at_least(name, getattr(self, name), 0)
+        if self.at is not None:
+            _at_least("at", self.at, 0)
+        if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status must be an HTTP status from 200 to 599, not {self.status}")
         if self.path is not None and not self.path.startswith(("/", "*")):
             raise ValueError(f'path must start with /, as in "/objects", not {self.path!r}')
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether the call does what it would do without the fault."""
+        return self.done or self.kind in ("alter", "after")
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a call is meant: its method, and its path or any path below."""
@@ -71,9 +101,10 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __str__(self) -> str:
         """Say in a few words what happens to whom."""
-        what = (
-            f"{self.status} {responses.get(self.status, '')}".rstrip() if self.kind == "status" else self.kind
-        )
+        status = 503 if self.status is None else self.status
+        what = f"{status} {responses.get(status, '')}".rstrip() if self.kind == "status" else self.kind
+        what += f" at {self.at}" if self.kind == "cut" and self.at is not None else ""
+        what += ", done" if self.done else ""
         whom = f"{self.method or 'any method'} on {self.path or 'any path'}"
         often = f"one in {self.every}" if self.every > 1 else "each"
         return f"{what}: {whom}, {often}, {f'{self.times} left' if self.times else 'no end'}"
@@ -200,9 +231,9 @@ def _known(given: Mapping[str, Any], struct: type[msgspec.Struct], where: str) -
         if name not in struct.__struct_fields__:
             near = get_close_matches(str(name), struct.__struct_fields__, n=1, cutoff=0.0)[0]
             raise ValueError(f"{where}: {name!r} is not known; did you mean {near!r}?")
-    for name, allowed in (("kind", get_args(FaultKind)), ("rotation", get_args(Rotation))):
-        if name in given and given[name] not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {given[name]!r}")
+    for name, choice in _CHOICES.items():
+        if name in given and given[name] not in get_args(choice):
+            raise ValueError(f"{name} must be one of {', '.join(get_args(choice))}, not {given[name]!r}")
 
 
 def _at_least(name: str, value: float, least: int) -> None:

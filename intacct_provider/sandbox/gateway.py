@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 
-from intacct_provider.sandbox import errors
+from intacct_provider.sandbox import breakdown, errors
+from intacct_provider.sandbox.auth import Tokens
+from intacct_provider.sandbox.breakdown import Whole
 from intacct_provider.sandbox.faults import Fault
 from intacct_provider.sandbox.state import CALL, Call, State
 
@@ -22,15 +21,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BASE = "/ia/api/v1"
-LOST_PAGE = b"<!DOCTYPE html><html><head><title>Sage Intacct</title></head><body>Please wait.</body></html>"
+QUERY = "/services/core/query"
 
 
 class Gateway:
     """Wraps the API: limits the calls in flight, as Sage's performance tiers do, and carries out faults."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: State, tokens: Tokens) -> None:
         self.app = app
         self.state = state
+        self.tokens = tokens
+        self._page = b""
         self._in_flight = 0
         self._clients: set[tuple[str, int]] = set()
         # The same waits in every run; nothing secret hangs on them.
@@ -82,34 +83,64 @@ class Gateway:
             text = "The limit on concurrent API calls of this application is exceeded"
             again = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
             busy = errors.gateway(429, "GW-0010", text, again)
-            await drain(receive)
-            await respond(noted, busy.status, msgspec.json.encode(busy.body()), busy.headers)
+            await breakdown.drain(receive)
+            refusal = Whole(busy.status, msgspec.json.encode(busy.body()))
+            refusal.set(busy.headers)
+            await refusal.send(noted)
         elif (fault := faults.take(call.method, call.path)) is not None:
             call.fault = fault.kind
             await self._fail(fault, call, scope, receive, noted, send)
         else:
-            await asyncio.sleep(faults.latency + faults.jitter * self._random.random())
-            await self.app(scope, receive, noted)
+            await self._carry_out(scope, receive, noted)
+
+    async def _carry_out(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry a call out; of queries, the last page is kept for a fault that lets its rows come again."""
+
+        async def kept(message: Message) -> None:
+            if scope[CALL].path == QUERY and message["type"] == "http.response.body":
+                self._page = message.get("body", b"")
+            await send(message)
+
+        faults = self.state.faults
+        await asyncio.sleep(faults.latency + faults.jitter * self._random.random())
+        await self.app(scope, receive, kept)
 
     async def _fail(
         self, fault: Fault, call: Call, scope: Scope, receive: Receive, noted: Send, send: Send
     ) -> None:
-        if fault.kind == "after":
-            await self.app(scope, receive, only_status(call))
-            await drop(send)
+        """Let a call meet a fault.
+
+        :param noted: sends an answer as every other
+        :param send: leads to the connection itself
+        """
+        if fault.kind == "expire":
+            await run_in_threadpool(self._expire_tokens)
+            await self._carry_out(scope, receive, noted)
             return
-        await drain(receive)
-        if fault.kind == "status":
-            await respond(noted, fault.status, fault_body(fault), fault.headers)
-        elif fault.kind == "html":
-            await respond(noted, 200, LOST_PAGE, {"Content-Type": "text/html", **fault.headers})
+        answer, before = breakdown.planned(fault), self._page
+        if fault.carried_out:
+            own = await breakdown.carried_out(self._carry_out, scope, receive)
+            call.status = own.status
+            if fault.kind in ("alter", "cut"):
+                answer = own
+                breakdown.alter(answer, fault, before)
+        else:
+            await breakdown.drain(receive)
+        if fault.gzip:
+            breakdown.compress(answer, scope)
+        if fault.kind in ("status", "html", "alter"):
+            await answer.send(noted)
         elif fault.kind == "cut":
-            headers = {"Content-Length": "1000", **fault.headers}
-            await respond(noted, 200, b'{"ia::result":[', headers, more=True)
+            call.status = answer.status
+            await breakdown.cut(answer, fault, self._headers(), send, receive)
         else:
             if fault.kind == "hang":
-                await hang(receive, fault.seconds)
-            await drop(send)
+                await breakdown.hang(receive, fault.seconds)
+            await breakdown.hang_up(send, receive)
+
+    def _expire_tokens(self) -> None:
+        with self.state.store.transaction() as conn:
+            self.tokens.expire(conn)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer carries: the server's time, and what is left of the calls in flight."""
@@ -121,56 +152,3 @@ class Gateway:
             headers.append((name, b"%d" % limit))
             headers.append((name + b"-remaining", b"%d" % max(0, limit - self._in_flight)))
         return headers
-
-
-async def respond(
-    send: Send, status: int, body: bytes, headers: Mapping[str, str], *, more: bool = False
-) -> None:
-    """Answer without the API; ``more`` leaves the answer unfinished."""
-    fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
-    raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-def fault_body(fault: Fault) -> bytes:
-    """Return the given body, or the one with which the gateway reports that status."""
-    if isinstance(fault.body, bytes):
-        return fault.body
-    if isinstance(fault.body, str):
-        return fault.body.encode()
-    if fault.body is not None:
-        return msgspec.json.encode(fault.body)
-    code = "GW-0010" if fault.status == 429 else "GW-0001"
-    return msgspec.json.encode(errors.gateway(fault.status, code, "Planned by the sandbox").body())
-
-
-def only_status(call: Call) -> Send:
-    """Return a ``send`` that keeps the status of an answer and loses the rest."""
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            call.status = message["status"]
-
-    return send
-
-
-async def drain(receive: Receive) -> None:
-    """Read the body, so that a client that is still sending sees the answer instead of a broken pipe."""
-    while (await receive()).get("more_body"):
-        pass
-
-
-async def hang(receive: Receive, seconds: float) -> None:
-    """Say nothing, until the time is over or the client has given up."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(receive(), seconds)
-
-
-async def drop(send: Send) -> None:
-    """Reset the connection; ASGI has no word for that, so this reaches for uvicorn's transport."""
-    transport: Any = send.__self__.transport  # type: ignore[attr-defined]
-    peer = transport.get_extra_info("socket")
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    await asyncio.sleep(0)  # uvicorn must hear of the end before it looks for the missing answer

@@ -236,7 +236,7 @@ class Sandbox:
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None
-        gateway = Gateway(App(Api(self._state, self._tokens)), self._state)
+        gateway = Gateway(App(Api(self._state, self._tokens)), self._state, self._tokens)
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Front(gateway, site),

@@ -53,7 +53,7 @@ def read_by_offset(sandbox, headers, **query):
     [
         ({"latencyy": 1}, "'latencyy' is not known; did you mean 'latency'"),
         ({"fail": [{"statuss": 500}]}, "'statuss' is not known; did you mean 'status'"),
-        ({"fail": [{"kind": "explode"}]}, "kind must be one of status, cut, .*, not 'explode'"),
+        ({"fail": [{"kind": "explode"}]}, "kind must be one of status, alter, cut, .*, not 'explode'"),
         ({"rotation": "never"}, "rotation must be one of single-use, reusable, silent, not 'never'"),
         ({"latency": -1}, "latency must be at least 0, not -1"),
         ({"latency": "fast"}, r"Expected `float`, got `str` - at `\$.latency`"),
@@ -62,6 +62,10 @@ def read_by_offset(sandbox, headers, **query):
         ({"job_rate": 0}, "job_rate must be more than 0"),
         ({"fail": [{"every": 0}]}, "every must be at least 1"),
         ({"fail": [{"status": 42}]}, "status must be an HTTP status from 200 to 599, not 42"),
+        ({"fail": [{"framing": "magic"}]}, "framing must be one of length, chunked, close, not 'magic'"),
+        ({"fail": [{"ending": "bang"}]}, "ending must be one of close, reset, not 'bang'"),
+        ({"fail": [{"at": -1}]}, "at must be at least 0, not -1"),
+        ({"fail": [{"repeat": -1}]}, "repeat must be at least 0, not -1"),
         ({"fail": [{"path": "objects"}]}, "path must start with /, as in \"/objects\", not 'objects'"),
         ('{"latency": ', "faults must be a JSON object"),
         ("[1]", "faults must be an object"),
@@ -84,6 +88,7 @@ def test_a_planned_fault_says_what_it_does():
         "429 Too Many Requests: any method on /objects, one in 7, no end"
     )
     assert str(Fault(kind="cut", method="POST", times=2)) == "cut: POST on any path, each, 2 left"
+    assert str(Fault(kind="cut", at=7, done=True)) == "cut at 7, done: any method on any path, each, 1 left"
     assert str(Fault(status=599)) == "599: any method on any path, each, 1 left"
 
 

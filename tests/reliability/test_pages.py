@@ -1,0 +1,258 @@
+"""Reads of many pages from a server that changes meanwhile, clamps, miscounts, repeats or sorts strangely.
+
+A read gives every record that was there all the time, once, or it raises; a wrong result is never one of its ends.
+"""
+
+from contextlib import suppress
+
+import pytest
+from reliability_work import PURPOSE, QUERY
+from sandbox_client import calls, client_of, config_of, running
+
+from intacct_provider.client import IntacctClient
+from intacct_provider.client.errors import IntacctIncompleteReadError
+
+SECTION = "Pages of a read"
+TOTAL, PAGE = 250, 50
+PAGES = TOTAL // PAGE
+ORDERS = [None, [{"id": "asc"}], [{"id": "desc"}]]
+orders = pytest.mark.parametrize("order_by", ORDERS, ids=["by key", "by id", "backwards"])
+REFUSED, EITHER = "refused", "exact or refused"
+
+
+def line(fault, does, *result):
+    return pytest.mark.line(SECTION, fault, does, *result)
+
+
+@pytest.fixture
+def company():
+    """A company whose purposes nothing refers to, so that any of them can be deleted."""
+    with running(f"{PURPOSE}={TOTAL}") as one:
+        yield one
+
+
+def in_order(rows, order_by):
+    """Whether rows come as they were asked for."""
+    backwards = order_by == ORDERS[2]
+    values = [row["id"] if order_by else int(row["key"]) for row in rows]
+    return values == sorted(values, reverse=backwards)
+
+
+def read(company, order_by=None, size=PAGE):
+    with client_of(company, page_size=size) as client:
+        return [*client.iter_rows(PURPOSE, ["key", "id"], order_by=order_by)]
+
+
+def assert_all_once(rows, order_by=None):
+    assert sorted(int(row["key"]) for row in rows) == [*range(1, TOTAL + 1)]
+    assert all(row["id"] == f"Purpose {int(row['key']):05d}" for row in rows)
+    assert in_order(rows, order_by)
+
+
+# --- sizes
+
+
+@orders
+@pytest.mark.parametrize("size", [49, 50, 60, 4000])
+@line("pages clamped to fewer rows without a word", "goes by the rows that come")
+def test_a_server_that_clamps_pages(company, order_by, size):
+    company.faults = {"max_size": 50, "clamp": True}
+    assert_all_once(read(company, order_by, size), order_by)
+
+
+@orders
+@line("pages above 500 rows refused", "halves the pages until they are accepted")
+def test_a_server_that_refuses_large_pages(order_by):
+    with running(f"{PURPOSE}=1200", faults={"max_size": 500}) as company:
+        rows = read(company, order_by, 4000)
+        assert len({row["key"] for row in rows}) == len(rows) == 1200
+        assert in_order(rows, order_by)
+        assert any(call.status == 400 for call in calls(company, QUERY))
+
+
+# --- changes between the pages
+
+
+class InterruptedClient(IntacctClient):
+    """A client that lets something happen after each page that it has read."""
+
+    def __init__(self, company, happen):
+        super().__init__(config_of(company, page_size=PAGE))
+        self._happen = happen
+        self.pages = 0
+
+    def _page(self, query, start, size):
+        page = super()._page(query, start, size)
+        self.pages += 1
+        self._happen(self.pages)
+        return page
+
+
+def deleted(client, keys, number):
+    client.delete_many(PURPOSE, [keys.pop(0) for _ in range(3)])
+
+
+def inserted(client, keys, number):
+    client.create_many(PURPOSE, [{"id": f"! {number:03d} {n}"} for n in range(3)])
+
+
+def deleted_and_inserted(client, keys, number):
+    deleted(client, keys, number)
+    inserted(client, keys, number)
+
+
+def changed(client, keys, number):
+    """Move the first to the end and the last to the front, in the order of ids."""
+    client.update(PURPOSE, keys[0], {"id": f"~ {number:03d}"})
+    client.update(PURPOSE, keys[-1], {"id": f"! {number:03d}"})
+    keys[:] = keys[1:-1]
+
+
+ASKS_BY_KEY = "asks for the keys above the last one, which nothing moves; in another order it reads again"
+
+
+@orders
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(deleted, marks=line("rows deleted between the pages", ASKS_BY_KEY)),
+        pytest.param(inserted, marks=line("rows inserted between the pages", ASKS_BY_KEY)),
+        pytest.param(deleted_and_inserted, marks=line("as many deleted as inserted", ASKS_BY_KEY)),
+        pytest.param(changed, marks=line("rows changed, so that they move between the pages", ASKS_BY_KEY)),
+    ],
+)
+def test_changes_between_the_pages_that_come_to_an_end(company, order_by, change):
+    with client_of(company) as other:
+        keys = [row["key"] for row in read(company)]
+        before = set(keys)
+
+        def happen(number):
+            if number <= PAGES:
+                change(other, keys, number)
+
+        with InterruptedClient(company, happen) as reader:
+            rows = [*reader.iter_rows(PURPOSE, ["key", "id"], order_by=order_by)]
+        assert reader.pages >= PAGES
+        names = [row["key"] for row in rows]
+        assert len(names) == len(set(names)), "a record was read twice"
+        now = {record["key"]: record["id"] for record in company.records(PURPOSE)}
+        assert before & now.keys() <= set(names), "a record that was there all the time was lost"
+        if change is not changed or order_by:
+            assert all(now.get(row["key"], row["id"]) == row["id"] for row in rows), "an id is made up"
+        assert in_order(rows, order_by)
+
+
+@orders
+@line(
+    "changes between the pages that never end",
+    "reads by key all the same; refuses another order",
+    EITHER,
+)
+def test_changes_that_never_end(company, order_by):
+    """The sandbox's own churn, a page being read or not."""
+    company.faults.churn = 4
+    before = {record["key"] for record in company.records(PURPOSE)}
+    try:
+        rows = read(company, order_by)
+    except IntacctIncompleteReadError:
+        assert order_by
+        return
+    names = [row["key"] for row in rows]
+    assert len(names) == len(set(names))
+    assert before & {record["key"] for record in company.records(PURPOSE)} <= set(names)
+
+
+# --- counts and rows that contradict each other
+
+
+@orders
+@pytest.mark.parametrize("size", [PAGE, 83, TOTAL, TOTAL + 1])
+@pytest.mark.parametrize("count", [-1, 1, -PAGE, PAGE])
+@line("totalCount wrong on one page", "believes rows, not counts, and looks behind a full page")
+def test_a_wrong_count_on_one_page(company, count, size, order_by):
+    for number in range(PAGES + 1):
+        company.fail(kind="alter", count=count, path=QUERY, skip=number)
+        assert_all_once(read(company, order_by, size), order_by)
+        company.clear_faults()
+
+
+@pytest.mark.parametrize("size", [PAGE, 83, TOTAL - 1, TOTAL, TOTAL + 1])
+@pytest.mark.parametrize("count", [-1, 1])
+@line("totalCount wrong by one on every page, read by key", "believes rows, not counts", EITHER)
+def test_a_wrong_count_on_every_page(company, count, size):
+    company.fail(kind="alter", count=count, path=QUERY, times=0)
+    try:
+        rows = read(company, None, size)
+    except IntacctIncompleteReadError:
+        assert count > 0, "rows are behind each count; only what is missing can be in doubt"
+    else:
+        assert_all_once(rows)
+
+
+@pytest.mark.parametrize("count", [-1, 1])
+@pytest.mark.parametrize("order_by", ORDERS[1:], ids=["by id", "backwards"])
+@line("totalCount wrong by one on every page, in an order of your own", "reads again, then refuses", REFUSED)
+def test_a_wrong_count_on_every_page_of_an_ordered_read(company, count, order_by):
+    company.fail(kind="alter", count=count, path=QUERY, times=0)
+    with pytest.raises(IntacctIncompleteReadError):
+        read(company, order_by)
+
+
+@orders
+@pytest.mark.parametrize("repeat", [1, 7, PAGE])
+@line(
+    "rows of a page that come again on the next one",
+    "notices, and reads again or refuses",
+    EITHER,
+)
+def test_rows_that_come_again_once(company, repeat, order_by):
+    exact = 0
+    for number in range(PAGES + 1):
+        company.fail(kind="alter", repeat=repeat, path=QUERY, skip=number)
+        try:
+            rows = read(company, order_by)
+        except IntacctIncompleteReadError:
+            rows = None
+        if rows is not None:
+            assert_all_once(rows, order_by)
+            exact += 1
+        company.clear_faults()
+    assert exact >= 2
+
+
+@orders
+@line("rows of a page that come again on every next one", "notices, and refuses", REFUSED)
+def test_rows_that_always_come_again(company, order_by):
+    company.fail(kind="alter", repeat=1, path=QUERY, times=0, skip=1)
+    with pytest.raises(IntacctIncompleteReadError):
+        read(company, order_by)
+
+
+# --- keys
+
+
+@pytest.mark.parametrize("size", [30, PAGE, 99, 100, 101, 4000])
+@orders
+@line("keys that sort and compare as text", "notices, and reads by position until nothing moves")
+def test_keys_that_sort_as_text(company, size, order_by):
+    company.faults.text_keys = True
+    rows = read(company, order_by, size)
+    assert sorted(int(row["key"]) for row in rows) == [*range(1, TOTAL + 1)]
+
+
+@orders
+@line("filters on key refused", "reads by position until nothing moves")
+def test_keys_that_cannot_be_asked_for(company, order_by):
+    company.faults.key_filter = False
+    assert_all_once(read(company, order_by), order_by)
+
+
+@orders
+@line("page whose rows are missing although they are counted", "asks again", EITHER)
+def test_a_page_without_its_rows(company, order_by):
+    meta = {"totalCount": 99, "start": 1, "pageSize": PAGE, "next": None, "previous": None}
+    for number in range(PAGES):
+        company.fail(status=200, body={"ia::result": [], "ia::meta": meta}, path=QUERY, skip=number)
+        with suppress(IntacctIncompleteReadError):
+            assert_all_once(read(company, order_by), order_by)
+        company.clear_faults()

@@ -1,0 +1,240 @@
+"""Writes of many of which some are refused, in every documented shape, whatever happens to the answer."""
+
+import pytest
+from reliability_work import CUSTOMER, PURPOSE, attempt, events
+from sandbox_client import client_of, running, stored
+
+from intacct_provider.client.errors import (
+    IntacctConflictError,
+    IntacctError,
+    IntacctResponseError,
+    IntacctServerError,
+)
+from intacct_provider.client.retry import RetryPolicy
+
+SECTION = "Writes"
+COUNT = 5
+PATH = f"/objects/{PURPOSE}"
+PER_RECORD = "reports each record by its own status"
+AGAIN = "sends it again under the same idempotency key"
+
+
+def line(fault, does, *result):
+    return pytest.mark.line(SECTION, fault, does, *result)
+
+
+@pytest.fixture
+def company():
+    with running() as one:
+        yield one
+
+
+@pytest.fixture
+def client(company):
+    with client_of(company) as ours:
+        yield ours
+
+
+FAILING = {
+    "the first": {0},
+    "the middle one": {2},
+    "the last": {4},
+    "the first and the last": {0, 4},
+    "all": {0, 1, 2, 3, 4},
+    "none": set(),
+}
+failing = pytest.mark.parametrize(
+    "failing",
+    [
+        pytest.param(which, marks=line(f"207: {name} of several refused", PER_RECORD))
+        for name, which in FAILING.items()
+    ],
+    ids=FAILING,
+)
+# What else happens to the call on its way: nothing, its answer is lost in several ways, or it comes under 207 anyway.
+ways = pytest.mark.parametrize(
+    "way",
+    [
+        None,
+        {"kind": "alter", "status": 207},
+        {"kind": "alter", "status": 200},
+        {"kind": "reset", "done": True},
+        {"kind": "cut", "done": True},
+        {"kind": "cut", "done": True, "framing": "close", "at": 60},
+        {"status": 503, "done": True, "times": 2},
+        {"kind": "expire"},
+    ],
+    ids=["plain", "under 207", "under 200", "reset", "cut", "cut unnoticed", "503", "expired"],
+)
+
+
+def plan(company, way, method):
+    if way:
+        company.fail(**way, method=method, path="/objects")
+
+
+def assert_reported(results, failing):
+    assert [result.index for result in results] == [*range(COUNT)]
+    assert {result.index for result in results if not result.ok} == failing
+    assert {result.index for result in results if result.error} == failing
+
+
+@ways
+@failing
+def test_creations_of_which_some_are_refused(company, client, failing, way):
+    ids = [f"P{n}" for n in range(COUNT)]
+    company.seed(PURPOSE, [{"id": ids[n]} for n in sorted(failing)])
+    plan(company, way, "POST")
+    results = client.create_many(PURPOSE, [{"id": name, "status": "inactive"} for name in ids])
+    assert_reported(results, failing)
+    created = {r["key"]: r["id"] for r in company.records(PURPOSE) if r["status"] == "inactive"}
+    assert created == {result.key: ids[result.index] for result in results if result.ok}
+    assert events(company, PURPOSE) == {(key, "created"): 1 for key in created} | {
+        (record["key"], "created"): 1 for record in company.records(PURPOSE) if record["status"] == "active"
+    }
+
+
+@ways
+@failing
+def test_updates_of_which_some_are_refused(company, client, failing, way):
+    keys = company.seed(PURPOSE, [{"id": f"P{n}"} for n in range(COUNT)])
+    company.seed(PURPOSE, [{"id": "Taken"}])
+    plan(company, way, "PATCH")
+    changes = [{"key": key, "id": "Taken" if n in failing else f"New {n}"} for n, key in enumerate(keys)]
+    results = client.update_many(PURPOSE, changes)
+    assert_reported(results, failing)
+    assert [result.key for result in results] == keys
+    assert stored(company, PURPOSE) == [
+        *(f"{'P' if n in failing else 'New '}{n}" for n in range(COUNT)),
+        "Taken",
+    ]
+    modified = {
+        key: times for (key, action), times in events(company, PURPOSE).items() if action == "modified"
+    }
+    assert modified == {keys[n]: 1 for n in range(COUNT) if n not in failing}
+
+
+@ways
+@failing
+def test_deletions_of_which_some_are_refused(company, client, failing, way):
+    """Refused because another record refers to it: that cannot be taken for a lost answer."""
+    keys = company.seed(CUSTOMER, [{"name": f"C{n}"} for n in range(COUNT)])
+    company.seed(CUSTOMER, [{"name": "Child", "parent": {"key": keys[n]}} for n in sorted(failing)])
+    plan(company, way, "DELETE")
+    results = client.delete_many(CUSTOMER, keys)
+    assert_reported(results, failing)
+    assert [result.key for result in results] == keys
+    left = [record["name"] for record in company.records(CUSTOMER) if record["name"] != "Child"]
+    assert left == [f"C{n}" for n in sorted(failing)]
+
+
+@ways
+@failing
+@line(
+    "a call of all or none of which one is refused", "names the guilty one; the others count as unprocessed"
+)
+def test_all_or_none(company, client, failing, way):
+    ids = [f"P{n}" for n in range(COUNT)]
+    company.seed(PURPOSE, [{"id": ids[n]} for n in sorted(failing)])
+    plan(company, way, "POST")
+    results = client.create_many(PURPOSE, [{"id": name, "status": "inactive"} for name in ids], atomic=True)
+    assert_reported(results, set(range(COUNT)) if failing else set())
+    assert {result.index for result in results if result.error and not result.unprocessed} == failing
+    written = [r["id"] for r in company.records(PURPOSE) if r["status"] == "inactive"]
+    assert written == ([] if failing else ids)
+
+
+# --- one record
+
+
+@pytest.mark.parametrize("status", [200, 201, 207])
+@line("an error inside HTTP 200", "takes it for the error that it is")
+def test_an_error_inside_success(company, client, status):
+    company.seed(PURPOSE, [{"id": "Taken"}])
+    company.fail(kind="alter", status=status, path=PATH)
+    with pytest.raises(IntacctError) as caught:
+        client.create(PURPOSE, {"id": "Taken"})
+    assert caught.value.retryable is False
+    company.fail(kind="alter", status=status, path=PATH)
+    [result] = client.create_many(PURPOSE, [{"id": "Taken"}])
+    assert not result.ok
+    assert stored(company, PURPOSE) == ["Taken"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"ia::result":', b"\xff\xfe"])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@line("success with nothing or half of an answer; the call was carried out", AGAIN)
+def test_success_that_says_nothing(company, client, method, body):
+    made = client.create(CUSTOMER, {"name": "Before"})["key"]
+    company.fail(status=200, body=body, done=True, method=method, path=f"/objects/{CUSTOMER}")
+    if method == "PATCH":
+        client.update(CUSTOMER, made, {"name": "After"})
+        assert events(company) == {(made, "created"): 1, (made, "modified"): 1}
+    else:
+        other = client.create(CUSTOMER, {"name": "Other"})["key"]
+        assert events(company) == {(made, "created"): 1, (other, "created"): 1}
+
+
+@pytest.mark.parametrize("body", [{}, {"ia::result": {}}, {"ia::result": None}, {"ia::result": []}, []])
+@line("success that names no record", "does not believe it", "an error that Airflow retries")
+def test_success_that_names_no_record(company, body):
+    """Sent again by the next attempt of the task, it comes out exactly."""
+    company.fail(status=201, body=body, done=True, path=PATH)
+    with attempt(company) as first, pytest.raises(IntacctResponseError) as caught:
+        first.create(PURPOSE, {"id": "P"})
+    assert caught.value.retryable
+    with attempt(company) as second:
+        key = second.create(PURPOSE, {"id": "P"})["key"]
+    assert events(company, PURPOSE) == {(key, "created"): 1}
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 504])
+@line(
+    "retries used up after the call was carried out",
+    "fails; the next attempt of the task is given the first answer",
+)
+def test_an_attempt_that_fails_for_good_is_followed_by_another(company, status):
+    records = [{"name": f"C{n}"} for n in range(COUNT)]
+    impatient = RetryPolicy(attempts=2, base=0)
+    company.fail(status=status, done=True, times=2, path=f"/objects/{CUSTOMER}")
+    with attempt(company, impatient) as first, pytest.raises(IntacctError) as caught:
+        first.create_many(CUSTOMER, records)
+    assert caught.value.retryable
+    with attempt(company) as second:
+        results = second.create_many(CUSTOMER, records)
+    assert [(r["key"], r["name"]) for r in company.records(CUSTOMER)] == [
+        (result.key, record["name"]) for result, record in zip(results, records, strict=True)
+    ]
+    assert events(company) == {(result.key, "created"): 1 for result in results}
+
+
+@line("a failure kept under the idempotency key by an earlier attempt", "asks again under another key, once")
+def test_a_kept_failure_is_asked_again(company):
+    company.seed(PURPOSE, [{"id": "P"}])
+    with attempt(company) as first, pytest.raises(IntacctConflictError):
+        first.create(PURPOSE, {"id": "P"})
+    with attempt(company) as second:
+        client_key = second.query(PURPOSE, ["key"]).rows[0]["key"]
+        second.delete(PURPOSE, client_key)
+        key = second.create(PURPOSE, {"id": "P"})["key"]
+    assert stored(company, PURPOSE) == ["P"]
+    assert key != client_key
+
+
+@line(
+    "409: an earlier sending is still being carried out",
+    "waits for it and takes its answer; never reports a conflict",
+)
+def test_a_sending_that_is_still_under_way(company):
+    """The client gives up waiting while the server still writes; its second sending meets the lock on the key."""
+    company.fail(kind="hang", done=True, path=f"/objects/{CUSTOMER}")
+    busy = {
+        "ia::result": {"ia::error": {"code": "invalidRequest", "message": "Idempotency-Key is in progress"}}
+    }
+    company.fail(status=409, body=busy, path=f"/objects/{CUSTOMER}", times=2)
+    with client_of(company, timeout=0.2) as client:
+        key = client.create(CUSTOMER, {"name": "One"})["key"]
+    assert events(company) == {(key, "created"): 1}
+    company.fail(status=409, body=busy, path=f"/objects/{CUSTOMER}", times=0)
+    with client_of(company, RetryPolicy(attempts=3, base=0)) as client, pytest.raises(IntacctServerError):
+        client.create(CUSTOMER, {"name": "Two"})

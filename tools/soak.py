@@ -1,0 +1,116 @@
+"""Lets random faults meet a read of 20,000 records and a write of 2,000: nothing may be lost, doubled or misreported.
+
+    python tools/soak.py                             # 1,000 schedules
+    python tools/soak.py --schedules 50              # the short form
+    python tools/soak.py --schedules 1 --seed 4711   # repeats exactly that schedule, and shows it
+
+Each schedule comes from its own seed: the first from ``--seed``, the next from the number after it, and so on. Attempts
+that fail are counted and followed by another, as Airflow's retries follow a failed task; the end must be exact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from soak_schedule import draw
+from soak_work import CREATED, READ, SEEDED, Outcome, make_company, run
+
+FIRST_SEED = 20_260_000
+#: Faults in a thousand schedules are many; in fewer than this share of them none struck, or the soak tests nothing.
+UNDISTURBED = 0.1
+
+
+def main() -> int:
+    """Run the schedules; 1 when something is wrong."""
+    options = _options()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="intacct-soak-") as folder:
+        company = Path(folder, "company.db")
+        make_company(company)
+        seeds = range(options.seed, options.seed + options.schedules)
+        outcomes = []
+        for outcome in _outcomes(seeds, company, options.processes):
+            outcomes.append(outcome)
+            if not outcome.exact:
+                _show(outcome)
+            if len(outcomes) % 50 == 0:
+                print(
+                    f"{len(outcomes)} of {len(seeds)} schedules, {time.monotonic() - begun:.0f} s", flush=True
+                )
+    if len(seeds) == 1:
+        print(draw(options.seed))
+    return _sum_up(outcomes, time.monotonic() - begun)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--schedules", type=int, default=1000, help="how many (default: 1000)")
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help=f"of the first (default: {FIRST_SEED})")
+    cores = os.cpu_count() or 1
+    parser.add_argument(
+        "--processes", type=int, default=cores, help=f"at a time (default: {cores}, the cores)"
+    )
+    options = parser.parse_args()
+    if options.schedules < 1 or options.processes < 1:
+        parser.error("schedules and processes must be at least 1")
+    return options
+
+
+def _outcomes(seeds: range, company: Path, processes: int) -> Iterator[Outcome]:
+    if len(seeds) == 1 or processes == 1:
+        yield from (_outcome(seed, company) for seed in seeds)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_outcome, seed, company) for seed in seeds]):
+            yield future.result()
+
+
+def _outcome(seed: int, company: Path) -> Outcome:
+    """Run one schedule; an error that nothing excuses is a wrong end as well."""
+    logging.getLogger("intacct_provider").setLevel(logging.ERROR)  # it says of each fault that it goes on
+    try:
+        return run(draw(seed), company)
+    except Exception:
+        return Outcome(seed, misreported=1, notes=[traceback.format_exc()])
+
+
+def _show(outcome: Outcome) -> None:
+    print(f"WRONG with seed {outcome.seed}:")
+    for note in outcome.notes:
+        print(f"  {note}")
+    print(f"  repeat it with: python tools/soak.py --schedules 1 --seed {outcome.seed}", flush=True)
+
+
+def _sum_up(outcomes: list[Outcome], seconds: float) -> int:
+    count = len(outcomes)
+    red: Counter[str] = sum((one.red for one in outcomes), Counter())
+    undisturbed = sum(not one.faults for one in outcomes)
+    wrong = {name: sum(getattr(one, name) for one in outcomes) for name in ("lost", "doubled", "misreported")}
+    print(f"{count} schedules of {READ} records read and {CREATED + SEEDED} written, in {seconds:.0f} s")
+    print(f"  {sum(one.calls for one in outcomes)} calls, {sum(one.faults for one in outcomes)} met a fault")
+    failed = sum(bool(one.red) for one in outcomes)
+    print(f"  {failed} schedules had attempts that failed: {dict(red.most_common())}")
+    slowest = max(one.seconds for one in outcomes)
+    print(f"  {undisturbed} schedules met no fault; the slowest took {slowest:.1f} s")
+    print(", ".join(f"{number} {name}" for name, number in wrong.items()))
+    if count >= 50 and undisturbed > count * UNDISTURBED:
+        print("Too many schedules met no fault: this tests too little.")
+        return 1
+    return 1 if any(wrong.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
