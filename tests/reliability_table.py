@@ -16,7 +16,8 @@ _TEXT = """\
 Each line is a fault that the provider's client meets in its tests, over real HTTP against the
 [sandbox](sandbox.md), and what came out. **exact** means that every row was read once, and that every record was
 written once and reported so. **refused** means that the read ended with `IntacctIncompleteReadError` instead of a wrong
-result: a server that contradicts itself for good cannot be read. The number is how many different cases are tried.
+result: a server that contradicts itself for good cannot be read. The number is that of the tests; most faults of
+connections, overload, tokens and answers hit each call of a run in turn in one test.
 
 {tables}
 ## All of it together
@@ -67,5 +68,5 @@ class Table:
             for (section, fault, does, result), count in self.cases.items()
             if section == name
         ]
-        head = ("| fault | what the client does | result | cases |", "| --- | --- | --- | --- |")
+        head = ("| fault | what the client does | result | tests |", "| --- | --- | --- | --- |")
         return "\n".join((f"## {name}", "", *head, *rows, ""))

@@ -40,7 +40,8 @@ def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
 
     Rows come in order of ``key``, holding one page in memory. A query with an order of its own comes in that
     order with ``key`` as tie-break and is held in memory as a whole, because only a pass that nothing
-    moved under can be handed on in order.
+    moved under can be handed on in order. Where keys prove to be no use, rows come by position, pass after pass,
+    in no order that can be relied on.
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven.
     """

@@ -133,8 +133,10 @@ class ReadCalls(ClientCore):
         """Yield every row that existed during the whole read, once, or raise.
 
         Rows come in order of key with one page in memory. With an ``order_by`` they come in that order and
-        are held in memory. Records that are created or deleted meanwhile may be among them or not. The parameters are
-        those of :meth:`query`.
+        are held in memory; when they fill more than one page, another read of the keys alone proves them complete.
+        Where the server does not sort or compare keys as numbers, rows are read by position, and come in no order
+        that can be relied on. Records that are created or deleted meanwhile may be among them or not. The parameters
+        are those of :meth:`query`.
 
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
         """

@@ -120,7 +120,7 @@ def test_trigger_comes_back_from_its_stored_form_and_fires(sandbox, trigger):
 
 
 def test_trigger_lives_through_passing_trouble(sandbox, trigger):
-    sandbox.fail(status=400, times=2, path="/services/core/query", kind="html")
+    sandbox.fail(kind="html", times=2, path="/services/core/query")
     assert first_event(trigger) == {"status": "success", "count": 1}
 
 

@@ -37,12 +37,12 @@ BUSY = [
 ]
 
 
-@pytest.mark.parametrize("every", [2, 3, 7])
+@pytest.mark.parametrize("every", [2, 5])
 @pytest.mark.parametrize("fault", BUSY)
 def test_every_nth_call_meets_an_overload(sandbox, fault, every):
     sandbox.fail(**fault, every=every)
     with client_of(sandbox, page_size=PAGE) as client:
-        for number in range(3):
+        for number in range(2):
             do_work(sandbox, client, f"T{number:03d}")
     assert sum(call.fault is not None for call in sandbox.requests) >= len(sandbox.requests) // every - 1 > 0
 
@@ -93,7 +93,7 @@ def test_a_pause_is_kept_however_the_header_is_spelled(sandbox, header):
     assert gap(sandbox) >= 0.29
 
 
-@pytest.mark.parametrize("skew", [-300, 0, 300])
+@pytest.mark.parametrize("skew", [-300, 300])
 @line(
     "a pause asked for as an HTTP date, the clock here or there wrong by five minutes",
     "counts from the answer's own Date",

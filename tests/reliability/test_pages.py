@@ -31,6 +31,20 @@ def company():
         yield one
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """The same company for all tests that only read."""
+    with running(f"{PURPOSE}={TOTAL}") as one:
+        yield one
+
+
+@pytest.fixture
+def unchanged(kept):
+    """The company that is only read, behaving well again after each test."""
+    yield kept
+    kept.faults = {}
+
+
 def in_order(rows, order_by):
     """Whether rows come as they were asked for."""
     backwards = order_by == ORDERS[2]
@@ -55,9 +69,9 @@ def assert_all_once(rows, order_by=None):
 @orders
 @pytest.mark.parametrize("size", [49, 50, 60, 4000])
 @line("pages clamped to fewer rows without a word", "goes by the rows that come")
-def test_a_server_that_clamps_pages(company, order_by, size):
-    company.faults = {"max_size": 50, "clamp": True}
-    assert_all_once(read(company, order_by, size), order_by)
+def test_a_server_that_clamps_pages(unchanged, order_by, size):
+    unchanged.faults = {"max_size": 50, "clamp": True}
+    assert_all_once(read(unchanged, order_by, size), order_by)
 
 
 @orders
@@ -169,20 +183,20 @@ def test_changes_that_never_end(company, order_by):
 @pytest.mark.parametrize("size", [PAGE, 83, TOTAL, TOTAL + 1])
 @pytest.mark.parametrize("count", [-1, 1, -PAGE, PAGE])
 @line("totalCount wrong on one page", "believes rows, not counts, and looks behind a full page")
-def test_a_wrong_count_on_one_page(company, count, size, order_by):
+def test_a_wrong_count_on_one_page(unchanged, count, size, order_by):
     for number in range(PAGES + 1):
-        company.fail(kind="alter", count=count, path=QUERY, skip=number)
-        assert_all_once(read(company, order_by, size), order_by)
-        company.clear_faults()
+        unchanged.fail(kind="alter", count=count, path=QUERY, skip=number)
+        assert_all_once(read(unchanged, order_by, size), order_by)
+        unchanged.clear_faults()
 
 
 @pytest.mark.parametrize("size", [PAGE, 83, TOTAL - 1, TOTAL, TOTAL + 1])
 @pytest.mark.parametrize("count", [-1, 1])
 @line("totalCount wrong by one on every page, read by key", "believes rows, not counts", EITHER)
-def test_a_wrong_count_on_every_page(company, count, size):
-    company.fail(kind="alter", count=count, path=QUERY, times=0)
+def test_a_wrong_count_on_every_page(unchanged, count, size):
+    unchanged.fail(kind="alter", count=count, path=QUERY, times=0)
     try:
-        rows = read(company, None, size)
+        rows = read(unchanged, None, size)
     except IntacctIncompleteReadError:
         assert count > 0, "rows are behind each count; only what is missing can be in doubt"
     else:
@@ -192,10 +206,10 @@ def test_a_wrong_count_on_every_page(company, count, size):
 @pytest.mark.parametrize("count", [-1, 1])
 @pytest.mark.parametrize("order_by", ORDERS[1:], ids=["by id", "backwards"])
 @line("totalCount wrong by one on every page, in an order of your own", "reads again, then refuses", REFUSED)
-def test_a_wrong_count_on_every_page_of_an_ordered_read(company, count, order_by):
-    company.fail(kind="alter", count=count, path=QUERY, times=0)
+def test_a_wrong_count_on_every_page_of_an_ordered_read(unchanged, count, order_by):
+    unchanged.fail(kind="alter", count=count, path=QUERY, times=0)
     with pytest.raises(IntacctIncompleteReadError):
-        read(company, order_by)
+        read(unchanged, order_by)
 
 
 @orders
@@ -205,27 +219,27 @@ def test_a_wrong_count_on_every_page_of_an_ordered_read(company, count, order_by
     "notices, and reads again or refuses",
     EITHER,
 )
-def test_rows_that_come_again_once(company, repeat, order_by):
+def test_rows_that_come_again_once(unchanged, repeat, order_by):
     exact = 0
     for number in range(PAGES + 1):
-        company.fail(kind="alter", repeat=repeat, path=QUERY, skip=number)
+        unchanged.fail(kind="alter", repeat=repeat, path=QUERY, skip=number)
         try:
-            rows = read(company, order_by)
+            rows = read(unchanged, order_by)
         except IntacctIncompleteReadError:
             rows = None
         if rows is not None:
             assert_all_once(rows, order_by)
             exact += 1
-        company.clear_faults()
+        unchanged.clear_faults()
     assert exact >= 2
 
 
 @orders
 @line("rows of a page that come again on every next one", "notices, and refuses", REFUSED)
-def test_rows_that_always_come_again(company, order_by):
-    company.fail(kind="alter", repeat=1, path=QUERY, times=0, skip=1)
+def test_rows_that_always_come_again(unchanged, order_by):
+    unchanged.fail(kind="alter", repeat=1, path=QUERY, times=0, skip=1)
     with pytest.raises(IntacctIncompleteReadError):
-        read(company, order_by)
+        read(unchanged, order_by)
 
 
 # --- keys
@@ -234,25 +248,25 @@ def test_rows_that_always_come_again(company, order_by):
 @pytest.mark.parametrize("size", [30, PAGE, 99, 100, 101, 4000])
 @orders
 @line("keys that sort and compare as text", "notices, and reads by position until nothing moves")
-def test_keys_that_sort_as_text(company, size, order_by):
-    company.faults.text_keys = True
-    rows = read(company, order_by, size)
+def test_keys_that_sort_as_text(unchanged, size, order_by):
+    unchanged.faults.text_keys = True
+    rows = read(unchanged, order_by, size)
     assert sorted(int(row["key"]) for row in rows) == [*range(1, TOTAL + 1)]
 
 
 @orders
 @line("filters on key refused", "reads by position until nothing moves")
-def test_keys_that_cannot_be_asked_for(company, order_by):
-    company.faults.key_filter = False
-    assert_all_once(read(company, order_by), order_by)
+def test_keys_that_cannot_be_asked_for(unchanged, order_by):
+    unchanged.faults.key_filter = False
+    assert_all_once(read(unchanged, order_by), order_by)
 
 
 @orders
 @line("page whose rows are missing although they are counted", "asks again", EITHER)
-def test_a_page_without_its_rows(company, order_by):
+def test_a_page_without_its_rows(unchanged, order_by):
     meta = {"totalCount": 99, "start": 1, "pageSize": PAGE, "next": None, "previous": None}
     for number in range(PAGES):
-        company.fail(status=200, body={"ia::result": [], "ia::meta": meta}, path=QUERY, skip=number)
+        unchanged.fail(status=200, body={"ia::result": [], "ia::meta": meta}, path=QUERY, skip=number)
         with suppress(IntacctIncompleteReadError):
-            assert_all_once(read(company, order_by), order_by)
-        company.clear_faults()
+            assert_all_once(read(unchanged, order_by), order_by)
+        unchanged.clear_faults()

@@ -61,7 +61,7 @@ def test_a_schedule_is_repeated_call_by_call(company, monkeypatch):
 def test_schedules_are_run_and_summed_up():
     done = shown(2, 20260000)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 schedules of 20000 records read and 2000 written" in done.stdout
+    assert "2 schedules of 20001 records read and 2000 written" in done.stdout
     assert done.stdout.endswith("0 lost, 0 doubled, 0 misreported\n")
     assert not re.search("eyJ|secret", done.stdout + done.stderr)
 
