@@ -33,7 +33,7 @@ $ python tools/soak.py --schedules 1 --seed 4711
 
 ## Under your own DAGs
 
-Every fault of the list is a setting of the sandbox, so a test of your own DAG can meet it too:
+Nearly all of them are settings of the sandbox, so tests of your own DAGs can meet them too:
 [Make it misbehave](sandbox.md#make-it-misbehave).
 """
 

@@ -42,10 +42,12 @@ def states(run):
 
 
 def after_asking(sandbox, times, act):
-    """Run ``act`` on a thread once the sensor has asked so often."""
+    """Run ``act`` on a thread once the sensor has been answered so often."""
 
     def wait_and_act():
-        while sum(call.path.endswith("/query") for call in list(sandbox.requests)) < times:
+        while (
+            sum(call.path.endswith("/query") and bool(call.status) for call in list(sandbox.requests)) < times
+        ):
             if done.wait(0.01):
                 return
         act()
