@@ -9,8 +9,10 @@ import atexit
 import json
 import logging
 import os
+import secrets
 import shutil
 import tempfile
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,8 @@ os.environ |= {
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
         [_bundle("examples", ROOT / "example_dags"), _bundle("tests", ROOT / "tests" / "airflow" / "dags")]
     ),
+    # Without one the process that writes airflow.cfg may use another key than those that read it.
+    "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
