@@ -102,13 +102,13 @@ def run(command: list[str], env: dict[str, str], log: str) -> list[str]:
 
 
 def plan_lines(lines: list[str]) -> Iterator[str]:
-    """Yield the plan's table out of a task's log."""
+    """Yield the plan's counts and tables out of a task's log."""
     inside = False
     for line in lines:
         inside = inside or "Plan for " in line
-        if inside and (line.startswith("|") or " to create, " in line):
-            yield line.partition(" [")[0]
-        if " to create, " in line:
+        if inside and line.startswith(("|", "*")):
+            yield line.partition(" [airflow.")[0]
+        if inside and " loc=" in line:  # where a message of several lines ends
             return
     raise ToolError("The sync showed no plan.")
 

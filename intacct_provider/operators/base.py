@@ -32,6 +32,17 @@ def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra:
             events[outlet].extra = dict(extra)
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Make what a retry cannot mend an ``AirflowFailException``; raise everything else as it is."""
+    try:
+        yield
+    except IntacctError as err:
+        if not err.retryable:
+            raise AirflowFailException(f"{type(err).__name__}: {err}") from err
+        raise
+
+
 class IntacctOperator(BaseOperator):
     """What Intacct operators have in common.
 
@@ -68,13 +79,10 @@ class IntacctOperator(BaseOperator):
         started = time.monotonic()
         client: IntacctClient | None = None
         try:
-            client = self.hook.client
-            belong_to_task(client.idempotency, context)
-            yield client
-        except IntacctError as err:
-            if not err.retryable:
-                raise AirflowFailException(f"{type(err).__name__}: {err}") from err
-            raise
+            with translated():
+                client = self.hook.client
+                belong_to_task(client.idempotency, context)
+                yield client
         finally:
             if client is not None:
                 billed, seconds = client.transactions, time.monotonic() - started

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from intacct_provider.client.errors import IntacctArgumentError
 from intacct_provider.client.model import entries
+from intacct_provider.sync.same import has_conditions, is_blank, same_element, same_set, same_value
 
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
-_NUMERIC_TYPES = frozenset({"number", "integer", "decimal"})
+__all__ = [
+    "LIST",
+    "WRITE_ONLY",
+    "FieldChange",
+    "compare",
+    "differences",
+    "fields_of",
+    "fields_to_read",
+    "flatten",
+    "is_blank",
+    "match_text",
+    "needs_full_records",
+    "patch_for",
+    "type_of",
+    "types_of",
+    "unflatten",
+    "value_at",
+]
+
+#: Type of a field that queries cannot read.
+LIST = "list"
+#: Type of a field that Intacct takes and never shows, so that it cannot be compared.
+WRITE_ONLY = "write-only"
+#: What an element has that is nothing but a reference to another record.
+_REFERENCE = frozenset({"key", "id", "href", "name", "sortOrder"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +51,11 @@ class FieldChange:
     new: Any
 
 
+def match_text(value: Any) -> str:
+    """Return a ``match_on`` value as text, which is how desired and live records are paired."""
+    return "" if value is None else str(value)
+
+
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the leaves of a record by dotted path: ``{"term": {"id": "N30"}}`` has ``term.id``.
 
@@ -37,10 +64,7 @@ def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
     :raises IntacctArgumentError: if a path is given twice, nested and dotted.
     """
     flat: dict[str, Any] = {}
-    for path, value in _leaves(record, ""):
-        if path in flat:
-            raise IntacctArgumentError(f"{path} is given twice, nested and dotted; give it once")
-        flat[path] = value
+    _gather(record, "", flat)
     return flat
 
 
@@ -64,16 +88,6 @@ def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def is_blank(value: Any) -> bool:
-    """Tell whether Intacct would show nothing: null, empty text, or an object or list of nothing.
-
-    An empty reference arrives as an object full of nulls, so that counts too.
-    """
-    if isinstance(value, Mapping):
-        return all(is_blank(item) for item in value.values())
-    return value is None or (isinstance(value, str | list | tuple) and len(value) == 0)
-
-
 def value_at(flat: Mapping[str, Any], path: str) -> Any:
     """Return the value at ``path`` of a flat record: a whole object is gathered from its parts.
 
@@ -86,27 +100,48 @@ def value_at(flat: Mapping[str, Any], path: str) -> Any:
     return None if is_blank(below) else unflatten(below)
 
 
-def needs_full_records(desired: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether any desired record gives a list, such as ``groupMembers``.
-
-    Intacct's query service cannot read lists; such live records must be fetched by key.
-    """
-    return any(isinstance(value, list | tuple) for record in desired for value in flatten(record).values())
-
-
 def fields_to_read(
     desired: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
 ) -> list[str]:
     """Return the dotted paths that a comparison needs: ``key``, ``match_on``, then the rest sorted.
 
     A whole object that is to be cleared (``{"term": null}``) stands for its typed fields, because
-    Intacct can be asked for ``term.id`` but not for ``term``. Lists appear under their own path.
+    Intacct can be asked for ``term.id`` but not for ``term``. Lists appear under their own path. Filters
+    bring their ``filterExpression``, which says whether their order means anything.
 
     :param types: from :func:`types_of`.
     """
-    given = {path for record in desired for path, value in flatten(record).items() if value != {}}
+    return fields_of(map(flatten, desired), types, match_on=match_on)[0]
+
+
+def fields_of(
+    flat: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
+) -> tuple[list[str], bool]:
+    """Return :func:`fields_to_read` of flat desired records, and whether :func:`needs_full_records`, in one pass."""
+    given: set[str] = set()
+    lists = False
+    for record in flat:
+        for path, value in record.items():
+            if value is None or value.__class__ in (str, bool):  # most values by far
+                given.add(path)
+            elif value != {}:
+                given.add(path)
+                lists = lists or isinstance(value, list | tuple)
     wanted = {leaf for path in given for leaf in _readable(path, types)}
-    return list(dict.fromkeys(["key", match_on, *sorted(wanted)]))
+    wanted |= {_expression(path) for path in wanted if path.endswith(".filters")}
+    seen = sorted(path for path in wanted if types.get(path) != WRITE_ONLY)
+    full = lists or any(types.get(path) == LIST for path in seen)
+    return list(dict.fromkeys(["key", match_on, *seen])), full
+
+
+def needs_full_records(desired: Iterable[Mapping[str, Any]], types: Mapping[str, str] | None = None) -> bool:
+    """Tell whether any desired record gives a list, such as ``groupMembers``, or clears one.
+
+    Intacct's query service cannot read lists; such live records must be fetched by key.
+
+    :param types: from :func:`types_of`.
+    """
+    return fields_of(map(flatten, desired), types or {})[1]
 
 
 def compare(
@@ -114,31 +149,41 @@ def compare(
 ) -> list[FieldChange]:
     """Return the fields, among those that ``desired`` gives, whose live value is another one.
 
-    Null, empty text and an absent field are the same. Numeric fields, and any pair with a JSON
-    number in it, compare as exact numbers (``"10"``, ``"10.00"`` and ``10`` are equal); booleans equal
-    only booleans; text is compared exactly. Lists must have the same length and order, and their
-    elements are compared by the names that the desired element gives; filter conditions
-    (``{"$eq": {...}}``) must be equal throughout.
+    Values compare as :func:`~intacct_provider.sync.same.same_value` says. The conditions of a filter are a set,
+    unless its ``filterExpression`` numbers them. What can only be written is not compared.
 
     :param desired: nested or dotted.
     :param live: nested (from GET) or dotted (a query row).
     :param types: from :func:`types_of`.
     """
-    current = flatten(live)
+    return differences(flatten(desired), flatten(live), types)
+
+
+def differences(
+    wanted: Mapping[str, Any], current: Mapping[str, Any], types: Mapping[str, str]
+) -> list[FieldChange]:
+    """Return what :func:`compare` does, of records that are flat already."""
     changes = []
-    for path, new in flatten(desired).items():
-        old = value_at(current, path)
-        if new != {} and not _same(new, old, path, types):
-            changes.append(FieldChange(path, old, new))
+    for path, new in wanted.items():
+        old = current[path] if path in current else value_at(current, path)
+        if new is old or (new.__class__ is str and new == old):
+            continue  # most values by far
+        if new == {} or types.get(path) == WRITE_ONLY or same_value(new, old, path, types):
+            continue
+        if has_conditions(new) and not _numbered(path, wanted, current) and same_set(new, old):
+            continue
+        changes.append(FieldChange(path, old, new))
     return changes
 
 
 def patch_for(changes: Sequence[FieldChange], desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return the nested body of a PATCH that makes ``changes`` and touches nothing else.
 
-    A changed list goes whole. So does an object that holds a list, such as ``memberFilter``, as far
-    as ``desired`` gives it: its ``filterExpression`` numbers the conditions in its ``filters``, so half
-    of it would mean something else.
+    A list of references or values goes whole, as Intacct replaces it. A list of records that the record owns, such
+    as ``accountGroupMembers``, is merged by Intacct element by element: those with a key change, those without are
+    added, those that are not wanted have to be named. An object that holds a list, such as ``memberFilter``, goes as
+    far as ``desired`` gives it: its ``filterExpression`` numbers the conditions in its ``filters``, so half of it
+    would mean something else.
     """
     wanted = flatten(desired)
     parents = {path.rpartition(".")[0] for path, value in wanted.items() if isinstance(value, list | tuple)}
@@ -148,14 +193,14 @@ def patch_for(changes: Sequence[FieldChange], desired: Mapping[str, Any]) -> dic
         if any(change.path.startswith(f"{parent}.") for change in changes)
     ]
     body = {path: value for path, value in wanted.items() if path.startswith(tuple(wholes))}
-    return unflatten(body | {change.path: change.new for change in changes})
+    return unflatten(body | {change.path: _sent(change) for change in changes})
 
 
 def types_of(model: Mapping[str, Any]) -> dict[str, str]:
     """Return the type of every field of a model by dotted path; list elements as ``lines[].id``.
 
     Types are ``string``, ``number``, ``integer``, ``boolean``, ``decimal`` (an exact amount sent as text),
-    ``date`` and ``date-time``; any other is passed through as the model writes it.
+    ``date``, ``date-time``, :data:`LIST` and :data:`WRITE_ONLY`; any other is passed through as the model writes it.
 
     :param model: the answer of Intacct's model service; its empty maps may be ``[]``.
     """
@@ -172,18 +217,24 @@ def type_of(spec: Mapping[str, Any]) -> str:
 
 def _types(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for name, spec in entries(model, "fields").items():
-        yield f"{prefix}{name}", type_of(spec)
-    for kind, mark in (("groups", "."), ("refs", "."), ("lists", "[].")):
+        yield f"{prefix}{name}", WRITE_ONLY if spec.get("writeOnly") is True else type_of(spec)
+    for kind in ("groups", "refs"):
         for name, part in entries(model, kind).items():
-            yield from _types(part, f"{prefix}{name}{mark}")
+            yield from _types(part, f"{prefix}{name}.")
+    for name, part in entries(model, "lists").items():
+        yield f"{prefix}{name}", LIST
+        yield from _types(part, f"{prefix}{name}[].")
 
 
-def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _gather(record: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
     for name, value in record.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{name}.")
+        path = prefix + name
+        if value.__class__ is not str and value and isinstance(value, Mapping):
+            _gather(value, f"{path}.", flat)
+        elif path in flat:
+            raise IntacctArgumentError(f"{path} is given twice, nested and dotted; give it once")
         else:
-            yield f"{prefix}{name}", value
+            flat[path] = value
 
 
 def _readable(path: str, types: Mapping[str, str]) -> list[str]:
@@ -193,53 +244,44 @@ def _readable(path: str, types: Mapping[str, str]) -> list[str]:
     return [known for known in below if not known.endswith(".href")] or [path]
 
 
-def _same(new: Any, old: Any, path: str, types: Mapping[str, str]) -> bool:
-    if is_blank(new) or is_blank(old):
-        return is_blank(new) and is_blank(old)
-    if isinstance(new, list | tuple):
-        return (
-            isinstance(old, list | tuple)
-            and len(new) == len(old)
-            and all(_same_element(n, o, f"{path}[]", types) for n, o in zip(new, old, strict=True))
-        )
-    return _same_scalar(new, old, numeric=types.get(path) in _NUMERIC_TYPES)
+def _expression(path: str) -> str:
+    return f"{path.removesuffix('filters')}filterExpression"
 
 
-def _same_element(new: Any, old: Any, path: str, types: Mapping[str, str]) -> bool:
-    if not isinstance(new, Mapping):
-        return _same(new, old, path, types)
-    if not isinstance(old, Mapping):
+def _numbered(path: str, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    """Tell whether the conditions at ``path`` are joined by an expression that counts them."""
+    name = _expression(path)
+    expression = wanted[name] if name in wanted else current.get(name)
+    return str(expression or "and").strip().lower() not in ("and", "or")
+
+
+def _sent(change: FieldChange) -> Any:
+    """Return the value that a PATCH needs; for a list of owned records, what turns the old one into the new."""
+    new, old = change.new, change.old
+    if not isinstance(old, list | tuple) or not isinstance(new, list | tuple | None):
+        return new
+    wanted = new or []
+    if not _owned(wanted, old):
+        return new
+    if len(wanted) == len(old):
+        pairs = zip(wanted, old, strict=True)
+        return [{**item, "key": was["key"]} for item, was in pairs if not same_element(item, was)]
+    kept = 0
+    merge = []
+    for was in old:
+        if kept < len(wanted) and same_element(wanted[kept], was):
+            kept += 1
+        else:
+            merge.append({"key": was["key"], "ia::operation": "delete"})
+    return [*merge, *wanted[kept:]]
+
+
+def _owned(new: Sequence[Any], old: Sequence[Any]) -> bool:
+    """Tell whether a list holds records of its own, rather than references to others or values.
+
+    Models do not say it. Owned records have keys, and something to them besides what names a record.
+    """
+    if not old or not all(isinstance(item, Mapping) and item.get("key") for item in old):
         return False
-    if any(name.startswith("$") for name in new):
-        return _equal(new, old)
-    current = flatten(old)
-    return all(
-        _same(value, value_at(current, name), f"{path}.{name}", types) for name, value in flatten(new).items()
-    )
-
-
-def _equal(new: Any, old: Any) -> bool:
-    """Compare whole values: nothing may be missing on either side."""
-    if isinstance(new, Mapping) and isinstance(old, Mapping):
-        return new.keys() == old.keys() and all(_equal(new[name], old[name]) for name in new)
-    if isinstance(new, list | tuple) and isinstance(old, list | tuple):
-        return len(new) == len(old) and all(_equal(n, o) for n, o in zip(new, old, strict=True))
-    return _same_scalar(new, old, numeric=False)
-
-
-def _same_scalar(new: Any, old: Any, *, numeric: bool) -> bool:
-    if isinstance(new, bool) or isinstance(old, bool):
-        return new is old  # In Python True equals 1; for Intacct it does not.
-    if numeric or isinstance(new, int | float | Decimal) or isinstance(old, int | float | Decimal):
-        left, right = _number(new), _number(old)
-        if left is not None and right is not None:
-            return left == right
-    return bool(new == old)
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, int | float | Decimal):
-        return Decimal(str(value))
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value)
-    return None
+    given: Collection[Any] = new or old
+    return all(isinstance(item, Mapping) and not item.keys() <= _REFERENCE for item in given)

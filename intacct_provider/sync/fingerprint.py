@@ -1,4 +1,4 @@
-"""What a plan saw of the live records, in a form that can be compared later."""
+"""What a plan saw of a live record, in a form that can be compared later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import msgspec
 
 from intacct_provider.client.errors import IntacctArgumentError
 from intacct_provider.client.wire import wire_value
-from intacct_provider.sync.desired import match_text
 from intacct_provider.sync.diff import flatten, is_blank, value_at
 
 _canonical = msgspec.json.Encoder(order="sorted", decimal_format="number")
@@ -20,6 +19,8 @@ _canonical = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 def plain(value: Any) -> Any:
     """Return a copy in the types that JSON gives back, so that a saved plan equals the one made."""
+    if type(value) is str:  # most values by far
+        return value
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -32,20 +33,12 @@ def plain(value: Any) -> Any:
     return wire_value(value)
 
 
-def fingerprint_of(
-    rows: Iterable[Mapping[str, Any]], matches: Iterable[str], fields: Iterable[str], match_on: str
-) -> str:
-    """Return the SHA-256 of what was read of some records, whatever their order, nested or dotted.
+def fingerprint_of(row: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """Return the SHA-256 of what was read of a record, whether nested or dotted, as hexadecimal digits.
 
-    :param rows: live records; those whose ``match_on`` value is not in ``matches`` are ignored.
     :param fields: dotted paths that count; a blank value is the same as an absent one.
     """
-    touched, paths = frozenset(matches), tuple(fields)
-    digests = []
-    for row in rows:
-        flat = flatten(row)
-        if match_text(flat.get(match_on)) in touched:
-            values = {path: value_at(flat, path) for path in paths}
-            seen = {path: value for path, value in values.items() if not is_blank(value)}
-            digests.append(hashlib.sha256(_canonical.encode(plain(seen))).digest())
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    flat = flatten(row)
+    values = {path: value_at(flat, path) for path in fields}
+    seen = {path: value for path, value in values.items() if not is_blank(value)}
+    return hashlib.sha256(_canonical.encode(plain(seen))).hexdigest()

@@ -1,71 +1,129 @@
-"""A plan as a table that the person who approves it can read."""
+"""A plan as markdown, for the task's log and for the page on which a person approves it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
-from intacct_provider.sync.diff import FieldChange, flatten, is_blank
-from intacct_provider.sync.plan import Plan
+from intacct_provider.sync.diff import FieldChange
+from intacct_provider.sync.plan import Action, Plan, Step
+from intacct_provider.sync.words import (
+    changes_of,
+    cost_of,
+    counted,
+    counts_of,
+    moves_of,
+    names_of,
+    rest_of,
+    scope_of,
+    steps_of,
+    text_of,
+    visible,
+)
 
 _WIDTH = 60
+_SENTENCE = 600
 _MEMBERS = 2
 _FIELDS = 4
+#: Of UTF-8. It fits twice into the 64 KiB that some databases have for a text, as JSON writes most of it.
+_MOST_BYTES = 30_000
+#: Of them, what the titles of the tables and the last line take.
+_REST_BYTES = 4_000
+#: Inside of a word, where most of them are, an underline is one; as for the others, what begins a tag or a character.
+_UNDERLINE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_ENTITY = re.compile(r"&(?=[#A-Za-z])")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
-def plan_table(plan: Plan, *, limit: int = 50) -> str:
-    """Return a plan as markdown: one line for each delete, each changed field and each create.
+def plan_markdown(plan: Plan, *, limit: int = 50, page: str = "") -> str:
+    """Return a plan as markdown: what it does in numbers, the limits that it breaks, then record by record.
 
-    Deletes come first, so that a long plan never hides them behind harmless lines. Long lists and texts
-    are cut, around the first difference when they would look alike. Values are shown as text: markdown in
-    them does not work, and characters that cannot be seen are replaced. The last line counts what the plan
-    does, whatever was cut.
+    Deletions come first, so that a long plan never hides them behind harmless lines. A changed field has a line
+    of its own, and so has a field of a new record while there is room. Long lists and texts are cut, around the
+    first difference when they would look alike; the numbers always count everything. Values are shown as text:
+    markdown in them does not work, and characters that cannot be seen are replaced.
 
-    :param limit: most lines of the table.
+    :param limit: most lines of all tables together. The whole text has at most 30,000 bytes.
+    :param page: where all of it is, to be named when something is not shown.
     """
-    rows = list(_rows(plan))
-    scope = "" if plan.entity_id is None else f", entity {_safe(plan.entity_id) or 'top level'}"
-    lines = [
-        f"Plan for {_safe(plan.object_name)} (mode {plan.mode}{scope}, matched on {_safe(plan.match_on)})",
-        "",
-    ]
-    if rows:
-        lines += ["| action | id | field | now | planned |", "| --- | --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(row)} |" for row in rows[:limit]]
-        if len(rows) > limit:
-            lines += ["", f"{len(rows) - limit} more lines are not shown."]
-        lines.append("")
-    return "\n".join([*lines, _totals(plan)])
+    parts = [*_head(plan)]
+    room = _MOST_BYTES - sum(len(part.encode()) + 2 for part in parts) - _REST_BYTES
+    short = sum(_length(step, plan.match_on, short=False) for step in plan.steps) > limit
+    whole = True
+    for action, steps in steps_of(plan).items():
+        parts.append(f"#### {counted(len(steps), 'record')} to {action}")
+        rows = (row for step in steps for row in _rows(step, plan.match_on, short=short))
+        lines = [f"| {' | '.join(row)} |" for row in islice(rows, max(limit, 0))]
+        ends = list(accumulate(len(line.encode()) + 1 for line in lines))
+        lines = lines[: bisect_right(ends, room)]
+        limit, room = limit - len(lines), room - (ends[len(lines) - 1] if lines else 0)
+        if lines:
+            titles = _titles(plan, action, short=short)
+            parts.append("\n".join([f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|", *lines]))
+        if missing := sum(_length(step, plan.match_on, short=short) for step in steps) - len(lines):
+            parts.append(f"{counted(missing, 'more line')} not shown." if lines else "Not shown.")
+            whole = False
+    if page and not whole:
+        parts.append(f"All of it: {_safe(page[:_SENTENCE])}")
+    return "\n\n".join(parts)
 
 
-def _rows(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
-    for delete in plan.deletes:
-        yield "delete", _cell(delete.match), "", f"key {_cell(delete.key)}", "(deleted)"
-    for update in plan.updates:
-        for change in update.changes:
-            yield "update", _cell(update.match), _cell(change.path), *_now_and_planned(change)
-    for create in plan.creates:
-        yield "create", _cell(create.match), "", "", _condensed(create.record)
+def _head(plan: Plan) -> Iterator[str]:
+    source = f", desired state: {_safe(plan.source[:_SENTENCE])}" if plan.source else ""
+    yield f"Plan for {_safe(plan.object_name)} ({_safe(', '.join(scope_of(plan)))}){source}"
+    if plan.is_empty:
+        yield f"**Nothing to change**; {rest_of(plan)}."
+    else:
+        yield f"**{counts_of(plan)}**; {rest_of(plan)}. {cost_of(plan)}."
+    if plan.breaches:
+        yield f"**It breaks {counted(len(plan.breaches), 'limit')}, so it cannot be applied:**"
+        yield "\n".join(f"- {_safe(breach[:_SENTENCE])}" for breach in plan.breaches)
 
 
-def _totals(plan: Plan) -> str:
-    counts = (
-        f"{len(plan.creates)} to create, {len(plan.updates)} to update, "
-        f"{len(plan.deletes)} to delete, {plan.unchanged} unchanged"
+def _titles(plan: Plan, action: Action, *, short: bool) -> tuple[str, ...]:
+    match = _cell(plan.match_on)
+    if action in ("delete", "deactivate"):
+        return match, "now", "why"
+    if action == "create":
+        return (match, "planned") if short else (match, "field", "planned")
+    return match, "field", "now", "planned"
+
+
+def _rows(step: Step, match_on: str, *, short: bool) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of a step, as many as :func:`_length` says."""
+    match, changes = _cell(step.match), changes_of(step, match_on)
+    if step.action in ("delete", "deactivate"):
+        yield match, _condensed(changes, old=True), _cell(step.reason)
+    elif step.action == "create" and (short or not changes):
+        yield (match, _condensed(changes, old=False)) if short else (match, "", "")
+    else:
+        for change in changes:
+            now, planned = _now_and_planned(change)
+            yield (match, _cell(change.path), *([] if step.action == "create" else [now]), planned)
+
+
+def _length(step: Step, match_on: str, *, short: bool) -> int:
+    if step.action in ("delete", "deactivate") or (step.action == "create" and short):
+        return 1
+    return len(changes_of(step, match_on)) or (step.action == "create")
+
+
+def _condensed(changes: Sequence[FieldChange], *, old: bool) -> str:
+    """Return the first fields of a record in one cell, before or after the plan."""
+    first = changes[:_FIELDS]
+    fields = [f"{_cell(c.path)}: {_cell(_text(c.old if old else c.new))}" for c in first]
+    return ", ".join(fields) + (
+        f", +{counted(len(changes) - _FIELDS, 'field')}" if len(changes) > _FIELDS else ""
     )
-    return f"{counts}, {plan.skipped} left alone" if plan.skipped else counts
-
-
-def _condensed(record: Mapping[str, Any]) -> str:
-    flat = flatten(record)
-    fields = [f"{_cell(path)}: {_cell(_text(value))}" for path, value in list(flat.items())[:_FIELDS]]
-    return ", ".join(fields) + (f", +{len(flat) - _FIELDS} fields" if len(flat) > _FIELDS else "")
 
 
 def _now_and_planned(change: FieldChange) -> tuple[str, str]:
     """Render both values so that the difference between them is in view."""
     now, planned = _text(change.old), _text(change.new)
-    if isinstance(change.old, list) and isinstance(change.new, list):
+    if isinstance(change.old, list | tuple) and isinstance(change.new, list | tuple):
         return _cell(now), _cell(planned) + _moves(change.old, change.new)
     pairs = zip(now, planned, strict=False)
     shorter = min(len(now), len(planned))
@@ -76,42 +134,20 @@ def _now_and_planned(change: FieldChange) -> tuple[str, str]:
 
 def _moves(old: Sequence[Any], new: Sequence[Any]) -> str:
     """Say which members come and go, because lists are cut and may look alike."""
-    before, after = [_name(item) for item in old], [_name(item) for item in new]
-    added = [name for name in after if name not in set(before)]
-    dropped = [name for name in before if name not in set(after)]
+    added, dropped, other = moves_of(old, new)
     notes = [
         f"{verb} {_cell(_members(names))}" for verb, names in (("adds", added), ("drops", dropped)) if names
     ]
-    if not notes:
-        notes = ["another order" if sorted(before) == sorted(after) and before != after else "other content"]
-    return f" ({'; '.join(notes)})"
+    return f" ({'; '.join(notes) or other})"
 
 
 def _text(value: Any) -> str:
-    if is_blank(value):
-        return "(empty)"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return _members([_name(item) for item in value])
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{path}: {_text(item)}" for path, item in flatten(value).items() if not is_blank(item)
-        )
-    text = str(value)
-    return text if text == text.strip() else f'"{text}"'  # a space at an end is a difference to be seen
+    return _members(names_of(value)) if isinstance(value, list | tuple) and value else text_of(value)
 
 
 def _members(names: Sequence[str]) -> str:
     rest = f", +{len(names) - _MEMBERS} more" if len(names) > _MEMBERS else ""
     return ", ".join(names[:_MEMBERS]) + rest
-
-
-def _name(item: Any) -> str:
-    """Name a list element as a person would: by its id, else by all that it has."""
-    if isinstance(item, Mapping) and not is_blank(item.get("id")):
-        return str(item["id"])
-    return _text(item)
 
 
 def _cell(text: str, start: int = 0) -> str:
@@ -122,7 +158,7 @@ def _cell(text: str, start: int = 0) -> str:
 
 def _safe(text: str) -> str:
     """Return text that markdown shows as it is, on one line, with nothing invisible in it."""
-    shown = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
-    for mark in "\\|`*[]":
+    shown = visible(text).replace("  ", " \N{OPEN BOX}")
+    for mark in "\\|`*[]~":
         shown = shown.replace(mark, f"\\{mark}")
-    return shown.replace("&", "&amp;").replace("<", "&lt;")
+    return _TAG.sub("&lt;", _ENTITY.sub("&amp;", _UNDERLINE.sub(r"\\_", shown)))

@@ -1,0 +1,62 @@
+"""Bring customer groups from one Intacct company to another, such as from the company for tests to the real one.
+
+The groups of one company are read as records, and the other one is made to have them: those that it lacks are created,
+those that differ are updated, all others are left alone. Members are named by id, so the customers must exist there;
+a group whose members do not is reported before anything is written. ``read_groups`` is called by the task itself, so
+records of one company do not travel through Airflow's database.
+
+Needs two connections of type ``intacct``: ``intacct_staging`` to read from, and ``intacct_default`` to write to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param, get_current_context
+
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.sync import IntacctSyncOperator
+
+GROUP = "accounts-receivable/customer-group"
+
+
+def read_groups() -> list[dict[str, Any]]:
+    """Return the groups as they are to be, without what belongs to the company they come from."""
+    client = IntacctHook("intacct_staging").client
+    wanted = {"$in": {"id": get_current_context()["params"]["groups"]}}
+    rows = client.iter_rows(GROUP, ["key", "id"], filters=[wanted])
+    records = client.get_many(GROUP, [row["key"] for row in rows])
+    kept = ("id", "name", "description", "groupType", "memberFilter")
+    return [
+        {name: record.get(name) for name in kept}
+        | {"groupMembers": [{"id": member["id"]} for member in record.get("groupMembers") or ()]}
+        for record in records
+    ]
+
+
+with DAG(
+    dag_id="intacct_promote_groups",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "groups": Param(
+            ["HIGH-BALANCE", "KEY-ACCOUNTS"], type="array", description="Ids of the groups to bring over."
+        ),
+        "folder": Param(
+            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+        ),
+    },
+    doc_md=__doc__,
+    tags=["intacct", "example"],
+):
+    IntacctSyncOperator(
+        task_id="promote_groups",
+        object_name=GROUP,
+        desired=read_groups,
+        plan_path="{{ params.folder }}/promote/{{ dag_run.run_id | replace(':', '-') }}/groups.plan.json",
+        max_creates=50,
+        max_updates=50,
+    )

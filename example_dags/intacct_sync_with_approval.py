@@ -1,0 +1,73 @@
+"""Change Intacct's customer groups only when a person has read the plan and agreed.
+
+The plan says which groups are deleted, updated and created, field by field. Airflow shows it under "Required Actions",
+where somebody presses Approve or Reject; beside the plan is a page with all of it, for those without a login. Approved,
+exactly that plan is applied: if somebody changed one of its groups meanwhile, nothing is written and the task says so.
+Rejected, nothing happens. When Intacct is as desired already, nobody is asked.
+
+Every group that the file does not have is deleted, but never one whose id begins with ``BOARD-``.
+
+``assigned_users`` of ``ApprovalOperator`` says who may answer, and its ``notifiers`` who is told. Nobody has answered
+after two days: then the task fails, and nothing is written.
+
+Needs a connection ``intacct_default`` of type ``intacct``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param, task
+
+from intacct_provider.client.query import field
+from intacct_provider.operators.sync import IntacctApplySyncOperator, IntacctPlanSyncOperator
+
+SAMPLE = Path(__file__).parent / "data" / "customer_groups.csv"
+
+with DAG(
+    dag_id="intacct_sync_with_approval",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    params={
+        "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
+        "folder": Param(
+            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+        ),
+    },
+    doc_md=__doc__,
+    tags=["intacct", "example"],
+):
+    plan = IntacctPlanSyncOperator(
+        task_id="plan",
+        object_name="accounts-receivable/customer-group",
+        desired="{{ params.desired }}",
+        plan_path="{{ params.folder }}/{{ dag_run.run_id | replace(':', '-') }}/groups.plan.json",
+        mode="mirror",
+        scope="all",
+        protect=field("id").startswith("BOARD-"),
+        max_deletes=10,
+    )
+
+    @task.short_circuit
+    def anything_to_change(planned: dict[str, Any]) -> bool:
+        """Skip the question when there is nothing to ask."""
+        return bool(planned["changed"])
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Change Intacct's customer groups?",
+        body="{{ ti.xcom_pull(task_ids='plan')['markdown'] }}",
+        response_timeout=timedelta(days=2),
+    )
+    apply = IntacctApplySyncOperator(
+        task_id="apply",
+        plan="{{ ti.xcom_pull(task_ids='plan')['plan'] }}",
+    )
+    anything_to_change(plan.output) >> approve >> apply

@@ -1,0 +1,61 @@
+"""Watch whether somebody changed customer groups by hand.
+
+Every hour the groups are compared with the file that says what they should be, and nothing is written. The task
+succeeds when Intacct is as desired and fails when it is not; what differs is in its log and on a page for people.
+A task that fails for another reason, such as a password that ended, fails with another error than
+``IntacctDriftError``, so the two can be told apart, as by the exit codes 0, 2 and 1 of
+``terraform plan -detailed-exitcode``.
+
+``on_failure_callback`` takes any of Airflow's notifiers, which send mail or messages; this one only logs.
+
+Needs a connection ``intacct_default`` of type ``intacct``.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param
+
+from intacct_provider.operators.sync import IntacctPlanSyncOperator
+
+SAMPLE = Path(__file__).parent / "data" / "customer_groups.csv"
+
+
+def tell(context: dict[str, Any]) -> None:
+    """Say where the difference can be read."""
+    found = context["ti"].xcom_pull(task_ids="watch_groups") or {}
+    logging.getLogger(__name__).warning(
+        "Customer groups differ: %s to create, %s to update; see %s",
+        found.get("to_create"),
+        found.get("to_update"),
+        found.get("page"),
+    )
+
+
+with DAG(
+    dag_id="intacct_watch_drift",
+    schedule="@hourly",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
+        "folder": Param(
+            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+        ),
+    },
+    doc_md=__doc__,
+    tags=["intacct", "example"],
+):
+    IntacctPlanSyncOperator(
+        task_id="watch_groups",
+        object_name="accounts-receivable/customer-group",
+        desired="{{ params.desired }}",
+        plan_path="{{ params.folder }}/drift/groups.plan.json",
+        fail_on_change=True,
+        on_failure_callback=tell,
+    )

@@ -1,0 +1,65 @@
+"""What applying a plan did, and why it was not applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from intacct_provider.client.errors import IntacctError
+from intacct_provider.sync.diff import flatten, unflatten
+from intacct_provider.sync.plan import Step
+from intacct_provider.sync.rejects import Reject
+
+
+class IntacctStalePlanError(IntacctError):
+    """Records are not what the plan saw; somebody has changed them since.
+
+    :param steps: the plan's steps for those records.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, steps: Sequence[Step] = ()) -> None:
+        super().__init__(message)
+        self.steps = tuple(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying a plan did; numbers of records.
+
+    :param held: deletions and deactivations that were not tried, because too many other records were refused.
+    :param found: records that were as the plan wants them before it was applied; nothing was written.
+    :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deactivated: int = 0
+    deleted: int = 0
+    held: int = 0
+    found: int = 0
+    stale: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+
+def wanted_of(step: Step) -> dict[str, Any]:
+    """Return what a step wants of its record as a desired record says it."""
+    return unflatten(
+        {**flatten(step.body), **{change.path: change.new for change in step.changes if step.body}}
+    )
+
+
+def counts_of(outcome: Outcome) -> dict[str, int]:
+    """Return the numbers of an outcome by name."""
+    return {
+        "created": outcome.created,
+        "updated": outcome.updated,
+        "deactivated": outcome.deactivated,
+        "deleted": outcome.deleted,
+        "held": outcome.held,
+        "found": outcome.found,
+        "stale": len(outcome.stale),
+        "rejected": len(outcome.rejects),
+    }

@@ -1,0 +1,50 @@
+"""Desired records in a Parquet file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from intacct_provider.client.errors import IntacctArgumentError
+
+
+def parquet_rows(source: str, data: bytes) -> tuple[list[str], Iterator[list[Any]]]:
+    """Return the names of the columns and the rows, whose values are Python's: decimals, dates, times, lists.
+
+    :raises IntacctArgumentError: if it is not a Parquet file, or pyarrow is missing (extra ``parquet``).
+    """
+    try:
+        arrow = importlib.import_module("pyarrow")
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise IntacctArgumentError(
+            f"{source}: reading Parquet needs pyarrow; install the provider with its extra 'parquet'"
+        ) from None
+    try:
+        file = parquet.ParquetFile(arrow.BufferReader(data))
+        names = [str(name) for name in file.schema_arrow.names]
+    except (arrow.ArrowException, OSError) as error:
+        raise IntacctArgumentError(
+            f"{source}: not a Parquet file that can be read ({type(error).__name__})"
+        ) from None
+    return names, _rows(source, arrow, file)
+
+
+def _rows(source: str, arrow: Any, file: Any) -> Iterator[list[Any]]:
+    try:
+        for batch in file.iter_batches():
+            columns = [_without_nanoseconds(arrow, column).to_pylist() for column in batch.columns]
+            yield from map(list, zip(*columns, strict=True))
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise IntacctArgumentError(
+            f"{source}: the Parquet file has content that cannot be read ({type(error).__name__})"
+        ) from None
+
+
+def _without_nanoseconds(arrow: Any, column: Any) -> Any:
+    """Python's times end at microseconds, and Intacct's at seconds."""
+    kind = column.type
+    if arrow.types.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(arrow.timestamp("us", kind.tz), safe=False)
+    return column

@@ -1,0 +1,140 @@
+"""What a sync costs, by the sandbox's own count: calls, and what Intacct would bill.
+
+The model of the object is one more call, asked once per client; it is counted by itself.
+"""
+
+import pytest
+from sandbox_client import client_of, running
+from sync_work import applied, planned, saved
+
+from intacct_provider.client.query import field
+from intacct_provider.sync.live import read_touched
+
+CUSTOMER = "accounts-receivable/customer"
+CUSTOMER_GROUP = "accounts-receivable/customer-group"
+TOTAL = 10_000
+MEMBERS = [{"id": "C-00002"}, {"id": "C-00001"}]
+
+
+class Meter:
+    """What came to a sandbox since the meter was made."""
+
+    def __init__(self, sandbox):
+        self._sandbox, self._before, self._billed = sandbox, len(sandbox.requests), sandbox.transactions
+
+    @property
+    def billed(self):
+        return self._sandbox.transactions - self._billed
+
+    @property
+    def calls(self):
+        """Counts of queries, records read by key, models, and writes; tokens cost nothing."""
+        since = self._sandbox.requests[self._before :]
+        kinds = [self._kind(call) for call in since if not call.path.endswith("/token")]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+    def _kind(self, call):
+        if call.path.startswith("/objects"):
+            return "get" if call.method == "GET" else "write"
+        return call.path.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def company():
+    """Ten thousand customer groups, and two customers to be their members."""
+    with running(f"{CUSTOMER}=2,{CUSTOMER_GROUP}={TOTAL}") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def client(company):
+    """Our client of that company, which knows the model of its groups already."""
+    with client_of(company) as ours:
+        ours.model(CUSTOMER_GROUP)
+        yield ours
+
+
+def groups(word, changed=50, new=50, **fields):
+    """Return ten thousand groups: ``changed`` of those that are seeded, with another description, and ``new`` ones."""
+    records = [
+        {"id": f"GROUP-{n:05}", "name": f"Customer group {n}", **fields} for n in range(1, TOTAL - new + 1)
+    ]
+    for record in records[:changed]:
+        record["description"] = word
+    return records + [{"id": f"{word}-{n}", "name": word, **fields} for n in range(new)]
+
+
+def test_ten_thousand_groups_of_which_a_hundred_differ(company, client, tmp_path):
+    desired = groups("flat")
+    meter = Meter(company)
+    plan = planned(client, CUSTOMER_GROUP, desired)
+    assert meter.calls == {"query": 3}
+    assert plan.counts == {"create": 50, "update": 50}
+    applied(client, saved(plan, tmp_path), fresh=True)
+    assert meter.calls == {"query": 3, "write": 2}
+    assert meter.billed == 3 + 100
+    again = Meter(company)
+    assert planned(client, CUSTOMER_GROUP, desired).is_empty
+    assert again.calls == {"query": 3}
+    assert again.billed == 3
+
+
+def test_ten_thousand_groups_with_members_of_which_a_hundred_differ(company, client, tmp_path):
+    with client_of(company) as other:
+        everyone = [row["key"] for row in other.iter_rows(CUSTOMER_GROUP, ["key"])]
+        other.update_many(CUSTOMER_GROUP, [{"key": key, "groupMembers": MEMBERS} for key in everyone])
+    desired = groups("listed", new=0, groupMembers=MEMBERS)
+    for record in desired[50:100]:
+        record["groupMembers"] = MEMBERS[::-1]
+    meter = Meter(company)
+    plan = planned(client, CUSTOMER_GROUP, desired)
+    assert meter.calls == {"get": 20, "query": 3}
+    assert plan.counts == {"update": 100}
+    applied(client, saved(plan, tmp_path), fresh=True)
+    assert meter.calls == {"get": 20, "query": 3, "write": 1}
+    assert planned(client, CUSTOMER_GROUP, desired).is_empty
+
+
+def test_one_desired_record_with_members_is_the_only_one_read_whole(company, client):
+    meter = Meter(company)
+    planned(client, CUSTOMER_GROUP, [{"id": "GROUP-00777", "groupMembers": MEMBERS}])
+    assert meter.calls == {"get": 1, "query": 3}
+
+
+def test_nested_fields_are_no_reason_to_read_records_whole(company, client):
+    meter = Meter(company)
+    planned(
+        client, CUSTOMER_GROUP, [{"id": "GROUP-00777", "memberFilter": {"object": CUSTOMER}, "entity": None}]
+    )
+    assert meter.calls == {"query": 3}
+
+
+def test_an_approved_plan_costs_what_it_says(company, client, tmp_path):
+    plan = planned(client, CUSTOMER_GROUP, groups("approved", changed=600, new=600))
+    assert plan.counts == {"create": 600, "update": 600}
+    meter = Meter(company)
+    touched = read_touched(client, plan)
+    assert len(touched) == 600
+    assert meter.calls == {"query": 3}
+    applied(client, saved(plan, tmp_path))
+    assert meter.calls == {"query": 6, "write": 4}
+    assert meter.billed - 3 == plan.transactions == 1200 + 3
+
+
+def test_a_mirror_costs_what_it_says(tmp_path):
+    with running(f"{CUSTOMER_GROUP}=1200") as sandbox, client_of(sandbox) as client:
+        ids = [record["id"] for record in sandbox.records(CUSTOMER_GROUP)]
+        meter = Meter(sandbox)
+        scope = field("id") != ids[1]
+        plan = planned(
+            client, CUSTOMER_GROUP, [{"id": ids[0], "name": "changed"}], mode="mirror", scope=scope
+        )
+        assert meter.calls == {"model": 1, "query": 2}
+        assert plan.counts == {"update": 1, "delete": 1198}
+        with client_of(sandbox) as worker:
+            meter = Meter(sandbox)
+            outcome = applied(worker, saved(plan, tmp_path))
+            assert (outcome.deleted, outcome.rejects) == (1198, ())
+            # The worker asks for the model, which tells what of a deleted record can be written again.
+            assert meter.billed == plan.transactions + meter.calls["model"] == plan.transactions + 1
+        assert [record["id"] for record in sandbox.records(CUSTOMER_GROUP)] == ids[:2]

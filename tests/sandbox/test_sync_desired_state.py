@@ -1,0 +1,367 @@
+"""Desired records are checked against a running company: its models, and the records that they refer to."""
+
+import json
+
+import pytest
+from sandbox_client import client_of, stored
+
+from intacct_provider.sync.coerce import typed
+from intacct_provider.sync.desired import desired_of, read_desired
+from intacct_provider.sync.diff import FieldChange
+from intacct_provider.sync.lookups import reference_problems
+from intacct_provider.sync.make import plan_for
+from intacct_provider.sync.plan import Step
+from intacct_provider.sync.problems import IntacctDesiredStateError, rejected_lines
+from intacct_provider.sync.rejects import Reject, reject_lines
+from intacct_provider.sync.required import required_problems, unchangeable_problems
+
+CUSTOMER = "accounts-receivable/customer"
+CUSTOMER_GROUP = "accounts-receivable/customer-group"
+ACCOUNT_GROUP = "general-ledger/account-group"
+PURPOSE = "general-ledger/account-group-purpose"
+QUERY = "/services/core/query"
+
+
+@pytest.fixture
+def company(client):
+    """Three customers, two groups of accounts."""
+    client.create_many(CUSTOMER, [{"id": f"C-{n}", "name": f"Customer {n}"} for n in range(1, 4)])
+    client.create_many(ACCOUNT_GROUP, [{"id": "Assets"}, {"id": "Cash, Bank / Hand"}])
+    return client
+
+
+def checked(client, object_name, desired, match_on="id"):
+    """Return the typed records and what is wrong with them, as text."""
+    model = client.model(object_name)
+    records, problems = typed(desired, model, match_on=match_on)
+    return records, [str(problem) for problem in problems]
+
+
+def references(client, object_name, records, *, steps=(), live=(), action="create"):
+    """Return what is wrong with the references of records that are all to be written, and the queries it took."""
+    model = client.model(object_name)
+    desired = desired_of(records, source="desired", match_on="id")
+    made, problems = typed(desired, model, match_on="id")
+    assert problems == []
+    written = [Step(action, record["id"], body=record) for record in made]
+    sandbox_calls = client.transactions
+    found = reference_problems(client, object_name, model, desired, [*written, *steps], live)
+    return [str(problem) for problem in found], client.transactions - sandbox_calls
+
+
+# --- references
+
+
+def test_members_that_exist_take_one_call_and_those_seen_take_none(company):
+    groups = [{"id": f"G-{n}", "groupMembers": [{"id": f"C-{n}"}]} for n in range(1, 4)]
+    assert references(company, CUSTOMER_GROUP, groups) == ([], 1)
+    live = [{"key": "1", "id": "Old", "groupMembers": [{"key": "9", "id": f"C-{n}"} for n in range(1, 4)]}]
+    assert references(company, CUSTOMER_GROUP, groups, live=live) == ([], 0)
+
+
+def test_a_missing_member_is_named_with_its_place_and_the_nearest(company):
+    groups = [
+        {"id": "G-1", "groupMembers": [{"id": "C-1"}, {"id": "c-2"}]},
+        {"id": "G-2", "groupMembers": [{"id": "Nobody"}]},
+    ]
+    problems, spent = references(company, CUSTOMER_GROUP, groups)
+    assert problems == [
+        (
+            "record 1 ('G-1'): groupMembers.2.id is 'c-2', but there is no accounts-receivable/customer with this id. "
+            "Did you mean 'C-2'?"
+        ),
+        "record 2 ('G-2'): groupMembers.1.id is 'Nobody', but there is no accounts-receivable/customer with this id.",
+    ]
+    assert spent == 2, "one to look up, one for the nearest"
+
+
+def test_many_missing_members_take_no_more_calls_than_one_and_are_all_told(company):
+    ids = [f"C{n:03}-1" for n in range(600)]
+    groups = [{"id": f"G-{i}", "groupMembers": [{"id": i}, {"id": "C-1"}, {"id": i}]} for i in ids]
+    problems, spent = references(company, CUSTOMER_GROUP, groups)
+    assert len(problems) == 1200
+    assert spent == 3, "two to look up, one for the nearest"
+    assert sum("Did you mean" in problem for problem in problems) == 40, "the first 20, each in two places"
+
+
+def test_references_by_key_are_looked_up_too(company):
+    keys = {row["id"]: row["key"] for row in company.iter_rows(CUSTOMER, ["key", "id"])}
+    groups = [{"id": "G-1", "groupMembers": [{"key": keys["C-1"]}, {"key": "987654"}, {"key": "abc"}]}]
+    problems, spent = references(company, CUSTOMER_GROUP, groups)
+    assert [problem.partition(": ")[2].partition(",")[0] for problem in problems] == [
+        "groupMembers.2.key is '987654'",
+        "groupMembers.3.key is 'abc'",
+    ]
+    assert spent == 1
+
+
+def test_each_object_is_asked_once_and_only_what_is_written_counts(company):
+    customer = {
+        "id": "C-9",
+        "name": "New",
+        "parent": {"id": "C-1"},
+        "term": {"id": "N/30"},
+        "customerType": {"id": "Big"},
+        "contacts": {"billTo": {"id": "Bob"}},
+        "territory": {"id": None},
+        "shippingMethod": None,
+    }
+    problems, spent = references(company, CUSTOMER, [customer])
+    assert [problem.split()[3] for problem in problems] == [
+        "term.id",
+        "customerType.id",
+        "contacts.billTo.id",
+    ]
+    assert spent == 4 + 3
+    assert references(company, CUSTOMER, [customer], action="delete") == ([], 0)
+
+
+def test_a_contact_that_is_described_may_be_new(company):
+    contacts = {"default": {"id": "Bob", "email1": "bob@example.com", "tax": {"group": {"id": "None"}}}}
+    customer = {"id": "C-9", "name": "New", "contacts": contacts}
+    problems, _ = references(company, CUSTOMER, [customer])
+    assert [problem.split()[3] for problem in problems] == ["contacts.default.tax.group.id"]
+
+
+def test_more_than_500_references_take_a_call_for_each_500(company):
+    company.create_many(CUSTOMER, [{"id": f"D-{n}", "name": "x"} for n in range(501)])
+    group = {"id": "G-1", "groupMembers": [{"id": f"D-{n}"} for n in range(501)]}
+    assert references(company, CUSTOMER_GROUP, [group]) == ([], 2)
+
+
+def test_records_that_the_plan_creates_exist_and_those_that_it_deletes_do_not(company):
+    customers = [{"id": "C-8", "name": "x", "parent": {"id": "C-9"}}, {"id": "C-9", "name": "x"}]
+    assert references(company, CUSTOMER, customers) == ([], 0)
+    customers[1]["parent"] = {"id": "C-3"}
+    steps = [Step("delete", "C-3", key="3")]
+    problems, spent = references(company, CUSTOMER, customers, steps=steps)
+    assert problems == ["record 2 ('C-9'): parent.id is 'C-3', which this plan deletes"]
+    assert spent == 0
+
+
+def test_references_to_records_with_problems_of_their_own_are_no_second_problem(company):
+    records = [
+        {"id": "C-3", "name": "x", "creditLimit": "much"},
+        {"id": "C-7", "name": "x", "creditLimit": "much"},
+        {"id": "C-8", "name": "x", "parent": {"id": "C-7"}},
+        {"id": "C-9", "name": "x", "parent": {"id": "C-3"}},
+    ]
+    model = company.model(CUSTOMER)
+    desired = desired_of(records, source="x", match_on="id")
+    made, problems = typed(desired, model, match_on="id")
+    assert len(problems) == 2
+    steps = [Step("create", record["id"], body=record) for record in made[2:]]
+    steps.append(Step("delete", "C-3", key="3"))
+    assert reference_problems(company, CUSTOMER, model, desired, steps, [], typed=made) == []
+
+
+def test_elements_of_account_groups_refer_to_groups_accounts_and_categories(company):
+    group = {
+        "id": "All",
+        "groupType": "groups",
+        "accountGroupMembers": [
+            {"accountGroup": {"id": "Cash, Bank / Hand"}},
+            {"accountGroup": {"id": "Aßets"}},
+        ],
+        "accountGroupComputation": [{"formulaLeft": {"glAccount": {"id": "1000"}}}],
+        "accountGroupCategoryMembers": [{"accountCategory": {"id": "Nothing"}}],
+    }
+    problems, _ = references(company, ACCOUNT_GROUP, [group])
+    assert [problem.split()[3] for problem in problems] == [
+        "accountGroupMembers.2.accountGroup.id",
+        "accountGroupComputation.1.formulaLeft.glAccount.id",
+        "accountGroupCategoryMembers.1.accountCategory.id",
+    ]
+    assert "Did you mean 'Assets'?" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["Größe & Söhne", "a,b", "a/b c", "日本 😀", "it's", 'say "x"', "100%"])
+def test_ids_of_any_spelling_are_found(company, name):
+    company.create(ACCOUNT_GROUP, {"id": name})
+    group = {"id": "All", "accountGroupMembers": [{"accountGroup": {"id": name}}]}
+    assert references(company, ACCOUNT_GROUP, [group]) == ([], 1)
+
+
+def test_an_object_that_may_not_be_read_is_left_to_intacct(company, sandbox):
+    sandbox.fail(status=403, path=QUERY)
+    group = {"id": "G-1", "groupMembers": [{"id": "Nobody"}]}
+    problems, _ = references(company, CUSTOMER_GROUP, [group])
+    assert problems == []
+
+
+def test_a_record_of_one_entity_exists_for_the_top_level(sandbox):
+    with client_of(sandbox) as top:
+        entity = next(iter(top.iter_rows("company-config/entity", ["id"])))["id"]
+        with client_of(sandbox, entity_id=entity) as inside:
+            inside.create(CUSTOMER, {"id": "Private", "name": "x"})
+        group = {"id": "G-1", "groupMembers": [{"id": "Private"}]}
+        assert references(top, CUSTOMER_GROUP, [group]) == ([], 1)
+
+
+# --- a plan
+
+
+def planned(client, object_name, records, *, match_on="id", mode="upsert"):
+    desired = desired_of(records, source="desired", match_on=match_on)
+    return plan_for(
+        client, object_name, desired, mode=mode, match_on=match_on, scope=None, protect=None,
+        on_delete="delete", origin="",
+    )  # fmt: skip
+
+
+def test_types_required_fields_and_references_are_told_in_one_error_and_nothing_is_written(company, sandbox):
+    groups = [
+        {"id": "A", "name": "a", "groupType": "specfic"},
+        {"id": "B"},
+        {"id": "C", "name": "c", "groupMembers": [{"id": "C-1"}, {"id": "C-7"}]},
+        {"id": "D", "name": "d", "groupMembers": [{"id": "C-2"}]},
+    ]
+    before = stored(sandbox, CUSTOMER_GROUP)
+    with pytest.raises(IntacctDesiredStateError) as caught:
+        planned(company, CUSTOMER_GROUP, groups)
+    assert [(problem.place, problem.column) for problem in caught.value.problems] == [
+        ("record 1", "groupType"),
+        ("record 2", "name"),
+        ("record 3", "groupMembers.2.id"),
+    ]
+    assert stored(sandbox, CUSTOMER_GROUP) == before
+    plan = planned(company, CUSTOMER_GROUP, groups[3:])
+    assert [(step.action, step.match) for step in plan.steps] == [("create", "D")]
+
+
+# --- required and unchangeable fields
+
+
+def test_required_fields_are_told_of_new_records_and_of_those_that_clear_them(company):
+    desired = desired_of(
+        [{"id": "New", "groupType": "all"}, {"id": "Old"}, {"id": "Old 2", "name": ""}],
+        source="x",
+        match_on="id",
+        columns=None,
+    )
+    records, problems = checked(company, CUSTOMER_GROUP, desired)
+    assert problems == []
+    found = required_problems(CUSTOMER_GROUP, desired, records, {"New"})
+    assert [str(problem) for problem in found] == [
+        "record 1 ('New'): name is required to create the record",
+        "record 3 ('Old 2'): name is required, so it cannot be cleared",
+    ]
+    desired = desired_of([{"id": "Old", "name": None}], source="x", match_on="id")
+    records, [problem] = checked(company, CUSTOMER_GROUP, desired)
+    assert "name is null, but this field cannot be cleared" in problem
+    assert required_problems(CUSTOMER_GROUP, desired, records, set()) == [], "told once"
+
+
+def test_intacct_refuses_what_is_called_required(company):
+    for object_name, record in [
+        (CUSTOMER, {"id": "X"}),
+        (CUSTOMER_GROUP, {"id": "X"}),
+        (CUSTOMER_GROUP, {"name": "X"}),
+    ]:
+        [result] = company.create_many(object_name, [record])
+        assert not result.ok
+    for object_name in (CUSTOMER, CUSTOMER_GROUP, ACCOUNT_GROUP, PURPOSE):
+        needed = {"id": "Enough", "name": "Enough"} if "customer" in object_name else {"id": "Enough"}
+        [result] = company.create_many(object_name, [needed])
+        assert result.ok
+
+
+def test_a_field_that_is_fixed_after_creation_is_told_before_the_write(company):
+    model = company.model(ACCOUNT_GROUP)
+    desired = desired_of([{"id": "Assets", "groupType": "groups"}], source="x", match_on="id")
+    step = Step("update", "Assets", changes=(FieldChange("groupType", "accounts", "groups"),))
+    [problem] = unchangeable_problems(model, desired, [step])
+    assert str(problem) == (
+        "record 1 ('Assets'): groupType is 'groups', but 'accounts' in Intacct, where it cannot be changed any more"
+    )
+    created = Step("create", "Assets", changes=(FieldChange("groupType", None, "groups"),))
+    assert unchangeable_problems(model, desired, [created]) == []
+
+
+# --- the models of the company
+
+
+def test_all_that_is_wrong_in_a_file_is_told_at_once(company):
+    text = (
+        "Group;Name;groupType;Members.1;Members.2;isDimensionStructure;audit.createdBy\n"
+        "G-1;One;specifc;C-1;C-2;true;\n"
+        "G-2;Two;all;;C-3;false;\n"
+        "G-3;Three;all;;;yes;\n"
+        "g-1;Four;all;;;;me\n"
+        "G-5;Five\n"
+        "G-6;Six;specific;C-1;;TRUE;\n"
+    )
+    columns = {
+        "Group": "id",
+        "Name": "name",
+        "Members.1": "groupMembers.1.id",
+        "Members.2": "groupMembers.2.id",
+    }
+    desired = read_desired("groups.csv", text.encode(), match_on="id", columns=columns)
+    records, problems = checked(company, CUSTOMER_GROUP, desired)
+    assert problems == [
+        "line 2 ('G-1'): groupType is 'specifc'. Did you mean 'specific'? Allowed: all, specific",
+        "line 3 ('G-2'): Members.1 is empty, but element 2 is not; fill the elements from the first on",
+        "line 4 ('G-3'): isDimensionStructure is 'yes', but must be true or false",
+        "line 5 ('g-1'): Group is 'g-1', and 'G-1' in line 2 differs from it only by case; keep one",
+        "line 5 ('g-1'): audit.createdBy (value 'me') is read-only; leave it out",
+        "line 6: 2 cells under a header of 7; put a value that holds the separator in double quotes",
+    ]
+    assert records == [
+        *[None] * 5,
+        {
+            "id": "G-6",
+            "name": "Six",
+            "groupType": "specific",
+            "groupMembers": [{"id": "C-1"}],
+            "isDimensionStructure": True,
+        },
+    ]
+
+
+def test_rejected_records_can_be_corrected_and_fed_back(company):
+    columns = {"Group": "id", "Members.1": "groupMembers.1.id", "Notes": None}
+    reading = {"match_on": "id", "columns": columns, "constants": {"name": "A group"}, "null_marker": "-"}
+    text = "Group,Members.1,description,isDimensionStructure,Notes\nG-1,C-1,-,true,a\nG-2,C-2,-,true,b\n"
+    desired = read_desired("groups.csv", text.replace("G-2,C-2,-,true", "G-2,C-2,-,on").encode(), **reading)
+    _, problems = typed(desired, company.model(CUSTOMER_GROUP), match_on="id")
+    [line] = rejected_lines(desired, problems)
+    assert json.loads(line) == {
+        "id": "G-2",
+        "name": "A group",
+        "groupMembers": [{"id": "C-2"}],
+        "description": None,
+        "isDimensionStructure": "on",
+        "_reject": {
+            "place": "line 3",
+            "match": "G-2",
+            "problems": [
+                {
+                    "column": "isDimensionStructure",
+                    "value": "'on'",
+                    "problem": "is 'on', but must be true or false",
+                }
+            ],
+        },
+    }
+    again = read_desired("rejects.jsonl", line.replace(b'"on"', b'"true"'), **reading)
+    [record], problems = checked(company, CUSTOMER_GROUP, again)
+    assert problems == []
+    assert record["isDimensionStructure"] is True
+    company.create(CUSTOMER_GROUP, {name: value for name, value in record.items() if value is not None})
+    assert company.find(CUSTOMER_GROUP, "G-2")
+
+
+def test_what_intacct_refused_can_be_fed_back_with_the_arguments_of_before(company):
+    record = {"id": "G-9", "name": "Nine", "groupMembers": [{"id": "Nobody"}], "isDimensionStructure": True}
+    [result] = company.create_many(CUSTOMER_GROUP, [record])
+    lines = reject_lines([Reject("create", "G-9", result.error, record)], "id")
+    again = read_desired(
+        "groups.plan.rejects.jsonl",
+        b"".join(lines).replace(b"Nobody", b"C-1"),
+        match_on="id",
+        columns={"Group": "id", "Notes": None},
+        constants={"name": "Nine"},
+        null_marker="-",
+    )
+    assert checked(company, CUSTOMER_GROUP, again) == ([{**record, "groupMembers": [{"id": "C-1"}]}], [])
