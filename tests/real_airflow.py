@@ -42,13 +42,16 @@ class RealAirflow:
     """One running Airflow with a home and a metadata database of its own.
 
     :param home: an empty folder for all that it writes.
+    :param dags: the folder of its DAGs.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, dags: Path = DAGS) -> None:
         self.home = home
+        self.dags = dags
         self.logs = home / "logs"
         self.database = home / "airflow.db"
         self.port = quiet_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._api = requests.Session()
         self._api.trust_env = False
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -69,7 +72,7 @@ class RealAirflow:
             )
         self.until("Airflow is up and has a scheduler", self._healthy)
         self._api.headers["Authorization"] = f"Bearer {self._get('/auth/token')['access_token']}"
-        expected = len(list(DAGS.glob("*.py")))
+        expected = len(list(self.dags.glob("*.py")))
         self.until(f"the DAGs of {expected} files are known", lambda: self._files() == expected)
 
     def stop(self) -> None:
@@ -86,6 +89,10 @@ class RealAirflow:
         body = {**parts, "connection_id": conn_id, "extra": json.dumps(parts["extra"])}
         self._post("/api/v2/connections", body)
         return conn_id
+
+    def disconnect(self, conn_id: str) -> None:
+        """Remove a connection."""
+        self._api.delete(self._url(f"/api/v2/connections/{conn_id}"), timeout=60).raise_for_status()
 
     def run(self, dag_id: str, **conf: object) -> Run:
         """Start a run of a DAG; ``conf`` goes to its params."""
@@ -169,7 +176,6 @@ class RealAirflow:
             conn.execute("PRAGMA journal_mode=WAL")
 
     def _env(self) -> dict[str, str]:
-        url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         return kept | {
             "HOME": str(self.home),
@@ -179,13 +185,13 @@ class RealAirflow:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "24",
@@ -233,7 +239,7 @@ class RealAirflow:
         return answer.json()
 
     def _url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.url}{path}"
 
 
 class Run:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from company import HOME, ToolError, airflow, airflow_env, exit_on_signals, fresh_home, process, sandbox
 
@@ -20,33 +22,38 @@ START_SECONDS = 120
 def main() -> None:
     """Start everything, say where it is, and end everything when told to."""
     fresh_home()
-    port, worker_logs, trigger_logs = free_ports(3)
     with ExitStack() as running:
         url, connection = running.enter_context(sandbox())
-        env = airflow_env() | login_env() | {
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-            "AIRFLOW__CORE__PARALLELISM": "4",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            # A trigger that fires before its worker has reported the deferral loses its task otherwise.
-            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        }  # fmt: skip
-        log = HOME / "logs" / "airflow.log"
-        print("Starting Airflow (about half a minute) ...", flush=True)
-        store_connection(connection, env)
-        child = running.enter_context(
-            process(airflow("standalone"), log, env, output=HOME / "logs" / "airflow.out")
-        )
-        wait_until_up(f"http://127.0.0.1:{port}/api/v2/monitor/health", child)
-        print(f"\n  Airflow   http://127.0.0.1:{port}   login admin / {password()}")
+        address, child = running.enter_context(standalone(connection, login_env()))
+        print(f"\n  Airflow   {address}   login admin / {password()}")
         print(f"  Intacct   {url}   (connection intacct_default)")
         print("\nCtrl-C ends both.", flush=True)
         if child.wait():
-            raise ToolError(f"Airflow ended by itself; see {log}.")
+            raise ToolError(f"Airflow ended by itself; see {HOME / 'logs' / 'airflow.log'}.")
+
+
+@contextmanager
+def standalone(connection: str, login: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run Airflow with a connection to the sandbox; yields its address and its process when it answers."""
+    port, worker_logs, trigger_logs = free_ports(3)
+    env = airflow_env() | login | {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+        # A trigger that fires before its worker has reported the deferral loses its task otherwise.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    }  # fmt: skip
+    log = HOME / "logs" / "airflow.log"
+    print("Starting Airflow (about half a minute) ...", flush=True)
+    store_connection(connection, env)
+    with process(airflow("standalone"), log, env, output=log.with_suffix(".out")) as child:
+        wait_until_up(f"http://127.0.0.1:{port}/api/v2/monitor/health", child)
+        yield f"http://127.0.0.1:{port}", child
 
 
 def store_connection(connection: str, env: dict[str, str]) -> None:

@@ -1,19 +1,23 @@
-"""Take the pictures of the sandbox's page that the documentation shows: the same company and calls every time."""
+"""Take the pictures that the documentation shows: of the sandbox's page, and of a plan that waits for approval."""
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import struct
 import sys
+import time
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
-from company import ROOT, ToolError
-from playwright.sync_api import sync_playwright
+from airflow import START_SECONDS, standalone
+from company import HOME, ROOT, ToolError, exit_on_signals, fresh_home, sandbox
+from playwright.sync_api import Page, sync_playwright
 
 from intacct_provider.sandbox.server import Sandbox
 
@@ -45,25 +49,48 @@ async (png) => {
   return {width, height, colors: colors.flat(), pixels: btoa(pixels)};
 }
 """
+# Other texts in the place of those that depend on the machine and the moment.
+REPLACE = """
+(pairs) => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode())
+    for (const [from, to] of pairs)
+      texts.currentNode.data = texts.currentNode.data.replaceAll(new RegExp(from, "g"), to);
+}
+"""
+REPLACED = [
+    (re.escape(str(ROOT / "example_dags")), "/opt/airflow/dags"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-07-01 06:00:07"),
+    (r"\d\d:\d\d:\d\d\.\d{3}", "00:00:06.500"),
+]
 CUSTOMER = "/objects/accounts-receivable/customer"
 GROUP = "/objects/accounts-receivable/customer-group"
 QUERY = "/services/core/query"
+ARGUMENTS = ["--no-sandbox", "--disable-lcd-text"]
+APPROVAL = "intacct_sync_with_approval"
+RUN = "july"
+EVERYBODY = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
 
 
 def main() -> None:
-    """Write ``docs/images/sandbox-light.png`` and ``sandbox-dark.png``."""
+    """Write the pictures of ``docs/images``."""
     browser = os.environ.get("INTACCT_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         raise ToolError("A Chromium is needed; INTACCT_CHROMIUM can name one.")
     IMAGES.mkdir(exist_ok=True)
     moment = datetime(2026, 7, 1, 6, tzinfo=UTC)
-    with Sandbox(seed="demo", clock=lambda: moment) as sandbox:
-        work(sandbox)
-        for number, call in enumerate(sandbox.requests):
+    # The same company and calls every time.
+    with Sandbox(seed="demo", clock=lambda: moment) as running:
+        work(running)
+        for number, call in enumerate(running.requests):
             # What depends on the machine and the moment is set: when a call came and how long it took.
             call.begun = moment + timedelta(seconds=number * 7 // 3)
             call.seconds = 0.0016 + 0.0007 * (number % 5) + 0.00004 * call.rows
-        take(browser, sandbox)
+        take(browser, running)
+    fresh_home()
+    with sandbox() as (_, connection), standalone(connection, EVERYBODY) as (url, _):
+        ask(url)
+        take_plan(browser, f"{url}/dags/{APPROVAL}/runs/{RUN}/tasks/approve/required_actions")
 
 
 def work(sandbox: Sandbox) -> None:
@@ -106,21 +133,66 @@ class Caller:
         return self._session.request(method, self._base + path, json=body, timeout=10).json()
 
 
+def ask(url: str) -> None:
+    """Run the example that asks for approval until it does."""
+    with requests.Session() as api:
+        token = api.get(f"{url}/auth/token", timeout=60).json()["access_token"]
+        api.headers["Authorization"] = f"Bearer {token}"
+        dag = f"{url}/api/v2/dags/{APPROVAL}"
+        until("the example is known", lambda: api.get(dag, timeout=60).ok)
+        api.patch(dag, json={"is_paused": False}, timeout=60).raise_for_status()
+        body = {"dag_run_id": RUN, "logical_date": None, "conf": {"folder": f"file://{HOME}"}}
+        api.post(f"{dag}/dagRuns", json=body, timeout=60).raise_for_status()
+        task = f"{dag}/dagRuns/{RUN}/taskInstances/approve"
+        until("somebody is asked", lambda: api.get(task, timeout=60).json().get("state") == "awaiting_input")
+
+
+def until(what: str, happened: Callable[[], bool]) -> None:
+    """Wait for something."""
+    end = time.monotonic() + START_SECONDS
+    while not happened():
+        if time.monotonic() > end:
+            raise ToolError(f"It did not happen within {START_SECONDS} s that {what}; see {HOME / 'logs'}.")
+        time.sleep(0.5)
+
+
+def take_plan(browser: str, approval: str) -> None:
+    """Let Chromium show Airflow's page with the plan, and the page beside the plan in light and dark."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
+        page = chromium.new_page(viewport={"width": 1280, "height": 1790}, color_scheme="light")
+        page.goto(approval)
+        page.get_by_role("button", name="Approve").wait_for()
+        page.evaluate(REPLACE, REPLACED)
+        keep(page, "approval")
+        for name, scheme in (("plan", "light"), ("plan-dark", "dark")):
+            page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+            page.goto((HOME / RUN / "groups.plan.html").as_uri())
+            page.evaluate(REPLACE, REPLACED)
+            keep(page, name)
+        chromium.close()
+
+
 def take(browser: str, sandbox: Sandbox) -> None:
-    """Let Chromium show the page under its usual address, in light and dark."""
+    """Let Chromium show the sandbox's page under its usual address, in light and dark."""
     port = sandbox.site.rstrip("/").rpartition(":")[2]
-    arguments = ["--no-sandbox", "--disable-lcd-text", f"--host-resolver-rules=MAP {SHOWN} 127.0.0.1:{port}"]
+    arguments = [*ARGUMENTS, f"--host-resolver-rules=MAP {SHOWN} 127.0.0.1:{port}"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=arguments)
         for scheme in ("light", "dark"):
             page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(f"http://{SHOWN}/")
-            picture = base64.b64encode(page.screenshot(full_page=True)).decode()
-            page.goto("about:blank")
-            file = IMAGES / f"sandbox-{scheme}.png"
-            file.write_bytes(small_png(**page.evaluate(PALETTE, picture)))
-            print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
+            keep(page, f"sandbox-{scheme}", full=True)
         chromium.close()
+
+
+def keep(page: Page, name: str, *, full: bool = False) -> None:
+    """Write a picture of a page, and leave the page."""
+    picture = base64.b64encode(page.screenshot(full_page=full)).decode()
+    page.goto("about:blank")
+    file = IMAGES / f"{name}.png"
+    file.write_bytes(small_png(**page.evaluate(PALETTE, picture)))
+    print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
 
 
 def small_png(width: int, height: int, colors: list[int], pixels: str) -> bytes:
@@ -140,6 +212,7 @@ def small_png(width: int, height: int, colors: list[int], pixels: str) -> bytes:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     try:
         main()
     except ToolError as reason:
