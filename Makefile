@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test lint types docs check package coverage mutation reliability soak soak-sandbox \
-  bench-sandbox screenshot constraints clean
+  bench-sandbox bench-sync screenshot constraints clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -57,7 +57,10 @@ soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: n
 bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
 	@$(BIN)/python benchmarks/sandbox.py
 
-screenshot: $(VENV)/.dev  ## Take the pictures of the sandbox's page for the documentation (needs Chromium)
+bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records that it needs
+	@$(BIN)/python benchmarks/sync.py
+
+screenshot: $(VENV)/.dev  ## Take the pictures of the documentation (needs Chromium)
 	@$(BIN)/python tools/screenshot.py
 
 constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs uv)

@@ -1,0 +1,240 @@
+"""How much does a plan add to the reading that it needs? Time and memory, 10,000 desired records against 10,000 live.
+
+    python benchmarks/sync.py            # 10,000 customer groups, about a minute
+    python benchmarks/sync.py --smoke    # 2,000, for CI: is it still right, and in proportion?
+
+Each round reads and decodes the same pages twice, in turns: once and nothing more, once to make a plan of them. A plan
+may take three times as long, and 150 MB above what the process had before. Both are measured in processes of their
+own, apart from the sandbox that serves the pages. A plan that is wrong, too slow or too large ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from intacct_provider.client import IntacctClient, IntacctConfig
+from intacct_provider.sandbox.identity import Identity
+from intacct_provider.sync.coerce import typed
+from intacct_provider.sync.desired import desired_of
+from intacct_provider.sync.live import read_live
+from intacct_provider.sync.plan import Plan
+from intacct_provider.sync.planner import make_plan
+
+CUSTOMER = "accounts-receivable/customer"
+GROUP = "accounts-receivable/customer-group"
+FIELDS = ("key", "description", "groupType", "id", "isDimensionStructure", "name")
+MEMBERS = 10
+MOST_TIMES = 3.0
+MOST_MEGABYTES = 150.0
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description="Measure plans.")
+    parser.add_argument("--smoke", action="store_true", help="a fifth of the records, a few rounds")
+    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    records, rounds = (2_000, 10) if arguments.smoke else (10_000, 20)
+    if arguments.measure:
+        print(json.dumps(MEASURES[arguments.measure](arguments.port, records, rounds)))
+        return
+    with sandbox("--seed", f"{CUSTOMER}={MEMBERS},{GROUP}={records}") as port:
+        options = [*(["--smoke"] if arguments.smoke else []), "--port", str(port)]
+        times = measured("time", options)
+        print(
+            f"{records:,} customer groups x {len(FIELDS)} fields, 1 in 100 of them different, {rounds} rounds"
+        )
+        for what in ("read", "plan"):
+            print(f"  to {what} them   {spread(times[what])}")
+        ratio = statistics.median(times["plan"]) / statistics.median(times["read"])
+        print(f"  a plan takes {ratio:.2f} times the reading; at most {MOST_TIMES:.0f}")
+        # The small run is for catching a tenfold slip, also on a machine that has other things to do.
+        check(
+            ratio <= MOST_TIMES * (10 if arguments.smoke else 1),
+            f"a plan takes {ratio:.2f} times the reading",
+        )
+        print(f"  reading and typing the desired records takes {1000 * times['typed'][0]:.0f} ms besides")
+        for what, title in (("flat", "of flat fields"), ("members", f"with {MEMBERS} members each")):
+            if what == "members":
+                measured("write", options)
+            size = measured(what, options)["megabytes"]
+            print(
+                f"  memory for a plan {title}: {size:.0f} MB above the process's own; at most {MOST_MEGABYTES:.0f}"
+            )
+            check(size <= MOST_MEGABYTES, f"a plan {title} takes {size:.0f} MB")
+
+
+def time_of(port: int, records: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each round: reading alone, and planning; and those of typing the desired records."""
+    times: dict[str, list[float]] = {"read": [], "plan": []}
+    with client_of(port) as client:
+        desired = groups(records)
+        model = client.model(GROUP)
+        for number in range(-2, rounds):  # two rounds to warm up
+            read = timed(lambda: sum(1 for _ in client.iter_rows(GROUP, FIELDS)))
+            plan = timed(lambda: planned(client, desired, model))
+            check(read[1] == records, f"{read[1]} rows instead of {records}")
+            check_plan(plan[1], records)
+            if number >= 0:
+                times["read"].append(read[0])
+                times["plan"].append(plan[0])
+        given = timed(
+            lambda: typed(desired_of(desired, source="desired", match_on="id"), model, match_on="id")
+        )
+        times["typed"] = [given[0]]
+    return times
+
+
+def flat_size(port: int, records: int, _rounds: int) -> dict[str, float]:
+    """Return the megabytes that a plan of flat fields takes."""
+    return size_of(port, lambda: groups(records), records)
+
+
+def members_size(port: int, records: int, _rounds: int) -> dict[str, float]:
+    """Return the megabytes that a plan takes whose records have members."""
+    return size_of(port, lambda: groups(records, members()), records)
+
+
+def give_members(port: int, records: int, _rounds: int) -> dict[str, float]:
+    """Give every group its members, in a process of its own, so that what it takes to write is not counted."""
+    with client_of(port) as client:
+        keys = [row["key"] for row in client.iter_rows(GROUP, ["key"])]
+        results = client.update_many(GROUP, [{"key": key, "groupMembers": members()} for key in keys])
+    check(len(results) == records and all(result.ok for result in results), "members are refused")
+    return {}
+
+
+def members() -> list[dict[str, Any]]:
+    """Return the members of a group; another list for each."""
+    return [{"id": f"C-{n:05}"} for n in range(1, MEMBERS + 1)]
+
+
+def size_of(port: int, desired: Callable[[], list[dict[str, Any]]], records: int) -> dict[str, float]:
+    """Return the megabytes by which the process grows for desired records, live ones, the plan and its file."""
+    with client_of(port) as client:
+        model = client.model(GROUP)
+        list(client.iter_rows(GROUP, ["key"], filters={"$eq": {"key": "1"}}))
+        gc.collect()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        wanted = desired_of(desired(), source="desired", match_on="id").records
+        plan = planned(client, wanted, model)
+        plan.to_json()
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        check_plan(plan, records)
+    return {"megabytes": (after - before) / 1024}
+
+
+MEASURES: dict[str, Callable[[int, int, int], Any]] = {
+    "time": time_of,
+    "flat": flat_size,
+    "members": members_size,
+    "write": give_members,
+}
+
+
+def groups(records: int, listed: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """Return the groups as they are seeded, one in a hundred with another description."""
+    return [
+        {
+            "id": f"GROUP-{n:05}",
+            "name": f"Customer group {n}",
+            "description": "changed" if n % 100 == 0 else seeded_description(n),
+            "groupType": "all",
+            "isDimensionStructure": n % 4 == 0,
+            **({} if listed is None else {"groupMembers": [dict(one) for one in listed]}),
+        }
+        for n in range(1, records + 1)
+    ]
+
+
+def seeded_description(number: int) -> str | None:
+    """Return what the sandbox says of the customer groups that it makes for volume."""
+    return None if number % 3 == 0 else f"Made for a test of volume, number {number}"
+
+
+def planned(client: IntacctClient, desired: Any, model: Any) -> Plan:
+    """Read what is live and return the plan."""
+    live = read_live(client, GROUP, desired, model, match_on="id", mode="upsert")
+    return make_plan(GROUP, desired, live, model=model, mode="upsert")
+
+
+def check_plan(plan: Plan, records: int) -> None:
+    """Make sure that the plan changes just the records that differ."""
+    changed = [f"GROUP-{n:05}" for n in range(100, records + 1, 100)]
+    check([step.match for step in plan.steps] == changed, f"a plan of {len(plan.steps)} steps")
+    check(all(len(step.changes) == 1 for step in plan.steps), "a plan that changes other fields")
+    check(plan.unchanged == records - len(changed), f"{plan.unchanged} unchanged")
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return how long something takes, and its result."""
+    gc.collect()
+    begun = time.perf_counter()
+    result = work()
+    return time.perf_counter() - begun, result
+
+
+def measured(what: str, options: list[str]) -> Any:
+    """Measure something in a process of its own."""
+    command = [sys.executable, __file__, "--measure", what, *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    check(done.returncode == 0, f"measuring {what} failed")
+    return json.loads(done.stdout)
+
+
+def client_of(port: int) -> IntacctClient:
+    """Return a client of the sandbox at a port."""
+    identity = Identity()
+    return IntacctClient(
+        IntacctConfig(
+            client_id=identity.client_id,
+            client_secret=identity.client_secret,
+            company_id=identity.company,
+            user_id=identity.user,
+            base_url=f"http://127.0.0.1:{port}/ia/api/v1",
+        )
+    )
+
+
+@contextmanager
+def sandbox(*options: str) -> Iterator[int]:
+    """Run a sandbox in a process of its own; yields its port."""
+    command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            line = child.stdout.readline() if child.stdout else ""
+            address = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            if address is None:
+                sys.exit("The sandbox did not start.")
+            yield int(address[1])
+        finally:
+            child.terminate()
+            child.communicate()  # the rest of its greeting: a closed pipe would be an error to it
+
+
+def spread(seconds: list[float]) -> str:
+    """Return median, least and most, in milliseconds."""
+    middle, least, most = (1000 * value for value in (statistics.median(seconds), min(seconds), max(seconds)))
+    return f"median {middle:6.1f} ms   min {least:6.1f}   max {most:6.1f}"
+
+
+def check(fine: bool, problem: str) -> None:
+    """End with what is wrong."""
+    if not fine:
+        sys.exit(f"Wrong: {problem}.")
+
+
+if __name__ == "__main__":
+    main()
