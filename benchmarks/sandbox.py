@@ -14,24 +14,19 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import platform
 import random
-import re
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+from measuring import check, machine, sandbox, spread
 
 from intacct_provider.sandbox.identity import Identity
 from intacct_provider.sandbox.seed import seed
@@ -50,7 +45,6 @@ SELECT = f"""
     FROM "{CUSTOMER}" t LEFT JOIN "accounts-receivable/term" r ON r."key" = t."term.key"
     WHERE t."key" > ? ORDER BY t."key" LIMIT {PAGE}
 """  # noqa: S608 - names of ours
-PACKAGES = ("msgspec", "starlette", "uvicorn", "httptools")
 
 
 def main() -> None:
@@ -173,51 +167,6 @@ def started(*options: str) -> float:
     """Return the seconds from the command to the line that says ready."""
     with sandbox(*options) as (_, seconds):
         return seconds
-
-
-@contextmanager
-def sandbox(*options: str) -> Iterator[tuple[int, float]]:
-    """Run a sandbox in a process of its own; yields its port and the seconds until it was ready."""
-    command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", *options]
-    begun = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            line = child.stdout.readline() if child.stdout else ""
-            seconds = time.perf_counter() - begun
-            address = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-            if address is None:
-                sys.exit("The sandbox did not start.")
-            yield int(address[1]), seconds
-        finally:
-            child.terminate()
-            child.communicate()  # the rest of its greeting: a closed pipe would be an error to it
-
-
-def machine() -> str:
-    """Return what the times depend on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        cpu = next(
-            (line.partition(": ")[2] for line in info.read_text().splitlines() if "model name" in line), cpu
-        )
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"{cpu}, {os.cpu_count()} cores, {platform.system()}; "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}"
-    )
-
-
-def spread(seconds: list[float]) -> str:
-    """Return median, least and most, in milliseconds."""
-    middle, least, most = (1000 * value for value in (statistics.median(seconds), min(seconds), max(seconds)))
-    return f"median {middle:6.1f} ms   min {least:6.1f}   max {most:6.1f}"
-
-
-def check(fine: bool, problem: str) -> None:
-    """End with what is wrong."""
-    if not fine:
-        sys.exit(f"Wrong: {problem}.")
 
 
 if __name__ == "__main__":

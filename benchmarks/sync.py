@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
+
+from measuring import check, machine, sandbox, spread
 
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.sandbox.identity import Identity
@@ -50,7 +50,8 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(MEASURES[arguments.measure](arguments.port, records, rounds)))
         return
-    with sandbox("--seed", f"{CUSTOMER}={MEMBERS},{GROUP}={records}") as port:
+    print(machine())
+    with sandbox("--seed", f"{CUSTOMER}={MEMBERS},{GROUP}={records}") as (port, _):
         options = [*(["--smoke"] if arguments.smoke else []), "--port", str(port)]
         times = measured("time", options)
         print(
@@ -206,34 +207,6 @@ def client_of(port: int) -> IntacctClient:
             base_url=f"http://127.0.0.1:{port}/ia/api/v1",
         )
     )
-
-
-@contextmanager
-def sandbox(*options: str) -> Iterator[int]:
-    """Run a sandbox in a process of its own; yields its port."""
-    command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            line = child.stdout.readline() if child.stdout else ""
-            address = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-            if address is None:
-                sys.exit("The sandbox did not start.")
-            yield int(address[1])
-        finally:
-            child.terminate()
-            child.communicate()  # the rest of its greeting: a closed pipe would be an error to it
-
-
-def spread(seconds: list[float]) -> str:
-    """Return median, least and most, in milliseconds."""
-    middle, least, most = (1000 * value for value in (statistics.median(seconds), min(seconds), max(seconds)))
-    return f"median {middle:6.1f} ms   min {least:6.1f}   max {most:6.1f}"
-
-
-def check(fine: bool, problem: str) -> None:
-    """End with what is wrong."""
-    if not fine:
-        sys.exit(f"Wrong: {problem}.")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Needs two connections of type ``intacct``: ``intacct_staging`` to read from, and
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pendulum
@@ -46,7 +47,9 @@ with DAG(
             ["HIGH-BALANCE", "KEY-ACCOUNTS"], type="array", description="Ids of the groups to bring over."
         ),
         "folder": Param(
-            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+            f"file://{Path.home()}/intacct_plans",
+            type="string",
+            description="Folder or bucket for the plans.",
         ),
     },
     doc_md=__doc__,

@@ -12,6 +12,7 @@ Needs connections ``intacct_default`` of type ``intacct`` and ``warehouse`` for 
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pendulum
 from airflow.sdk import DAG, Param
@@ -28,7 +29,9 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "folder": Param(
-            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+            f"file://{Path.home()}/intacct_plans",
+            type="string",
+            description="Folder or bucket for the plans.",
         ),
     },
     doc_md=__doc__,

@@ -38,7 +38,9 @@ with DAG(
     params={
         "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
         "folder": Param(
-            "file:///tmp/intacct_plans", type="string", description="Folder or bucket for the plans."
+            f"file://{Path.home()}/intacct_plans",
+            type="string",
+            description="Folder or bucket for the plans.",
         ),
     },
     doc_md=__doc__,

@@ -17,11 +17,9 @@ __all__ = [
     "compare",
     "differences",
     "fields_of",
-    "fields_to_read",
     "flatten",
     "is_blank",
     "match_text",
-    "needs_full_records",
     "patch_for",
     "type_of",
     "types_of",
@@ -100,24 +98,19 @@ def value_at(flat: Mapping[str, Any], path: str) -> Any:
     return None if is_blank(below) else unflatten(below)
 
 
-def fields_to_read(
-    desired: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
-) -> list[str]:
-    """Return the dotted paths that a comparison needs: ``key``, ``match_on``, then the rest sorted.
-
-    A whole object that is to be cleared (``{"term": null}``) stands for its typed fields, because
-    Intacct can be asked for ``term.id`` but not for ``term``. Lists appear under their own path. Filters
-    bring their ``filterExpression``, which says whether their order means anything.
-
-    :param types: from :func:`types_of`.
-    """
-    return fields_of(map(flatten, desired), types, match_on=match_on)[0]
-
-
 def fields_of(
     flat: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
 ) -> tuple[list[str], bool]:
-    """Return :func:`fields_to_read` of flat desired records, and whether :func:`needs_full_records`, in one pass."""
+    """Return the dotted paths that a comparison needs, and whether records must be fetched by key for them.
+
+    The paths are ``key``, ``match_on``, then the rest sorted. A whole object that is to be cleared (``{"term": null}``)
+    stands for its typed fields, because Intacct can be asked for ``term.id`` but not for ``term``. Filters bring their
+    ``filterExpression``, which says whether their order means anything. Lists appear under their own path; Intacct's
+    query service cannot read them, whether they are given or cleared.
+
+    :param flat: desired records, from :func:`flatten`.
+    :param types: from :func:`types_of`.
+    """
     given: set[str] = set()
     lists = False
     for record in flat:
@@ -132,16 +125,6 @@ def fields_of(
     seen = sorted(path for path in wanted if types.get(path) != WRITE_ONLY)
     full = lists or any(types.get(path) == LIST for path in seen)
     return list(dict.fromkeys(["key", match_on, *seen])), full
-
-
-def needs_full_records(desired: Iterable[Mapping[str, Any]], types: Mapping[str, str] | None = None) -> bool:
-    """Tell whether any desired record gives a list, such as ``groupMembers``, or clears one.
-
-    Intacct's query service cannot read lists; such live records must be fetched by key.
-
-    :param types: from :func:`types_of`.
-    """
-    return fields_of(map(flatten, desired), types or {})[1]
 
 
 def compare(

@@ -13,10 +13,9 @@ from intacct_provider.client.errors import IntacctArgumentError
 from intacct_provider.sync.diff import (
     FieldChange,
     compare,
-    fields_to_read,
+    fields_of,
     flatten,
     is_blank,
-    needs_full_records,
     patch_for,
     types_of,
     unflatten,
@@ -44,6 +43,14 @@ GROUP_FILTER = {
     "filters": [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "1000"}}],
     "filterExpression": "1 and 2",
 }
+
+
+def fields_to_read(desired, types, **match):
+    return fields_of(map(flatten, desired), types, **match)[0]
+
+
+def needs_full_records(desired, types=None):
+    return fields_of(map(flatten, desired), types or {})[1]
 
 
 def differs(desired: dict, live: dict) -> bool:
