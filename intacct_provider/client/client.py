@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from intacct_provider.client.page_reads import PageReads
 from intacct_provider.client.services import ServiceCalls
 
 
-class IntacctClient(ServiceCalls):
+class IntacctClient(PageReads, ServiceCalls):
     """Reads and writes the records of one Intacct company, or of one entity of it.
 
     Safe to share between threads. Reads are complete or raise; writes carry idempotency keys, so that a

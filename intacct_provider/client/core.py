@@ -27,7 +27,10 @@ class ClientCore:
         self.config = config
         self._transport = Transport(config, store=store, on_secret=on_secret, retry=retry)
         self._entity = {ENTITY_HEADER: config.entity_id} if config.entity_id else {}
+        #: Told before each call how many transactions there will be with it; raises to prevent it.
+        self.before_call: Callable[[int], None] | None = None
         self._billed = 0
+        self._begun = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -46,7 +49,27 @@ class ClientCore:
         return self._billed
 
     def _send(self, request: Request) -> Reply:
-        return self._transport.send(replace(request, headers={**self._entity, **(request.headers or {})}))
+        self._begin()
+        reply = None
+        try:
+            reply = self._transport.send(
+                replace(request, headers={**self._entity, **(request.headers or {})})
+            )
+            return reply
+        finally:
+            # What Intacct refused, or never answered, is not billed.
+            if reply is None or reply.status >= 400:
+                with self._lock:
+                    self._begun -= 1
+
+    def _begin(self) -> None:
+        """Count a call before it is sent, since other threads have calls under way that will be billed."""
+        with self._lock:
+            # A write may have been billed as many.
+            begun = max(self._begun, self._billed) + 1
+            if self.before_call is not None:
+                self.before_call(begun)
+            self._begun = begun
 
     def _bill(self, transactions: int) -> None:
         with self._lock:

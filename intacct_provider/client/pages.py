@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from intacct_provider.client.errors import IntacctIncompleteReadError
+from intacct_provider.client.errors import IntacctIncompleteReadError, IntacctValidationError
 from intacct_provider.client.query import Query
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
+AnyPage = TypeVar("AnyPage")
+#: Rows per page below which a refused page size is not halved any more.
+SMALLEST_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,32 @@ class Page:
 FetchPage = Callable[[Query, int, int], Page]
 
 
+class Sizes(Generic[AnyPage]):
+    """Fetches pages; a page size that the server refuses is halved for the rest of the read.
+
+    Two rows are the least, since a page by position repeats the last row of the one before it.
+    """
+
+    def __init__(self, fetch: Callable[[Query, int, int], AnyPage], size: int) -> None:
+        self._fetch_page = fetch
+        self._lock = threading.Lock()
+        self.size = size
+
+    def fetch(self, query: Query, start: int, size: int | None = None) -> AnyPage:
+        """Fetch a page of the size that is accepted, or of the one given."""
+        while True:
+            asked = self.size
+            try:
+                return self._fetch_page(query, start, size or max(asked, 2))
+            except IntacctValidationError as err:
+                if size or asked <= SMALLEST_PAGE or not _about_size(err):
+                    raise
+                with self._lock:  # others may have halved it meanwhile
+                    if self.size == asked:
+                        self.size = max(SMALLEST_PAGE, asked // 2)
+                        log.info("Intacct: page size refused; going on with %d rows a page.", self.size)
+
+
 def read_page(query: Query, body: Any, start: int, size: int) -> Page:
     """Build a page from the query service's answer.
 
@@ -51,10 +84,10 @@ def read_page(query: Query, body: Any, start: int, size: int) -> Page:
         )
     return Page(
         rows=[{name: row.get(name) for name in query.fields} for row in rows],
-        total_count=_whole(meta.get("totalCount")),
-        start=_whole(meta.get("start")) or start,
-        page_size=_whole(meta.get("pageSize")) or size,
-        next=_whole(meta.get("next")),
+        total_count=whole_number(meta.get("totalCount")),
+        start=whole_number(meta.get("start")) or start,
+        page_size=whole_number(meta.get("pageSize")) or size,
+        next=whole_number(meta.get("next")),
     )
 
 
@@ -73,5 +106,11 @@ def names_of(rows: list[Row]) -> list[str]:
     return [str(row["key"]) for row in rows]
 
 
-def _whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
+    """Return a number that the server may send as text, or None."""
     return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None
+
+
+def _about_size(err: IntacctValidationError) -> bool:
+    words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
+    return "size" in words.lower()

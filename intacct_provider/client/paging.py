@@ -17,7 +17,7 @@ from intacct_provider.client.errors import (
     IntacctIncompleteReadError,
     IntacctValidationError,
 )
-from intacct_provider.client.pages import FetchPage, Page, Row, is_whole, names_of, read_page
+from intacct_provider.client.pages import FetchPage, Page, Row, Sizes, is_whole, names_of, read_page
 from intacct_provider.client.query import Query
 from intacct_provider.client.records import BATCH_SIZE
 
@@ -25,14 +25,13 @@ __all__ = ["Page", "Row", "iter_rows", "read_page"]
 
 log = logging.getLogger(__name__)
 
+
 #: Passes over a moving set by offset before the read is given up.
 MAX_PASSES = 4
-#: Rows per page below which a refused page size is not halved any more.
-SMALLEST_PAGE = 100
 
 
-class _KeysUnusableError(Exception):
-    """The object cannot be read by key; the reason is the message."""
+class KeysUnusableError(Exception):
+    """Not for callers: the object cannot be read by key; the reason is the message."""
 
 
 def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
@@ -45,11 +44,7 @@ def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven.
     """
-    if query.aggregated:
-        raise IntacctArgumentError(
-            "Rows of aggregates have no key to read by: ask for them with IntacctQueryOperator or client.query(), or "
-            "leave the aggregates out of fields."
-        )
+    refuse_aggregates(query)
     wants_key = "key" in query.fields
     keyed = query if wants_key else replace(query, fields=("key", *query.fields))
     reader = _Reader(fetch, keyed, page_size)
@@ -60,22 +55,43 @@ def iter_rows(fetch: FetchPage, query: Query, page_size: int) -> Iterator[Row]:
         yield row
 
 
+def by_position(fetch: FetchPage, query: Query, page_size: int) -> Iterator[list[Row]]:
+    """Yield every row of a query with ``key`` by position, once, in lists, pass after pass until nothing moved.
+
+    :raises IntacctIncompleteReadError: if completeness cannot be proven.
+    """
+    return _Reader(fetch, query, page_size).pages_by_offset(set())
+
+
+def refuse_aggregates(query: Query) -> None:
+    """Refuse what has no keys.
+
+    :raises IntacctArgumentError: for a query of aggregates.
+    """
+    if query.aggregated:
+        raise IntacctArgumentError(
+            "Rows of aggregates have no key to read by: ask for them with IntacctQueryOperator or client.query(), or "
+            "leave the aggregates out of fields."
+        )
+
+
 class _Reader:
     """One complete read."""
 
     def __init__(self, fetch: FetchPage, query: Query, page_size: int) -> None:
-        self._fetch_page = fetch
+        self._sizes = Sizes(fetch, page_size)
+        self._fetch = self._sizes.fetch
         self._query = query
-        self._size = page_size
 
     def by_key(self) -> Iterator[Row]:
         """Yield rows in order of key; where keys are no use, from offset pages instead."""
         yielded: set[str] = set()
         try:
             yield from self._keyset(yielded)
-        except _KeysUnusableError as reason:
+        except KeysUnusableError as reason:
             log.info("Intacct: %s is read by offset: %s.", self._query.object_name, reason)
-            yield from self._by_offset(yielded)
+            for rows in self.pages_by_offset(yielded):
+                yield from rows
 
     def ordered(self) -> Iterator[Row]:
         """Yield rows in the query's own order, from one pass that nothing moved under."""
@@ -103,8 +119,10 @@ class _Reader:
         """
         query = replace(self._query, fields=("key",), order_by=())
         try:
-            return {str(row["key"]) for row in _Reader(self._fetch_page, query, self._size)._keyset(set())}
-        except (_KeysUnusableError, IntacctIncompleteReadError) as reason:
+            return {
+                str(row["key"]) for row in _Reader(self._sizes.fetch, query, self._sizes.size)._keyset(set())
+            }
+        except (KeysUnusableError, IntacctIncompleteReadError) as reason:
             log.info("Intacct: the order of %s is read without comparing keys: %s", query.object_name, reason)
             return set()
 
@@ -112,7 +130,7 @@ class _Reader:
         """Whether a record with one of these keys is there now."""
         some = sorted(keys)
         for start in range(0, len(some), BATCH_SIZE):
-            among = _with_condition(self._query, {"$in": {"key": some[start : start + BATCH_SIZE]}})
+            among = with_condition(self._query, {"$in": {"key": some[start : start + BATCH_SIZE]}})
             if self._fetch(replace(among, fields=("key",), order_by=()), 1, size=1).rows:
                 return True
         return False
@@ -155,13 +173,13 @@ class _Reader:
         try:
             page = self._above(last)
         except IntacctValidationError as err:
-            raise _KeysUnusableError(f"a filter on key is refused ({err.message})") from err
+            raise KeysUnusableError(f"a filter on key is refused ({err.message})") from err
         _last_of_rising(page.rows, last)
         if first.total_count is None or page.total_count != first.total_count - len(first.rows):
-            upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
+            upto = with_condition(self._query, {"$lte": {"key": str(last)}})
             count = self._fetch(replace(upto, fields=("key",)), 1, size=1).total_count
             if count is None or count > len(first.rows):
-                raise _KeysUnusableError("a filter on key does not compare keys as numbers")
+                raise KeysUnusableError("a filter on key does not compare keys as numbers")
         return page
 
     def _above(self, last: int | None) -> Page:
@@ -177,14 +195,11 @@ class _Reader:
         A record beyond it hides from keys above ``last``: the server compares keys as text ("200" is below
         "29") or sorts them so.
         """
-        upto = _with_condition(self._query, {"$lte": {"key": str(last)}})
+        upto = with_condition(self._query, {"$lte": {"key": str(last)}})
         highest = self._fetch(replace(upto, fields=("key",), order_by=({"key": "desc"},)), 1, size=1).rows
         for key in names_of(highest):
-            if key not in names and not (key.isdigit() and int(key) <= before):
-                raise IntacctIncompleteReadError(
-                    f"The read of {self._query.object_name} cannot be proven complete: the server does not order "
-                    f"keys {last} and {key} as numbers. Read it with an order_by: that does not rely on keys."
-                )
+            if hides(key, names, before, last or 0):
+                raise hidden_error(self._query, last, key)
 
     def _check_counted(self, page: Page, last: int | None) -> None:
         if not page.rows and page.total_count:
@@ -198,13 +213,13 @@ class _Reader:
         self._check_counted(page, last)
         try:
             return _last_of_rising(page.rows, last)
-        except _KeysUnusableError as reason:
+        except KeysUnusableError as reason:
             raise IntacctIncompleteReadError(
                 f"The read of {self._query.object_name} cannot be proven complete: {reason}, after pages in which "
                 "keys rose. Read it with an order_by: that does not rely on keys."
             ) from reason
 
-    def _by_offset(self, yielded: set[str]) -> Iterator[Row]:
+    def pages_by_offset(self, yielded: set[str]) -> Iterator[list[Row]]:
         """Yield the rows not handed on yet, pass after pass, until nothing moved under one."""
         query = replace(self._query, order_by=({"key": "asc"},))
         for _ in range(MAX_PASSES):
@@ -212,24 +227,10 @@ class _Reader:
             for rows in offset:
                 fresh = [row for row in rows if str(row["key"]) not in yielded]
                 yielded.update(names_of(fresh))
-                yield from fresh
+                yield fresh
             if not offset.moved:
                 return
         raise self._moved()
-
-    def _fetch(self, query: Query, start: int, size: int | None = None) -> Page:
-        """Fetch a page; a page size that the server refuses is halved for the rest of the read.
-
-        Two rows are the least, since an offset page repeats the last row of the one before it.
-        """
-        while True:
-            try:
-                return self._fetch_page(query, start, size or max(self._size, 2))
-            except IntacctValidationError as err:
-                if size or self._size <= SMALLEST_PAGE or not _about_size(err):
-                    raise
-                self._size = max(SMALLEST_PAGE, self._size // 2)
-                log.info("Intacct: page size refused; going on with %d rows a page.", self._size)
 
     def _moved(self) -> IntacctIncompleteReadError:
         return IntacctIncompleteReadError(
@@ -275,12 +276,32 @@ class _OffsetPass:
         self.moved |= total is not None and len(keys) != total
 
 
+def hides(key: str, names: Sequence[str], before: int, last: int) -> bool:
+    """Whether a key that the server says is not above ``last`` belongs to a record that was not read and will not be.
+
+    :param names: keys of the page that ended with ``last``.
+    :param before: the last key before that page.
+    """
+    if key in names or not key.isdigit():
+        return key not in names
+    # Compared as text, it is below; sorted as text, it comes later. Any other came to match after its page was read.
+    return int(key) > last or (int(key) > before and key > str(last))
+
+
+def hidden_error(query: Query, last: int | None, key: str) -> IntacctIncompleteReadError:
+    """Return the exception for a record that hides from keys above the last one read."""
+    return IntacctIncompleteReadError(
+        f"The read of {query.object_name} cannot be proven complete: the server does not order keys {last} and {key} "
+        "as numbers. Read it with an order_by: that does not rely on keys."
+    )
+
+
 def _by_key(query: Query, above: int | None = None) -> Query:
     ordered = replace(query, order_by=({"key": "asc"},))
-    return ordered if above is None else _with_condition(ordered, {"$gt": {"key": str(above)}})
+    return ordered if above is None else with_condition(ordered, {"$gt": {"key": str(above)}})
 
 
-def _with_condition(query: Query, condition: Mapping[str, Any]) -> Query:
+def with_condition(query: Query, condition: Mapping[str, Any]) -> Query:
     """Add a condition that every record must meet to whatever the query filters already."""
     number = len(query.filters) + 1
     joined = query.expression.lower()
@@ -296,9 +317,9 @@ def _last_of_rising(rows: list[Row], last: int | None) -> int | None:
         try:
             key = int(row["key"])
         except (TypeError, ValueError):
-            raise _KeysUnusableError("its keys are not numbers") from None
+            raise KeysUnusableError("its keys are not numbers") from None
         if last is not None and key <= last:
-            raise _KeysUnusableError(f"its keys do not rise as numbers (key {key} follows {last})")
+            raise KeysUnusableError(f"its keys do not rise as numbers (key {key} follows {last})")
         last = key
     return last
 
@@ -306,8 +327,3 @@ def _last_of_rising(rows: list[Row], last: int | None) -> int | None:
 def _compared_as_numbers(rows: list[Row], last: int | None) -> bool:
     """Whether rows above ``last`` show that the server compared numbers: as text, "1000" is below "999"."""
     return any(name < str(last) for name in names_of(rows))
-
-
-def _about_size(err: IntacctValidationError) -> bool:
-    words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
-    return "size" in words.lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from intacct_provider.client.config import MAX_PAGE_SIZE
@@ -95,6 +95,19 @@ class Query:
         """Whether rows stand for groups of records, which have no key."""
         return is_aggregate(self.fields)
 
+    def narrowed(self, filters: Filters) -> Query:
+        """Return the query of those records that meet these conditions, too.
+
+        :param filters: an expression of :func:`field`, or a list of conditions that must all be met.
+        """
+        more, joined = checked_filters(filters, None)
+        if not more:
+            return self
+        own = _numbered(self.expression, 0, len(self.filters))
+        added = _numbered(joined, len(self.filters), len(more))
+        expression = f"({own}) and ({added})" if self.filters else joined
+        return replace(self, filters=(*self.filters, *more), expression=expression)
+
     def payload(self, *, start: int = 1, size: int = MAX_PAGE_SIZE) -> dict[str, Any]:
         """Return the request body for one page."""
         body: dict[str, Any] = {"object": self.object_name, "fields": list(self.fields)}
@@ -105,6 +118,13 @@ class Query:
         if self.order_by:
             body["orderBy"] = list(self.order_by)
         return body | {"start": start, "size": size}
+
+
+def _numbered(expression: str, offset: int, count: int) -> str:
+    """Return an expression that names each condition by number, with so many other conditions before the first."""
+    if expression.lower() in ("and", "or"):
+        return f" {expression.lower()} ".join(str(offset + n) for n in range(1, count + 1))
+    return re.sub(r"\d+", lambda found: str(offset + int(found[0])), expression)
 
 
 def is_aggregate(fields: Sequence[str]) -> bool:

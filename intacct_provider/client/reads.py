@@ -18,6 +18,7 @@ from intacct_provider.client.query import Filters, Query, check_object_name, che
 from intacct_provider.client.records import collection, elements, key_batches, read_results, record_path
 from intacct_provider.client.transport import Reply, Request
 
+QUERY = "/services/core/query"
 # Named here, because inside the class ``list`` is the method of that name.
 References = list[dict[str, Any]]
 Names = list[str]
@@ -68,7 +69,7 @@ class ReadCalls(ClientCore):
                 if result.error:
                     raise self._hints.explained(result.error, object_name)
             self._bill(1)
-            for record in _in_order(elements(reply), chunk, object_name):
+            for record in in_order_of_keys(elements(reply), chunk, object_name):
                 yield flat(record) if flatten else record
 
     def find(self, object_name: str, id: str) -> dict[str, Any] | None:  # noqa: A002
@@ -215,7 +216,7 @@ class ReadCalls(ClientCore):
 
     def _page(self, query: Query, start: int, size: int) -> Page:
         body = wire.encode(query.payload(start=start, size=size))
-        request = Request("POST", "/services/core/query", content=body)
+        request = Request("POST", QUERY, content=body)
         return read_page(query, self._read(query.object_name, request).body, start, size)
 
     def _read(self, object_name: str, request: Request, *, explain: bool = True) -> Reply:
@@ -240,7 +241,11 @@ def _with_key(record: Any, key: str) -> dict[str, Any]:
     return {"key": str(key), **record}
 
 
-def _in_order(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
+def in_order_of_keys(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of an answer, each with its key.
+
+    :raises IntacctResponseError: if they are not those with these keys.
+    """
     for key, record in zip(keys, records, strict=True):
         found = _with_key(record.get("ia::result", record), key)
         if str(found["key"]) != key:

@@ -74,6 +74,12 @@ def requested_pause(headers: Mapping[str, str]) -> float | None:
     return max((pause for pause in pauses if pause is not None), default=None)
 
 
+def moment_of(headers: Mapping[str, str]) -> str | None:
+    """Return when an answer was made by the server's own clock, as Intacct writes moments; None if untold."""
+    moment = _moment(headers.get("Date"))
+    return None if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
 def _pause(text: str, now: float) -> float | None:
     try:
         seconds = float(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.cookiejar
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,27 +16,24 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from intacct_provider import __version__
-from intacct_provider.client import wire
+from intacct_provider.client.answers import REPLAYED_HEADER, Failure, Reply, failure_of, read_answer
 from intacct_provider.client.auth import CredentialStore, TokenSource, explain_refusal
 from intacct_provider.client.config import IntacctConfig, redacted
 from intacct_provider.client.errors import (
-    IntacctAPIError,
     IntacctConnectionError,
     IntacctError,
     IntacctIdempotencyError,
     IntacctRateLimitError,
-    IntacctResponseError,
     IntacctServerError,
     about_token,
-    build_error,
-    error_in,
-    first_record_error,
 )
 from intacct_provider.client.limits import ConcurrencyLimit
 from intacct_provider.client.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+
+__all__ = ["ENTITY_HEADER", "IDEMPOTENCY_HEADER", "REPLAYED_HEADER", "Reply", "Request", "Transport"]
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,6 @@ ENTITY_HEADER = "X-IA-API-Param-Entity"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 #: Tokens that are tried after a refused one; all but one of them are others' from the store.
 MAX_REPETITIONS = 4
-REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,9 @@ class Request:
     :param repeatable: whether sending it twice cannot do a second thing.
     :param locked: tells of an answer other than 409 whether it reports that an earlier sending of a part of the request
         is still being carried out.
+    :param decode: makes what is wanted of the content of a successful answer, once and for all; None when it is not
+        what was expected, so that it is read as any other: it may be an error, or cut.
+    :param stopped: set when nobody waits for the answer any more; then the request is not sent again.
     """
 
     method: str
@@ -66,52 +66,8 @@ class Request:
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
     locked: Callable[[Reply], bool] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole, decoded answer.
-
-    :param body: decoded JSON; None when the answer has no body.
-    :param unsure: whether an earlier sending of the request may have been carried out.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-    unsure: bool = False
-
-    @property
-    def result(self) -> Any:
-        """What stands under ``ia::result``."""
-        return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
-
-    @property
-    def maybe_done(self) -> bool:
-        """Whether a request that is answered so may have been carried out; these two refuse it before that."""
-        return self.status not in (409, 429)
-
-    @property
-    def replayed(self) -> bool:
-        """Whether the server answered from its idempotency cache without doing anything."""
-        return REPLAYED_HEADER in self.headers
-
-    def error(self) -> IntacctAPIError | None:
-        """Return the error of the answer as a whole, or None. Errors of single records are not among them."""
-        found = error_in(self.body)
-        if found is None and self.status < 400:
-            return None
-        found = found or first_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
-        made = build_error(self.status, found)
-        made.replayed = self.replayed
-        return made
-
-    def checked(self) -> Reply:
-        """Return the answer itself, or raise its error; an error under HTTP 200 is an error too."""
-        problem = self.error()
-        if problem:
-            raise problem
-        return self
+    decode: Callable[[bytes], Any] | None = None
+    stopped: threading.Event | None = None
 
 
 class Transport:
@@ -196,9 +152,12 @@ class Transport:
                 "Intacct: %s %s: %s; sending again in %.1f s (attempt %d of %d)",
                 request.method, request.path, what, wait, attempt + 1, self._retry.attempts,
             )  # fmt: skip
-            time.sleep(wait)
+            if request.stopped is None:
+                time.sleep(wait)
+            elif request.stopped.wait(wait):
+                raise IntacctConnectionError(f"{request.method} {request.path}: {what}; nobody waits for it.")
 
-    def _try(self, request: Request, token: str) -> Reply | _Failure:
+    def _try(self, request: Request, token: str) -> Reply | Failure:
         """Send once: either a whole answer or why there is none."""
         headers = {"Accept": "application/json"}
         if request.content is not None:
@@ -215,13 +174,16 @@ class Transport:
                     auth=_authorization(token),
                     timeout=self._config.timeout,
                     allow_redirects=False,
+                    stream=True,
                 )
-        except requests.RequestException as err:
-            return _failure(err, self._config.timeout)
+                # All at once: by pieces of 10 KB, as requests reads, a page takes half as long again.
+                content = response.raw.read(decode_content=True)
+        except (requests.RequestException, HTTPError) as err:
+            return failure_of(err, self._config.timeout)
         self.limit.observe(response.status_code, response.headers, begun)
-        return _read(response)
+        return read_answer(response, content, request.decode)
 
-    def _gave_up(self, request: Request, failure: _Failure, attempts: int, elapsed: float) -> IntacctError:
+    def _gave_up(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
         where = f"{request.method} {request.path} at {redacted(self._config.base_url)}"
         return failure.error(f"{where}: {failure.what}{times}.")
@@ -238,71 +200,12 @@ class Transport:
         return reply.checked().body
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """Why there is no whole answer, and whether another try may mend it.
-
-    :param maybe_done: whether the request may have reached the server and been carried out.
-    """
-
-    what: str
-    transient: bool
-    maybe_done: bool = True
-    error: type[IntacctError] = IntacctConnectionError
-    cause: Exception | None = None
-    status: None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def _failure(err: requests.RequestException, timeout: float) -> _Failure:
-    reason = getattr(err.args[0], "reason", None) if err.args else None
-    if isinstance(err, requests.exceptions.SSLError):
-        return _Failure("the server's TLS certificate is not trusted", transient=False, cause=err)
-    if isinstance(err, requests.Timeout) or "timed out" in str(reason or err):
-        return _Failure(f"no answer within {timeout:g} s", transient=True, cause=err)
-    if isinstance(reason, NewConnectionError):
-        what = "could not connect; is the host right and reachable?"
-        return _Failure(what, transient=True, maybe_done=False, cause=err)
-    if isinstance(
-        err,
-        requests.ConnectionError
-        | requests.exceptions.ChunkedEncodingError
-        | requests.exceptions.ContentDecodingError,
-    ):
-        return _Failure("the connection or the answer broke off", transient=True, cause=err)
-    return _Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
-
-
-def _read(response: requests.Response) -> Reply | _Failure:
-    """Decode an answer. JSON that does not parse was cut on the way; anything else never was JSON."""
-    status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
-    if 300 <= status < 400:
-        what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
-        return _Failure(what, transient=False, error=IntacctResponseError)
-    # What is empty and calls itself JSON was cut at its first byte; but 401 says enough by itself.
-    if not response.content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
-        return Reply(status, response.headers, None)
-    try:
-        return Reply(status, response.headers, wire.decode(response.content))
-    except ValueError as err:
-        # Also of a refusal: what is lost may be that the token ended, or which record is the guilty one.
-        if ("json" in kind or not response.content) and status not in RETRY_STATUSES:
-            return _Failure("the answer broke off or is no JSON", transient=True, cause=err)
-    if status >= 400:
-        return Reply(status, response.headers, None)
-    what = (
-        f"the answer is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
-        "base URL, or does a proxy stand between?"
-    )
-    return _Failure(what, transient=False, error=IntacctResponseError)
-
-
 def _refuses_token(reply: Reply) -> bool:
     error = reply.error()
     return error is not None and about_token(error)
 
 
-def _meaning(outcome: Reply | _Failure) -> int | None:
+def _meaning(outcome: Reply | Failure) -> int | None:
     """Return the status that an answer amounts to; an overload can be reported under any."""
     if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
         return outcome.status

@@ -1,0 +1,332 @@
+"""Rows decoded straight into structs, and the calls that use them: nothing an answer may hold is taken for less."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from query_server import Server
+
+from intacct_provider.client import wire
+from intacct_provider.client.errors import (
+    IntacctConnectionError,
+    IntacctIncompleteReadError,
+    IntacctPermissionError,
+    IntacctResponseError,
+    IntacctValidationError,
+)
+from intacct_provider.client.pages import read_page
+from intacct_provider.client.query import Query
+from intacct_provider.client.retry import RetryPolicy, moment_of
+from intacct_provider.client.rows import RowForm, RowPage, Totals
+from intacct_provider.client.transport import Request
+
+CUSTOMER = "accounts-receivable/customer"
+FIELDS = ("key", "id", "term.id", "creditLimit")
+JSON = {"Content-Type": "application/json"}
+
+
+def page(*rows, **meta):
+    return msgspec.json.encode({"ia::result": list(rows), **({"ia::meta": meta} if meta else {})})
+
+
+# --- the form of rows
+
+
+def test_each_field_has_its_place_and_strays_have_none():
+    row = {
+        "API_QUERY_ALIAS__3": "stray",
+        "term.id": "Net 30",
+        "key": "24",
+        "creditLimit": 1234.10,
+        "id": None,
+    }
+    answer = RowForm(FIELDS).read(page(row, totalCount=1, pageSize=100))
+    assert [RowForm.values(one) for one in answer.page.rows] == [("24", None, "Net 30", Decimal("1234.1"))]
+    assert answer.page.keys == ["24"]
+    assert (answer.total_count, answer.page_size) == (1, 100)
+
+
+def test_what_is_missing_is_none_and_texts_stay_texts():
+    answer = RowForm(("key", "id", "name")).read(page({"key": "1", "id": "2026-01-31"}))
+    assert [RowForm.values(one) for one in answer.page.rows] == [("1", "2026-01-31", None)]
+    assert (answer.total_count, answer.page_size) == (None, None)
+
+
+def test_numbers_keep_their_digits():
+    content = b'{"ia::result": [{"key": 7, "creditLimit": 12345678901234567890.123456789}]}'
+    [row] = RowForm(FIELDS).read(content).page.rows
+    assert row.f3 == Decimal("12345678901234567890.123456789")
+
+
+def test_keys_need_not_be_among_the_fields():
+    answer = RowForm(("id",)).read(page({"key": "5", "id": "C5"}, {"key": 6, "id": "C6"}))
+    assert answer.page.keys == ["5", "6"]
+    assert [RowForm.values(one) for one in answer.page.rows] == [("C5",), ("C6",)]
+
+
+def test_a_row_without_a_key_has_none_that_could_pass_for_one():
+    assert RowForm(("key", "id")).read(page({"id": "C5"})).page.keys == ["None"]
+    assert RowForm(("id",)).read(page({"id": "C5"})) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"ia::result": null}',
+        b'{"ia::result": {}}',
+        b'{"ia::result": [1]}',
+        b'{"ia::result": [null]}',
+        b'{"ia::result": [{"key": "1"}',
+        b'{"ia::result": [{"key": "1"}]} and more',
+        b'{"ia::result": [{"key": "\xff"}]}',
+        b'{"ia::result": [{"key": 1e999999999999999999999}]}',
+        b'{"ia::result": [{"key": "1", "id": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
+        b"<html></html>",
+        page({"key": "1"})[:-1] + b', "ia::error": {"message": "no"}}',
+        page({"key": "1"})[:-1] + b', "error": "gone"}',
+    ],
+)
+def test_what_is_no_page_without_doubt_is_none(content):
+    assert RowForm(FIELDS).read(content) is None
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"key": st.integers(1, 10**12).map(str)},
+            optional={
+                "id": st.none() | st.text(),
+                "term.id": st.none() | st.booleans() | st.integers(),
+                "creditLimit": st.decimals(-(10**9), 10**9, places=2).map(float),
+                "stray": st.text(),
+            },
+        )
+    )
+)
+def test_structs_hold_what_mappings_hold(rows):
+    content = page(*rows, totalCount=len(rows))
+    form = RowForm(FIELDS)
+    mappings = read_page(Query.checked(CUSTOMER, FIELDS), wire.decode(content), 1, 100).rows
+    read = form.read(content).page
+    assert [dict(zip(FIELDS, form.values(row), strict=True)) for row in read.rows] == mappings
+    assert form.page_of(mappings) == read
+
+
+def test_a_part_of_a_page_has_keys_and_rows_alike():
+    form = RowForm(("id",))
+    whole = form.page_of([{"key": str(n), "id": f"C{n}"} for n in range(5)])
+    part = whole.part(1, 3)
+    assert part.keys == ["1", "2"]
+    assert [row.f0 for row in part.rows] == ["C1", "C2"]
+    assert (len(part), len(whole.part(4)), len(RowPage([], []))) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("date", "moment"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"),
+        ("Sun, 06 Nov 1994 09:49:37 +0100", "1994-11-06T08:49:37Z"),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_the_moment_of_an_answer_is_the_server_s(date, moment):
+    assert moment_of({} if date is None else {"Date": date}) == moment
+
+
+# --- decoding in the transport
+
+
+def test_what_a_request_decodes_is_not_decoded_again(intacct):
+    intacct.on("GET", intacct.customers, text="not JSON", headers=JSON)
+    reply = intacct.client()._send(Request("GET", intacct.customers, decode=lambda content: content.upper()))
+    assert (reply.made, reply.body) == (b"NOT JSON", None)
+    assert reply.error() is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+def test_refusals_are_never_given_to_it(intacct, status):
+    intacct.on("GET", intacct.customers, status_code=status, json={"ia::error": {"message": "no"}})
+    asked = []
+    reply = intacct.client()._send(Request("GET", intacct.customers, decode=asked.append))
+    assert "no" in str(reply.error())
+    assert asked == []
+
+
+def test_what_it_does_not_take_is_read_as_ever(intacct):
+    cut = {"text": '{"ia::result": [', "headers": JSON}
+    intacct.on("GET", intacct.customers, cut, {"json": {"ia::result": 7}})
+    reply = intacct.client()._send(Request("GET", intacct.customers, decode=lambda _content: None))
+    assert (reply.made, reply.result) == (None, 7)
+    assert len(intacct.calls(intacct.customers)) == 2
+
+
+def test_a_request_that_nobody_waits_for_is_not_sent_again(intacct):
+    intacct.on("GET", intacct.customers, status_code=503)
+    stopped = threading.Event()
+    stopped.set()
+    client = intacct.client(retry=RetryPolicy(base=3600, budget=1e9))
+    with pytest.raises(IntacctConnectionError, match=r"HTTP 503; nobody waits for it\.$"):
+        client._send(Request("GET", intacct.customers, stopped=stopped))
+    assert len(intacct.calls(intacct.customers)) == 1
+
+
+def test_a_request_that_somebody_waits_for_is_sent_again(intacct):
+    intacct.on("GET", intacct.customers, {"status_code": 503}, {"json": {"ia::result": 7}})
+    assert intacct.client()._send(Request("GET", intacct.customers, stopped=threading.Event())).result == 7
+
+
+# --- pages, totals and records of a client
+
+
+def served(intacct, server):
+    """Let a server of the model answer queries, and counts of its records."""
+
+    def answer(request, _context):
+        body = request.json()
+        if body["fields"][0] == "count:key":
+            rows = [row for row in server.records if server.matches(row, body)]
+            return {"ia::result": [{"count:key": len(rows)}]}
+        server.calls.append(body)
+        return server.answer(body)
+
+    intacct.on("POST", intacct.query, json=answer)
+
+
+def pages_of(client, **options):
+    return client.read_pages(Query.checked(CUSTOMER, ["key", "id"]), RowForm(("key", "id")), **options)
+
+
+def test_pages_of_a_client_are_billed_and_counted(intacct):
+    served(intacct, Server(range(1, 26)))
+    client = intacct.client(page_size=10)
+    pages = pages_of(client)
+    assert [key for one in pages for key in one.keys] == [str(n) for n in range(1, 26)]
+    assert pages.counted == Totals(25)
+    assert client.transactions == 4
+    assert pages.expected == 25
+
+
+def test_pages_of_a_client_within_bounds(intacct):
+    served(intacct, Server(range(1, 26)))
+    pages = pages_of(intacct.client(page_size=10), above="4", upto="9")
+    assert [key for one in pages for key in one.keys] == ["5", "6", "7", "8", "9"]
+
+
+def test_keys_that_are_of_no_use_are_read_by_position(intacct):
+    served(intacct, Server(range(1, 26), sorts="text"))
+    pages = pages_of(intacct.client(page_size=10))
+    assert sorted(int(key) for one in pages for key in one.keys) == [*range(1, 26)]
+    assert pages.by_position
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "says"),
+    [
+        ({"json": {"ia::result": {"ia::error": {"message": "no"}}}}, IntacctValidationError, "no"),
+        ({"json": {"ia::result": {}}}, IntacctIncompleteReadError, "holds no list of rows"),
+        # Rows that are rows, but of a form that cannot be: a key is missing.
+        ({"json": {"ia::result": [{"id": "C1"}]}}, IntacctResponseError, "cannot be read"),
+    ],
+)
+def test_answers_that_are_no_pages_raise(intacct, answer, expected, says):
+    intacct.on("POST", intacct.query, **answer)
+    query = Query.checked(CUSTOMER, ["id"])
+    with pytest.raises(expected, match=says):
+        list(intacct.client().read_pages(query, RowForm(("id",))))
+
+
+def test_totals_are_exact_and_zero_where_there_is_nothing(intacct):
+    row = {"count:key": "3", "sum:a": "12345678901234567.89", "sum:b": 0.1, "sum:c": None}
+    intacct.on("POST", intacct.query, json={"ia::result": [row]})
+    client = intacct.client()
+    totals = client.totals(Query.checked(CUSTOMER, ["id"]), "abcd", above="5")
+    assert totals == Totals(
+        3, {"a": Decimal("12345678901234567.89"), "b": Decimal("0.1"), "c": Decimal(0), "d": Decimal(0)}
+    )
+    body = intacct.calls(intacct.query)[-1].json()
+    assert body["fields"] == ["count:key", "sum:a", "sum:b", "sum:c", "sum:d"]
+    assert (body["filters"], body["size"]) == ([{"$gt": {"key": "5"}}], 1)
+    assert client.transactions == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"count:key": "x"}], "count of .* is no number"),
+        ([{"count:key": 1, "sum:a": "x"}], "sum of a is no number"),
+    ],
+)
+def test_totals_that_are_no_numbers_raise(intacct, rows, says):
+    intacct.on("POST", intacct.query, json={"ia::result": rows})
+    with pytest.raises(IntacctResponseError, match=says):
+        intacct.client().totals(Query.checked(CUSTOMER, ["id"]), ["a"])
+
+
+def test_no_row_of_totals_is_a_count_of_none(intacct):
+    intacct.on("POST", intacct.query, json={"ia::result": []})
+    totals = intacct.client().totals(Query.checked(CUSTOMER, ["id"]), ["a"])
+    assert totals == Totals(0, {"a": Decimal(0)})
+
+
+def records(client, *keys):
+    return [one for some in client.read_records(CUSTOMER, [RowPage(list(keys), [])]) for one in some]
+
+
+def gone(status=404):
+    return {"ia::result": {"ia::error": {"message": "none"}, "ia::status": status}, "ia::status": status}
+
+
+def test_whole_records_without_those_that_are_gone(intacct):
+    found = [{"ia::result": {"key": "1", "id": "A"}}, gone(), {"ia::result": {"key": "3", "id": "C"}}]
+    intacct.on("GET", f"{intacct.customers}/1,2,3", status_code=207, json={"ia::result": found})
+    intacct.on("POST", intacct.query, json={"ia::result": []})
+    client = intacct.client()
+    assert [one["id"] for one in records(client, "1", "2", "3")] == ["A", "C"]
+    assert intacct.calls(intacct.query)[-1].json()["filters"] == [{"$in": {"key": ["2"]}}]
+
+
+def test_one_answer_for_all_of_which_some_are_there(intacct):
+    refused = {"status_code": 404, "json": {"ia::result": {"ia::error": {"message": "none"}}}}
+    intacct.on("GET", f"{intacct.customers}/1,2,3", **refused)
+    intacct.on("GET", f"{intacct.customers}/1,3", json={"ia::result": [{"key": "1"}, {"key": "3"}]})
+    intacct.on("POST", intacct.query, json={"ia::result": [{"key": "1"}, {"key": "3"}]})
+    assert records(intacct.client(), "1", "2", "3") == [{"key": "1"}, {"key": "3"}]
+
+
+def test_no_record_that_is_there_is_left_out(intacct):
+    refused = {"status_code": 404, "json": {"ia::result": {"ia::error": {"message": "none"}}}}
+    intacct.on("GET", f"{intacct.customers}/1", **refused)
+    intacct.on("POST", intacct.query, {"json": {"ia::result": [{"key": "1"}]}}, {"json": {"ia::result": []}})
+    client = intacct.client()
+    with pytest.raises(IntacctIncompleteReadError, match="with key 1, but asked for it by that key"):
+        records(client, "1")
+    assert records(client, "1") == []
+
+
+def test_a_single_record_comes_as_itself(intacct):
+    intacct.on("GET", f"{intacct.customers}/1", json={"ia::result": {"id": "A"}})
+    assert records(intacct.client(), "1") == [{"key": "1", "id": "A"}]
+
+
+def test_any_other_refusal_raises(intacct):
+    found = [{"ia::result": {"key": "1"}}, gone(403)]
+    intacct.on("GET", f"{intacct.customers}/1,2", status_code=207, json={"ia::result": found})
+    with pytest.raises(IntacctPermissionError):
+        records(intacct.client(), "1", "2")
+
+
+def test_records_of_other_keys_are_not_taken(intacct):
+    intacct.on("GET", f"{intacct.customers}/1,2", json={"ia::result": [{"key": "1"}, {"key": "9"}]})
+    with pytest.raises(IntacctResponseError, match="answered with record 9"):
+        records(intacct.client(), "1", "2")
