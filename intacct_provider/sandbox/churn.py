@@ -8,7 +8,7 @@ from dataclasses import replace
 from intacct_provider.sandbox import bulk, records
 from intacct_provider.sandbox.fields import ObjectType
 from intacct_provider.sandbox.payload import Author
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.store import column, quote, stamp
 
 
 def churn(conn: sqlite3.Connection, object_type: ObjectType, count: int, author: Author) -> None:
@@ -26,4 +26,10 @@ def churn(conn: sqlite3.Connection, object_type: ObjectType, count: int, author:
         if records.first_user(conn, object_type.name, row["key"]) is None:
             records.delete(conn, object_type, str(row["key"]), replace(author, entity=None))
             left -= 1
+    [last] = conn.execute(f'SELECT MAX("key") FROM {quote(object_type.name)}').fetchone()  # noqa: S608
     bulk.insert(conn, object_type, count - left)
+    made = ", ".join(f"{column(f'audit.{verb}DateTime')} = :now" for verb in ("created", "modified"))
+    conn.execute(
+        f'UPDATE {quote(object_type.name)} SET {made} WHERE "key" > :last',  # noqa: S608
+        {"now": stamp(author.now), "last": last or 0},
+    )

@@ -139,6 +139,9 @@ def aggregate(tables: Tables, name: str) -> Column | None:
         return Column(name, f"COUNT({source.sql})", "integer")
     if function == "avg" and source.type == "cents":
         return Column(name, _MEAN_CENTS.format(source.sql), "cents")
+    if function == "sum" and source.type == "number":
+        # Stored as binary fractions, of which a sum shows more digits than any of its numbers has.
+        return Column(name, f"ROUND(SUM({source.sql}), 6)", "number")
     result: Type = "number" if function == "avg" else source.type
     return Column(name, f"{function.upper()}({source.sql})", result)
 

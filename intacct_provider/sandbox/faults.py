@@ -121,6 +121,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param clamp: serve a larger ``size`` as ``max_size`` silently instead of refusing it with 400
     :param text_keys: let keys sort and compare as text (``"10" < "9"``)
     :param key_filter: ``False`` refuses a filter on ``key`` with REST-1106
+    :param denied: objects that the user may not query: they answer 403
     :param unordered: give a query without ``orderBy`` another order on every call
     :param churn: after every page of a query that is not the last, delete so many records that nothing
         refers to and add as many
@@ -141,6 +142,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     clamp: bool = False
     text_keys: bool = False
     key_filter: bool = True
+    denied: list[str] = []
     unordered: bool = False
     churn: int = 0
     token_life: float = 43200.0
@@ -156,6 +158,9 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         _at_least("max_size", self.max_size, 1)
         if self.concurrency is not None:
             _at_least("concurrency", self.concurrency, 1)
+        for name in self.denied:
+            if "/" not in name:
+                raise ValueError(f"denied names objects such as 'company-config/user', not {name!r}")
         if self.job_rate <= 0:
             raise ValueError("job_rate must be more than 0")
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from intacct_provider.sandbox.errors import invalid
-from intacct_provider.sandbox.schema import OBJECTS, Field, ListField, Member, ObjectType, Ref
+from intacct_provider.sandbox.schema import OBJECTS, QUERYABLE, Field, ListField, Member, ObjectType, Ref
 
 METHODS = "OPTIONS,GET,POST,DELETE,PATCH"
 ROOT_OBJECT = "rootObject"
@@ -33,7 +33,7 @@ def model(params: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _described(name: str, *, with_schema: bool) -> dict[str, Any]:
-    object_type = OBJECTS.get(name.removeprefix("objects/"))
+    object_type = QUERYABLE.get(name.removeprefix("objects/"))
     if object_type is None:
         return _answer([])
     schema = _schema(object_type) if with_schema else {}
@@ -57,7 +57,7 @@ def _listed(pattern: str, kind: str) -> list[dict[str, str]]:
         return []
     return [
         {"apiObject": f"objects/{name}", "type": ROOT_OBJECT, "httpMethods": METHODS}
-        for name in sorted(OBJECTS)
+        for name in sorted(QUERYABLE)
         if matches.search(name)
     ]
 

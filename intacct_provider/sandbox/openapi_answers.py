@@ -144,6 +144,7 @@ _REFUSALS: Mapping[int, tuple[str, tuple[str, ...]]] = {
 _OF_RECORDS = {**_REFUSALS, 422: ("A rule forbids it.", ())}
 _OF_GATEWAY: Mapping[int, tuple[str, tuple[str, ...]]] = {
     401: ("There is no token, or it has expired.", ()),
+    403: ("The user may not see the object.", ()),
     429: ("Too many calls are in flight.", ("Retry-After", "X-IA-Throttle-Limit-Retry-After")),
 }
 

@@ -17,7 +17,7 @@ from intacct_provider.sandbox.openapi_answers import JSON, answer, enveloped, re
 from intacct_provider.sandbox.openapi_objects import Schema, closed, complete, reference_to, scalar
 from intacct_provider.sandbox.openapi_paths import parameters
 from intacct_provider.sandbox.query import DEFAULT_SIZE
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.schema import QUERYABLE
 
 TOKEN = f"{BASE}/oauth2/token"
 SECURITY: Schema = {
@@ -130,7 +130,7 @@ def _query_call() -> Schema:
     example = {"object": "accounts-receivable/customer", "fields": ["key", "id", "name", "term.id"]}
     rows = enveloped({"type": "array", "items": reference_to("row")}, "metadata-pages")
     body = {"required": True, "content": {JSON: {"schema": reference_to("query"), "example": example}}}
-    responses = {"200": answer("A page of rows.", rows), **refusals()}
+    responses = {"200": answer("A page of rows.", rows), **refusals(403)}
     return service("query", "Find records.", responses, requestBody=body)
 
 
@@ -156,7 +156,7 @@ def _query() -> Schema:
     }
     return closed(
         {
-            "object": {"enum": sorted(OBJECTS)},
+            "object": {"enum": sorted(QUERYABLE)},
             "fields": {"type": "array", "minItems": 1, "items": name},
             **{member: _or_null(schema) for member, schema in optional.items()},
         },
@@ -190,17 +190,19 @@ def _row() -> Schema:
     patterns: Schema = {
         "^API_QUERY_ALIAS__[0-9]+$": {"type": "null"},
         "^count:": {"type": "integer", "minimum": 0},
-        _ending(["href"]): {"type": ["string", "null"], "pattern": "^/objects/[a-z-]+/[a-z-]+/[0-9]+$"},
+        _ending(["href"]): {"type": ["string", "null"], "pattern": "^/objects/[a-z-]+/[a-z-]+/[0-9A-F]+$"},
     }
     for schema, names in _leaves():
         patterns[_ending(names)] = schema
+    # Those of the audit history are no numbers.
+    patterns[_ending(["key"])] = {"type": ["string", "null"], "pattern": "^([0-9]+|[0-9A-F]*3A[0-9A-F]*)$"}
     return {"type": "object", "patternProperties": patterns, "additionalProperties": _SCALAR}
 
 
 def _leaves() -> list[tuple[Schema, list[str]]]:
     """Return the types that are more than plain text, and the names that have that type wherever they are."""
     types: dict[str, dict[str, Schema]] = {}
-    for object_type in OBJECTS.values():
+    for object_type in QUERYABLE.values():
         for field in object_type.fields:
             schema = scalar(Field(field.path.rpartition(".")[2], field.kind, field.format), null=True)
             for path in _known_as(object_type, field.path):

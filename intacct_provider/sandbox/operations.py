@@ -20,7 +20,7 @@ from intacct_provider.sandbox.incoming import Incoming
 from intacct_provider.sandbox.model import model
 from intacct_provider.sandbox.payload import Author, find
 from intacct_provider.sandbox.query import run_query
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.schema import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.state import State
 from intacct_provider.sandbox.store import Store
 
@@ -114,7 +114,7 @@ class Api:
             call = incoming.call
             call.name, call.rows = wanted["object"], len(result["ia::result"])
             if faults.churn and result["ia::meta"]["next"]:
-                churn(conn, OBJECTS[call.name], faults.churn, author)
+                churn(conn, QUERYABLE[call.name], faults.churn, author)
         return Answer(200, result, 1)
 
     def model(self, incoming: Incoming) -> Answer:

@@ -10,10 +10,10 @@ from itertools import count
 from typing import Any
 
 from intacct_provider.sandbox.columns import Column, Tables, aggregate, converter
-from intacct_provider.sandbox.errors import invalid
+from intacct_provider.sandbox.errors import gateway, invalid
 from intacct_provider.sandbox.faults import Faults
 from intacct_provider.sandbox.filters import Settings, Sql, condition, join_all
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.schema import QUERYABLE
 from intacct_provider.sandbox.store import Store
 
 DEFAULT_SIZE = 100
@@ -100,12 +100,12 @@ def run_query(
     :param entity_key: the entity of the session; it sees its own and the shared records. ``None`` is the top
         level, which sees records private to an entity only with ``filterParameters.includePrivate``
     :param today: the date of macros unless ``filterParameters.asOfDate`` says otherwise
-    :raises ApiError: 400 for anything that the query service cannot answer
+    :raises ApiError: 400 for anything that the query service cannot answer, 403 for an object that is denied
     """
     request = _members(body, _MEMBERS, "query payload")
     parameters = _members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
     page = _page(request, faults)
-    tables = _tables(request)
+    tables = _tables(request, faults)
     settings = Settings(
         today=_as_of(parameters, today),
         case_sensitive=parameters.get("caseSensitiveComparison", True),
@@ -150,12 +150,14 @@ def _page(request: Mapping[str, Any], faults: Faults) -> Page:
     return Page(start, min(size, faults.max_size))
 
 
-def _tables(request: Mapping[str, Any]) -> Tables:
+def _tables(request: Mapping[str, Any], faults: Faults) -> Tables:
     if "object" not in request:
         raise invalid("A query needs an object")
-    object_type = OBJECTS.get(request["object"])
+    object_type = QUERYABLE.get(request["object"])
     if object_type is None:
         raise invalid(f"{request['object']} is not an object that can be queried")
+    if object_type.name in faults.denied:
+        raise gateway(403, "GW-0042", f"The user may not see {object_type.name}")
     return Tables(object_type)
 
 

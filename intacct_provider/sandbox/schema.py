@@ -12,9 +12,10 @@ from intacct_provider.sandbox import (
     objects_places,
     objects_receivable,
 )
+from intacct_provider.sandbox.audit_history import AUDIT_HISTORY
 from intacct_provider.sandbox.fields import Field, Kind, ListField, Member, ObjectType, Ref, parents
 
-__all__ = ["OBJECTS", "Field", "Kind", "ListField", "Member", "ObjectType", "Ref", "parents"]
+__all__ = ["OBJECTS", "QUERYABLE", "Field", "Kind", "ListField", "Member", "ObjectType", "Ref", "parents"]
 
 OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
     {
@@ -28,3 +29,6 @@ OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
         )
     }
 )
+
+QUERYABLE: Mapping[str, ObjectType] = MappingProxyType({**OBJECTS, AUDIT_HISTORY.name: AUDIT_HISTORY})
+"""Those objects, and what has no address of its own and is for queries alone."""

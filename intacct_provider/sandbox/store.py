@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
 
+from intacct_provider.sandbox.audit_history import VIEW
 from intacct_provider.sandbox.schema import OBJECTS, Field, ObjectType
 
 CENTS = "decimal-precision-2"
@@ -128,6 +129,7 @@ class Store:
                 for statement in table_statements(object_type):
                     conn.execute(statement)
                 add_missing_columns(conn, object_type)
+        self._connection.executescript(VIEW)
 
 
 def table_statements(object_type: ObjectType) -> Sequence[str]:
