@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test lint types docs check package coverage mutation reliability soak soak-sandbox \
-  bench-sandbox bench-sync screenshot constraints clean
+  bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -57,6 +57,15 @@ soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: n
 bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
 	@$(BIN)/python benchmarks/sandbox.py
 
+kills: $(VENV)/.dev  ## Kill the worker of an export at 20 random moments: files and manifest as if nothing had happened
+	@INTACCT_EXPORT_KILLS=20 $(BIN)/python -m pytest -q tests/system/test_export_killed.py
+
+bench: .venv-bench/.made  ## Measure the provider against what one would use instead (20 minutes)
+	@.venv-bench/bin/python benchmarks/run.py
+
+bench-smoke: $(VENV)/.dev  ## The same in small: counts, and ratios with wide margins
+	@$(BIN)/python benchmarks/smoke.py
+
 bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records that it needs
 	@$(BIN)/python benchmarks/sync.py
 
@@ -70,7 +79,7 @@ constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs 
 	@mv constraints.new constraints.txt && rm constraints.tmp
 
 clean:  ## Remove what was built, and the demo's files
-	@rm -rf $(VENV) .demo .coverage mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-bench .demo .coverage mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps change when what they were installed from does.
 $(VENV)/.made:
@@ -81,10 +90,19 @@ $(VENV)/.made:
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Airflow and the provider (about a minute) ..."
-	@$(PIP) install -q -c constraints.txt -e '.[sandbox]'
+	@$(PIP) install -q -c constraints.txt -e '.[sandbox,parquet]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Airflow, the provider and the test tools (about two minutes) ..."
 	@$(PIP) install -q -c constraints.txt -e '.[dev,parquet,sql,openlineage]'
 	@touch $@ $(VENV)/.run
+
+# The benchmarks have an environment of their own, so that no peer is installed beside the provider.
+.venv-bench/.made: pyproject.toml constraints.txt benchmarks/constraints.txt
+	@echo "Making .venv-bench ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt \
+	  -c benchmarks/constraints.txt -e '.[sandbox,parquet]' 'dlt[parquet]' sageintacctrestsdk \
+	  apache-airflow-providers-http
+	@touch $@

@@ -1,11 +1,11 @@
-"""Write all account groups to a dated file, every day.
+"""Write all account groups to a dated Parquet file, every day.
 
-The file appears whole or not at all, with a manifest beside it that tells rows, keys, SHA-256 and cost. The asset
-``intacct_account_groups`` is updated with the file's path and row count, so that a DAG scheduled on it knows
-what to load: ``triggering_asset_events[asset][0].extra["path"]``.
+The file appears whole or not at all, with a manifest beside it that tells rows, columns, keys, SHA-256 and cost. The
+asset ``intacct_account_groups`` is updated with the file's path, row count and schema, so that a DAG scheduled on it
+knows what to load: ``triggering_asset_events[asset][0].extra["path"]``.
 
-Needs a connection ``intacct_default`` of type ``intacct``. The folder is a DAG param, on any object storage that
-Airflow knows.
+Needs a connection ``intacct_default`` of type ``intacct``, and the extra ``parquet`` of the provider. The folder is a
+DAG param, on any object storage that Airflow knows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ with DAG(
             "manager",
             "audit.modifiedDateTime",
         ],
-        destination="{{ params.folder }}/account_groups_{{ dag_run.run_after | ds }}.csv",
-        file_format="csv",
+        destination="{{ params.folder }}/account_groups_{{ dag_run.run_after | ds }}.parquet",
+        file_format="parquet",
         outlets=[account_groups],
     )

@@ -28,7 +28,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.intacct")],
-        "operators": [_modules("operators.records", "operators.query", "operators.sync")],
+        "operators": [
+            _modules("operators.records", "operators.query", "operators.sync", "operators.export_ranges")
+        ],
         "sensors": [_modules("sensors.query", "sensors.records")],
         "triggers": [_modules("triggers.query")],
         "transfers": [
@@ -36,6 +38,19 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "Sage Intacct",
                 "target-integration-name": "Common IO",
                 "python-module": "intacct_provider.transfers.intacct_to_object_storage",
+            },
+            {
+                "source-integration-name": "Sage Intacct",
+                "target-integration-name": "Common SQL",
+                "python-module": "intacct_provider.transfers.intacct_to_sql",
+            },
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["intacct"],
+                "handler": "intacct_provider.assets.intacct.sanitize_uri",
+                "factory": "intacct_provider.assets.intacct.create_asset",
+                "to_openlineage_converter": "intacct_provider.assets.intacct.convert_asset_to_openlineage",
             }
         ],
         "connection-types": [_connection_type()],

@@ -64,7 +64,11 @@ def store_connection(connection: str, env: dict[str, str]) -> None:
     file = HOME / "connections.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps({"intacct_default": parts}))
-    for arguments in (("db", "migrate"), ("connections", "import", str(file))):
+    for arguments in (
+        ("db", "migrate"),
+        ("connections", "import", str(file)),
+        ("pools", "set", "intacct", "3", "Tasks that read from Intacct at the same time"),
+    ):
         log = HOME / "logs" / f"{arguments[0]}.log"
         with process(airflow(*arguments), log, env, output=log.with_suffix(".out")) as child:
             if child.wait():

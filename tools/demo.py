@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from company import (
@@ -24,6 +23,7 @@ from company import (
     say,
     step,
 )
+from pyarrow import parquet
 
 DESIRED = ROOT / "example_dags" / "data" / "customer_groups.csv"
 EXPORTS = HOME / "exports"
@@ -70,16 +70,16 @@ def export(env: dict[str, str]) -> None:
         env,
         "export.log",
     )
-    files = list(EXPORTS.glob("*.csv"))
+    files = list(EXPORTS.glob("*.parquet"))
     check(len(files) == 1, "the export left no file")
     manifest = json.loads(Path(f"{files[0]}.manifest.json").read_text())
-    with files[0].open() as file:
-        head = [line.rstrip("\n") for line in islice(file, 4)]
-        rows = len(head) - 1 + sum(1 for _ in file)
+    table = parquet.read_table(files[0])
+    rows = table.num_rows
     check(rows == manifest["rows"], f"the file has {rows} rows and its manifest says {manifest['rows']}")
-    say(f"{relative(files[0])}: {rows} rows, billed API transactions: {manifest['transactions']}")
-    for line in head:
-        say(f"  {line[:110]}")
+    cost = manifest["run"]["transactions"]
+    say(f"{relative(files[0])}: {rows} rows, billed API transactions: {cost}")
+    for row in [table.column_names, *zip(*(column.to_pylist()[:3] for column in table.columns), strict=True)]:
+        say(f"  {' | '.join(map(str, row))[:110]}")
 
 
 def run(command: list[str], env: dict[str, str], log: str) -> list[str]:

@@ -44,7 +44,7 @@ class VariableCredentialStore:
             which hides the new one.
         """
         before = self._seen  # known already: until it is written, a killed task would lose the text
-        _set_variable(self.name, text)
+        set_variable(self.name, text)
         now = self.load()
         # Neither the one nor the other is what another task has written meanwhile, which is as good.
         if now != text and now == before:
@@ -54,7 +54,8 @@ class VariableCredentialStore:
             )
 
 
-def _set_variable(name: str, text: str) -> None:
+def set_variable(name: str, text: str) -> None:
+    """Write an Airflow Variable, in a task or outside of one."""
     try:
         Variable.set(name, text)
     except ImportError:

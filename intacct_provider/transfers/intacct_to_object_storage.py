@@ -1,160 +1,168 @@
-"""Every row of a query to a file on object storage, with a manifest that proves it whole."""
+"""Every row of a query to files on object storage, with a manifest that proves them whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pendulum
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider import __version__
-from intacct_provider.client import wire
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.query import Filters, templatable
-from intacct_provider.export.files import write_whole
-from intacct_provider.export.writers import writer_for
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets
+from intacct_provider.operators.base import report_to_outlets
+from intacct_provider.operators.export import IntacctExportOperator, is_final, owner_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
+    from intacct_provider.export.delivery import Delivery
+    from intacct_provider.export.export import Export
 
-MANIFEST_SUFFIX = ".manifest.json"
 
+class IntacctToObjectStorageOperator(IntacctExportOperator):
+    """Write every row of a query to files: all rows that existed during the whole read, once, or none.
 
-class IntacctToObjectStorageOperator(IntacctOperator):
-    """Write every row of a query to one file: all rows that existed during the whole read, once, or none.
+    Pages are read ahead, as many at a time as the connection's ``max_concurrency`` allows, and written in order of key,
+    so memory does not grow with the number of rows. Files are written under hidden names, and get their own when all of
+    them are proven complete; then comes the manifest, named like ``destination`` with ``.manifest.json`` added: query,
+    columns, parts with SHA-256, and why they are everything. Files without a manifest are not to be trusted.
 
-    Rows flow page by page from Intacct into the file, in order of key, so memory does not grow with their
-    number. The file appears under its name when it is complete; then its manifest, named like the file with
-    ``.manifest.json`` added: query, company, entity, rows, first and last key, bytes, SHA-256, times and billed
-    transactions. A file without a manifest is not to be trusted. Running the task again replaces both.
+    When the task fails and Airflow tries again, it continues after the last part that was written whole, and the files
+    are those of an undisturbed run. Running a task again that succeeded replaces files and manifest; until then the
+    older ones stay.
 
-    An ``Asset`` in ``outlets`` is updated with ``path``, ``manifest`` and ``rows``.
+    An ``Asset`` in ``outlets`` is updated with ``path``, ``manifest``, ``rows``, ``watermark`` and ``schema``.
 
-    :param object_name: path such as ``general-ledger/account-group``. (templated)
-    :param fields: field names and ``relation.field`` names, in the order of the columns; ``"*"`` for every field that
-        can be queried, ``key`` first and the others sorted, for one more billed call. (templated)
-    :param destination: path or URI of the file, such as ``s3://aws_default@bucket/groups/2026-11-21.csv``.
-        (templated)
-    :param file_format: ``jsonl`` or ``csv``. (templated)
-    :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
-    :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
-    :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
-        ``includePrivate``. (templated)
-    :return: ``path``, ``manifest``, ``rows``, ``bytes``, ``sha256`` and ``transactions`` (billed).
+    Further arguments are those of :class:`~intacct_provider.operators.export.IntacctExportOperator`.
+
+    :param destination: path or URI of the file, such as ``s3://aws_default@bucket/groups/2026-11-21.csv``. With several
+        parts their numbers go before the suffix: ``2026-11-21-00001.csv``. (templated)
+    :param file_format: ``jsonl``, ``csv`` or ``parquet``, which needs the extra ``parquet``. (templated)
+    :param compression: ``gzip`` or ``zstd``; None for none, except in Parquet files, which then have zstd. (templated)
+    :param rows_per_part: rows of a part at most; by default there is one part.
+    :param bytes_per_part: a part ends with the row that brings it to so many bytes, before compression.
+    :param csv_safe: put an apostrophe before CSV cells that a spreadsheet would run as a formula.
+    :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (None for several parts),
+        ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed).
     """
 
     template_fields: Sequence[str] = (
-        *IntacctOperator.template_fields,
-        "object_name",
-        "fields",
+        *IntacctExportOperator.template_fields,
         "destination",
         "file_format",
-        "filters",
-        "filter_expression",
-        "filter_parameters",
+        "compression",
     )
-    template_fields_renderers = {"filters": "json", "filter_parameters": "json"}  # noqa: RUF012
 
     def __init__(
         self,
         *,
-        object_name: str,
-        fields: Sequence[str],
         destination: str,
         file_format: str = "jsonl",
-        filters: Filters = None,
-        filter_expression: str | None = None,
-        filter_parameters: Mapping[str, Any] | None = None,
+        compression: str | None = None,
+        rows_per_part: int | None = None,
+        bytes_per_part: int | None = None,
+        csv_safe: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.object_name = object_name
-        self.fields = fields
         self.destination = destination
         self.file_format = file_format
-        self.filters, self.filter_expression = templatable(filters, filter_expression)
-        self.filter_parameters = filter_parameters
+        self.compression = compression
+        self.rows_per_part = rows_per_part
+        self.bytes_per_part = bytes_per_part
+        self.csv_safe = csv_safe
+        self._done: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the rows."""
         with self.client(context) as client:
-            result = self._export(client)
+            result = self._export(client, context)
         self.log.info(
             "%s: %d rows, %d bytes, in %s.", self.object_name, result["rows"], result["bytes"], result["path"]
         )
-        report_to_outlets(
-            context, self.outlets, {name: result[name] for name in ("path", "manifest", "rows")}
-        )
         return result
 
-    def _export(self, client: IntacctClient) -> dict[str, Any]:
-        writer = writer_for(self.file_format)
-        target = _target(self.destination)
-        manifest = target.with_name(target.name + MANIFEST_SUFFIX)
-        conditions: dict[str, Any] = {
-            "filters": self.filters,
-            "filter_expression": self.filter_expression,
-            "filter_parameters": self.filter_parameters,
-        }
-        query = client.checked_query(self.object_name, self.fields, **conditions)
-        started = pendulum.now("UTC")
-        keys = _KeyRange()
-        rows = keys.watch(client.iter_rows(self.object_name, _with_key(query.fields), **conditions))
-        written = write_whole(target, writer(rows, query.fields), replaces=manifest)
-        facts = {
-            "path": str(target),
-            "rows": keys.rows,
-            "bytes": written.size,
-            "sha256": written.sha256,
-            "transactions": client.transactions,
-        }
-        content = {
-            "manifest_version": 1,
-            "object": self.object_name,
-            "query": {
-                name: part
-                for name, part in query.payload().items()
-                if name not in ("start", "size", "object")
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was exported, with its schema and number of rows."""
+        from intacct_provider.export.lineage import facets_of_manifest
+
+        return facets_of_manifest(self._done)
+
+    def _export(self, client: IntacctClient, context: Context) -> dict[str, Any]:
+        from intacct_provider.export.manifest import manifest_of, read_manifest
+
+        target = self._checked_target()
+        export = self.begin(client, context, typed=self.file_format == "parquet")
+        drift = self.check_schema(export, read_manifest(manifest_of(target)))
+        with self._delivery(target, export, context) as delivery:
+            try:
+                proof = export.read_into(delivery)
+                if delivery.deletions is not None:
+                    delivery.deletions.settle(delivery.tally.rows)
+                content, result = delivery.publish(proof, {"schema_drift": drift.facts()} if drift else {})
+            except Exception as err:
+                if is_final(err, context):
+                    delivery.discard()
+                raise
+            if self.key_range is None:
+                export.commit(delivery.deletions)
+                self._tell(context, content, result)
+            delivery.done()
+        return {**_summary(content), **result}
+
+    def _checked_target(self) -> ObjectStoragePath:
+        """Return where the files go, having made sure that they can, before anything is paid for."""
+        from intacct_provider.export.encoders import encoder_for
+        from intacct_provider.export.files import check_place
+
+        target = target_of(self.destination)
+        encoder_for(self.file_format, (), compression=self.compression, csv_safe=self.csv_safe)
+        check_place(target)
+        return target
+
+    def _delivery(self, target: ObjectStoragePath, export: Export, context: Context) -> Delivery:
+        from intacct_provider.export.delivery import Delivery
+        from intacct_provider.export.ranges import KeyRange
+
+        return Delivery(
+            target,
+            export,
+            owner=owner_of(context),
+            attempt=getattr(context.get("ti"), "try_number", 1),
+            form={"file_format": self.file_format, "compression": self.compression},
+            cut={
+                "rows_per_part": self.rows_per_part,
+                "bytes_per_part": self.bytes_per_part,
+                "csv_safe": self.csv_safe,
             },
-            "company_id": client.config.company_id,
-            "entity_id": client.config.entity_id,
-            "file_format": self.file_format,
-            **facts,
-            "first_key": keys.first,
-            "last_key": keys.last,
-            "started_at": started.to_iso8601_string(),
-            "finished_at": pendulum.now("UTC").to_iso8601_string(),
-            "provider_version": __version__,
-        }
-        write_whole(manifest, [wire.encode(content) + b"\n"])
-        return facts | {"manifest": str(manifest)}
+            key_range=None if self.key_range is None else KeyRange.checked(self.key_range),
+            deletions=self.deletions(export, target),
+        )
+
+    def _tell(self, context: Context, content: dict[str, Any], result: dict[str, Any]) -> None:
+        """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
+        from intacct_provider.export.lineage import report_to_hooks
+
+        self._done = content
+        names = ("path", "rows", "watermark")
+        told = {name: _summary(content).get(name) for name in names} | result
+        report_to_outlets(context, self.outlets, told | {"schema": content["columns"]})
+        # Nobody collects lineage outside of a task, and the collector takes long to load.
+        if context.get("ti") is not None:
+            report_to_hooks(
+                self.hook,
+                company_id=content["company_id"],
+                object_name=self.object_name,
+                path=content["path"],
+            )
 
 
-class _KeyRange:
-    """Counts rows and remembers the first and last key as rows flow by."""
+def target_of(destination: str) -> ObjectStoragePath:
+    """Return the path of a destination.
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.first: str | None = None
-        self.last: str | None = None
-
-    def watch(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        for row in rows:
-            self.rows += 1
-            self.last = str(row["key"])
-            self.first = self.first or self.last
-            yield row
-
-
-def _with_key(fields: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(["key", *fields]))
-
-
-def _target(destination: str) -> ObjectStoragePath:
+    :raises IntacctArgumentError: if it names no file, or a storage that Airflow does not know.
+    """
     if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
         raise IntacctArgumentError(f"destination must be the path or URI of a file, not {destination!r}.")
     try:
@@ -163,3 +171,13 @@ def _target(destination: str) -> ObjectStoragePath:
         raise IntacctArgumentError(
             f"destination {destination!r} is on a storage that Airflow does not know: {err}"
         ) from err
+
+
+def _summary(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a task returns of a manifest."""
+    return {name: content[name] for name in ("path", "rows", "bytes", "sha256")} | {
+        "parts": len(content["parts"]),
+        "watermark": content.get("window", {}).get("upper"),
+        "deleted": content["deletions"]["rows"] if "deletions" in content else None,
+        "transactions": content["run"]["transactions"],
+    }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
+from pyarrow import parquet
 from sqlalchemy import select
 
 GROUP = "accounts-receivable/customer-group"
@@ -72,11 +75,12 @@ def test_a_file_that_changes_too_much_is_refused_unwritten(run_dag, sandbox, tmp
 def test_all_account_groups_go_to_a_dated_file_and_the_asset_tells(run_dag, sandbox, tmp_path):
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
     assert states(run) == {"export_account_groups": "success"}
-    path = tmp_path / f"account_groups_{run.run_after.date()}.csv"
+    path = tmp_path / f"account_groups_{run.run_after.date()}.parquet"
     result = xcom(run, "export_account_groups")
     assert result["path"] == f"file://{path}"
-    rows = list(csv.DictReader(path.read_text().splitlines()))
+    rows = parquet.read_table(path).to_pylist()
     assert len(rows) == result["rows"] == 60
+    assert rows[0]["audit.modifiedDateTime"].tzinfo is not None
     with sandbox.store.transaction() as conn:
         stored = conn.execute(
             'SELECT "key", "id", "title" FROM "general-ledger/account-group" ORDER BY "key"'
@@ -84,13 +88,34 @@ def test_all_account_groups_go_to_a_dated_file_and_the_asset_tells(run_dag, sand
     assert [(row["key"], row["id"], row["title"]) for row in rows] == [(str(k), i, t) for k, i, t in stored]
     manifest = json.loads(Path(f"{path}.manifest.json").read_text())
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (manifest["rows"], manifest["transactions"]) == (60, 1)
+    assert (manifest["rows"], manifest["run"]["transactions"]) == (60, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, f"{path.name}.manifest.json"])
     assert asset_extra("intacct_account_groups") == {
         "path": f"file://{path}",
         "manifest": f"file://{path}.manifest.json",
         "rows": 60,
+        "watermark": None,
+        "schema": manifest["columns"],
     }
+
+
+def test_a_month_end_snapshot_adds_up_to_what_intacct_says(run_dag, sandbox, tmp_path):
+    run = run_dag("intacct_month_end_snapshot", folder=f"file://{tmp_path}", as_of="2026-05-31")
+    assert states(run) == {"snapshot": "success"}
+    path = tmp_path / "customers_2026-05-31.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    # Six customers of the demo company came in June.
+    assert len(rows) == 234
+    totals = json.loads(Path(f"{path}.manifest.json").read_text())["completeness"]["control_totals"]
+    for field, column in (("totalDue", "total_due"), ("creditLimit", "credit_limit")):
+        assert sum(Decimal(row[column] or 0) for row in rows) == Decimal(totals[field]) > 0
+    assert asset_extra("intacct_month_end_customers")["rows"] == 234
+
+
+def test_a_month_end_snapshot_is_of_the_month_before_unless_told_otherwise(run_dag, sandbox, tmp_path):
+    run = run_dag("intacct_month_end_snapshot", folder=f"file://{tmp_path}")
+    last = run.run_after.replace(day=1) - timedelta(days=1)
+    assert xcom(run, "snapshot")["path"].endswith(f"/customers_{last:%Y-%m-%d}.csv")
 
 
 def test_one_customer_lives_and_dies(run_dag, sandbox):

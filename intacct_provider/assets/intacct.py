@@ -1,0 +1,68 @@
+"""Objects of a company as Airflow assets: ``intacct://<company>/<application>/<object>``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from airflow.providers.common.compat.sdk import Asset
+
+from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.client.query import check_object_name
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
+
+SCHEME = "intacct"
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Return the one spelling of an asset's URI, whatever was percent-encoded in it; case is kept.
+
+    :raises ValueError: for anything but a company, an application and an object, naming what is wrong.
+    """
+    company, path = unquote(uri.netloc), unquote(uri.path).strip("/")
+    if uri.query or uri.fragment:
+        raise _refused(uri, "it cannot have a query or a fragment.")
+    if "@" in uri.netloc or ":" in uri.netloc:
+        raise _refused(uri, "it cannot have a user or a port.")
+    if not company.strip():
+        raise _refused(uri, "it names no company.")
+    try:
+        check_object_name(path)
+    except IntacctArgumentError as err:
+        raise _refused(uri, str(err)) from None
+    return uri._replace(netloc=quote(company, safe=""), path=f"/{quote(path, safe='/:')}")
+
+
+def create_asset(
+    *, company_id: str, object_name: str, name: str | None = None, extra: dict[str, Any] | None = None
+) -> Asset:
+    """Return the asset of a company's object.
+
+    :param company_id: as in the connection; case matters.
+    :param object_name: path such as ``accounts-receivable/customer`` or ``platform-apps/nsp::name``.
+    :param name: of the asset; by default its URI.
+    :raises ValueError: for what names no object.
+    """
+    uri = f"{SCHEME}://{quote(company_id, safe='')}/{quote(object_name, safe='/:')}"
+    return Asset(name=name or uri, uri=uri, extra=extra)
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> OpenLineageDataset:  # noqa: ARG001
+    """Return the OpenLineage dataset of an asset: ``intacct://<company>`` and the object's path."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
+
+    uri = urlsplit(asset.uri)
+    return OpenLineageDataset(namespace=f"{SCHEME}://{uri.netloc}", name=unquote(uri.path).lstrip("/"))
+
+
+def _refused(uri: SplitResult, why: str) -> ValueError:
+    # What stands before an @ may be a password.
+    shown = f"//...{uri.path}" if "@" in uri.netloc else f"//{uri.netloc}{uri.path}"
+    return ValueError(
+        f"Asset URI '{SCHEME}:{shown}' is not in the form {SCHEME}://<company>/<application>/<object>, such as "
+        f"{SCHEME}://ACME-prod/accounts-receivable/customer: {why}"
+    )

@@ -1,0 +1,308 @@
+"""What the operators have in common that get rows out of Intacct: which rows, how proven, and from when on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.errors import IntacctArgumentError, IntacctError, did_you_mean
+from intacct_provider.client.query import Filters, templatable
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.base import IntacctOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from intacct_provider.client import IntacctClient
+    from intacct_provider.export.deletions import Deletions
+    from intacct_provider.export.export import Export
+    from intacct_provider.export.schema import Drift
+    from intacct_provider.export.source import Source
+    from intacct_provider.export.state import ExportState
+
+#: Ways to find the records that were deleted since the last export.
+DETECTIONS = ("auto", "audit", "keys")
+#: What to do about columns that changed since the last export.
+POLICIES = ("warn", "fail", "add")
+_WORDS = {"true": True, "false": False, "": False, "none": False}
+
+
+class IntacctExportOperator(IntacctOperator):
+    """Base of the exports.
+
+    :param object_name: path such as ``general-ledger/account-group``. (templated)
+    :param fields: field names and ``relation.field`` names, in the order of the columns; a mapping of such names to
+        column names; or ``"*"`` for every field that can be queried, ``key`` first and the others sorted. With
+        ``detail``, members of the whole record; None for all of them. (templated)
+    :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
+    :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
+    :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
+        ``includePrivate``. (templated)
+    :param detail: read whole records, with their groups, references and lists, 500 a call.
+    :param entities: read the records of several entities at once: ``"all"``, or a list of entity ids, ``""`` for the
+        top level. A column ``entity_id`` comes first, empty for records of the top level; no record is read twice.
+        (templated)
+    :param as_of: date that Intacct's date macros are relative to, such as ``2026-06-30``. (templated)
+    :param control_totals: fields of numbers that Intacct is asked to add up, too; the sums must be those of the rows.
+        (templated)
+    :param incremental: field that tells when a record changed, mostly ``audit.modifiedDateTime``: only what changed
+        since the last export is read. (templated)
+    :param lookback: how far before the end of the last export an incremental one begins, for changes that came to light
+        late.
+    :param full_refresh: read everything, and let the next incremental export begin where this one ends. (templated)
+    :param detect_deletes: tell which records were deleted since the last export: by Intacct's audit history
+        (``audit``), by comparing all keys (``keys``), or by the audit history where the user may read it (``auto``).
+        (templated)
+    :param schema_drift: what to do when columns came, went or changed since the last export: ``warn``, ``fail``, or
+        ``add``, which takes new ones and fails for others. (templated)
+    :param key_range: one of the ranges of ``IntacctKeyRangesOperator``, for mapped tasks. (templated)
+    :param max_transactions: billed API transactions at most; the task fails before it would need more. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *IntacctOperator.template_fields,
+        "object_name",
+        "fields",
+        "filters",
+        "filter_expression",
+        "filter_parameters",
+        "entities",
+        "as_of",
+        "control_totals",
+        "incremental",
+        "full_refresh",
+        "detect_deletes",
+        "schema_drift",
+        "key_range",
+        "max_transactions",
+    )
+    template_fields_renderers = {"filters": "json", "filter_parameters": "json", "key_range": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        fields: Sequence[str] | Mapping[str, str] | None = None,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        detail: bool = False,
+        entities: str | Sequence[str] | None = None,
+        as_of: str | dt.date | None = None,
+        control_totals: Sequence[str] = (),
+        incremental: str | None = None,
+        lookback: dt.timedelta = dt.timedelta(minutes=15),
+        full_refresh: bool | str = False,
+        detect_deletes: str | None = None,
+        schema_drift: str = "warn",
+        key_range: Mapping[str, Any] | None = None,
+        max_transactions: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.fields = fields
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filter_parameters = filter_parameters
+        self.detail = detail
+        self.entities = entities
+        self.as_of = as_of
+        self.control_totals = control_totals
+        self.incremental = incremental
+        self.lookback = lookback
+        self.full_refresh = full_refresh
+        self.detect_deletes = detect_deletes
+        self.schema_drift = schema_drift
+        self.key_range = key_range
+        self.max_transactions = max_transactions
+
+    @cached_property
+    def hook(self) -> IntacctHook:
+        """The hook; several entities are read from the top level, whatever entity the connection names."""
+        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
+
+    def begin(self, client: IntacctClient, context: Context, *, typed: bool = False) -> Export:
+        """Return the export, checked and ready to be read; reads the object's model.
+
+        :param typed: whether the records in lists have to have types.
+        :raises IntacctArgumentError: for arguments that cannot be right.
+        """
+        from intacct_provider.export.budget import Budget
+        from intacct_provider.export.export import Export
+
+        self._check_arguments()
+        budget = Budget(client, self.object_name, self.max_transactions)
+        # Only where nothing of an earlier try, and no window, can change what is read.
+        early = self.incremental is None and getattr(context.get("ti"), "try_number", 1) == 1
+        source = self.source(client, typed=typed, early=early)
+        state = self._state(client, context, source)
+        export = Export(
+            client, source, budget, self.log, whole=source.query, state=state, run_id=run_of(context)
+        )
+        return export if self.incremental is None else self._within_window(export)
+
+    def source(self, client: IntacctClient, *, typed: bool = False, early: bool = False) -> Source:
+        """Return what is read, without the window of an incremental export; reads the object's model."""
+        from intacct_provider.export.source import source_of
+
+        return source_of(
+            client,
+            object_name=self.object_name,
+            fields=self.fields,
+            filters=self.filters,
+            filter_expression=self.filter_expression,
+            filter_parameters=self.filter_parameters,
+            detail=self.detail,
+            entities=self.entities,
+            as_of=self.as_of,
+            control_totals=self.control_totals,
+            key_range=self.key_range,
+            typed=typed,
+            early=early,
+        )
+
+    def _state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
+        """Return what is remembered of earlier exports, where that matters."""
+        from intacct_provider.export.state import ExportState
+
+        if self.incremental is None and self.detect_deletes is None:
+            return None
+        if context.get("ti") is None:
+            raise IntacctArgumentError(
+                "incremental and detect_deletes compare with the last export of the same task, and there is no Airflow "
+                "task here."
+            )
+        query = dict(source.facts()["query"], fields=None)
+        # A date that is another one in each run does not make it another export.
+        query["filterParameters"] = {
+            name: value for name, value in query.get("filterParameters", {}).items() if name != "asOfDate"
+        }
+        config = client.config
+        what = {
+            "object": self.object_name,
+            "query": query,
+            "company": config.company_id,
+            "entity": config.entity_id,
+        }
+        return ExportState.of_task(context, [*self.outlets, *self.inlets], what)
+
+    def _within_window(self, export: Export) -> Export:
+        from intacct_provider.export.window import window_for
+
+        assert self.incremental is not None and export.state is not None  # noqa: S101, PT018
+        window = window_for(
+            export.client,
+            export.source.query,
+            field=self.incremental,
+            state=export.state,
+            run_id=export.run_id,
+            lookback=self.lookback,
+            full_refresh=self.refreshes,
+        )
+        export.state.remember(window)
+        source = replace(export.source, query=window.narrow(export.source.query))
+        return replace(export, source=source, window=window)
+
+    def check_schema(self, export: Export, manifest: Mapping[str, Any] | None = None) -> Drift:
+        """Compare the columns with those of the last export, and do what ``schema_drift`` says.
+
+        :param manifest: of the export that is to be replaced; what is remembered of the task's last one goes before it.
+        :raises IntacctSchemaDriftError: naming every difference.
+        """
+        from intacct_provider.export.columns import column_facts
+        from intacct_provider.export.schema import compare
+
+        before = export.state.columns if export.state else None
+        drift = compare(before or (manifest or {}).get("columns"), column_facts(export.source.columns))
+        drift.check(self.schema_drift, self.object_name)
+        return drift
+
+    def deletions(self, export: Export, target: ObjectStoragePath) -> Deletions | None:
+        """Return what finds the deleted records, if they are wanted.
+
+        :param target: of the export; files with its keys are kept beside it.
+        """
+        from intacct_provider.export.deletions import Deletions
+
+        if self.detect_deletes is None or export.state is None:
+            return None
+        source = export.source
+        return Deletions(
+            export.client,
+            export.whole,
+            detect=self.detect_deletes,
+            state=export.state,
+            run_id=export.run_id,
+            target=target,
+            window=export.window,
+            full_refresh=self.refreshes,
+            fields=[column.field for column in source.columns] if self.detail else source.query.fields,
+        )
+
+    def _check_arguments(self) -> None:
+        """Refuse what cannot go together, before anything is sent."""
+        if self.entities is not None and self.entity_id:
+            raise IntacctArgumentError(
+                "Give entities, which is read from the top level, or entity_id, not both."
+            )
+        for name, known in (("detect_deletes", DETECTIONS), ("schema_drift", POLICIES)):
+            value = getattr(self, name)
+            if value not in known and not (name == "detect_deletes" and value is None):
+                raise IntacctArgumentError(
+                    f"{name} must be one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
+                )
+        if not isinstance(self.lookback, dt.timedelta) or self.lookback < dt.timedelta(0):
+            raise IntacctArgumentError(
+                f"lookback must be a timedelta that is not negative, not {self.lookback!r}."
+            )
+        alone = {
+            "incremental": self.incremental,
+            "detect_deletes": self.detect_deletes,
+            "detail=True": self.detail,
+        }
+        for name, given in alone.items():
+            if given and self.key_range is not None and name != "detail=True":
+                raise IntacctArgumentError(
+                    f"{name} and key_range do not go together: a range knows no others."
+                )
+            if given and self.control_totals and name == "detail=True":
+                raise IntacctArgumentError("control_totals are of rows of a query; leave them or detail out.")
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether everything is to be read; a template gives text.
+
+        :raises IntacctArgumentError: for what is neither true nor false.
+        """
+        given = self.full_refresh
+        value = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
+        if not isinstance(value, bool):
+            raise IntacctArgumentError(f"full_refresh must be True or False, not {given!r}.")
+        return value
+
+
+def run_of(context: Mapping[str, Any]) -> str:
+    """Return the id of the DAG run; empty outside of one."""
+    return str(context.get("run_id") or getattr(context.get("ti"), "run_id", ""))
+
+
+def owner_of(context: Mapping[str, Any]) -> str:
+    """Name the task for all of its tries, and for no others: not for those after a person has cleared it.
+
+    Outside of a task every call is on its own.
+    """
+    task = context.get("ti")
+    if task is None:
+        return uuid.uuid4().hex
+    return "\0".join(map(str, (task.dag_id, task.run_id, task.task_id, task.map_index, task.max_tries)))
+
+
+def is_final(err: Exception, context: Mapping[str, Any]) -> bool:
+    """Whether no other try of the task will follow, so that nothing is left for one."""
+    task = context.get("ti")
+    given_up = isinstance(err, IntacctError) and not err.retryable
+    return given_up or task is None or task.try_number > task.max_tries

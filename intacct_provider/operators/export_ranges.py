@@ -1,0 +1,177 @@
+"""One big object read by many tasks: planned as ranges of keys, exported range by range, committed as one export."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.query import Filters, templatable
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.base import IntacctOperator, report_to_outlets, translated
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+
+class IntacctKeyRangesOperator(IntacctOperator):
+    """Plan ranges of keys with about equally many records, for mapped tasks that export one range each.
+
+    >>> plan = IntacctKeyRangesOperator(task_id="plan", object_name="accounts-receivable/invoice", ranges=8)
+    >>> IntacctToObjectStorageOperator.partial(task_id="export", ...).expand(key_range=plan.output)
+
+    Give it the object, filters, ``entities`` and ``as_of`` of the export, so that it counts what the export reads. The
+    first range is open downwards and the last one upwards, so records made after the plan are not lost.
+
+    One range costs 2 billed calls and n ranges n + 2: the object's model, the number of records with the highest key, a
+    check that Intacct compares keys as numbers, and one row for each boundary.
+
+    :param object_name: path such as ``general-ledger/journal-entry-line``. (templated)
+    :param ranges: how many at most; never more than the records fill pages, so that a small object has one.
+    :param rows_per_range: in place of ``ranges``: how many records each has, about.
+    :param filters: those of the export. (templated)
+    :param filter_expression: that of the export. (templated)
+    :param filter_parameters: those of the export. (templated)
+    :param entities: those of the export. (templated)
+    :param as_of: that of the export. (templated)
+    :return: list of ranges, each a mapping of ``number``, ``of``, ``above`` and ``upto``: keys above the one and up to
+        the other, None for no limit.
+    """
+
+    template_fields: Sequence[str] = (
+        *IntacctOperator.template_fields,
+        "object_name",
+        "filters",
+        "filter_expression",
+        "filter_parameters",
+        "entities",
+        "as_of",
+    )
+    template_fields_renderers = {"filters": "json", "filter_parameters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        ranges: int | None = None,
+        rows_per_range: int | None = None,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        entities: str | Sequence[str] | None = None,
+        as_of: str | dt.date | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.object_name = object_name
+        self.ranges = ranges
+        self.rows_per_range = rows_per_range
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filter_parameters = filter_parameters
+        self.entities = entities
+        self.as_of = as_of
+
+    @cached_property
+    def hook(self) -> IntacctHook:
+        """The hook; several entities are read from the top level, whatever entity the connection names."""
+        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Plan the ranges."""
+        from intacct_provider.export.ranges import plan_ranges
+        from intacct_provider.export.source import source_of
+
+        with self.client(context) as client:
+            source = source_of(
+                client,
+                object_name=self.object_name,
+                fields=["key"],
+                filters=self.filters,
+                filter_expression=self.filter_expression,
+                filter_parameters=self.filter_parameters,
+                entities=self.entities,
+                as_of=self.as_of,
+            )
+            plan = plan_ranges(client, source.query, ranges=self.ranges, rows_per_range=self.rows_per_range)
+        self.log.info("%s: %d ranges.", self.object_name, len(plan))
+        return [one.facts() for one in plan]
+
+
+class IntacctCommitExportOperator(IntacctOperator):
+    """Make one export of the ranges that mapped tasks have exported: check that they are everything, then publish.
+
+    >>> IntacctCommitExportOperator(task_id="commit", destination=destination, exports=export.output)
+
+    The mapped tasks leave the parts of their ranges under hidden names beside ``destination``, so until now whatever
+    was there before is whole and can be trusted. This task checks that the ranges are those of one plan, each one there
+    once, without a gap between them, of the same query, columns, company and format; counts what Intacct has now and
+    compares; then gives the parts their names, removes those of the export before, and writes the one manifest last.
+    Should it be killed at any moment, its next try goes on.
+
+    :param destination: that of the mapped tasks. (templated)
+    :param exports: what the mapped tasks returned, such as ``export.output``. (templated)
+    :return: ``path``, ``manifest``, ``parts`` (their number), ``rows``, ``bytes``, ``ranges`` and ``transactions``
+        (billed by this task).
+    """
+
+    template_fields: Sequence[str] = (*IntacctOperator.template_fields, "destination", "exports")
+
+    def __init__(self, *, destination: str, exports: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.exports = exports
+        self._done: dict[str, Any] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check, count and publish; where an earlier try has done so, only clear away what is left."""
+        from intacct_provider.export.commit import Ranges, count_again
+        from intacct_provider.transfers.intacct_to_object_storage import target_of
+
+        with translated():
+            ranges = Ranges(target_of(self.destination), self.exports)
+            content, billed = ranges.committed, 0
+            if content is None:
+                ranges.check()
+        if content is None:
+            if self.entity_id is None:
+                self.entity_id = ranges.exports[0].content["entity_id"]
+            with self.client(context) as client:
+                ranges.check_place(client)
+                completeness = count_again(client, ranges.exports)
+                billed = client.transactions
+                content = ranges.publish(completeness, billed)
+        ranges.forget()
+        result = {name: content[name] for name in ("path", "rows", "bytes")} | {
+            "manifest": str(ranges.manifest),
+            "parts": len(content["parts"]),
+            "ranges": len(content["completeness"]["ranges"]),
+            "transactions": billed,
+        }
+        self.log.info(
+            "%s: %d rows, of %d ranges, in %s.",
+            content["object"],
+            result["rows"],
+            result["ranges"],
+            result["path"],
+        )
+        self._tell(context, content, result["manifest"])
+        return result
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was exported, with its schema and number of rows."""
+        from intacct_provider.export.lineage import facets_of_manifest
+
+        return facets_of_manifest(self._done)
+
+    def _tell(self, context: Context, content: dict[str, Any], manifest: str) -> None:
+        """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
+        from intacct_provider.export.lineage import report_to_hooks
+
+        self._done = content
+        told = {name: content[name] for name in ("path", "rows")} | {"manifest": manifest}
+        report_to_outlets(context, self.outlets, told | {"schema": content["columns"]})
+        report_to_hooks(
+            self.hook, company_id=content["company_id"], object_name=content["object"], path=content["path"]
+        )

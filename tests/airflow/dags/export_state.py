@@ -1,0 +1,44 @@
+"""DAGs of which a task remembers how far it came: with an asset, in a Variable, and one instance of a mapped task."""
+
+import datetime as dt
+
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+
+CUSTOMERS = Asset("remembered-customers")
+NOON = "2026-06-30T12:00:00Z"
+
+
+def remember(context, outlets, **what):
+    """Commit a run of an export, and return what was known before: the watermark, and the name of the document."""
+    from intacct_provider.export.state import ExportState
+    from intacct_provider.export.window import Window
+
+    state = ExportState.of_task(context, outlets, {"object": "accounts-receivable/customer", **what})
+    before = state.watermark("audit.modifiedDateTime")
+    hour = dt.datetime.fromisoformat(before or NOON) + dt.timedelta(hours=1)
+    window = Window("audit.modifiedDateTime", context["run_id"], before, hour.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    state.remember(window)
+    state.commit(context["run_id"], window=window, columns=[{"name": "key"}])
+    return [before, state.name]
+
+
+with DAG("export_state_asset", schedule=None):
+
+    @task(outlets=[CUSTOMERS])
+    def with_asset(**context):
+        return remember(context, [CUSTOMERS])
+
+    with_asset()
+
+with DAG("export_state_variable", schedule=None):
+
+    @task
+    def with_variable(**context):
+        return remember(context, [])
+
+    @task
+    def mapped(_number, **context):
+        return remember(context, [])
+
+    with_variable()
+    mapped.expand(_number=[1, 2])

@@ -1,0 +1,209 @@
+"""Exports on S3, over HTTP against moto's server on loopback: parts, manifest, resume, and no half file ever."""
+
+import itertools
+import json
+from contextlib import suppress
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from export_pages import after, conclude, export, files, pages_of, parts_of, row, visible
+
+from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.export.files import write_whole
+
+pytest.importorskip("s3fs")
+moto_server = pytest.importorskip("moto.server")
+
+NUMBERS = itertools.count(1)
+ROWS = [row(number) for number in range(1, 101)]
+#: Bytes beyond which s3fs uploads in several pieces, the last one when the file is closed.
+BIG = 40 << 20
+
+
+@pytest.fixture(scope="module")
+def storage():
+    """A storage, and the one connection to it, since Airflow keeps file systems by connection."""
+    running = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    connection = {
+        "conn_type": "aws",
+        "login": "testing",
+        "password": "testing",
+        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_MOTO", json.dumps(connection))
+        yield ObjectStoragePath("s3://moto@any").fs
+    running.stop()
+
+
+@pytest.fixture
+def bucket(storage):
+    """A new bucket."""
+    name = f"bucket-{next(NUMBERS)}"
+    storage.mkdir(name)
+    return ObjectStoragePath(f"s3://moto@{name}")
+
+
+@pytest.fixture
+def target(bucket):
+    return bucket / "exports" / "customers.jsonl"
+
+
+def uploads(target):
+    """Return the uploads that were begun and neither completed nor given up."""
+    return target.fs.call_s3("list_multipart_uploads", Bucket=target.bucket).get("Uploads", [])
+
+
+def test_parts_and_manifest_are_all_that_is_left(target, tmp_path):
+    local = ObjectStoragePath(f"file://{tmp_path}/customers.jsonl")
+    export(local, pages_of(ROWS), rows_per_part=40)
+    made = export(target, pages_of(ROWS, [17, 60]), rows_per_part=40)
+    assert [part.name for part in made] == [f"customers-0000{n}.jsonl" for n in (1, 2, 3)]
+    assert files(target) == files(local)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_every_format_is_the_same_as_on_a_disk(target, tmp_path, file_format, compression):
+    local = ObjectStoragePath(f"file://{tmp_path}/customers.jsonl")
+    for path in (local, target):
+        export(path, pages_of(ROWS), file_format=file_format, compression=compression)
+    assert files(target) == files(local)
+
+
+def test_a_try_that_died_is_continued(target):
+    parts = parts_of(target, rows_per_part=20)
+    parts.begin()
+    parts.write(pages_of(ROWS[:70])[0])
+    del parts  # as a killed process: nothing is closed, nothing is completed
+    with parts_of(target, rows_per_part=20) as parts:
+        left = parts.begin()
+        assert (left.rows, left.last_key) == (60, "60")
+        for page in pages_of(ROWS, [50]):
+            parts.write(after(page, left.last_key))
+        conclude(target, parts, parts.finish())
+    assert [content.count(b"\n") for content in visible(target).values()] == [20] * 5
+    assert len(files(target)) == 6
+
+
+def test_a_damaged_part_is_written_again(target):
+    parts = parts_of(target, rows_per_part=20)
+    parts.begin()
+    parts.write(pages_of(ROWS)[0])
+    [third] = [name for name in files(target) if name.endswith("-00003.1.part")]
+    target.fs.pipe_file(target.with_name(third).path, b"damaged")
+    export(target, pages_of(ROWS), rows_per_part=20)
+    assert b"".join(visible(target).values()).count(b"\n") == 100
+
+
+class Interruption(Exception):  # noqa: N818
+    """Stands for whatever ends a task with an error."""
+
+
+def failing_halfway(target, size):
+    with parts_of(target) as parts:
+        parts.begin()
+        page = pages_of([{**row(1), "name": "x" * (size // 4)}])[0]
+        for _ in range(4):
+            parts.write(page)
+        raise Interruption
+
+
+@pytest.mark.parametrize("size", [1000, BIG])
+def test_a_failure_leaves_no_file_and_no_upload(target, size):
+    with pytest.raises(Interruption):
+        failing_halfway(target, size)
+    assert files(target) == {}
+    assert uploads(target) == []
+
+
+def test_an_older_export_survives_a_failure(target):
+    export(target, pages_of(ROWS))
+    before = files(target)
+    with pytest.raises(Interruption):
+        failing_halfway(target, 1000)
+    assert files(target) == before
+
+
+def test_a_file_of_several_pieces_is_whole(target):
+    page = pages_of([{**row(number), "name": "x" * (BIG // 4)} for number in range(1, 5)])[0]
+    [part] = export(target, [page])
+    assert part.bytes > BIG
+    assert target.fs.size(target.path) == part.bytes
+    assert [json.loads(line)["key"] for line in files(target)["customers.jsonl"].splitlines()] == list("1234")
+
+
+@pytest.mark.parametrize("at", range(1, 13))
+def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(target, at, monkeypatch):
+    export(target, pages_of(ROWS), rows_per_part=34, owner="before")
+    with parts_of(target, rows_per_part=50) as parts:
+        parts.begin()
+        parts.write(pages_of(ROWS)[0])
+        made = parts.finish()
+        with monkeypatch.context() as patch:
+            die_at(patch, target.fs, at)
+            with suppress(KeyboardInterrupt):
+                conclude(target, parts, made)
+                assert at == 12
+    export(target, pages_of(ROWS), rows_per_part=50)
+    names = [f"customers-0000{n}.jsonl" for n in (1, 2)]
+    assert list(files(target)) == [*names, "customers.jsonl.manifest.json"]
+    assert b"".join(visible(target).values()).count(b"\n") == 100
+
+
+def die_at(patch, fs, at):
+    """Have the n-th change of what is stored never happen: a copy and the deletion after it are two."""
+    changes = iter(range(1, 1000))
+
+    def watched(change):
+        def changed(*args, **kwargs):
+            if next(changes) == at:
+                raise KeyboardInterrupt
+            return change(*args, **kwargs)
+
+        return changed
+
+    for name in ("cp_file", "rm_file", "pipe_file"):
+        patch.setattr(fs, name, watched(getattr(fs, name)))
+
+
+def test_names_with_brackets_and_stars_are_names(bucket):
+    target = bucket / "[2026]" / "cust*mers.jsonl"
+    other = bucket / "[2026]" / "customers-00001.jsonl"
+    other.fs.pipe_file(other.path, b"mine")
+    export(target, pages_of(ROWS), rows_per_part=60)
+    assert target.fs.cat_file(other.path) == b"mine"
+    assert target.fs.size((bucket / "[2026]" / "cust*mers-00002.jsonl").path) > 0
+
+
+def test_a_folder_of_the_destinations_name_is_not_gone_into(target):
+    inside = target / "mine.txt"
+    inside.fs.pipe_file(inside.path, b"mine")
+    export(target, pages_of(ROWS))
+    assert target.fs.cat_file(target.path).count(b"\n") == 100
+    assert target.fs.cat_file(inside.path) == b"mine"
+
+
+def test_a_bucket_that_does_not_exist_is_told_and_not_made(target):
+    elsewhere = ObjectStoragePath(f"s3://{target.conn_id}@nobody-made-this/customers.jsonl")
+    with pytest.raises(IntacctArgumentError, match=r"cannot be written \(FileNotFoundError\)"):
+        parts_of(elsewhere).begin()
+    assert not target.fs.exists("nobody-made-this")
+    with pytest.raises(IntacctArgumentError, match=r"cannot be written \(FileNotFoundError\)"):
+        write_whole(elsewhere, [b"content"])
+    assert not target.fs.exists("nobody-made-this")
+
+
+def test_small_files_of_the_sync_appear_whole_too(target):
+    def failing():
+        yield b"half"
+        raise Interruption
+
+    write_whole(target, [b"old"])
+    with pytest.raises(Interruption):
+        write_whole(target, failing())
+    assert files(target) == {"customers.jsonl": b"old"}
+    write_whole(target, [b"n", b"ew"])
+    assert files(target) == {"customers.jsonl": b"new"}

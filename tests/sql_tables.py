@@ -1,0 +1,135 @@
+"""Databases that exports are loaded into, and rows to load: for the tests of SQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from uuid import uuid4
+
+from postgres import Postgres
+
+from intacct_provider.client.rows import RowForm
+from intacct_provider.export.columns import Column
+from intacct_provider.export.tables import TableLoad
+
+CONN_ID = "warehouse"
+ENVIRONMENT = "AIRFLOW_CONN_WAREHOUSE"
+#: PostgreSQL by psycopg 3, by psycopg 2, and as a database of which nothing but the standard is known.
+KINDS = ("sqlite", "postgres", "psycopg2", "standard")
+KEY = Column("key", "key", "string")
+NAME = Column("name", "name", "string")
+LIMIT = Column("limit", "creditLimit", "decimal", 2)
+COLUMNS = (KEY, NAME, LIMIT)
+
+
+class Database:
+    """An empty database, and a connection ``warehouse`` to it.
+
+    :param kind: one of :data:`KINDS`.
+    """
+
+    def __init__(self, kind, tmp_path, monkeypatch, server: Postgres | None = None):
+        self.kind = kind
+        self.sqlite = kind == "sqlite"
+        self._server = server
+        if self.sqlite:
+            self._path = tmp_path / f"{uuid4().hex}.db"
+            connection = json.dumps({"conn_type": "sqlite", "host": str(self._path)})
+        else:
+            self._name = f"d{uuid4().hex}"
+            with server.connect() as conn:
+                conn.execute(f"CREATE DATABASE {self._name}")
+            connection = server.connection(self._name)
+        self.connection = connection
+        monkeypatch.setenv(ENVIRONMENT, connection)
+
+    def connect(self):
+        """Return a connection of a reader, which commits each statement."""
+        if self.sqlite:
+            return sqlite3.connect(self._path, isolation_level=None)
+        return self._server.connect(self._name)
+
+    def run(self, *statements):
+        """Execute statements and return the rows of the last one."""
+        with closing(self.connect()) as conn:
+            for sql in statements:
+                cursor = conn.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def tables(self):
+        """Return the names of all tables that outlive a connection."""
+        if self.sqlite:
+            return {name for (name,) in self.run("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return {
+            name
+            for (name,) in self.run(
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE relkind IN ('r', 'p') AND relpersistence <> 't' "
+                "AND nspname NOT IN ('pg_catalog', 'information_schema')"
+            )
+        }
+
+    def hook(self):
+        """Return the Airflow hook of the database."""
+        return hook_of(self.kind)
+
+    def load(self, table="customers", **how):
+        """Return a load of a table."""
+        return TableLoad(self.hook(), table, **how)
+
+
+def hook_of(kind):
+    """Return the hook of the connection ``warehouse``."""
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    if kind in ("sqlite", "postgres"):
+        return BaseHook.get_connection(CONN_ID).get_hook()
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    class OldDriver(PostgresHook):
+        """As it is where psycopg 3 is not installed."""
+
+        def get_conn(self):
+            import psycopg2
+
+            given = self.connection
+            return psycopg2.connect(host=given.host, port=given.port, user=given.login, dbname=given.schema)
+
+    class Standard(PostgresHook):
+        """Of a database that this provider does not know."""
+
+        conn_type = "standard"
+        dialect_name = "standard"
+
+        @property
+        def reserved_words(self):
+            return self.get_reserved_words("postgresql")
+
+    return {"psycopg2": OldDriver, "standard": Standard}[kind](postgres_conn_id=CONN_ID)
+
+
+def page(*rows, columns=COLUMNS):
+    """Return a page of rows, given as tuples."""
+    form = RowForm([column.field for column in columns])
+    return form.page_of(
+        [dict(zip((column.field for column in columns), row, strict=True)) | {"key": row[0]} for row in rows]
+    )
+
+
+def loaded(load, *pages, columns=COLUMNS, gone=(), digest="", **facts):
+    """See a load through."""
+    with load:
+        done = load.begin(columns, digest)
+        if done is not None:
+            return done
+        for one in pages:
+            load.write(one)
+        if gone:
+            load.remove(gone)
+        return load.publish(facts)
+
+
+def counts(rows=0, inserted=0, updated=0, deleted=0):
+    """Return what a load tells that it did."""
+    return {"rows": rows, "inserted": inserted, "updated": updated, "deleted": deleted}
