@@ -1,7 +1,8 @@
-"""What the benchmarks share: a sandbox in a process of its own, and how they tell what they measured, and where."""
+"""What the benchmarks share: servers in processes of their own, and how they tell what they measured, and where."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -10,10 +11,12 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Self
 
 PACKAGES = ("msgspec", "starlette", "uvicorn", "httptools")
 
@@ -34,6 +37,37 @@ def sandbox(*options: str) -> Iterator[tuple[int, float]]:
         finally:
             child.terminate()
             child.communicate()  # the rest of its greeting: a closed pipe would be an error to it
+
+
+class FastServer:
+    """The benchmark's own server in a process of its own, while the ``with`` block runs."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, str(Path(__file__).with_name("server.py"))]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self._child.stdout.readline() if self._child.stdout else ""
+        if not line.strip().isdigit():
+            sys.exit("The server did not start.")
+        self.site = f"http://127.0.0.1:{int(line)}"
+        self.url = f"{self.site}/ia/api/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.terminate()
+        self._child.communicate()
+
+    def change(self, **settings: Any) -> None:
+        """Set how the server behaves, all else as it is by default, and let it count from zero."""
+        self._bench(json.dumps(settings).encode())
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the server counted since."""
+        return dict(json.loads(self._bench(None)))
+
+    def _bench(self, body: bytes | None) -> bytes:
+        # A connection of its own each time; the one who asks is no client that is measured.
+        with urllib.request.urlopen(f"{self.site}/bench", body, timeout=120) as reply:  # noqa: S310
+            return bytes(reply.read())
 
 
 def machine() -> str:

@@ -1,0 +1,109 @@
+"""Creating and updating records: ours in batches, and only what differs, against one call each.
+
+The server is the sandbox, since it knows about writes; it runs in the process that measures. What would take a peer a
+quarter of an hour is measured on fewer records, and multiplied: each of them costs it the same call.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import CUSTOMER, GROUP, groups
+from contestants import CONTESTANTS
+from measuring import check
+from racing import Racer
+
+from intacct_provider.sandbox.server import Sandbox
+
+RECORDS = 5000
+GROUPS = 10_000
+#: Records that a contestant that makes one call for each is measured on.
+SAMPLE = 100
+LATENCY = 0.2
+
+
+def creation(
+    names: Sequence[str] = ("create", "create-client", "create-sdk", "create-loop"),
+    *,
+    records: int = RECORDS,
+    latency: float = LATENCY,
+) -> list[dict[str, Any]]:
+    """Create customers; every one must be there once."""
+    print(f"\nCreate {records:,} customers, {1000 * latency:g} ms")
+    facts = []
+    for name in names:
+        some = records if CONTESTANTS[name].kind == "ours" else SAMPLE
+        with Sandbox(faults={"latency": latency}) as sandbox:
+
+            def right(sandbox: Sandbox = sandbox, some: int = some) -> bool:
+                ids = [record["id"] for record in sandbox.records(CUSTOMER)]
+                return sorted(ids) == [f"C-{n:05}" for n in range(1, some + 1)]
+
+            facts.append(written(name, sandbox, records, right, records=some))
+    return told(facts)
+
+
+def sync(
+    names: Sequence[str] = ("sync", "update-loop", "update-batches"),
+    *,
+    records: int = GROUPS,
+    latency: float = LATENCY,
+) -> list[dict[str, Any]]:
+    """Make groups as they shall be; one in a hundred differs."""
+    print(f"\nSync {records:,} customer groups of which {records // 100} differ, {1000 * latency:g} ms")
+    facts = []
+    for name in names:
+        some = SAMPLE if name == "update-loop" else records
+        with Sandbox(seed=f"{CUSTOMER}=1,{GROUP}={records}", faults={"latency": latency}) as sandbox:
+
+            def right(sandbox: Sandbox = sandbox, some: int = some) -> bool:
+                live = {record["id"]: record["description"] for record in sandbox.records(GROUP)}
+                return all(live[group["id"]] == group["description"] for group in groups(some))
+
+            facts.append(written(name, sandbox, records, right, records=some))
+    return told(facts)
+
+
+def written(
+    name: str, sandbox: Sandbox, wanted: int, right: Callable[[], bool], *, records: int
+) -> dict[str, Any]:
+    """Let a contestant write once and return what it took for all records."""
+    site = sandbox.site.rstrip("/")
+    with tempfile.TemporaryDirectory(prefix="intacct-bench-") as place, Racer(name, site) as racer:
+        run = racer.run(Path(place), records=records)
+    check(run["error"] is None and right(), f"{name} wrote something else: {run['error']}")
+    times = wanted / records
+    return {
+        "contestant": name,
+        "title": CONTESTANTS[name].title,
+        "kind": CONTESTANTS[name].kind,
+        "measured_on": records,
+        "seconds": round(run["seconds"] * times, 2),
+        "cpu_seconds": round(run["cpu_seconds"] * times, 2),
+        "peak_mb": round(run["peak_mb"], 1),
+        # The token, and what else does not grow, counts once.
+        "calls": round((len(sandbox.requests) - 1) * times) + 1,
+        "billed": round(sandbox.transactions * times),
+        "connections": round(sandbox._state.connections * (times if name == "create-sdk" else 1)),
+        "most_in_flight": sandbox._state.most_in_flight,
+        "right": True,
+    }
+
+
+def told(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print them, with what each takes of the fastest peer's time and of the cheapest peer's transactions."""
+    for what in ("seconds", "billed"):
+        peers = [one[what] for one in facts if one["kind"] == "peer"]
+        for one in facts:
+            one[f"{what}_of_best_peer"] = round(one[what] / min(peers), 4) if peers else None
+    for one in facts:
+        print(
+            f"  {one['title']:44} {one['seconds']:8.2f} s {one['seconds_of_best_peer'] or 0:8.4f} "
+            f"{one['calls']:6} calls {one['billed']:6} billed {one['billed_of_best_peer'] or 0:8.4f}  "
+            f"measured on {one['measured_on']}",
+            flush=True,
+        )
+    return facts
