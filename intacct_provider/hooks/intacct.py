@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from intacct_provider.client.config import IntacctConfig, redacted
 from intacct_provider.client.errors import IntacctError, IntacctPermissionError
-from intacct_provider.client.retry import RetryPolicy
-from intacct_provider.hooks.credential_store import credential_store
 from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
+# What the hook works with is loaded when it works: a DAG file that names it, or an operator, must not wait for that.
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.config import IntacctConfig
+    from intacct_provider.client.retry import RetryPolicy
 
-#: A person waits for the answer to a connection test.
-_TEST_RETRY = RetryPolicy(attempts=2, base=0.5, budget=20.0)
+#: Seconds; a person waits for the answer to a connection test.
 _TEST_TIMEOUT = 15.0
 _TEST_OBJECT = "accounts-receivable/customer"
 
@@ -48,6 +47,8 @@ class IntacctHook(BaseHook):
 
         :raises IntacctConfigError: if the connection is wrong or incomplete, saying what to change.
         """
+        from intacct_provider.client.config import IntacctConfig
+
         conn = self.get_connection(self.intacct_conn_id)
         config = IntacctConfig.from_connection(
             host=conn.host, port=conn.port, login=conn.login, password=conn.password, extra=conn.extra_dejson
@@ -81,6 +82,9 @@ class IntacctHook(BaseHook):
             return False, f"The connection could not be tested ({type(err).__name__})."
 
     def _try_connection(self) -> tuple[bool, str]:
+        from intacct_provider.client.config import redacted
+        from intacct_provider.client.retry import RetryPolicy
+
         config = self.config
         if config.auth_type == "refresh_token":
             return False, (
@@ -91,7 +95,7 @@ class IntacctHook(BaseHook):
         reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redacted(config.base_url)}"
         # Without the store: a token that a task got earlier would hide that these credentials are wrong by now.
         quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT), credential_store="memory")
-        with self._client(quick, _TEST_RETRY) as client:
+        with self._client(quick, RetryPolicy(attempts=2, base=0.5, budget=20.0)) as client:
             try:
                 client.query(_TEST_OBJECT, ["key"], size=1)
             except IntacctPermissionError:
@@ -99,8 +103,8 @@ class IntacctHook(BaseHook):
         return True, f"Connected as {reached}."
 
     def _client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
-        # Here and not above: a DAG file that names the hook must not load the HTTP library.
         from intacct_provider.client import IntacctClient
+        from intacct_provider.hooks.credential_store import credential_store
 
         store = credential_store(config.credential_store, self.intacct_conn_id)
         return IntacctClient(config, store=store, on_secret=mask_secret, retry=retry)

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.filters import Filters
+
+
+def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
+    """Return filters as plain JSON, whose templates Airflow renders; it does not look into expressions."""
+    if filters is None or isinstance(filters, list | dict | str):
+        return filters, filter_expression
+    # Whoever has an expression has loaded this already; a DAG file without one does not wait for it.
+    from intacct_provider.client.filters import templatable as made_plain
+
+    return made_plain(filters, filter_expression)
 
 
 def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
 
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.sync.desired import Desired, desired_of, read_desired
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from intacct_provider.sync.desired import Desired
 
 #: What makes records when the task runs, without arguments.
 DesiredFunction = Callable[[], Iterable[Mapping[str, Any]]]
@@ -47,6 +48,8 @@ def desired_state(
     :param reading: ``match_on``, ``columns``, ``constants`` and ``null_marker``.
     :raises IntacctArgumentError: if both or none are given, or for what cannot be read.
     """
+    from intacct_provider.sync.desired import desired_of, read_desired
+
     if (desired is None) == (sql is None):
         which = "neither is" if desired is None else "both are"
         raise IntacctArgumentError(f"Give either desired or desired_sql; {which} given.")

@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import IntacctArgumentError, IntacctError, did_you_mean
-from intacct_provider.client.query import Filters, templatable
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator
+from intacct_provider.operators.base import IntacctOperator, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.query import Filters
     from intacct_provider.export.deletions import Deletions
     from intacct_provider.export.export import Export
     from intacct_provider.export.schema import Drift

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.query import Filters, templatable
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets, translated
+from intacct_provider.operators.base import IntacctOperator, report_to_outlets, templatable, translated
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from intacct_provider.client.query import Filters
 
 
 class IntacctKeyRangesOperator(IntacctOperator):

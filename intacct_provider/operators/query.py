@@ -7,14 +7,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.query import Filters, is_aggregate, templatable
-from intacct_provider.client.wire import plain
-from intacct_provider.operators.base import IntacctOperator
+from intacct_provider.operators.base import IntacctOperator, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.query import Filters
 
 
 class IntacctQueryOperator(IntacctOperator):
@@ -68,6 +67,9 @@ class IntacctQueryOperator(IntacctOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Run the query."""
+        from intacct_provider.client.query import is_aggregate
+        from intacct_provider.client.wire import plain
+
         with self.client(context) as client:
             rows = self._aggregates(client) if is_aggregate(self.fields) else self._rows(client)
         self.log.info("%s: %d rows.", self.object_name, len(rows))

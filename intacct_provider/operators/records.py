@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import IntacctArgumentError, IntacctNotFoundError
-from intacct_provider.client.wire import plain
 from intacct_provider.operators.base import IntacctOperator
 
 if TYPE_CHECKING:
@@ -94,6 +93,8 @@ class IntacctGetRecordOperator(_RecordOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the record."""
+        from intacct_provider.client.wire import plain
+
         with self.client(context) as client:
             key = resolve_key(client, self.object_name, self.key, self.record_id)
             record: dict[str, Any] = plain(client.get(self.object_name, key, flatten=self.flatten))

@@ -9,41 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.client.errors import IntacctError
-from intacct_provider.export.files import write_whole
 from intacct_provider.operators.base import IntacctOperator, report_to_outlets, translated
 from intacct_provider.operators.desired import DesiredFunction, called, content_of, desired_state
-from intacct_provider.operators.sync_results import (
-    check_place,
-    flag,
-    in_words,
-    owner_of,
-    planned,
-    push,
-    report,
-)
-from intacct_provider.sync.apply import Outcome, apply_plan
-from intacct_provider.sync.guards import Guards, IntacctSyncGuardError, breaches
-from intacct_provider.sync.journal import Journal, beside
-from intacct_provider.sync.make import plan_for
-from intacct_provider.sync.outcome import counts_of
-from intacct_provider.sync.page import plan_page
-from intacct_provider.sync.plan import Mode, Plan
-from intacct_provider.sync.problems import IntacctDesiredStateError, rejected_lines
-from intacct_provider.sync.table import plan_markdown
 
+# What syncs is loaded when a task syncs: a DAG file that names an operator must not wait for it.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query import Filters
     from intacct_provider.sync.desired import Desired
-
-
-class IntacctDriftError(IntacctError):
-    """Intacct is not as desired; nothing was written."""
-
-    retryable = False
+    from intacct_provider.sync.plan import Mode, Plan
+    from intacct_provider.sync.problems import IntacctDesiredStateError
 
 
 class IntacctPlanSyncOperator(IntacctOperator):
@@ -150,6 +127,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan."""
+        from intacct_provider.operators.sync_results import in_words, planned, push
+        from intacct_provider.sync.guards import IntacctDriftError
+
         with self.client(context) as client:
             plan = self._planned(client, context)
             result = planned(plan) | self._files(plan) | {"transactions": client.transactions}
@@ -165,6 +145,12 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _planned(self, client: IntacctClient, context: Context) -> Plan:
         """Read everything, and return the plan with what it breaks."""
+        from intacct_provider.operators.sync_results import owner_of
+        from intacct_provider.sync.guards import Guards, breaches
+        from intacct_provider.sync.make import plan_for
+        from intacct_provider.sync.problems import IntacctDesiredStateError
+        from intacct_provider.sync.table import plan_markdown
+
         guards = Guards(
             max_creates=self.max_creates,
             max_updates=self.max_updates,
@@ -202,6 +188,10 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _keep_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
         """Write what is wrong with the desired records to a file, to be corrected and given again."""
+        from intacct_provider.export.files import write_whole
+        from intacct_provider.sync.journal import beside
+        from intacct_provider.sync.problems import rejected_lines
+
         path = self._plan_file
         if path is not None:
             file = beside(path, ".rejects.jsonl")
@@ -214,6 +204,11 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _files(self, plan: Plan) -> dict[str, str]:
         """Write the plan and its page, the page first, so that whoever finds a plan finds its page."""
+        from intacct_provider.export.files import write_whole
+        from intacct_provider.sync.journal import beside
+        from intacct_provider.sync.page import plan_page
+        from intacct_provider.sync.table import plan_markdown
+
         path = self._plan_file
         if path is None:
             return {}
@@ -225,6 +220,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _refuse(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
         """Fail for a plan that breaks a limit, after everybody can see what it would have done."""
+        from intacct_provider.operators.sync_results import push
+        from intacct_provider.sync.guards import IntacctSyncGuardError
+
         if plan.breaches:
             push(context, result)
             raise IntacctSyncGuardError(f"{' '.join(plan.breaches)} Nothing was written.")
@@ -274,6 +272,12 @@ class IntacctApplySyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still holds, and apply it."""
+        from intacct_provider.operators.sync_results import check_place, owner_of, report
+        from intacct_provider.sync.apply import apply_plan
+        from intacct_provider.sync.journal import Journal
+        from intacct_provider.sync.outcome import counts_of
+        from intacct_provider.sync.plan import Plan
+
         with translated():
             plan = Plan.from_json(content_of("plan", self.plan))
         if self.entity_id is None:
@@ -329,6 +333,11 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
+        from intacct_provider.operators.sync_results import flag, owner_of, planned, report
+        from intacct_provider.sync.apply import Outcome, apply_plan
+        from intacct_provider.sync.journal import Journal
+        from intacct_provider.sync.outcome import counts_of
+
         with self.client(context) as client:
             dry_run = flag("dry_run", self.plan_only)
             path, owner = self._plan_file, owner_of(context)

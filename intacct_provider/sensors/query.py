@@ -16,13 +16,14 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from intacct_provider.client.query import Filters, templatable
-from intacct_provider.operators.base import IntacctOperator
-from intacct_provider.sensors.condition import Condition
-from intacct_provider.triggers.query import IntacctQueryTrigger
+from intacct_provider.operators.base import IntacctOperator, templatable
 
+# Conditions and triggers are loaded when a sensor asks: a DAG file that names one must not wait for them.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from intacct_provider.client.query import Filters
+    from intacct_provider.sensors.condition import Condition
 
 
 #: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
@@ -62,6 +63,8 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         """Wait on the worker, or ask once and leave the waiting to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
+        from intacct_provider.triggers.query import IntacctQueryTrigger
+
         asked = self.poke(context)
         if asked.is_done:
             return asked.xcom_value
@@ -142,6 +145,8 @@ class IntacctQuerySensor(IntacctConditionSensor):
 
     def condition(self) -> Condition:
         """Return what to wait for, checked."""
+        from intacct_provider.sensors.condition import Condition
+
         return Condition.checked(
             self.object_name, self.filters, self.filter_expression, self.filter_parameters, self.at_least
         )

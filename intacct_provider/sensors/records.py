@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.sensors.condition import Condition
 from intacct_provider.sensors.query import IntacctConditionSensor
+
+if TYPE_CHECKING:
+    from intacct_provider.sensors.condition import Condition
 
 
 class IntacctRecordSensor(IntacctConditionSensor):
@@ -56,4 +58,6 @@ class IntacctRecordSensor(IntacctConditionSensor):
         filters: list[dict[str, Any]] = [{"$eq": name}]
         for field, value in (self.conditions or {}).items():
             filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
+        from intacct_provider.sensors.condition import Condition
+
         return Condition.checked(self.object_name, filters, None, None, 1)

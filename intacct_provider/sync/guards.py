@@ -14,6 +14,12 @@ from intacct_provider.sync.plan import Action, Plan, Step
 from intacct_provider.sync.problems import shown
 
 
+class IntacctDriftError(IntacctError):
+    """Intacct is not as desired; nothing was written."""
+
+    retryable = False
+
+
 class IntacctSyncGuardError(IntacctError):
     """A plan changes more than the user allowed; nothing was written."""
 
