@@ -72,6 +72,9 @@ class ParquetEncoder:
         table = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         self._batches, self._waiting = [], 0
         self._writer.write_table(table, row_group_size=self._group_rows)
+        del table
+        # Arrow keeps what it has freed for itself, which in a long export comes to more than one group needs.
+        pa.default_memory_pool().release_unused()
 
     def _batch(self, keys: Sequence[str], rows: Sequence[Any]) -> pa.RecordBatch:
         values = values_of(rows, self._columns)
