@@ -12,7 +12,7 @@ from typing import NamedTuple
 from intacct_provider.client.errors import IntacctIncompleteReadError
 from intacct_provider.client.intervals import Bounds
 from intacct_provider.client.pages import Sizes
-from intacct_provider.client.paging import KeysUnusableError, hidden_error, hides, with_condition
+from intacct_provider.client.paging import KeysUnusableError, hidden_error, hides
 from intacct_provider.client.query import Query, field
 from intacct_provider.client.rows import RawPage
 
@@ -66,7 +66,7 @@ class KeyOrder:
         limits = (("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last))
         for operator, key in limits:
             if key is not None:
-                query = with_condition(query, {operator: {"key": str(key)}})
+                query = query.narrowed({operator: {"key": str(key)}})
         return query
 
     def problem(self, raw: RawPage, keys: list[int] | None, base: Base) -> str:
@@ -163,7 +163,7 @@ class KeyOrder:
         A record beyond it hides from keys above it: the server compares keys as text ("200" is below "29") or sorts
         them so.
         """
-        upto = with_condition(self.query, {"$lte": {"key": str(base.key)}})
+        upto = self.query.narrowed({"$lte": {"key": str(base.key)}})
         highest = replace(upto, fields=("key",), order_by=({"key": "desc"},))
         for key in self.fetch(highest, 1, 1)[0].page.keys:
             if hides(key, base.names, base.before or 0, base.key or 0):

@@ -20,7 +20,6 @@ from intacct_provider.client.errors import (
 )
 from intacct_provider.client.intervals import Bounds
 from intacct_provider.client.pages import read_page, whole_number
-from intacct_provider.client.paging import with_condition
 from intacct_provider.client.query import Query
 from intacct_provider.client.reads import QUERY, Names, ReadCalls, References, in_order_of_keys
 from intacct_provider.client.records import RecordResult, elements, key_batches, read_results, record_path
@@ -91,7 +90,7 @@ class PageReads(ReadCalls):
         asked = replace(query, fields=names, order_by=())
         for operator, key in (("$gt", above), ("$lte", upto)):
             if key is not None:
-                asked = with_condition(asked, {operator: {"key": key}})
+                asked = asked.narrowed({operator: {"key": key}})
         request = Request("POST", QUERY, content=wire.encode(asked.payload(size=1)), stopped=stopped)
         rows = read_page(asked, self._read(query.object_name, request).body, 1, 1).rows
         row = rows[0] if rows else {"count:key": 0}

@@ -98,14 +98,16 @@ class Query:
     def narrowed(self, filters: Filters) -> Query:
         """Return the query of those records that meet these conditions, too.
 
-        :param filters: an expression of :func:`field`, or a list of conditions that must all be met.
+        :param filters: an expression of :func:`field`, one condition, or a list of conditions that must all be met.
         """
         more, joined = checked_filters(filters, None)
         if not more:
             return self
         own = _numbered(self.expression, 0, len(self.filters))
         added = _numbered(joined, len(self.filters), len(more))
-        expression = f"({own}) and ({added})" if self.filters else joined
+        if len(more) > 1:
+            added = f"({added})"
+        expression = f"({own}) and {added}" if self.filters else joined
         return replace(self, filters=(*self.filters, *more), expression=expression)
 
     def payload(self, *, start: int = 1, size: int = MAX_PAGE_SIZE) -> dict[str, Any]:

@@ -50,10 +50,7 @@ class RangeExport:
     @property
     def tally(self) -> Tally:
         """Facts about its rows."""
-        found = Tally()
-        for part in self.parts:
-            found.join(part.tally)
-        return found
+        return Tally.joined(part.tally for part in self.parts)
 
 
 class Ranges:
@@ -173,9 +170,7 @@ def count_again(client: IntacctClient, exports: Sequence[RangeExport]) -> dict[s
     counted = client.totals(query).count
     if counted != sum(one.rows for one in exports):
         counted = sum(_count(client, query, one) for one in exports)
-    whole = Tally()
-    for one in exports:
-        whole.join(one.tally)
+    whole = Tally.joined(one.tally for one in exports)
     return {
         "result": "equal" if counted == whole.rows else "changed meanwhile",
         "rows": whole.rows,

@@ -89,10 +89,7 @@ class Parts:
         self._parts = self._staging.begin()
         if not self._parts:
             return None
-        known = Tally()
-        for part in self._parts:
-            known.join(part.tally)
-        return known
+        return Tally.joined(part.tally for part in self._parts)
 
     def write(self, page: RowPage) -> None:
         """Take rows: structs of one form or, with whole records, mappings.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
 from operator import attrgetter
@@ -34,6 +34,14 @@ class Tally:
         self.last_key = later.last_key if later.last_key is not None else self.last_key
         for name, amount in later.sums.items():
             self.sums[name] = _EXACT.add(self.sums.get(name, Decimal(0)), amount)
+
+    @classmethod
+    def joined(cls, tallies: Iterable[Tally]) -> Tally:
+        """Return the facts about the rows of several, in their order."""
+        found = cls()
+        for one in tallies:
+            found.join(one)
+        return found
 
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON has it; amounts are text, with every digit."""

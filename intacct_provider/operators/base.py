@@ -43,6 +43,21 @@ def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra:
             events[outlet].extra = dict(extra)
 
 
+def owner_of(context: Mapping[str, Any], *, cleared: bool = False) -> str:
+    """Name the task, whichever try it is in; nothing outside of one.
+
+    :param cleared: tell a task that a person cleared from what it was before.
+    """
+    task = context.get("ti")
+    if task is None:
+        return ""
+    name = f"{task.dag_id}/{task.run_id}/{task.task_id}" + (
+        f"[{task.map_index}]" if task.map_index >= 0 else ""
+    )
+    # Clearing raises max_tries; retries leave it alone.
+    return f"{name}/{task.max_tries}" if cleared else name
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Make what a retry cannot mend an ``AirflowFailException``; raise everything else as it is."""

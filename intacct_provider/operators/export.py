@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -288,17 +287,6 @@ class IntacctExportOperator(IntacctOperator):
 def run_of(context: Mapping[str, Any]) -> str:
     """Return the id of the DAG run; empty outside of one."""
     return str(context.get("run_id") or getattr(context.get("ti"), "run_id", ""))
-
-
-def owner_of(context: Mapping[str, Any]) -> str:
-    """Name the task for all of its tries, and for no others: not for those after a person has cleared it.
-
-    Outside of a task every call is on its own.
-    """
-    task = context.get("ti")
-    if task is None:
-        return uuid.uuid4().hex
-    return "\0".join(map(str, (task.dag_id, task.run_id, task.task_id, task.map_index, task.max_tries)))
 
 
 def is_final(err: Exception, context: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets, translated
+from intacct_provider.operators.base import IntacctOperator, owner_of, report_to_outlets, translated
 from intacct_provider.operators.desired import DesiredFunction, called, content_of, desired_state
 
 # What syncs is loaded when a task syncs: a DAG file that names an operator must not wait for it.
@@ -145,7 +145,6 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _planned(self, client: IntacctClient, context: Context) -> Plan:
         """Read everything, and return the plan with what it breaks."""
-        from intacct_provider.operators.sync_results import owner_of
         from intacct_provider.sync.guards import Guards, breaches
         from intacct_provider.sync.make import plan_for
         from intacct_provider.sync.problems import IntacctDesiredStateError
@@ -272,7 +271,7 @@ class IntacctApplySyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still holds, and apply it."""
-        from intacct_provider.operators.sync_results import check_place, owner_of, report
+        from intacct_provider.operators.sync_results import check_place, report
         from intacct_provider.sync.apply import apply_plan
         from intacct_provider.sync.journal import Journal
         from intacct_provider.sync.outcome import counts_of
@@ -333,7 +332,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
-        from intacct_provider.operators.sync_results import flag, owner_of, planned, report
+        from intacct_provider.operators.sync_results import flag, planned, report
         from intacct_provider.sync.apply import Outcome, apply_plan
         from intacct_provider.sync.journal import Journal
         from intacct_provider.sync.outcome import counts_of

@@ -80,21 +80,6 @@ def push(context: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         task.xcom_push(key="return_value", value=dict(result))
 
 
-def owner_of(context: Mapping[str, Any], *, cleared: bool = False) -> str:
-    """Name the task that makes or applies a plan, whichever try it is in.
-
-    :param cleared: tell a task that a person cleared from what it was before.
-    """
-    task = context.get("ti")
-    if task is None:
-        return ""
-    name = f"{task.dag_id}/{task.run_id}/{task.task_id}" + (
-        f"[{task.map_index}]" if task.map_index >= 0 else ""
-    )
-    # Clearing raises max_tries; retries leave it alone.
-    return f"{name}/{task.max_tries}" if cleared else name
-
-
 def check_place(client: IntacctClient, plan: Plan) -> None:
     """Refuse to apply a plan anywhere but where it was made."""
     config = client.config
