@@ -124,7 +124,7 @@ def sync(site: str) -> Work:
 
 def forget_tokens() -> None:
     """Let our client ask for a token, as a task of its own has to: the process keeps those it got for earlier runs."""
-    from intacct_provider.client import auth
+    from intacct_provider.client.http import auth
 
     auth._grants.clear()
 

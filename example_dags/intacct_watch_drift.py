@@ -3,7 +3,7 @@
 Every hour the groups are compared with the file that says what they should be, and nothing is written. The task
 succeeds when Intacct is as desired and fails when it is not; what differs is in its log and on a page for people.
 A task that fails for another reason, such as a password that ended, fails with another error than
-``IntacctDriftError``, so the two can be told apart, as by the exit codes 0, 2 and 1 of
+``IntacctOutOfSyncError``, so the two can be told apart, as by the exit codes 0, 2 and 1 of
 ``terraform plan -detailed-exitcode``.
 
 ``on_failure_callback`` takes any of Airflow's notifiers, which send mail or messages; this one only logs.

@@ -21,18 +21,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from intacct_provider.client.auth import CredentialStore, Tokens
 from intacct_provider.client.config import DEFAULT_BASE_URL, IntacctConfig
-from intacct_provider.client.errors import IntacctAuthenticationError, IntacctConfigError, IntacctError
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.auth import CredentialStore, Tokens
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import (
+    IntacctAuthenticationError,
+    IntacctAuthorizeError,
+    IntacctConfigError,
+    IntacctError,
+)
 
 SECRET_VARIABLE = "INTACCT_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 #: A person waits for the answer.
 _RETRY = RetryPolicy(attempts=3, base=0.5, budget=30.0)
-
-
-class AuthorizeError(IntacctError):
-    """No token could be had; the text is the line for stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def configured(
 def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
     """Show the address to open, read the one that the browser was sent to, and exchange its code.
 
-    :raises AuthorizeError: if there is no code in it, or Intacct does not take it.
+    :raises IntacctAuthorizeError: if there is no code in it, or Intacct does not take it.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -163,7 +164,7 @@ def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
     try:
         code = code_of(input(), state)
     except EOFError:
-        raise AuthorizeError("Nothing was pasted.") from None
+        raise IntacctAuthorizeError("Nothing was pasted.") from None
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -178,40 +179,42 @@ def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
 def code_of(address: str, state: str) -> str:
     """Return the code in an address that the browser was sent to.
 
-    :raises AuthorizeError: if there is none, or it answers another request than ours.
+    :raises IntacctAuthorizeError: if there is none, or it answers another request than ours.
     """
     asked = address.strip().partition("?")[2].partition("#")[0]
     query = {name: values[0] for name, values in parse_qs(asked).items()}
     if not {"code", "error"} & query.keys():
-        raise AuthorizeError(
+        raise IntacctAuthorizeError(
             "What was pasted is not the address that the browser was sent to: it has no code."
         )
     if not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
-        raise AuthorizeError("What was pasted answers another request: its state is not ours. Start again.")
+        raise IntacctAuthorizeError(
+            "What was pasted answers another request: its state is not ours. Start again."
+        )
     if "code" not in query:
         said = " ".join(query.get("error_description", query["error"]).split())[:200]
-        raise AuthorizeError(f"The access was not granted: {said}")
+        raise IntacctAuthorizeError(f"The access was not granted: {said}")
     return query["code"]
 
 
 def exchange(config: IntacctConfig, form: Mapping[str, str]) -> Tokens:
     """Exchange a code for tokens.
 
-    :raises AuthorizeError: if Intacct does not take the code, or answers no refresh token.
+    :raises IntacctAuthorizeError: if Intacct does not take the code, or answers no refresh token.
     """
-    from intacct_provider.client.transport import Transport  # loads the HTTP library
+    from intacct_provider.client.http.transport import Transport
 
     transport = Transport(config, retry=_RETRY)
     try:
         tokens = Tokens.from_answer(transport.post_form(form), config)
     except IntacctAuthenticationError as err:
-        raise AuthorizeError(
+        raise IntacctAuthorizeError(
             f"{err.message}. A code works once, and for a few minutes: start again."
         ) from None
     finally:
         transport.close()
     if not tokens.refresh_token:
-        raise AuthorizeError(
+        raise IntacctAuthorizeError(
             "Intacct answered without a refresh token, so that the access cannot be renewed."
         )
     return tokens

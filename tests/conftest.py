@@ -56,7 +56,7 @@ def pytest_configure() -> None:
     root.addHandler(audit)
     root.setLevel(logging.DEBUG)
 
-    from intacct_provider.client.errors import IntacctError
+    from intacct_provider.exceptions import IntacctError
     from intacct_provider.sandbox.auth import Tokens
     from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
 

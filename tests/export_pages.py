@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import msgspec
 
-from intacct_provider.client.rows import RowForm, RowPage
-from intacct_provider.export.columns import Column
-from intacct_provider.export.parts import Parts
-from intacct_provider.export.tally import Counter
+from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.export.completeness.tally import Counter
+from intacct_provider.export.files.parts import Parts
+from intacct_provider.export.schema.columns import Column
 
 COLUMNS = (
     Column("key", "key", "string"),

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 
 
 class Tree:

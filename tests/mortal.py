@@ -46,7 +46,7 @@ def work(job):
     from sync_work import applied
 
     from intacct_provider.client import IntacctClient, IntacctConfig
-    from intacct_provider.client.retry import RetryPolicy
+    from intacct_provider.client.http.retry import RetryPolicy
 
     if job["moment"]:
         sys.addaudithook(dying(job["folder"], job["moment"]))

@@ -3,8 +3,8 @@
 import operator
 import re
 
-from intacct_provider.client.errors import IntacctValidationError
-from intacct_provider.client.pages import read_page
+from intacct_provider.client.paging.pages import read_page
+from intacct_provider.exceptions import IntacctValidationError
 
 COMPARE = {
     "$eq": operator.eq, "$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le,

@@ -4,7 +4,7 @@ from collections import Counter
 
 from sandbox_client import RETRY, client_of
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from intacct_provider.client import IntacctClient, IntacctConfig
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.sandbox.server import Sandbox
 
 #: Patient enough for a planned fault, quick enough for a test.

@@ -70,10 +70,9 @@ def warm_up():
     """Import and find once, for all children, what takes them most of their time."""
     from airflow.providers.common.compat.sdk import get_hook_lineage_collector
 
-    import intacct_provider.client.ahead
-    import intacct_provider.export.deletions
-    import intacct_provider.export.lineage
-    import intacct_provider.export.tables
+    import intacct_provider.client.paging.prefetch
+    import intacct_provider.export.deletes.detection
+    import intacct_provider.export.sql.table_load
     import intacct_provider.hooks.intacct  # noqa: F401
     from intacct_provider.transfers.intacct_to_sql import sql_hook
 

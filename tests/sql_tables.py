@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from postgres import Postgres
 
-from intacct_provider.client.rows import RowForm
-from intacct_provider.export.columns import Column
-from intacct_provider.export.tables import TableLoad
+from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.sql.table_load import TableLoad
 
 CONN_ID = "warehouse"
 ENVIRONMENT = "AIRFLOW_CONN_WAREHOUSE"

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from soak_schedule import Schedule  # noqa: TC002
 
 from intacct_provider.client import IntacctClient, IntacctConfig
-from intacct_provider.client.auth import forget_tokens
-from intacct_provider.client.errors import IntacctError, IntacctInterruptedWriteError
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.auth import forget_tokens
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import IntacctError, IntacctInterruptedWriteError
 from intacct_provider.sandbox.server import Sandbox
 
 CUSTOMER = "accounts-receivable/customer"

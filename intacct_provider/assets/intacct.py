@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.query import check_object_name
+from intacct_provider.client.query.request import check_object_name
+from intacct_provider.exceptions import IntacctArgumentError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from intacct_provider.client.errors import IntacctConfigError, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctConfigError
 
 DEFAULT_BASE_URL = "https://api.intacct.com/ia/api/v1"
 AUTH_TYPES = ("client_credentials", "refresh_token")

@@ -6,10 +6,21 @@ request body, a response body, a token or a secret.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctAuthenticationError,
+    IntacctConflictError,
+    IntacctIdempotencyError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctRateLimitError,
+    IntacctServerError,
+    IntacctValidationError,
+)
 
 #: Error ids that mean "this access token is no longer good", whatever the HTTP status.
 #: Recorded traffic shows REST-1206 under HTTP 400, so the status alone does not tell.
@@ -17,189 +28,6 @@ TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
 #: The same in words, for answers that carry no id.
 _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
-
-_ADVICE = {
-    "GW-0010": "Too many requests at once: lower max_concurrency or put the tasks in an Airflow pool.",
-    "GW-0011": "Ask an Intacct admin to check Company > Security > Authorized client applications and "
-    "that the Web Services subscription is on.",
-    "GW-0042": "The user's role lacks the permission, or the module is not subscribed.",
-    "REST-1106": "Leave the field out of fields, filters and order_by; lists and write-only fields "
-    "cannot be queried.",
-    "REST-1216": "Check the client id and client secret, and that the company has authorized the "
-    "application.",
-    "invalid_client": "Check login (client id) and password (client secret) of the connection.",
-    "invalid_grant": "Check company_id and user_id, that the user is a Web Services user authorized for this "
-    "client id, and that the Web Services subscription is on.",
-}
-
-
-class IntacctError(Exception):
-    """Root of every exception that this provider raises."""
-
-    #: Whether the same work may succeed when it is tried again later.
-    retryable = True
-
-
-class IntacctArgumentError(IntacctError, ValueError):
-    """An argument is wrong; nothing was sent to Intacct."""
-
-    retryable = False
-
-
-class IntacctConfigError(IntacctArgumentError):
-    """The connection is wrong or incomplete; nothing was sent to Intacct."""
-
-
-class IntacctConnectionError(IntacctError):
-    """Intacct could not be reached, or the answer broke off, after all retries."""
-
-
-class IntacctResponseError(IntacctError):
-    """The answer is not one that Intacct's REST API documents, such as an HTML page."""
-
-
-class IntacctIncompleteReadError(IntacctError):
-    """A read could not be proven complete, so none of it may be trusted."""
-
-
-class IntacctInterruptedWriteError(IntacctError):
-    """A write of many records stopped half way; the cause is ``__cause__``.
-
-    :param results: one result per record that was answered, in order. The records after them were
-        not sent, except that the fate of the last batch sent is unknown.
-    """
-
-    def __init__(self, message: str, results: list[Any]) -> None:
-        super().__init__(message)
-        self.results = results
-
-    @property
-    def retryable(self) -> bool:  # type: ignore[override]
-        """Whether what stopped the write may pass."""
-        return getattr(self.__cause__, "retryable", True)
-
-
-class IntacctAPIError(IntacctError):
-    """Intacct refused a request.
-
-    :param message: Intacct's own words.
-    :param status: HTTP status, or the record's own status inside a batch.
-    :param code: Intacct's error code, such as ``invalidRequest``.
-    :param error_id: Intacct's error id, such as ``REST-1043``.
-    :param support_id: what Sage support asks for.
-    :param target: JSON pointer of the field concerned, such as ``/status``.
-    :param details: further causes as ``(message, error_id, target)``.
-    :param placeholders: the values in the message by name, such as ``{"FIELD": "/statsu"}``.
-    :param hint: what to do next, when it is known.
-    """
-
-    #: What to do next about any error of the type.
-    advice = ""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 0,
-        code: str = "",
-        error_id: str = "",
-        support_id: str = "",
-        target: str = "",
-        details: tuple[tuple[str, str, str], ...] = (),
-        placeholders: Mapping[str, str] | None = None,
-        hint: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.code = code
-        self.error_id = error_id
-        self.support_id = support_id
-        self.target = target
-        self.details = details
-        self.placeholders = dict(placeholders or {})
-        self.hint = hint or _ADVICE.get(error_id) or _ADVICE.get(code) or self.advice
-        self.replayed = False
-
-    def __str__(self) -> str:
-        """Everything an engineer needs, on one line."""
-        causes = "; ".join(
-            f"{text} [{error_id}]" if error_id else text for text, error_id, _target in self.details
-        )
-        where = ", ".join(
-            part
-            for part in (
-                f"HTTP {self.status}" if self.status else "",
-                self.code,
-                self.error_id,
-                f"target {self.target}" if self.target else "",
-                f"support id {self.support_id}" if self.support_id else "",
-            )
-            if part
-        )
-        text = f"{self.message}: {causes}" if causes else self.message
-        return " ".join(part for part in (text, f"({where})" if where else "", self.hint) if part)
-
-
-class IntacctAuthenticationError(IntacctAPIError):
-    """Intacct accepts neither the credentials nor a freshly issued token."""
-
-    retryable = False
-
-
-class IntacctPermissionError(IntacctAPIError):
-    """The user's role or the company's subscription does not allow the request."""
-
-    retryable = False
-
-
-class IntacctNotFoundError(IntacctAPIError):
-    """No record has that key, or no object has that path."""
-
-    retryable = False
-
-
-class IntacctConflictError(IntacctAPIError):
-    """Another record has that id, or the idempotency key was used with other content."""
-
-    retryable = False
-
-
-class IntacctIdempotencyError(IntacctConflictError):
-    """An idempotency key was used before for other content, so nothing was written."""
-
-    advice = (
-        "Keys are made from the content, so this is a defect of the provider: please report it with the support id. "
-        "Clear the task to write under other keys."
-    )
-
-
-class IntacctValidationError(IntacctAPIError):
-    """Intacct refuses the content: a field, a value, a filter or a business rule."""
-
-    retryable = False
-
-
-class IntacctRateLimitError(IntacctAPIError):
-    """Intacct refuses more requests for now, after all retries."""
-
-
-class IntacctServerError(IntacctAPIError):
-    """Intacct failed, after all retries."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known spelling closest to ``word``, or None when none is close."""
-    names = list(known)
-    folded = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the closest known spelling, or an empty string."""
-    best = nearest(word, known)
-    return f" Did you mean {best!r}?" if best else ""
 
 
 def error_in(body: Any) -> Mapping[str, Any] | None:

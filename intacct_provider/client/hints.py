@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, ModelField, every_queryable
+from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctError,
     IntacctNotFoundError,
     IntacctValidationError,
-    did_you_mean,
-    nearest,
 )
-from intacct_provider.client.model import WELL_KNOWN_OBJECTS, ModelField, every_queryable
 
 if TYPE_CHECKING:
     from intacct_provider.client.reads import ReadCalls

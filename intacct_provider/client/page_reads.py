@@ -10,22 +10,18 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from intacct_provider.client import wire
-from intacct_provider.client.ahead import PagesAhead
-from intacct_provider.client.beside import in_order, threads
-from intacct_provider.client.errors import (
-    IntacctIncompleteReadError,
-    IntacctNotFoundError,
-    IntacctResponseError,
-)
-from intacct_provider.client.intervals import Bounds
-from intacct_provider.client.pages import read_page, whole_number
-from intacct_provider.client.query import Query
+from intacct_provider.client.batches import RecordResult, elements, key_batches, read_results, record_path
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.retry import moment_of
+from intacct_provider.client.http.transport import Request
+from intacct_provider.client.paging.key_intervals import Bounds
+from intacct_provider.client.paging.ordered_pool import in_order, threads
+from intacct_provider.client.paging.pages import read_page, whole_number
+from intacct_provider.client.paging.prefetch import PagesAhead
+from intacct_provider.client.paging.row_structs import Answer, RawPage, RowForm, RowPage, Totals
+from intacct_provider.client.query.request import Query
 from intacct_provider.client.reads import QUERY, Names, ReadCalls, References, in_order_of_keys
-from intacct_provider.client.records import RecordResult, elements, key_batches, read_results, record_path
-from intacct_provider.client.retry import moment_of
-from intacct_provider.client.rows import Answer, RawPage, RowForm, RowPage, Totals
-from intacct_provider.client.transport import Request
+from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctNotFoundError, IntacctResponseError
 
 
 class PageReads(ReadCalls):
@@ -91,7 +87,7 @@ class PageReads(ReadCalls):
         for operator, key in (("$gt", above), ("$lte", upto)):
             if key is not None:
                 asked = asked.narrowed({operator: {"key": key}})
-        request = Request("POST", QUERY, content=wire.encode(asked.payload(size=1)), stopped=stopped)
+        request = Request("POST", QUERY, content=codec.encode(asked.payload(size=1)), stopped=stopped)
         rows = read_page(asked, self._read(query.object_name, request).body, 1, 1).rows
         row = rows[0] if rows else {"count:key": 0}
         count = whole_number(row["count:key"])
@@ -152,7 +148,7 @@ class PageReads(ReadCalls):
     def _raw_page(
         self, form: RowForm, stopped: threading.Event, query: Query, start: int, size: int
     ) -> RawPage:
-        body = wire.encode(query.payload(start=start, size=size))
+        body = codec.encode(query.payload(start=start, size=size))
         request = Request("POST", QUERY, content=body, decode=form.read, stopped=stopped)
         reply = self._read(query.object_name, request)
         made: Answer | None = reply.made

@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from intacct_provider.client import wire
-from intacct_provider.client.core import ClientCore
-from intacct_provider.client.errors import IntacctError, IntacctNotFoundError, IntacctResponseError
-from intacct_provider.client.flat import flat
+from intacct_provider.client.batches import collection, elements, key_batches, read_results, record_path
+from intacct_provider.client.flatten import flat
 from intacct_provider.client.hints import Hints
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.transport import Reply, Request
 from intacct_provider.client.model import ModelField, every_queryable, flattened, with_maps
-from intacct_provider.client.paging import Page, Row, iter_rows, read_page
-from intacct_provider.client.query import Filters, Query, check_object_name, check_page, field
-from intacct_provider.client.records import collection, elements, key_batches, read_results, record_path
-from intacct_provider.client.transport import Reply, Request
+from intacct_provider.client.paging.offset import iter_rows
+from intacct_provider.client.paging.pages import Page, Row, read_page
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.filters import Filters
+from intacct_provider.client.query.request import Query, check_object_name, check_page
+from intacct_provider.client.session import ClientCore
+from intacct_provider.exceptions import IntacctError, IntacctNotFoundError, IntacctResponseError
 
 QUERY = "/services/core/query"
 # Named here, because inside the class ``list`` is the method of that name.
@@ -215,7 +218,7 @@ class ReadCalls(ClientCore):
         return with_maps(found)
 
     def _page(self, query: Query, start: int, size: int) -> Page:
-        body = wire.encode(query.payload(start=start, size=size))
+        body = codec.encode(query.payload(start=start, size=size))
         request = Request("POST", QUERY, content=body)
         return read_page(query, self._read(query.object_name, request).body, start, size)
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from intacct_provider.client.composite import CompositeCall, CompositeResult
-from intacct_provider.client.composite_parts import read_parts
-from intacct_provider.client.errors import IntacctError
-from intacct_provider.client.jobs import (
+from intacct_provider.client.writes import Results, WriteCalls
+from intacct_provider.client.writing.bulk_jobs import (
     JobStatus,
     job_id_in,
     job_request,
@@ -18,8 +16,10 @@ from intacct_provider.client.jobs import (
     status_request,
     unclear,
 )
-from intacct_provider.client.references import gone, known
-from intacct_provider.client.writes import Results, WriteCalls
+from intacct_provider.client.writing.composite import CompositeCall, CompositeResult
+from intacct_provider.client.writing.composite_request import read_parts
+from intacct_provider.client.writing.existence import gone, known
+from intacct_provider.exceptions import IntacctError
 
 # Named here, because inside the class ``list`` is the method of that name.
 CompositeResults = list[CompositeResult]

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.idempotency import IdempotencyKeys
+from intacct_provider.client.batches import RecordResult
 from intacct_provider.client.reads import ReadCalls
-from intacct_provider.client.records import RecordResult
-from intacct_provider.client.references import gone, keys_by_id, known
-from intacct_provider.client.writer import RecordWriter
+from intacct_provider.client.writing.existence import gone, keys_by_id, known
+from intacct_provider.client.writing.idempotency import IdempotencyKeys
+from intacct_provider.client.writing.writer import RecordWriter
+from intacct_provider.exceptions import IntacctArgumentError
 
 Record = Mapping[str, Any]
 # Named here, because inside the class ``list`` is the method of that name.

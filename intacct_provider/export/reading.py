@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intacct_provider.client.rows import RowForm, RowPage
-from intacct_provider.export.proof import Proof, prove
+from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.export.completeness.proof import Proof, prove
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+    from intacct_provider.export.completeness.tally import Tally
     from intacct_provider.export.source import Source
-    from intacct_provider.export.tally import Tally
 
 
 class Reading:

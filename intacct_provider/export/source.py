@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
-from intacct_provider.client.query import Filters, Query
-from intacct_provider.client.query import field as condition_on
-from intacct_provider.client.rows import RowForm
-from intacct_provider.export.columns import Column, column_facts, columns_of, detail_columns
-from intacct_provider.export.ranges import KeyRange
+from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.query.expressions import field as condition_on
+from intacct_provider.client.query.filters import Filters
+from intacct_provider.client.query.request import Query
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.ranges.plan import KeyRange
+from intacct_provider.export.schema.columns import Column, column_facts, columns_of, detail_columns
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.ahead import PagesAhead
     from intacct_provider.client.model import ModelField
+    from intacct_provider.client.paging.prefetch import PagesAhead
     from intacct_provider.export.reading import Reading
 
 #: Column that tells whose record it is, when an export reads several entities.

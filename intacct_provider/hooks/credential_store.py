@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Variable
 
-from intacct_provider.client.errors import IntacctConfigError, IntacctError
+from intacct_provider.exceptions import IntacctConfigError, IntacctError
 
 if TYPE_CHECKING:
-    from intacct_provider.client.auth import CredentialStore
+    from intacct_provider.client.http.auth import CredentialStore
 
 #: Named so that Airflow masks the value in its UI and logs.
 VARIABLE_PREFIX = "intacct_token__"

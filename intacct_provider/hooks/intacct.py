@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from intacct_provider.client.errors import IntacctError, IntacctPermissionError
+from intacct_provider.exceptions import IntacctError, IntacctPermissionError
 from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
 # What the hook works with is loaded when it works: a DAG file that names it, or an operator, must not wait for that.
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.config import IntacctConfig
-    from intacct_provider.client.retry import RetryPolicy
+    from intacct_provider.client.http.retry import RetryPolicy
 
 #: Seconds; a person waits for the answer to a connection test.
 _TEST_TIMEOUT = 15.0
@@ -83,7 +83,7 @@ class IntacctHook(BaseHook):
 
     def _try_connection(self) -> tuple[bool, str]:
         from intacct_provider.client.config import redacted
-        from intacct_provider.client.retry import RetryPolicy
+        from intacct_provider.client.http.retry import RetryPolicy
 
         config = self.config
         if config.auth_type == "refresh_token":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
 
-from intacct_provider.client.errors import IntacctError
+from intacct_provider.exceptions import IntacctError
 from intacct_provider.hooks.idempotency import belong_to_task
 from intacct_provider.hooks.intacct import IntacctHook
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.filters import Filters
+    from intacct_provider.client.query.filters import Filters
 
 
 def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
@@ -30,7 +30,7 @@ def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filter
     if filters is None or isinstance(filters, list | dict | str):
         return filters, filter_expression
     # Whoever has an expression has loaded this already; a DAG file without one does not wait for it.
-    from intacct_provider.client.filters import templatable as made_plain
+    from intacct_provider.client.query.filters import templatable as made_plain
 
     return made_plain(filters, filter_expression)
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctError, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, templatable
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.query import Filters
-    from intacct_provider.export.deletions import Deletions
-    from intacct_provider.export.export import Export
-    from intacct_provider.export.schema import Drift
+    from intacct_provider.client.query.filters import Filters
+    from intacct_provider.export.deletes.detection import Deletions
+    from intacct_provider.export.incremental.state import ExportState
+    from intacct_provider.export.run import Export
+    from intacct_provider.export.schema.drift import Drift
     from intacct_provider.export.source import Source
-    from intacct_provider.export.state import ExportState
 
 #: Ways to find the records that were deleted since the last export.
 DETECTIONS = ("auto", "audit", "keys")
@@ -130,8 +131,8 @@ class IntacctExportOperator(IntacctOperator):
         :param typed: whether the records in lists have to have types.
         :raises IntacctArgumentError: for arguments that cannot be right.
         """
-        from intacct_provider.export.budget import Budget
-        from intacct_provider.export.export import Export
+        from intacct_provider.export.completeness.budget import Budget
+        from intacct_provider.export.run import Export
 
         self._check_arguments()
         budget = Budget(client, self.object_name, self.max_transactions)
@@ -166,7 +167,7 @@ class IntacctExportOperator(IntacctOperator):
 
     def _state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
         """Return what is remembered of earlier exports, where that matters."""
-        from intacct_provider.export.state import ExportState
+        from intacct_provider.export.incremental.state import ExportState
 
         if self.incremental is None and self.detect_deletes is None:
             return None
@@ -190,7 +191,7 @@ class IntacctExportOperator(IntacctOperator):
         return ExportState.of_task(context, [*self.outlets, *self.inlets], what)
 
     def _within_window(self, export: Export) -> Export:
-        from intacct_provider.export.window import window_for
+        from intacct_provider.export.incremental.window import window_for
 
         assert self.incremental is not None and export.state is not None  # noqa: S101, PT018
         window = window_for(
@@ -210,10 +211,10 @@ class IntacctExportOperator(IntacctOperator):
         """Compare the columns with those of the last export, and do what ``schema_drift`` says.
 
         :param manifest: of the export that is to be replaced; what is remembered of the task's last one goes before it.
-        :raises IntacctSchemaDriftError: naming every difference.
+        :raises IntacctSchemaChangedError: naming every difference.
         """
-        from intacct_provider.export.columns import column_facts
-        from intacct_provider.export.schema import compare
+        from intacct_provider.export.schema.columns import column_facts
+        from intacct_provider.export.schema.drift import compare
 
         before = export.state.columns if export.state else None
         drift = compare(before or (manifest or {}).get("columns"), column_facts(export.source.columns))
@@ -225,7 +226,7 @@ class IntacctExportOperator(IntacctOperator):
 
         :param target: of the export; files with its keys are kept beside it.
         """
-        from intacct_provider.export.deletions import Deletions
+        from intacct_provider.export.deletes.detection import Deletions
 
         if self.detect_deletes is None or export.state is None:
             return None

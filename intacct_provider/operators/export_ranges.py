@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from intacct_provider.client.query import Filters
+    from intacct_provider.client.query.filters import Filters
 
 
 class IntacctKeyRangesOperator(IntacctOperator):
@@ -81,7 +81,7 @@ class IntacctKeyRangesOperator(IntacctOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan the ranges."""
-        from intacct_provider.export.ranges import plan_ranges
+        from intacct_provider.export.ranges.plan import plan_ranges
         from intacct_provider.export.source import source_of
 
         with self.client(context) as client:
@@ -127,7 +127,7 @@ class IntacctCommitExportOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, count and publish; where an earlier try has done so, only clear away what is left."""
-        from intacct_provider.export.commit import Ranges, count_again
+        from intacct_provider.export.ranges.commit import Ranges, count_again
         from intacct_provider.transfers.intacct_to_object_storage import target_of
 
         with translated():
@@ -162,13 +162,13 @@ class IntacctCommitExportOperator(IntacctOperator):
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.export.lineage import facets_of_manifest
+        from intacct_provider.operators.lineage import facets_of_manifest
 
         return facets_of_manifest(self._done)
 
     def _tell(self, context: Context, content: dict[str, Any], manifest: str) -> None:
         """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
-        from intacct_provider.export.lineage import report_to_hooks
+        from intacct_provider.operators.lineage import report_to_hooks
 
         self._done = content
         told = {name: content[name] for name in ("path", "rows")} | {"manifest": manifest}

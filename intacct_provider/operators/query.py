@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.base import IntacctOperator, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.query import Filters
+    from intacct_provider.client.query.filters import Filters
 
 
 class IntacctQueryOperator(IntacctOperator):
@@ -67,8 +67,8 @@ class IntacctQueryOperator(IntacctOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Run the query."""
-        from intacct_provider.client.query import is_aggregate
-        from intacct_provider.client.wire import plain
+        from intacct_provider.client.http.codec import plain
+        from intacct_provider.client.query.request import is_aggregate
 
         with self.client(context) as client:
             rows = self._aggregates(client) if is_aggregate(self.fields) else self._rows(client)

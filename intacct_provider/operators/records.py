@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctNotFoundError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctNotFoundError
 from intacct_provider.operators.base import IntacctOperator
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class IntacctGetRecordOperator(_RecordOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the record."""
-        from intacct_provider.client.wire import plain
+        from intacct_provider.client.http.codec import plain
 
         with self.client(context) as client:
             key = resolve_key(client, self.object_name, self.key, self.record_id)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from intacct_provider.operators._desired_source import DesiredFunction, called, content_of, desired_state
 from intacct_provider.operators.base import IntacctOperator, owner_of, report_to_outlets, translated
-from intacct_provider.operators.desired import DesiredFunction, called, content_of, desired_state
 
 # What syncs is loaded when a task syncs: a DAG file that names an operator must not wait for it.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.query import Filters
+    from intacct_provider.client.query.filters import Filters
+    from intacct_provider.exceptions import IntacctDesiredStateError
     from intacct_provider.sync.desired import Desired
     from intacct_provider.sync.plan import Mode, Plan
-    from intacct_provider.sync.problems import IntacctDesiredStateError
 
 
 class IntacctPlanSyncOperator(IntacctOperator):
@@ -55,7 +55,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param max_deletes: refuse a plan that deletes or deactivates more records.
     :param max_change_percent: refuse a plan that touches more of the live records, in percent.
     :param max_transactions: refuse a plan that takes more billed transactions to apply.
-    :param fail_on_change: fail with :class:`IntacctDriftError` when there is anything to change: success means that
+    :param fail_on_change: fail with :class:`IntacctOutOfSyncError` when there is anything to change: success means that
         Intacct is as desired.
     :return: ``plan`` and ``page`` (paths), ``markdown`` (the plan for ``ApprovalOperator``), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
@@ -127,8 +127,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan."""
-        from intacct_provider.operators.sync_results import in_words, planned, push
-        from intacct_provider.sync.guards import IntacctDriftError
+        from intacct_provider.exceptions import IntacctOutOfSyncError
+        from intacct_provider.operators._sync_report import in_words, planned, push
 
         with self.client(context) as client:
             plan = self._planned(client, context)
@@ -136,7 +136,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
             self._refuse(context, plan, result)
             if plan.steps and self.fail_on_change:
                 push(context, result)
-                raise IntacctDriftError(
+                raise IntacctOutOfSyncError(
                     f"{plan.object_name} is not as {plan.source} says: {in_words(plan)}. Nothing was written."
                     + (f" The plan is {result['plan']}." if "plan" in result else "")
                 )
@@ -145,9 +145,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _planned(self, client: IntacctClient, context: Context) -> Plan:
         """Read everything, and return the plan with what it breaks."""
+        from intacct_provider.exceptions import IntacctDesiredStateError
         from intacct_provider.sync.guards import Guards, breaches
         from intacct_provider.sync.make import plan_for
-        from intacct_provider.sync.problems import IntacctDesiredStateError
         from intacct_provider.sync.table import plan_markdown
 
         guards = Guards(
@@ -187,7 +187,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _keep_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
         """Write what is wrong with the desired records to a file, to be corrected and given again."""
-        from intacct_provider.export.files import write_whole
+        from intacct_provider.storage.files import write_whole
         from intacct_provider.sync.journal import beside
         from intacct_provider.sync.problems import rejected_lines
 
@@ -203,7 +203,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _files(self, plan: Plan) -> dict[str, str]:
         """Write the plan and its page, the page first, so that whoever finds a plan finds its page."""
-        from intacct_provider.export.files import write_whole
+        from intacct_provider.storage.files import write_whole
         from intacct_provider.sync.journal import beside
         from intacct_provider.sync.page import plan_page
         from intacct_provider.sync.table import plan_markdown
@@ -219,8 +219,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     def _refuse(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
         """Fail for a plan that breaks a limit, after everybody can see what it would have done."""
-        from intacct_provider.operators.sync_results import push
-        from intacct_provider.sync.guards import IntacctSyncGuardError
+        from intacct_provider.exceptions import IntacctSyncGuardError
+        from intacct_provider.operators._sync_report import push
 
         if plan.breaches:
             push(context, result)
@@ -271,7 +271,7 @@ class IntacctApplySyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still holds, and apply it."""
-        from intacct_provider.operators.sync_results import check_place, report
+        from intacct_provider.operators._sync_report import check_place, report
         from intacct_provider.sync.apply import apply_plan
         from intacct_provider.sync.journal import Journal
         from intacct_provider.sync.outcome import counts_of
@@ -332,7 +332,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
-        from intacct_provider.operators.sync_results import flag, planned, report
+        from intacct_provider.operators._sync_report import flag, planned, report
         from intacct_provider.sync.apply import Outcome, apply_plan
         from intacct_provider.sync.journal import Journal
         from intacct_provider.sync.outcome import counts_of

@@ -22,8 +22,8 @@ from intacct_provider.operators.base import IntacctOperator, templatable
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from intacct_provider.client.query import Filters
-    from intacct_provider.sensors.condition import Condition
+    from intacct_provider.client.query.condition import Condition
+    from intacct_provider.client.query.filters import Filters
 
 
 #: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
@@ -145,7 +145,7 @@ class IntacctQuerySensor(IntacctConditionSensor):
 
     def condition(self) -> Condition:
         """Return what to wait for, checked."""
-        from intacct_provider.sensors.condition import Condition
+        from intacct_provider.client.query.condition import Condition
 
         return Condition.checked(
             self.object_name, self.filters, self.filter_expression, self.filter_parameters, self.at_least

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sensors.query import IntacctConditionSensor
 
 if TYPE_CHECKING:
-    from intacct_provider.sensors.condition import Condition
+    from intacct_provider.client.query.condition import Condition
 
 
 class IntacctRecordSensor(IntacctConditionSensor):
@@ -58,6 +58,6 @@ class IntacctRecordSensor(IntacctConditionSensor):
         filters: list[dict[str, Any]] = [{"$eq": name}]
         for field, value in (self.conditions or {}).items():
             filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
-        from intacct_provider.sensors.condition import Condition
+        from intacct_provider.client.query.condition import Condition
 
         return Condition.checked(self.object_name, filters, None, None, 1)

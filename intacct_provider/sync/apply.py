@@ -10,25 +10,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctNotFoundError,
-    did_you_mean,
+    IntacctPlanInUseError,
+    IntacctRejectedRecordsError,
+    IntacctStalePlanError,
+    IntacctSyncGuardError,
 )
 from intacct_provider.sync.batches import TAKES_AWAY, Batch, batches_of
 from intacct_provider.sync.diff import flatten, match_text, types_of, value_at
 from intacct_provider.sync.fates import fates_of, refusal_error
-from intacct_provider.sync.guards import IntacctSyncGuardError, already_done, stale_steps
-from intacct_provider.sync.journal import Fate, IntacctPlanInUseError, Journal, Sending
+from intacct_provider.sync.guards import already_done, stale_steps
+from intacct_provider.sync.journal import Fate, Journal, Sending
 from intacct_provider.sync.live import read_touched
-from intacct_provider.sync.outcome import IntacctStalePlanError, Outcome, counts_of, wanted_of
+from intacct_provider.sync.outcome import Outcome, counts_of, wanted_of
 from intacct_provider.sync.plan import Plan, Step
-from intacct_provider.sync.rejects import IntacctRejectedRecordsError, Reject, reject_lines, tolerated
+from intacct_provider.sync.rejects import Reject, reject_lines, tolerated
 from intacct_provider.sync.undo import has_lists, merged, undo_plan
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.records import RecordResult
+    from intacct_provider.client.batches import RecordResult
 
 __all__ = [
     "IntacctPlanInUseError",

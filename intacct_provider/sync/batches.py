@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from intacct_provider.client.records import BATCH_SIZE
-from intacct_provider.client.records import batches as cut
+from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.batches import batches as cut
 from intacct_provider.sync.plan import Action, Plan
 
 #: What takes something away comes last, and is left undone when too much else was refused.

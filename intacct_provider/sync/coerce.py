@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean, nearest
-from intacct_provider.client.filters import checked_filters
 from intacct_provider.client.model import entries
+from intacct_provider.client.query.filters import checked_filters
+from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.convert import CONVERT, NotOfTypeError, untyped
 from intacct_provider.sync.desired import Desired
 from intacct_provider.sync.diff import flatten, match_text, type_of, unflatten

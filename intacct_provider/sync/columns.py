@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.diff import unflatten
 from intacct_provider.sync.json_records import json_cell
 from intacct_provider.sync.problems import REJECT, Problem, refuse, shown

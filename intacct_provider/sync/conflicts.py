@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
 from intacct_provider.client.model import entries
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.diff import match_text
 from intacct_provider.sync.identity import folded
 from intacct_provider.sync.plan import Step

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from intacct_provider.client.wire import wire_value
+from intacct_provider.client.http.codec import wire_value
 from intacct_provider.sync.problems import finite
 from intacct_provider.sync.yaml_records import Unquoted
 

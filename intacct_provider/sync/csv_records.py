@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 

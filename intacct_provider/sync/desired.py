@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.columns import Renames, Table, check_renames, clash
 from intacct_provider.sync.csv_records import csv_rows
 from intacct_provider.sync.diff import flatten, unflatten

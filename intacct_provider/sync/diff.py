@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError
 from intacct_provider.client.model import entries
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.same import has_conditions, is_blank, same_element, same_set, same_value
 
 __all__ = [

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from intacct_provider.client.errors import IntacctAPIError, build_error
+from intacct_provider.client.errors import build_error
+from intacct_provider.exceptions import IntacctAPIError
 from intacct_provider.sync.journal import Fate, Refusal
 
 if TYPE_CHECKING:
-    from intacct_provider.client.records import RecordResult
+    from intacct_provider.client.batches import RecordResult
     from intacct_provider.sync.plan import Plan
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.wire import wire_value
+from intacct_provider.client.http.codec import wire_value
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.diff import flatten, is_blank, value_at
 
 _canonical = msgspec.json.Encoder(order="sorted", decimal_format="number")

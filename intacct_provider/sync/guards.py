@@ -7,23 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+)
 from intacct_provider.sync.diff import compare, flatten, match_text, value_at
 from intacct_provider.sync.fingerprint import fingerprint_of
 from intacct_provider.sync.plan import Action, Plan, Step
 from intacct_provider.sync.problems import shown
-
-
-class IntacctDriftError(IntacctError):
-    """Intacct is not as desired; nothing was written."""
-
-    retryable = False
-
-
-class IntacctSyncGuardError(IntacctError):
-    """A plan changes more than the user allowed; nothing was written."""
-
-    retryable = False
 
 
 @dataclass(frozen=True, slots=True)

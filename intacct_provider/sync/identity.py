@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from intacct_provider.client.errors import did_you_mean
+from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.sync.diff import flatten, match_text
 from intacct_provider.sync.problems import Problem, shown
 

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctError
-from intacct_provider.client.wire import encode
-from intacct_provider.export.files import write_whole
+from intacct_provider.client.http.codec import encode
+from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
+from intacct_provider.storage.files import write_whole
 from intacct_provider.sync.plan import Plan
 
 if TYPE_CHECKING:
@@ -38,14 +38,8 @@ _REMEMBERED = dt.timedelta(hours=47)
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
-class IntacctPlanInUseError(IntacctError):
-    """Another task applies the plan, or has applied it; nothing was written by this one."""
-
-    retryable = False
-
-
 class Refusal(msgspec.Struct, omit_defaults=True):
-    """Why Intacct refused a record, in the words of :class:`~intacct_provider.client.errors.IntacctAPIError`."""
+    """Why Intacct refused a record, in the words of :class:`~intacct_provider.exceptions.IntacctAPIError`."""
 
     message: str
     status: int = 0

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import shown
 
 

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.config import MAX_PAGE_SIZE
-from intacct_provider.client.errors import (
+from intacct_provider.client.query.expressions import Expression, field
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctIncompleteReadError,
     IntacctNotFoundError,
     IntacctValidationError,
 )
-from intacct_provider.client.expressions import Expression
-from intacct_provider.client.query import field
-from intacct_provider.client.records import BATCH_SIZE
 from intacct_provider.sync.diff import differences, fields_of, flatten, match_text, types_of
 from intacct_provider.sync.identity import folded
 from intacct_provider.sync.order import own_references, refers_in_lists
@@ -24,7 +23,7 @@ from intacct_provider.sync.problems import shown
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.query import Filters
+    from intacct_provider.client.query.filters import Filters
     from intacct_provider.sync.plan import Action, Mode, Plan, Step
 
 log = logging.getLogger(__name__)

@@ -8,14 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import (
-    IntacctNotFoundError,
-    IntacctPermissionError,
-    IntacctValidationError,
-    did_you_mean,
-)
-from intacct_provider.client.expressions import field
-from intacct_provider.client.records import BATCH_SIZE
+from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
 from intacct_provider.sync.coerce import column_of
 from intacct_provider.sync.diff import flatten, match_text, unflatten
 from intacct_provider.sync.known import Parts, object_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError
 from intacct_provider.client.model import entries
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import shown
 
 

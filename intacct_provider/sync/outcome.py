@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intacct_provider.client.errors import IntacctError
 from intacct_provider.sync.diff import flatten, unflatten
 from intacct_provider.sync.plan import Step
 from intacct_provider.sync.rejects import Reject
-
-
-class IntacctStalePlanError(IntacctError):
-    """Records are not what the plan saw; somebody has changed them since.
-
-    :param steps: the plan's steps for those records.
-    """
-
-    retryable = False
-
-    def __init__(self, message: str, steps: Sequence[Step] = ()) -> None:
-        super().__init__(message)
-        self.steps = tuple(steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 
 
 def parquet_rows(source: str, data: bytes) -> tuple[list[str], Iterator[list[Any]]]:

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.wire import encode
+from intacct_provider.client.http.codec import encode
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.diff import FieldChange
 from intacct_provider.sync.problems import shown
 

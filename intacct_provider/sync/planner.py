@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from intacct_provider.client.errors import IntacctArgumentError, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync import conflicts
 from intacct_provider.sync.conflicts import INACTIVE
 from intacct_provider.sync.diff import (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.wire import wire_value
+from intacct_provider.client.http.codec import wire_value
+from intacct_provider.exceptions import IntacctDesiredStateError
 
 if TYPE_CHECKING:
     from intacct_provider.sync.desired import Desired
@@ -46,17 +46,6 @@ class Problem:
         where = f"{self.place} ({shown(self.match)})" if self.match else self.place
         what = f"{self.column} {self.text}" if self.column else self.text
         return f"{where.strip()}: {what}"
-
-
-class IntacctDesiredStateError(IntacctArgumentError):
-    """The desired records are not fit to be written; nothing was.
-
-    :param problems: all that is wrong, in the order of the records.
-    """
-
-    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
-        super().__init__(message)
-        self.problems = tuple(problems)
 
 
 def refuse(source: str, problems: Sequence[Problem]) -> NoReturn:

@@ -6,19 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import IntacctAPIError, IntacctError
-from intacct_provider.client.wire import encode
+from intacct_provider.client.http.codec import encode
+from intacct_provider.exceptions import IntacctAPIError
 from intacct_provider.sync.diff import flatten, unflatten
 from intacct_provider.sync.problems import REJECT
 
 if TYPE_CHECKING:
     from intacct_provider.sync.plan import Plan
-
-
-class IntacctRejectedRecordsError(IntacctError):
-    """Intacct refused more records than the user tolerates; the accepted ones are written."""
-
-    retryable = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import shown
 
 _MOST_LEVELS = 50

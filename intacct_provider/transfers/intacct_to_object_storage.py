@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.base import owner_of, report_to_outlets
 from intacct_provider.operators.export import IntacctExportOperator, is_final
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.export.delivery import Delivery
-    from intacct_provider.export.export import Export
+    from intacct_provider.export.files.sink import Delivery
+    from intacct_provider.export.run import Export
 
 
 class IntacctToObjectStorageOperator(IntacctExportOperator):
@@ -86,12 +86,12 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.export.lineage import facets_of_manifest
+        from intacct_provider.operators.lineage import facets_of_manifest
 
         return facets_of_manifest(self._done)
 
     def _export(self, client: IntacctClient, context: Context) -> dict[str, Any]:
-        from intacct_provider.export.manifest import manifest_of, read_manifest
+        from intacct_provider.export.files.manifest import manifest_of, read_manifest
 
         target = self._checked_target()
         export = self.begin(client, context, typed=self.file_format == "parquet")
@@ -114,8 +114,8 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
     def _checked_target(self) -> ObjectStoragePath:
         """Return where the files go, having made sure that they can, before anything is paid for."""
-        from intacct_provider.export.encoders import encoder_for
-        from intacct_provider.export.files import check_place
+        from intacct_provider.export.files.encoders import encoder_for
+        from intacct_provider.storage.files import check_place
 
         target = target_of(self.destination)
         encoder_for(self.file_format, (), compression=self.compression, csv_safe=self.csv_safe)
@@ -123,8 +123,8 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         return target
 
     def _delivery(self, target: ObjectStoragePath, export: Export, context: Context) -> Delivery:
-        from intacct_provider.export.delivery import Delivery
-        from intacct_provider.export.ranges import KeyRange
+        from intacct_provider.export.files.sink import Delivery
+        from intacct_provider.export.ranges.plan import KeyRange
 
         return Delivery(
             target,
@@ -144,7 +144,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
     def _tell(self, context: Context, content: dict[str, Any], result: dict[str, Any]) -> None:
         """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
-        from intacct_provider.export.lineage import report_to_hooks
+        from intacct_provider.operators.lineage import report_to_hooks
 
         self._done = content
         names = ("path", "rows", "watermark")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 
 from intacct_provider import __version__
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.base import report_to_outlets
 from intacct_provider.operators.export import IntacctExportOperator
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.rows import RowPage
-    from intacct_provider.export.deletions import Deletions
-    from intacct_provider.export.export import Export
-    from intacct_provider.export.proof import Proof
-    from intacct_provider.export.tables import TableLoad
-    from intacct_provider.export.tally import Tally
+    from intacct_provider.client.paging.row_structs import RowPage
+    from intacct_provider.export.completeness.proof import Proof
+    from intacct_provider.export.completeness.tally import Tally
+    from intacct_provider.export.deletes.detection import Deletions
+    from intacct_provider.export.run import Export
+    from intacct_provider.export.sql.table_load import TableLoad
 
 _DONE = ("table", "mode", "rows", "inserted", "updated", "deleted", "watermark")
 
@@ -106,7 +106,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage what was loaded, with its schema and number of rows."""
-        from intacct_provider.export.lineage import facets_on_complete, table_name
+        from intacct_provider.operators.lineage import facets_on_complete, table_name
 
         if self._export is None:
             return None
@@ -119,8 +119,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
         )
 
     def _load(self, client: IntacctClient, context: Context) -> dict[str, Any]:
-        from intacct_provider.export.loads import Owner
-        from intacct_provider.export.tables import TableLoad
+        from intacct_provider.export.sql.load_log import Owner
+        from intacct_provider.export.sql.table_load import TableLoad
 
         self._check_mode()
         load = TableLoad(
@@ -202,8 +202,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
         }
 
     def _told(self, context: Context, export: Export, facts: dict[str, Any]) -> dict[str, Any]:
-        from intacct_provider.export.columns import column_facts
-        from intacct_provider.export.lineage import report_to_hooks
+        from intacct_provider.export.schema.columns import column_facts
+        from intacct_provider.operators.lineage import report_to_hooks
 
         self._export, self._rows = export, facts["rows"]
         result = {name: facts[name] for name in _DONE} | {"transactions": export.client.transactions}
@@ -237,7 +237,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
     def _names(self) -> list[str] | None:
         """Return the names of the columns, as far as they are known without a call."""
         from intacct_provider.export.source import ENTITY_COLUMN, named_fields
-        from intacct_provider.export.table_names import check_names, sql_name
+        from intacct_provider.export.sql.names import check_names, sql_name
 
         named = named_fields(self.fields, detail=self.detail)
         if named is None:
@@ -254,7 +254,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _digest(self, export: Export) -> str:
         """Return what tells the rows of this query from those of another, whatever the window."""
-        from intacct_provider.export.loads import digest_of
+        from intacct_provider.export.sql.load_log import digest_of
 
         source = replace(export.source, query=export.whole)
         named = {column.name: column.field for column in source.columns}
@@ -267,7 +267,7 @@ class _Rows:
     resumable = False
 
     def __init__(self, load: TableLoad, export: Export, deletions: Deletions | None) -> None:
-        from intacct_provider.export.tally import Counter, Tally
+        from intacct_provider.export.completeness.tally import Counter, Tally
 
         self._load, self._deletions = load, deletions
         self._count = Counter(export.source.query.fields, export.source.sums)
@@ -325,6 +325,6 @@ def sql_hook(sql_conn_id: str) -> DbApiHook:
 
 
 def _with_sql_names(export: Export) -> Export:
-    from intacct_provider.export.table_names import in_sql
+    from intacct_provider.export.sql.names import in_sql
 
     return replace(export, source=replace(export.source, columns=in_sql(export.source.columns)))

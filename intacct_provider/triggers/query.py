@@ -11,9 +11,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from intacct_provider.client.errors import IntacctError
+from intacct_provider.client.query.condition import Condition
+from intacct_provider.exceptions import IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.sensors.condition import Condition
 
 #: Failed questions in a row after which the task is told; transient trouble is none of its business.
 MAX_FAILURES = 5
@@ -33,7 +33,7 @@ class IntacctQueryTrigger(BaseTrigger):
 
     :param intacct_conn_id: id of the Airflow connection.
     :param entity_id: entity to work in; None takes the connection's.
-    :param condition: parts of a :class:`~intacct_provider.sensors.condition.Condition`.
+    :param condition: parts of a :class:`~intacct_provider.client.query.condition.Condition`.
     :param poll_interval: seconds between questions; up to a tenth is added at random.
     :param deadline: wall-clock time, in seconds since 1970, after which no other question is asked.
     """

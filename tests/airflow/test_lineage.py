@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sandbox_client import running
 
-from intacct_provider.export.columns import Column
-from intacct_provider.export.lineage import facets_on_complete, report_to_hooks, table_name
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.operators.lineage import facets_on_complete, report_to_hooks, table_name
 
 AIRFLOW = str(Path(sysconfig.get_path("scripts")) / "airflow")
 GROUP = "general-ledger/account-group"
@@ -23,8 +23,8 @@ import pendulum
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import DAG
 
-from intacct_provider.export.columns import Column
-from intacct_provider.export.lineage import facets_on_complete
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.operators.lineage import facets_on_complete
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 SOURCE = {"company_id": "SANDBOX", "object_name": "general-ledger/account-group"}

@@ -188,7 +188,7 @@ assert not bag.import_errors, bag.import_errors
 assert len(bag.dags) == 11, bag.dags
 import importlib, pkgutil, intacct_provider
 # Of the client, what the others load counts; Parquet files need pyarrow, when one is written.
-skip = ("intacct_provider.sandbox", "intacct_provider.client.", "intacct_provider.export.parquet")
+skip = ("intacct_provider.sandbox", "intacct_provider.client.", "intacct_provider.export.files.parquet")
 for module in pkgutil.walk_packages(intacct_provider.__path__, "intacct_provider."):
     if not module.name.startswith(skip):
         importlib.import_module(module.name)

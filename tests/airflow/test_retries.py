@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from intacct_provider.client import transport
-from intacct_provider.client.idempotency import IdempotencyKeys
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http import transport
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.writing.idempotency import IdempotencyKeys
 from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
 CUSTOMER = "accounts-receivable/customer"

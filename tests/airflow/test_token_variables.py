@@ -11,8 +11,8 @@ import pytest
 import requests
 from sandbox_pages import Page
 
-from intacct_provider.client import auth
-from intacct_provider.client.errors import IntacctError
+from intacct_provider.client.http import auth
+from intacct_provider.exceptions import IntacctError
 from intacct_provider.hooks.credential_store import VARIABLE_PREFIX, VariableCredentialStore, credential_store
 from intacct_provider.hooks.intacct import IntacctHook
 

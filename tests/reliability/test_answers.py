@@ -7,8 +7,8 @@ import pytest
 from reliability_work import CUSTOMER, PAGE, PURPOSE, QUERY, TOKEN, attempt, do_work, work_at_every_call
 from sandbox_client import client_of, running
 
-from intacct_provider.client.errors import IntacctConnectionError, IntacctResponseError
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import IntacctConnectionError, IntacctResponseError
 
 SECTION = "Answers"
 AGAIN = "takes it for broken, and sends the call again"

@@ -25,8 +25,8 @@ from reliability_work import (
 from sandbox_client import calls, client_of, config_of
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import IntacctConnectionError, IntacctNotFoundError
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import IntacctConnectionError, IntacctNotFoundError
 from intacct_provider.sandbox.server import Sandbox
 
 SECTION = "Connections"
@@ -77,7 +77,7 @@ class AbandonedClient(IntacctClient):
 
 @line("connection refused at any call of a run, that for a token included", "waits and connects again")
 def test_a_server_that_is_away_for_a_while(tmp_path):
-    log = logging.getLogger("intacct_provider.client.transport")
+    log = logging.getLogger("intacct_provider.client.http.transport")
     options = {"db": str(tmp_path / "company.db"), "client_secret": "kept between the starts"}
     with Sandbox(seed=SEED, **options) as sandbox:
         options["port"], total = urlsplit(sandbox.url).port, calls_of_work(sandbox)

@@ -8,7 +8,7 @@ import pytest
 from reliability_work import PAGE, PURPOSE, QUERY, SEED, do_work, work_at_every_call
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client.http.retry import RetryPolicy
 
 SECTION = "Overload"
 HTML = {"Content-Type": "text/html"}

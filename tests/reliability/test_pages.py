@@ -10,7 +10,7 @@ from reliability_work import PURPOSE, QUERY
 from sandbox_client import calls, client_of, config_of, running
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import IntacctIncompleteReadError
+from intacct_provider.exceptions import IntacctIncompleteReadError
 
 SECTION = "Pages of a read"
 TOTAL, PAGE = 250, 50

@@ -9,7 +9,7 @@ from sandbox_client import RETRY, calls, client_of, config_of, running
 from token_stores import FileStore
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import IntacctAuthenticationError
+from intacct_provider.exceptions import IntacctAuthenticationError
 
 SECTION = "Tokens and clocks"
 RENEWS = "asks for another token once, and sends the call again"

@@ -4,13 +4,13 @@ import pytest
 from reliability_work import CUSTOMER, PURPOSE, attempt, events
 from sandbox_client import client_of, running, stored
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import (
     IntacctConflictError,
     IntacctError,
     IntacctResponseError,
     IntacctServerError,
 )
-from intacct_provider.client.retry import RetryPolicy
 
 SECTION = "Writes"
 COUNT = 5

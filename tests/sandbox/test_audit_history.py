@@ -3,12 +3,8 @@
 import pytest
 from sandbox_client import client_of, running
 
-from intacct_provider.client.errors import (
-    IntacctNotFoundError,
-    IntacctPermissionError,
-    IntacctValidationError,
-)
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
 from intacct_provider.sandbox.faults import read_faults
 
 AUDIT = "company-config/audit-history"

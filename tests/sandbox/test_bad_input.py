@@ -5,13 +5,13 @@ from decimal import Decimal
 import pytest
 from sandbox_client import calls, client_of, running, stored
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConflictError,
     IntacctNotFoundError,
     IntacctValidationError,
 )
-from intacct_provider.client.query import field
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

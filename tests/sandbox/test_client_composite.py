@@ -4,8 +4,9 @@ import pytest
 from raw_client import RawClient
 from sandbox_client import calls, client_of, stored
 
-from intacct_provider.client.composite_parts import read_parts
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.writing.composite_request import read_parts
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConflictError,
     IntacctConnectionError,
@@ -15,7 +16,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.retry import RetryPolicy
 
 COMPOSITE = "/services/core/composite"
 CUSTOMER = "accounts-receivable/customer"

@@ -7,7 +7,9 @@ import pytest
 from sandbox_client import calls, client_of, running, stored
 from sandbox_clocks import SLOW_JOBS, StandingClock
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.writing.bulk_jobs import JobStatus
+from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctArgumentError,
     IntacctConnectionError,
@@ -19,8 +21,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.jobs import JobStatus
-from intacct_provider.client.retry import RetryPolicy
 
 CREATE = "/services/bulk/job/create"
 STATUS = "/services/bulk/job/status"

@@ -5,7 +5,10 @@ from raw_client import RawClient
 from sandbox_client import RETRY, calls, client_of, running, stored
 from sandbox_clocks import HeldClock
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.batches import ADDRESS_LENGTH, key_batches, record_path
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.writing.idempotency import IdempotencyKeys
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConflictError,
     IntacctConnectionError,
@@ -16,9 +19,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.idempotency import IdempotencyKeys
-from intacct_provider.client.records import ADDRESS_LENGTH, key_batches, record_path
-from intacct_provider.client.retry import RetryPolicy
 
 PURPOSE = "general-ledger/account-group-purpose"
 PURPOSES = f"/objects/{PURPOSE}"

@@ -7,8 +7,8 @@ import requests
 from sandbox_client import calls, client_of, config_of, running, stored
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import IntacctArgumentError, IntacctIncompleteReadError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"

@@ -10,8 +10,9 @@ from decimal import Decimal
 import pytest
 from sandbox_client import RETRY, client_of, running
 
-from intacct_provider.client import IntacctClient, transport
-from intacct_provider.client.errors import IntacctIncompleteReadError, IntacctResponseError
+from intacct_provider.client import IntacctClient
+from intacct_provider.client.http import transport
+from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctResponseError
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 CUSTOMER = "accounts-receivable/customer"

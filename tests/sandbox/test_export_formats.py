@@ -11,9 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from export_pages import export, manifest_of, parts_of
 
-from intacct_provider.client.query import Query
-from intacct_provider.client.rows import RowForm, RowPage
-from intacct_provider.export.columns import REST, columns_of, detail_columns
+from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.client.query.request import Query
+from intacct_provider.export.schema.columns import REST, columns_of, detail_columns
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "general-ledger/account-group"

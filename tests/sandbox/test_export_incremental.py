@@ -11,12 +11,13 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctPermissionError
-from intacct_provider.client.query import Query, field
-from intacct_provider.client.rows import RowForm
-from intacct_provider.export.deletions import TOMBSTONES, Deletions
-from intacct_provider.export.state import KEY_SETS, ExportState
-from intacct_provider.export.window import window_for
+from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError
+from intacct_provider.export.deletes.detection import TOMBSTONES, Deletions
+from intacct_provider.export.incremental.state import KEY_SETS, ExportState
+from intacct_provider.export.incremental.window import window_for
 
 AUDIT = "company-config/audit-history"
 CUSTOMER = "accounts-receivable/customer"

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctServerError
+from intacct_provider.exceptions import IntacctServerError
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 PURPOSE = "general-ledger/account-group-purpose"

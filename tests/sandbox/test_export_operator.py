@@ -10,8 +10,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctError, IntacctServerError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctError, IntacctServerError
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 CUSTOMER = "accounts-receivable/customer"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sandbox_client import running
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"

@@ -5,12 +5,13 @@ from decimal import Decimal
 import pytest
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctIncompleteReadError
-from intacct_provider.client.intervals import Interval, packed, unpacked
-from intacct_provider.client.query import Query, field
-from intacct_provider.client.rows import RowForm, Totals
-from intacct_provider.export.proof import prove
-from intacct_provider.export.tally import Counter, Tally
+from intacct_provider.client.paging.key_intervals import Interval, packed, unpacked
+from intacct_provider.client.paging.row_structs import RowForm, Totals
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctIncompleteReadError
+from intacct_provider.export.completeness.proof import prove
+from intacct_provider.export.completeness.tally import Counter, Tally
 
 CUSTOMER = "accounts-receivable/customer"
 CONTACT = "company-config/contact"

@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, running
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import IntacctIncompleteReadError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctIncompleteReadError
 from intacct_provider.operators.export_ranges import IntacctCommitExportOperator, IntacctKeyRangesOperator
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 

@@ -8,8 +8,8 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from export_pages import after, conclude, export, files, pages_of, parts_of, row, visible
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.export.files import write_whole
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.storage.files import write_whole
 
 pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")

@@ -11,9 +11,9 @@ from sandbox_client import calls, client_of, running
 from sql_deaths import KILLED, mortal_loads, task
 from sql_tables import ENVIRONMENT, Database
 
-from intacct_provider.client.errors import IntacctError
-from intacct_provider.client.query import field
-from intacct_provider.export.loads import TABLE
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctError
+from intacct_provider.export.sql.load_log import TABLE
 from intacct_provider.transfers.intacct_to_sql import IntacctToSqlOperator
 
 CUSTOMER = "accounts-receivable/customer"

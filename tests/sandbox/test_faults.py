@@ -9,7 +9,8 @@ import pytest
 from sandbox_client import RETRY, calls, client_of, config_of, running, stored
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctConflictError,
     IntacctConnectionError,
@@ -22,7 +23,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.retry import RetryPolicy
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

@@ -10,8 +10,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctNotFoundError, IntacctValidationError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctNotFoundError, IntacctValidationError
 from intacct_provider.operators.query import IntacctQueryOperator
 from intacct_provider.operators.records import IntacctGetRecordOperator
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator

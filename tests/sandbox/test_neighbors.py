@@ -11,8 +11,8 @@ import requests
 from raw_client import bearer
 from sandbox_client import client_of, running
 
-from intacct_provider.client.errors import IntacctConflictError, IntacctError, IntacctValidationError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctConflictError, IntacctError, IntacctValidationError
 from intacct_provider.sync.diff import flatten
 
 CUSTOMER = "accounts-receivable/customer"

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from sandbox_client import calls, client_of, stored
 
-from intacct_provider.client.errors import IntacctNotFoundError
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctNotFoundError
 from intacct_provider.sync.diff import flatten, unflatten
 
 CUSTOMER = "accounts-receivable/customer"

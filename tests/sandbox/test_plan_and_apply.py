@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, stored
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 from intacct_provider.operators.sync import (
     IntacctApplySyncOperator,
     IntacctPlanSyncOperator,
@@ -202,7 +202,9 @@ def test_records_are_deactivated_in_place_of_deleted(airflow, plan_path):
 
 def test_drift_fails_the_task_and_leaves_the_plan_to_be_read(airflow, plan_path):
     task = Task()
-    with pytest.raises(AirflowFailException, match=r"IntacctDriftError.*1 to create, 1 to update") as caught:
+    with pytest.raises(
+        AirflowFailException, match=r"IntacctOutOfSyncError.*1 to create, 1 to update"
+    ) as caught:
         plan(plan_path, task=task, fail_on_change=True)
     assert plan_path in str(caught.value)
     assert task.xcoms["return_value"]["to_update"] == 1

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from sandbox_client import client_of, running
 
 from intacct_provider.client import query
-from intacct_provider.client.expressions import compiled
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import compiled, field
 from intacct_provider.operators.query import IntacctQueryOperator
 
 CUSTOMER = "accounts-receivable/customer"

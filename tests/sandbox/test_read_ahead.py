@@ -8,7 +8,11 @@ from decimal import Decimal
 import pytest
 from sandbox_client import RETRY, calls, client_of, running
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.paging.row_structs import RowForm, Totals
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConnectionError,
     IntacctError,
@@ -18,9 +22,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.query import Query, field
-from intacct_provider.client.retry import RetryPolicy
-from intacct_provider.client.rows import RowForm, Totals
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"

@@ -7,14 +7,18 @@ import pytest
 from sandbox_client import calls, client_of, running, stored
 from sync_work import OWNER, applied, planned, saved, undone
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctServerError, IntacctValidationError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctServerError,
+    IntacctSyncGuardError,
+    IntacctValidationError,
+)
 from intacct_provider.sync.apply import (
     IntacctPlanInUseError,
     IntacctStalePlanError,
     Outcome,
     apply_plan,
 )
-from intacct_provider.sync.guards import IntacctSyncGuardError
 from intacct_provider.sync.journal import Journal
 from intacct_provider.sync.plan import Plan
 

@@ -7,7 +7,7 @@ import pytest
 from sandbox_client import client_of, running
 from sync_work import applied, planned, saved
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 from intacct_provider.sync.live import read_touched
 
 CUSTOMER = "accounts-receivable/customer"

@@ -5,13 +5,14 @@ import json
 import pytest
 from sandbox_client import client_of, stored
 
+from intacct_provider.exceptions import IntacctDesiredStateError
 from intacct_provider.sync.coerce import typed
 from intacct_provider.sync.desired import desired_of, read_desired
 from intacct_provider.sync.diff import FieldChange
 from intacct_provider.sync.lookups import reference_problems
 from intacct_provider.sync.make import plan_for
 from intacct_provider.sync.plan import Step
-from intacct_provider.sync.problems import IntacctDesiredStateError, rejected_lines
+from intacct_provider.sync.problems import rejected_lines
 from intacct_provider.sync.rejects import Reject, reject_lines
 from intacct_provider.sync.required import required_problems, unchangeable_problems
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctIncompleteReadError,
     IntacctPermissionError,
 )
-from intacct_provider.client.query import field
 from intacct_provider.sync.diff import FieldChange, types_of
 from intacct_provider.sync.guards import stale_steps
 from intacct_provider.sync.live import read_live, read_touched, whole_records

@@ -7,11 +7,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, stored
 
-from intacct_provider.client.errors import IntacctError, IntacctServerError
+from intacct_provider.exceptions import IntacctError, IntacctServerError, IntacctSyncGuardError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.sync import IntacctSyncOperator
 from intacct_provider.sync.apply import IntacctRejectedRecordsError
-from intacct_provider.sync.guards import IntacctSyncGuardError
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox_client import client_of, running
 from sync_work import applied, planned, saved, undone
 
-from intacct_provider.client.query import field
+from intacct_provider.client.query.expressions import field
 from intacct_provider.sync.plan import MODES
 
 CUSTOMER = "accounts-receivable/customer"

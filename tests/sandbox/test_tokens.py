@@ -16,8 +16,9 @@ import raw_client
 from sandbox_client import RETRY, calls, config_of, running
 from token_stores import FileStore
 
-from intacct_provider.client import IntacctClient, auth
-from intacct_provider.client.errors import IntacctAuthenticationError
+from intacct_provider.client import IntacctClient
+from intacct_provider.client.http import auth
+from intacct_provider.exceptions import IntacctAuthenticationError
 
 TOKEN = "/oauth2/token"
 ENTITY = "company-config/entity"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from intacct_provider.client import IntacctClient, IntacctConfig, auth
-from intacct_provider.client.retry import RetryPolicy
+from intacct_provider.client import IntacctClient, IntacctConfig
+from intacct_provider.client.http import auth
+from intacct_provider.client.http.retry import RetryPolicy
 
 #: Never sleeps, whatever fails.
 IMPATIENT = RetryPolicy(base=0, attempts=4)

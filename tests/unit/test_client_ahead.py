@@ -14,17 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Miscounting, Server
 
-from intacct_provider.client.ahead import PagesAhead
-from intacct_provider.client.beside import in_order, threads
-from intacct_provider.client.errors import (
+from intacct_provider.client.paging.key_intervals import Bounds, Interval, packed, unpacked
+from intacct_provider.client.paging.ordered_pool import in_order, threads
+from intacct_provider.client.paging.prefetch import PagesAhead
+from intacct_provider.client.paging.row_structs import RawPage, RowForm, Totals
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctIncompleteReadError,
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.intervals import Bounds, Interval, packed, unpacked
-from intacct_provider.client.query import Query, field
-from intacct_provider.client.rows import RawPage, RowForm, Totals
 
 CUSTOMER = "accounts-receivable/customer"
 PROVE = settings(derandomize=True, deadline=None, max_examples=200)

@@ -15,8 +15,8 @@ import pytest
 import requests
 from urllib3 import HTTPResponse
 
-from intacct_provider.client import auth
-from intacct_provider.client.errors import (
+from intacct_provider.client.http import auth
+from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctConfigError,
     IntacctError,

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import (
     IntacctError,
     IntacctNotFoundError,
     IntacctResponseError,
     IntacctValidationError,
 )
-from intacct_provider.client.query import field
 
 CUSTOMER = "accounts-receivable/customer"
 ACCOUNT_GROUP = "general-ledger/account-group"

@@ -16,7 +16,7 @@ from intacct_provider.client.config import (
     check_base_url,
     redacted,
 )
-from intacct_provider.client.errors import IntacctConfigError
+from intacct_provider.exceptions import IntacctConfigError
 
 WHO = {"company_id": "Acme", "user_id": "ws_user"}
 

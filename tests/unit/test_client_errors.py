@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.errors import about_token, build_error, error_in
+from intacct_provider.client.http.transport import Reply
+from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctArgumentError,
     IntacctAuthenticationError,
@@ -23,13 +26,7 @@ from intacct_provider.client.errors import (
     IntacctResponseError,
     IntacctServerError,
     IntacctValidationError,
-    about_token,
-    build_error,
-    did_you_mean,
-    error_in,
-    nearest,
 )
-from intacct_provider.client.transport import Reply
 
 FULL = {
     "code": "invalidRequest",

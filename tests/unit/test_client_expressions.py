@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client import query
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.expressions import OPPOSITES, Expression, compiled, field
-from intacct_provider.client.filters import OPERATORS, checked_filters, templatable
+from intacct_provider.client.query.expressions import OPPOSITES, Expression, compiled, field
+from intacct_provider.client.query.filters import OPERATORS, checked_filters, templatable
+from intacct_provider.exceptions import IntacctArgumentError
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=300)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from intacct_provider.client.errors import (
+from intacct_provider.exceptions import (
     IntacctConflictError,
     IntacctNotFoundError,
     IntacctServerError,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from intacct_provider.client.limits import CLIMB_AFTER, ConcurrencyLimit
+from intacct_provider.client.http.throttle import CLIMB_AFTER, ConcurrencyLimit
 
 #: Never set; waiting for it gives the other threads the time to come.
 LULL = threading.Event()
@@ -125,7 +125,7 @@ def test_the_wait_before_a_repetition_holds_no_slot(intacct, monkeypatch):
         with client._transport.limit.slot():
             free.append(True)
 
-    monkeypatch.setattr("intacct_provider.client.transport.time.sleep", sleep)
+    monkeypatch.setattr("intacct_provider.client.http.transport.time.sleep", sleep)
     client.list(CUSTOMER)
     assert free == [True]
 
@@ -217,7 +217,7 @@ class Clock:
 
 def test_requests_keep_their_distance_until_enough_is_left_again(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("intacct_provider.client.limits.time", clock)
+    monkeypatch.setattr("intacct_provider.client.http.throttle.time", clock)
     limit = ConcurrencyLimit(4)
     begins = []
 
@@ -241,7 +241,7 @@ def test_threads_that_wait_for_their_distance_queue_up_behind_each_other(monkeyp
         def sleep(self, seconds):
             waits.append(seconds)
 
-    monkeypatch.setattr("intacct_provider.client.limits.time", Stopped())
+    monkeypatch.setattr("intacct_provider.client.http.throttle.time", Stopped())
     for _ in range(4):
         with limit.slot():
             pass

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import pytest
 
-from intacct_provider.client.errors import IntacctNotFoundError, IntacctResponseError, IntacctValidationError
 from intacct_provider.client.model import ModelField
+from intacct_provider.exceptions import IntacctNotFoundError, IntacctResponseError, IntacctValidationError
 
 CUSTOMER = "accounts-receivable/customer"
 MODEL = {

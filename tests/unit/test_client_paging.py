@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Miscounting, Server
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.paging.offset import MAX_PASSES, iter_rows
+from intacct_provider.client.paging.pages import Page, read_page
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctIncompleteReadError,
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.paging import MAX_PASSES, Page, iter_rows, read_page
-from intacct_provider.client.query import Query, field
 
 CUSTOMER = "accounts-receivable/customer"
 PROVE = settings(derandomize=True, deadline=None, max_examples=150)

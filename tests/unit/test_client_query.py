@@ -11,17 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.filters import OPERATORS
-from intacct_provider.client.query import (
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.filters import OPERATORS, templatable
+from intacct_provider.client.query.request import (
     FILTER_PARAMETERS,
     Query,
     check_object_name,
     check_page,
-    field,
     is_aggregate,
-    templatable,
 )
+from intacct_provider.exceptions import IntacctArgumentError
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=300)
 CUSTOMER = "accounts-receivable/customer"

@@ -11,8 +11,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client import wire
-from intacct_provider.client.errors import (
+from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, batches, collection, record_path
+from intacct_provider.client.http import codec
+from intacct_provider.client.writing.idempotency import MAX_GENERATIONS, IdempotencyKeys
+from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctAuthenticationError,
     IntacctConflictError,
@@ -25,8 +27,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.idempotency import MAX_GENERATIONS, IdempotencyKeys
-from intacct_provider.client.records import BATCH_BYTES, BATCH_SIZE, batches, collection, record_path
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
@@ -331,7 +331,7 @@ def test_batches_hold_every_record_once_in_order_within_the_bytes_allowed(length
     given_records = [{"n": n, "text": "x" * length} for n, length in enumerate(lengths)]
     split = list(batches(given_records))
     assert [record for batch in split for record in batch] == given_records
-    assert all(len(batch) <= BATCH_SIZE and len(wire.encode(batch)) <= BATCH_BYTES + 1 for batch in split)
+    assert all(len(batch) <= BATCH_SIZE and len(codec.encode(batch)) <= BATCH_BYTES + 1 for batch in split)
 
 
 def test_a_record_too_large_for_any_batch_goes_alone():

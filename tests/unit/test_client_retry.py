@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from intacct_provider.client.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=300)
 SECONDS = st.floats(0, 1000, allow_nan=False)

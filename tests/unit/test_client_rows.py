@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Server
 
-from intacct_provider.client import wire
-from intacct_provider.client.errors import (
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.retry import RetryPolicy, moment_of
+from intacct_provider.client.http.transport import Request
+from intacct_provider.client.paging.pages import read_page
+from intacct_provider.client.paging.row_structs import RowForm, RowPage, Totals
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import (
     IntacctConnectionError,
     IntacctIncompleteReadError,
     IntacctPermissionError,
     IntacctResponseError,
     IntacctValidationError,
 )
-from intacct_provider.client.pages import read_page
-from intacct_provider.client.query import Query
-from intacct_provider.client.retry import RetryPolicy, moment_of
-from intacct_provider.client.rows import RowForm, RowPage, Totals
-from intacct_provider.client.transport import Request
 
 CUSTOMER = "accounts-receivable/customer"
 FIELDS = ("key", "id", "term.id", "creditLimit")
@@ -116,7 +116,7 @@ def test_what_is_no_page_without_doubt_is_none(content):
 def test_structs_hold_what_mappings_hold(rows):
     content = page(*rows, totalCount=len(rows))
     form = RowForm(FIELDS)
-    mappings = read_page(Query.checked(CUSTOMER, FIELDS), wire.decode(content), 1, 100).rows
+    mappings = read_page(Query.checked(CUSTOMER, FIELDS), codec.decode(content), 1, 100).rows
     read = form.read(content).page
     assert [dict(zip(FIELDS, form.values(row), strict=True)) for row in read.rows] == mappings
     assert form.page_of(mappings) == read

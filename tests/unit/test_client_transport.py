@@ -8,7 +8,8 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
-from intacct_provider.client.errors import (
+from intacct_provider.client.http.transport import Reply, Request
+from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctConflictError,
     IntacctConnectionError,
@@ -20,7 +21,6 @@ from intacct_provider.client.errors import (
     IntacctServerError,
     IntacctValidationError,
 )
-from intacct_provider.client.transport import Reply, Request
 
 SECRET = "s3cret-of-the-app"
 CUSTOMER = "accounts-receivable/customer"
@@ -44,7 +44,7 @@ def sent(intacct, method="GET"):
 def no_sleep(monkeypatch):
     """Return the waits that the client would have slept."""
     waits: list[float] = []
-    monkeypatch.setattr("intacct_provider.client.transport.time.sleep", waits.append)
+    monkeypatch.setattr("intacct_provider.client.http.transport.time.sleep", waits.append)
     return waits
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client import wire
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.client.http import codec
+from intacct_provider.exceptions import IntacctArgumentError
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=200)
 BERLIN = dt.timezone(dt.timedelta(hours=2))
@@ -32,28 +32,28 @@ MOMENTS = [
 @PROVE
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_a_decimal_arrives_exactly_and_as_a_number(amount):
-    sent = wire.encode({"amount": amount})
+    sent = codec.encode({"amount": amount})
     assert b'"' not in sent.removeprefix(b'{"amount":')
-    received = wire.decode(sent)["amount"]
+    received = codec.decode(sent)["amount"]
     assert isinstance(received, Decimal | int)
     assert Decimal(received) == amount
 
 
 def test_digits_that_a_float_would_lose_are_kept():
-    assert wire.decode(b'{"a":0.1000000000000000055511151231257827,"b":12345678901234567890}') == {
+    assert codec.decode(b'{"a":0.1000000000000000055511151231257827,"b":12345678901234567890}') == {
         "a": Decimal("0.1000000000000000055511151231257827"),
         "b": 12345678901234567890,
     }
-    assert wire.encode(Decimal("170200.00")) == b"170200.00"
+    assert codec.encode(Decimal("170200.00")) == b"170200.00"
 
 
 @PROVE
 @given(st.integers(-(10**60), 10**60))
 def test_a_whole_number_of_any_length_arrives_exactly_both_ways(number):
-    sent = wire.encode({"a": number})
+    sent = codec.encode({"a": number})
     assert sent == b'{"a":%d}' % number
-    assert wire.decode(sent) == {"a": number}
-    assert type(wire.decode(sent)["a"]) is int
+    assert codec.decode(sent) == {"a": number}
+    assert type(codec.decode(sent)["a"]) is int
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_whole_number_of_any_length_arrives_exactly_both_ways(number):
     ],
 )
 def test_long_numbers_survive(body, value):
-    found = wire.decode(body)
+    found = codec.decode(body)
     assert (str(found), type(found)) == (str(value), type(value))
 
 
 def test_money_as_text_stays_the_text_it_is():
-    assert wire.decode(b'"170200.00"') == "170200.00"
-    assert wire.encode("170200.00") == b'"170200.00"'
+    assert codec.decode(b'"170200.00"') == "170200.00"
+    assert codec.encode("170200.00") == b'"170200.00"'
 
 
 @pytest.mark.parametrize("body", [
@@ -85,7 +85,7 @@ def test_money_as_text_stays_the_text_it_is():
 )  # fmt: skip
 def test_what_is_not_json_is_a_value_error_that_does_not_hold_the_body(body):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        wire.decode(body)
+        codec.decode(body)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     assert not isinstance(caught.value, UnicodeDecodeError)  # it would carry the body as its object
     assert "s3cret" not in repr(caught.value)
@@ -95,7 +95,7 @@ def test_what_is_not_json_is_a_value_error_that_does_not_hold_the_body(body):
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_value_or_a_value_error(body):
     try:
-        wire.decode(body)
+        codec.decode(body)
     except ValueError:
         return
     json.loads(body)
@@ -105,13 +105,13 @@ def test_an_answer_nested_as_deeply_as_python_allows_is_a_value_or_a_value_error
     for depth in range(800, 1100, 7):
         body = b"[" * depth + b"]" * depth
         with suppress(ValueError):
-            wire.decode(body)
+            codec.decode(body)
 
 
 @pytest.mark.parametrize(("moment", "text"), MOMENTS)
 def test_a_time_is_sent_as_utc_with_whole_seconds_wherever_it_stands(moment, text):
-    assert wire.wire_value(moment) == text
-    assert json.loads(wire.encode({"a": moment, "b": [{"c": moment}], "d": (moment,)})) == {
+    assert codec.wire_value(moment) == text
+    assert json.loads(codec.encode({"a": moment, "b": [{"c": moment}], "d": (moment,)})) == {
         "a": text,
         "b": [{"c": text}],
         "d": [text],
@@ -122,7 +122,7 @@ def test_a_time_is_sent_as_utc_with_whole_seconds_wherever_it_stands(moment, tex
 @given(st.datetimes(dt.datetime(1900, 1, 2), dt.datetime(2999, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
 def test_any_time_is_sent_as_the_same_moment(naive, offset):
     moment = naive.replace(tzinfo=dt.timezone(dt.timedelta(minutes=offset)))
-    text = json.loads(wire.encode({"at": moment}))["at"]
+    text = json.loads(codec.encode({"at": moment}))["at"]
     assert text.endswith("Z")
     assert dt.datetime.fromisoformat(text) == moment.replace(microsecond=0)
 
@@ -139,13 +139,13 @@ def new_york(monkeypatch):
 
 @pytest.mark.usefixtures("new_york")
 def test_a_time_without_a_zone_is_utc_wherever_the_machine_is():
-    assert wire.wire_value(dt.datetime(2025, 7, 1, 2)) == "2025-07-01T02:00:00Z"  # noqa: DTZ001
+    assert codec.wire_value(dt.datetime(2025, 7, 1, 2)) == "2025-07-01T02:00:00Z"  # noqa: DTZ001
 
 
 @pytest.mark.parametrize("value", ["x", 1, 1.5, None, True, Decimal("1.0")])
 def test_anything_else_is_sent_as_it_is(value):
-    assert wire.wire_value(value) is value
-    assert wire.decode(wire.encode({"a": value})) == {"a": value}
+    assert codec.wire_value(value) is value
+    assert codec.decode(codec.encode({"a": value})) == {"a": value}
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Infinity")])
@@ -160,13 +160,13 @@ def test_anything_else_is_sent_as_it_is(value):
 )
 def test_what_is_no_number_is_refused_with_its_place_as_null_would_clear_the_field(number, wrap, path):
     with pytest.raises(IntacctArgumentError) as caught:
-        wire.encode(wrap(number))
+        codec.encode(wrap(number))
     assert str(caught.value) == f"{path} is {number}; give a number, or None to clear the field."
 
 
 def test_what_json_cannot_carry_names_its_type():
     with pytest.raises(IntacctArgumentError, match="A value of type object cannot be sent to Intacct"):
-        wire.encode({"a": object()})
+        codec.encode({"a": object()})
 
 
 @pytest.mark.parametrize("value", [{"a", "b"}, frozenset("a")])
@@ -174,35 +174,35 @@ def test_a_set_is_refused_since_its_order_would_change_the_idempotency_key(value
     with pytest.raises(
         IntacctArgumentError, match=r"lines\.0\.tags is a set, which has no order; give a list"
     ):
-        wire.encode({"lines": [{"tags": value}]})
+        codec.encode({"lines": [{"tags": value}]})
 
 
 def test_bytes_are_refused_since_they_would_be_sent_in_a_code_of_their_own():
     with pytest.raises(IntacctArgumentError, match=r"lines\.0\.note is bytes; give text"):
-        wire.encode({"lines": [{"note": b"x"}]})
+        codec.encode({"lines": [{"note": b"x"}]})
 
 
 def test_content_within_itself_is_refused():
     record = {}
     record["parent"] = record
     with pytest.raises(IntacctArgumentError, match="nested too deeply, or within itself"):
-        wire.encode(record)
+        codec.encode(record)
 
 
 @pytest.mark.parametrize("record", [{"a": "\ud800"}, {"\ud800": 1}])
 def test_half_a_character_is_refused(record):
     with pytest.raises(IntacctArgumentError, match="half of a character"):
-        wire.encode(record)
+        codec.encode(record)
 
 
 def test_names_that_are_no_text_are_refused():
     with pytest.raises(IntacctArgumentError, match="A value of type NoneType cannot be sent"):
-        wire.encode({"a": {None: 1}})
+        codec.encode({"a": {None: 1}})
 
 
 def test_encoding_leaves_the_record_as_it_was():
     record = {"at": MOMENTS[0][0], "lines": [{"on": MOMENTS[5][0]}]}
-    wire.encode(record)
+    codec.encode(record)
     assert record == {"at": MOMENTS[0][0], "lines": [{"on": MOMENTS[5][0]}]}
 
 
@@ -214,5 +214,5 @@ def test_plain_values_for_xcom_keep_every_digit():
         "e": None,
         "f": 3,
     }
-    assert wire.plain(record) == {"a": "1.10", "b": [{"c": "2.50"}], "d": ["2025-01-02"], "e": None, "f": 3}
-    assert json.loads(json.dumps(wire.plain(record))) == wire.plain(record)
+    assert codec.plain(record) == {"a": "1.10", "b": [{"c": "2.50"}], "d": ["2025-01-02"], "e": None, "f": 3}
+    assert json.loads(json.dumps(codec.plain(record))) == codec.plain(record)

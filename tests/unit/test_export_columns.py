@@ -8,18 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctNotFoundError
 from intacct_provider.client.model import flattened
-from intacct_provider.export.columns import (
+from intacct_provider.exceptions import IntacctColumnError, IntacctNotFoundError
+from intacct_provider.export.schema.columns import (
     REST,
     Column,
-    IntacctColumnError,
     column_facts,
     columns_from_facts,
     columns_of,
     detail_columns,
 )
-from intacct_provider.export.values import converted, converter, rest_of
+from intacct_provider.export.schema.values import converted, converter, rest_of
 
 MODEL = {
     "fields": {

@@ -18,11 +18,11 @@ from export_pages import COLUMNS, page_of, pages_of, row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.rows import RowPage
-from intacct_provider.export.columns import REST, Column, IntacctColumnError
-from intacct_provider.export.encoders import encoder_for
-from intacct_provider.export.parquet import rows_per_group, schema_of
+from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
+from intacct_provider.export.files.encoders import encoder_for
+from intacct_provider.export.files.parquet import rows_per_group, schema_of
+from intacct_provider.export.schema.columns import REST, Column
 
 ROWS = [row(number) for number in range(1, 101)]
 TEXT = (Column("key", "key", "string"), Column("name", "name", "string"))
@@ -400,7 +400,7 @@ def test_without_pyarrow_the_extra_that_brings_it_is_named(arguments):
         "import sys, importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *more: None if name == 'pyarrow' else find(name, *more)\n"
-        "from intacct_provider.export.encoders import encoder_for\n"
+        "from intacct_provider.export.files.encoders import encoder_for\n"
         "encoder_for('csv', (), compression='gzip')\n"
         "assert 'pyarrow' not in sys.modules\n"
         f"encoder_for({arguments})\n"

@@ -7,9 +7,18 @@ import tracemalloc
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.export.files import write_whole
-from intacct_provider.export.keyset import Gone, Held, Spool, intact, packed, united, unpacked, without
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.deletes.key_spool import (
+    Gone,
+    Held,
+    Spool,
+    intact,
+    packed,
+    united,
+    unpacked,
+    without,
+)
+from intacct_provider.storage.files import write_whole
 
 
 def held(*keys):

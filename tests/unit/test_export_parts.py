@@ -22,8 +22,8 @@ from export_pages import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctIncompleteReadError
-from intacct_provider.export.staging import Part, part_name
+from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
+from intacct_provider.export.files.staging import Part, part_name
 
 ROWS = [row(number) for number in range(1, 101)]
 FORMS = [

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctValidationError
-from intacct_provider.client.query import Query, field
-from intacct_provider.client.rows import RowForm
-from intacct_provider.export.budget import Budget, IntacctBudgetError, calls_for
-from intacct_provider.export.progress import Progress
+from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctArgumentError, IntacctBudgetError, IntacctValidationError
+from intacct_provider.export.completeness.budget import Budget, calls_for
+from intacct_provider.export.completeness.progress import Progress
 
 LEDGER = "general-ledger/journal-entry-line"
 PURPOSE = "general-ledger/account-group-purpose"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.export.ranges import KeyRange
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.ranges.plan import KeyRange
 
 ONLY = {"number": 1, "of": 1, "above": None, "upto": None}
 FIRST = {"number": 1, "of": 3, "above": None, "upto": "900"}

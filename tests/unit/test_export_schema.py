@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.export.schema import Drift, IntacctSchemaDriftError, compare
+from intacct_provider.exceptions import IntacctArgumentError, IntacctSchemaChangedError
+from intacct_provider.export.schema.drift import Drift, compare
 
 CUSTOMER = "accounts-receivable/customer"
 KEY = {"name": "key", "field": "key", "type": "string"}
@@ -44,14 +44,14 @@ def test_what_came_went_and_changed_is_told_apart():
     ],
 )
 def test_a_change_of_the_decimals_the_source_or_the_members_is_a_change(now, words):
-    with pytest.raises(IntacctSchemaDriftError, match=words):
+    with pytest.raises(IntacctSchemaChangedError, match=words):
         compare([DUE], [now]).check("fail", CUSTOMER)
 
 
 def test_another_order_is_a_drift_since_csv_has_no_names_per_row():
     drift = compare([KEY, DUE], [DUE, KEY])
     assert drift == Drift(changed={}, moved=True)
-    with pytest.raises(IntacctSchemaDriftError, match="another order"):
+    with pytest.raises(IntacctSchemaChangedError, match="another order"):
         drift.check("add", CUSTOMER)
 
 
@@ -60,7 +60,7 @@ def test_a_new_column_between_others_is_no_other_order():
 
 
 def test_fail_names_every_difference_and_what_to_do_and_no_retry_mends_it():
-    with pytest.raises(IntacctSchemaDriftError) as caught:
+    with pytest.raises(IntacctSchemaChangedError) as caught:
         compare([KEY, DUE], [KEY | {"type": "integer"}, SINCE]).check("fail", CUSTOMER)
     for words in (CUSTOMER, "new since", "gone due", "key was string and is integer", "schema_drift='warn'"):
         assert words in str(caught.value)
@@ -77,7 +77,7 @@ def test_add_takes_new_columns_and_nothing_else(caplog):
     with caplog.at_level(logging.INFO):
         compare([KEY], [KEY, DUE]).check("add", CUSTOMER)
     assert [one.levelname for one in caplog.records] == ["INFO"]
-    with pytest.raises(IntacctSchemaDriftError, match="gone key"):
+    with pytest.raises(IntacctSchemaChangedError, match="gone key"):
         compare([KEY], [DUE]).check("add", CUSTOMER)
 
 

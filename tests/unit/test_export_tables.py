@@ -12,11 +12,11 @@ import pytest
 from postgres import cluster
 from sql_tables import COLUMNS, KEY, KINDS, LIMIT, NAME, Database, counts, loaded, page
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.export.columns import Column, IntacctColumnError
-from intacct_provider.export.loads import TABLE, Line, Owner
-from intacct_provider.export.table_names import in_sql
-from intacct_provider.export.tables import MODES
+from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.sql.load_log import TABLE, Line, Owner
+from intacct_provider.export.sql.names import in_sql
+from intacct_provider.export.sql.table_load import MODES
 
 OWNER = Owner("dag", "run", "task")
 FIRST = page(("1", "Ann", "10.50"), ("2", "Bob", None))

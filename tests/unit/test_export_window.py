@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctResponseError
-from intacct_provider.client.query import Query, field
-from intacct_provider.export.state import KEY_SETS, PREFIX, RUNS, ExportState
-from intacct_provider.export.window import Window, window_for
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
+from intacct_provider.export.incremental.state import KEY_SETS, PREFIX, RUNS, ExportState
+from intacct_provider.export.incremental.window import Window, window_for
 
 CUSTOMER = "accounts-receivable/customer"
 MODIFIED = "audit.modifiedDateTime"

@@ -2,7 +2,7 @@
 
 import random
 
-from intacct_provider.client.records import BATCH_BYTES
+from intacct_provider.client.batches import BATCH_BYTES
 from intacct_provider.sync.batches import batches_of
 from intacct_provider.sync.plan import Plan, Step
 

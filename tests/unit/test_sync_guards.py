@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from sync_plans import create, deactivate, delete, plan, update
 
-from intacct_provider.client.errors import IntacctArgumentError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctSyncGuardError
 from intacct_provider.sync.diff import FieldChange
 from intacct_provider.sync.fingerprint import fingerprint_of
-from intacct_provider.sync.guards import Guards, IntacctSyncGuardError, already_done, breaches, stale_steps
+from intacct_provider.sync.guards import Guards, already_done, breaches, stale_steps
 from intacct_provider.sync.plan import Step
 
 GROUP = "accounts-receivable/customer-group"

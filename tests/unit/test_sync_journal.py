@@ -9,17 +9,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.sync.diff import FieldChange
-from intacct_provider.sync.journal import (
-    Fate,
-    IntacctPlanInUseError,
-    Journal,
-    Refusal,
-    Sending,
-    beside,
-    create_whole,
-)
+from intacct_provider.sync.journal import Fate, Journal, Refusal, Sending, beside, create_whole
 from intacct_provider.sync.plan import Plan, Step
 
 PURPOSE = "general-ledger/account-group-purpose"

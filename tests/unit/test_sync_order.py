@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.order import levels, own_references, referred, refers_in_lists
 
 CUSTOMER = "accounts-receivable/customer"

@@ -7,7 +7,7 @@ import json
 import pytest
 from sync_plans import create, plan, rich, update
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Plan
 
 

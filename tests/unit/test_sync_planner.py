@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.diff import FieldChange, types_of
 from intacct_provider.sync.guards import already_done, stale_steps
 from intacct_provider.sync.live import Live, reads_to_apply

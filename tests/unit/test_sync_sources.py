@@ -15,11 +15,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import IntacctArgumentError
-from intacct_provider.client.wire import encode
+from intacct_provider.client.http.codec import encode
+from intacct_provider.exceptions import IntacctArgumentError, IntacctDesiredStateError
 from intacct_provider.sync.coerce import typed
 from intacct_provider.sync.desired import desired_of, read_desired
-from intacct_provider.sync.problems import IntacctDesiredStateError, Problem, refuse, rejected_lines
+from intacct_provider.sync.problems import Problem, refuse, rejected_lines
 
 #: Without a time zone.
 MIDNIGHT = dt.datetime.fromisoformat("2026-01-02T00:00:00")

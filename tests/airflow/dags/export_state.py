@@ -10,8 +10,8 @@ NOON = "2026-06-30T12:00:00Z"
 
 def remember(context, outlets, **what):
     """Commit a run of an export, and return what was known before: the watermark, and the name of the document."""
-    from intacct_provider.export.state import ExportState
-    from intacct_provider.export.window import Window
+    from intacct_provider.export.incremental.state import ExportState
+    from intacct_provider.export.incremental.window import Window
 
     state = ExportState.of_task(context, outlets, {"object": "accounts-receivable/customer", **what})
     before = state.watermark("audit.modifiedDateTime")

@@ -1,0 +1,220 @@
+"""Records on the wire: paths, calls that they fit into, and each record's own outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from intacct_provider.client.errors import build_error
+from intacct_provider.client.http import codec
+from intacct_provider.client.query.request import check_object_name
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctArgumentError,
+    IntacctConflictError,
+    IntacctError,
+    IntacctIdempotencyError,
+    IntacctInterruptedWriteError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctResponseError,
+    IntacctValidationError,
+)
+
+if TYPE_CHECKING:
+    from intacct_provider.client.http.transport import Reply
+
+#: Records that Intacct takes in one call at most.
+BATCH_SIZE = 500
+#: Bytes of a request body at most; Intacct is said to refuse more than 1 MB.
+BATCH_BYTES = 900_000
+#: Characters of an address at most; common servers refuse more than about 8,000.
+ADDRESS_LENGTH = 7_000
+#: Refusals of a record, in which nothing was written.
+REFUSALS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
+_UNPROCESSED = "unprocessed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """What became of one record of a write of many.
+
+    :param index: its position in the list given, from 0.
+    :param key: the record's key; None when it was refused, or when Intacct does not tell (customer groups).
+    :param id: the record's id, as far as it is known.
+    :param error: why it was not written, or None.
+    """
+
+    index: int
+    key: str | None = None
+    id: str | None = None
+    error: IntacctAPIError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the record was written, or deleted."""
+        return self.error is None
+
+    @property
+    def unprocessed(self) -> bool:
+        """Whether it was only skipped, because another record of its atomic call was refused."""
+        return is_unprocessed(self.error)
+
+
+def collection(object_name: str) -> str:
+    """Return the path of an object's records.
+
+    :raises IntacctArgumentError: for what cannot be an object's path.
+    """
+    check_object_name(object_name)
+    return f"/objects/{quote(object_name, safe='/:')}"
+
+
+def record_path(object_name: str, keys: Sequence[str]) -> str:
+    """Return the path of one record, or of several at once.
+
+    :raises IntacctArgumentError: for a key that is not one.
+    """
+    for key in keys:
+        if not str(key).strip() or "," in str(key):
+            raise IntacctArgumentError(
+                f"key must be a record's key, such as '24', not {key!r}; to find a record by its id use record_id."
+            )
+    return f"{collection(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
+
+
+def batches(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Split records into lists that one call can carry, in order."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for record in records:
+        length = len(codec.encode(record)) + 1
+        if batch and (len(batch) == BATCH_SIZE or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch
+
+
+def key_batches(object_name: str, keys: Sequence[str]) -> Iterator[list[str]]:
+    """Split keys into lists that the address of one call can carry, in order."""
+    room = ADDRESS_LENGTH - len(collection(object_name))
+    batch: list[str] = []
+    size = 0
+    for key in map(str, keys):
+        length = len(quote(key, safe="")) + 1
+        if batch and (len(batch) == BATCH_SIZE or size + length > room):
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += length
+    if batch:
+        yield batch
+
+
+def elements(reply: Reply) -> Any:
+    """Return what an answer holds for each of several records; some refusals are a bare list."""
+    return reply.body if isinstance(reply.body, list) else reply.result
+
+
+def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | None]:
+    """Return what the answer to the write of one record holds: an error or None, a reference or None."""
+    found = elements(reply)
+    item = found[0] if isinstance(found, list) and len(found) == 1 else found
+    if not isinstance(item, Mapping):
+        return reply.error(), None
+    inner = item.get("ia::result")
+    return reply.error() or read_result(0, item, reply).error, inner if isinstance(inner, Mapping) else item
+
+
+def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
+    """Return each record's outcome from a batch's answer, whichever way it says so.
+
+    Intacct answers a batch with a list in the order sent, under 2xx or 4xx; a deletion that succeeded as a whole
+    without a body; a batch refused as a whole with one error, which then is every record's.
+
+    :param count: records that were sent.
+    :param first: position of the first of them in the whole write.
+    :raises IntacctResponseError: if the answer does not account for every record.
+    :raises IntacctError: if what was refused is not the records, but the call.
+    """
+    if reply.status == 204:
+        return [RecordResult(first + n) for n in range(count)]
+    items = elements(reply)
+    if isinstance(items, Mapping) and count == 1 and not reply.error():
+        items = [items]
+    if isinstance(items, list) and len(items) == count and all(isinstance(item, Mapping) for item in items):
+        results = [read_result(first + n, item, reply) for n, item in enumerate(items)]
+        check_counts(reply, sum(not result.ok for result in results))
+        return results
+    error = reply.error()
+    if error:
+        if not isinstance(error, REFUSALS) or isinstance(error, IntacctIdempotencyError):
+            raise error
+        return [RecordResult(first + n, error=error) for n in range(count)]
+    raise IntacctResponseError(
+        f"Intacct answered HTTP {reply.status} to {count} records without accounting for each of them; which of them "
+        "were written is unknown."
+    )
+
+
+def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResult:
+    """Return one record's outcome from its element of an answer: a reference or an error, and its status."""
+    inner = item.get("ia::result")
+    reference = inner if isinstance(inner, Mapping) else item
+    found, status = item.get("ia::error") or reference.get("ia::error"), status_of(item, reply)
+    if found or status >= 400:
+        error = build_error(status, found or {"message": f"refused with status {status}"})
+        error.replayed = reply.replayed
+        return RecordResult(index, error=error)
+    return RecordResult(index, key=_text(reference.get("key")), id=_text(reference.get("id")))
+
+
+def status_of(item: Mapping[str, Any], reply: Reply) -> int:
+    """Return an element's own status; that of the whole answer when it has none."""
+    status = str(item.get("ia::status", ""))
+    return int(status) if status.isdecimal() else reply.status
+
+
+def check_counts(reply: Reply, failed: int) -> None:
+    """Refuse an answer that counts failures where it shows none.
+
+    :raises IntacctResponseError: then, because one of its successes is not one.
+    """
+    meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
+    counted = str(meta.get("totalError", "")) if isinstance(meta, Mapping) else ""
+    if not failed and counted.isdecimal() and int(counted):
+        raise IntacctResponseError(
+            f"Intacct answered HTTP {reply.status} and counts {counted} failures without showing any; which records "
+            "were written is unknown."
+        )
+
+
+def is_unprocessed(error: IntacctAPIError | None) -> bool:
+    """Whether an error says no more than that something else of the same call was refused."""
+    return error is not None and error.code == _UNPROCESSED
+
+
+def interrupted(
+    verb: str, object_name: str, total: int, done: list[RecordResult], cause: IntacctError
+) -> IntacctError:
+    """Return the exception for a write of many that stopped, which keeps what was answered so far."""
+    if not done:
+        return cause
+    written = sum(result.ok for result in done)
+    refused = next((result for result in done if result.error and not result.unprocessed), None)
+    first = f", first refusal at index {refused.index}: {refused.error}" if refused else ""
+    error = IntacctInterruptedWriteError(
+        f"{verb} of {total} records of {object_name} stopped after {len(done)} ({written} written{first}): {cause}",
+        done,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, "") else str(value)

@@ -1,0 +1,319 @@
+"""Access tokens: one process-wide cache, one renewal at a time, and a store through which workers share them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import msgspec
+
+from intacct_provider.client.config import IntacctConfig
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctAuthenticationError,
+    IntacctConfigError,
+    IntacctResponseError,
+)
+
+log = logging.getLogger(__name__)
+
+#: A token is renewed this many seconds before it ends, or after 9/10 of a short life.
+RENEW_BEFORE = 300.0
+#: Life in seconds assumed for a token whose answer does not tell; the shortest seen in the field.
+UNTOLD_LIFE = 3600.0
+#: Seconds before each look into the store for the successor of a refresh token that was refused: the worker that was
+#: quicker may still be waiting for its answer, or saving it.
+LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+#: What to do when there is no good refresh token left.
+AUTHORIZE = "Run `python -m intacct_provider.authorize` to get a new one."
+
+#: Posts a form to the token endpoint and returns the decoded answer.
+PostForm = Callable[[Mapping[str, str]], Any]
+
+
+class CredentialStore(Protocol):
+    """Where the tokens of one connection are kept, for every process that uses it. What it keeps is secret."""
+
+    def load(self) -> str | None:
+        """Return the text that was saved last, or None when nothing was saved yet."""
+
+    def save(self, text: str) -> None:
+        """Keep the text in place of the one before; it must be stored when this returns."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tokens:
+    """What is known of one grant, here and in a store.
+
+    :param use_until: wall-clock seconds since 1970 after which the access token is not used any more.
+    :param refresh_token: empty unless the grant needs one.
+    :param fingerprint: tells the credentials that the tokens belong to from others.
+    """
+
+    access_token: str = ""
+    use_until: float = 0.0
+    refresh_token: str = ""
+    fingerprint: str = ""
+
+    @classmethod
+    def from_answer(cls, answer: Any, config: IntacctConfig, sent: str = "") -> Tokens:
+        """Read an answer of the token endpoint.
+
+        :param sent: the refresh token that was sent. It stays good when the answer has none.
+        :raises IntacctResponseError: if the answer has no access token.
+        """
+        fields = answer if isinstance(answer, Mapping) else {}
+        access, refresh = _text(fields.get("access_token")), _text(fields.get("refresh_token"))
+        if not access:
+            raise IntacctResponseError("Intacct's token endpoint answered without an access token.")
+        if config.auth_type != "refresh_token":
+            refresh = ""  # client_credentials gets one, too, but simply asks again
+        life = _seconds(fields.get("expires_in"))
+        use_until = time.time() + max(life - RENEW_BEFORE, life * 0.9)
+        return cls(access, use_until, refresh or sent, _fingerprint(config))
+
+    @classmethod
+    def from_store(cls, text: str | None, config: IntacctConfig) -> Tokens:
+        """Read what a store holds; tokens of other credentials, such as the connection's former ones, count as none.
+
+        Text that is no JSON object is a refresh token that somebody put there by hand.
+        """
+        text, own = (text or "").strip(), _fingerprint(config)
+        if not text.startswith("{"):
+            return cls(refresh_token=text if config.auth_type == "refresh_token" else "", fingerprint=own)
+        try:
+            kept = msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError:
+            return cls()
+        return kept if kept.fingerprint == own else cls()
+
+    def to_store(self) -> str:
+        """Return the text that :meth:`from_store` reads."""
+        return msgspec.json.encode(self).decode()
+
+
+@dataclass(slots=True, repr=False)
+class _Grant:
+    """The tokens of one set of credentials, shared by every client of the process.
+
+    :param store: held so that no other store can get its ``id``.
+    :param asked_for: the access token that this process asked for last; others come from the store.
+    :param refused: access tokens that Intacct refused; a store may offer them still.
+    :param unsaved: tokens that the store failed to save; until it does, nothing may use them.
+    """
+
+    store: CredentialStore | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    tokens: Tokens = field(default_factory=Tokens)
+    renew_at: float = 0.0
+    asked_for: str = ""
+    refused: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+    unsaved: Tokens | None = None
+
+
+_grants: dict[tuple[str, int], _Grant] = {}
+_grants_lock = threading.Lock()
+
+
+def forget_tokens() -> None:
+    """Empty the process-wide cache, so that the next request looks into the store or asks for a token."""
+    with _grants_lock:
+        _grants.clear()
+
+
+class TokenSource:
+    """Hands out a valid access token for one configuration.
+
+    Every client of the process with the same credentials and the same store shares one token. Renewal happens before
+    the token ends and by one thread at a time; the others wait for it and use its result. Processes share through the
+    store, without a lock: whoever is refused because another one was quicker takes what that one has stored.
+
+    :param config: the credentials.
+    :param post_form: reaches the token endpoint.
+    :param store: keeps the tokens for other processes; without one they live as long as this process.
+    :param on_secret: told of every token as soon as it is known, so that it can be masked.
+    """
+
+    def __init__(
+        self,
+        config: IntacctConfig,
+        post_form: PostForm,
+        *,
+        store: CredentialStore | None = None,
+        on_secret: Callable[[str], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._rotating = config.auth_type == "refresh_token"
+        self._post_form = post_form
+        self._on_secret = on_secret or (lambda _secret: None)
+        with _grants_lock:
+            self._grant = _grants.setdefault((_fingerprint(config), id(store)), _Grant(store))
+
+    def get(self) -> str:
+        """Return a valid access token, renewing it when it is missing or about to end.
+
+        :raises IntacctAuthenticationError: if Intacct refuses the credentials.
+        :raises IntacctConfigError: if there is no refresh token to renew it with.
+        """
+        with self._grant.lock:
+            if not self._grant.tokens.access_token or time.monotonic() >= self._grant.renew_at:
+                self._renew()
+            return self._grant.tokens.access_token
+
+    def drop(self, token: str) -> bool:
+        """Forget ``token`` because Intacct refused it, unless another thread has renewed it already.
+
+        :return: whether it came from the store: then its successor may have ended together with the one before it.
+        """
+        with self._grant.lock:
+            if token not in self._grant.refused:
+                self._grant.refused.append(token)
+            if self._grant.tokens.access_token == token:
+                self._grant.tokens = replace(self._grant.tokens, access_token="")
+            return token != self._grant.asked_for
+
+    def _renew(self) -> None:
+        if self._grant.unsaved:
+            self._keep(self._grant.unsaved)
+        tokens, looks = self._stored(), iter(LOOK_AGAIN)
+        while not self._is_live(tokens):
+            sent = self._refresh_token(tokens) if self._rotating else ""
+            try:
+                answer = self._ask(sent)
+            except IntacctAuthenticationError as refusal:
+                newer = self._newer(sent, looks) if refusal.code == "invalid_grant" else None
+                if newer is None:
+                    raise
+                tokens = newer
+            else:
+                self._keep(self._told(Tokens.from_answer(answer, self._config, sent)))
+                return
+        self._use(tokens)
+
+    def _ask(self, refresh_token: str) -> Any:
+        config = self._config
+        form = {
+            "grant_type": config.auth_type,
+            "client_id": config.client_id,
+            "client_secret": config.client_secret,
+        }
+        if not self._rotating:
+            return self._post_form(form | {"username": config.username})
+        self._on_secret(refresh_token)
+        form["refresh_token"] = refresh_token
+        try:
+            return self._post_form(form)
+        except IntacctAuthenticationError as refusal:
+            # Now and then Intacct says so of a right secret, when asked to refresh.
+            if refusal.code != "invalid_client":
+                raise
+        return self._post_form(form)
+
+    def _refresh_token(self, stored: Tokens) -> str:
+        """Return the newest refresh token: another process may have rotated it since this one did."""
+        token = stored.refresh_token or self._grant.tokens.refresh_token or self._config.refresh_token
+        if not token:
+            raise IntacctConfigError(
+                "There is no refresh token: the connection has none, and its credential store has none that "
+                f"belongs to the connection as it is now. {AUTHORIZE}"
+            )
+        return token
+
+    def _newer(self, sent: str, looks: Iterable[float]) -> Tokens | None:
+        """Wait a little for what another process may have got for the refresh token that was refused here."""
+        if not self._rotating or self._grant.store is None:
+            return None
+        for pause in looks:
+            time.sleep(pause)
+            stored = self._stored()
+            if stored.refresh_token not in ("", sent):
+                return stored
+        return None
+
+    def _stored(self) -> Tokens:
+        store = self._grant.store
+        text = None if store is None else self._with_store(store.load)
+        return self._told(Tokens.from_store(text, self._config))
+
+    def _told(self, tokens: Tokens) -> Tokens:
+        """Tell the secrets, so that whatever may log them from here on masks them."""
+        for secret in filter(None, (tokens.access_token, tokens.refresh_token)):
+            self._on_secret(secret)
+        return tokens
+
+    def _is_live(self, tokens: Tokens) -> bool:
+        usable = tokens.access_token and tokens.access_token not in self._grant.refused
+        return bool(usable) and tokens.use_until > time.time()
+
+    def _keep(self, tokens: Tokens) -> None:
+        """Save tokens, and only then use them."""
+        store, self._grant.unsaved = self._grant.store, tokens
+        if store is not None:
+            self._with_store(lambda: store.save(tokens.to_store()))
+        self._grant.unsaved = None
+        self._grant.asked_for = tokens.access_token
+        self._use(tokens)
+
+    def _use(self, tokens: Tokens) -> None:
+        # Counted by the clock that nobody sets, from here on.
+        self._grant.renew_at = time.monotonic() + tokens.use_until - time.time()
+        self._grant.tokens = tokens
+
+    def _with_store(self, act: Callable[[], str | None]) -> str | None:
+        """Load or save. Without a refresh token nothing can be lost, so that a store that fails costs a call only."""
+        try:
+            return act()
+        except Exception as err:
+            if self._rotating:
+                raise
+            log.warning(
+                "Intacct: the credential store failed (%s); the access token is not shared.",
+                type(err).__name__,
+            )
+            return None
+
+
+def explain_refusal(error: IntacctAPIError, config: IntacctConfig) -> IntacctAuthenticationError:
+    """Return the token endpoint's refusal with whose credentials were refused; never the secret."""
+    rotating = config.auth_type == "refresh_token"
+    who = "the refresh token" if rotating else f"user {config.user_id!r} of company {config.company_id!r}"
+    ended = rotating and error.code == "invalid_grant"
+    return IntacctAuthenticationError(
+        f"Intacct refused client id {config.client_id!r} for {who}: {error.message}",
+        status=error.status,
+        code=error.code,
+        error_id=error.error_id,
+        support_id=error.support_id,
+        hint=f"It has ended or was used elsewhere. {AUTHORIZE}" if ended else error.hint,
+    )
+
+
+def _fingerprint(config: IntacctConfig) -> str:
+    """Name the credentials without holding them.
+
+    A refresh token stands for user and company, and outlives a change of the application's secret.
+    """
+    own = (
+        (config.refresh_token,)
+        if config.auth_type == "refresh_token"
+        else (config.client_secret, config.username)
+    )
+    parts = (config.base_url, config.auth_type, config.client_id, *own)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return max(float(value), 1.0)
+    except (TypeError, ValueError):
+        return UNTOLD_LIFE

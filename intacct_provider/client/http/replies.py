@@ -1,0 +1,142 @@
+"""Answers of Intacct: whole and decoded, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+
+from intacct_provider.client.errors import build_error, error_in, first_record_error
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.retry import RETRY_STATUSES
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctConnectionError,
+    IntacctError,
+    IntacctResponseError,
+)
+
+REPLAYED_HEADER = "x-ia-idempotency-cached-date"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole, decoded answer.
+
+    :param body: decoded JSON; None when the answer has no body, or the request's own ``decode`` took it.
+    :param made: what the request's own ``decode`` made of it.
+    :param unsure: whether an earlier sending of the request may have been carried out.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    unsure: bool = False
+    made: Any = None
+
+    @property
+    def result(self) -> Any:
+        """What stands under ``ia::result``."""
+        return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
+
+    @property
+    def maybe_done(self) -> bool:
+        """Whether a request that is answered so may have been carried out; these two refuse it before that."""
+        return self.status not in (409, 429)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the server answered from its idempotency cache without doing anything."""
+        return REPLAYED_HEADER in self.headers
+
+    def error(self) -> IntacctAPIError | None:
+        """Return the error of the answer as a whole, or None. Errors of single records are not among them."""
+        found = error_in(self.body)
+        if found is None and self.status < 400:
+            return None
+        found = found or first_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
+        made = build_error(self.status, found)
+        made.replayed = self.replayed
+        return made
+
+    def checked(self) -> Reply:
+        """Return the answer itself, or raise its error; an error under HTTP 200 is an error too."""
+        problem = self.error()
+        if problem:
+            raise problem
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no whole answer, and whether another try may mend it.
+
+    :param maybe_done: whether the request may have reached the server and been carried out.
+    """
+
+    what: str
+    transient: bool
+    maybe_done: bool = True
+    error: type[IntacctError] = IntacctConnectionError
+    cause: Exception | None = None
+    status: None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def failure_of(err: requests.RequestException | HTTPError, timeout: float) -> Failure:
+    """Return why an answer did not come, or did not come whole."""
+    if isinstance(err, HTTPError):
+        late = isinstance(err, ReadTimeoutError)
+        what = f"no answer within {timeout:g} s" if late else "the connection or the answer broke off"
+        return Failure(what, transient=True, cause=err)
+    reason = getattr(err.args[0], "reason", None) if err.args else None
+    if isinstance(err, requests.exceptions.SSLError):
+        return Failure("the server's TLS certificate is not trusted", transient=False, cause=err)
+    if isinstance(err, requests.Timeout) or "timed out" in str(reason or err):
+        return Failure(f"no answer within {timeout:g} s", transient=True, cause=err)
+    if isinstance(reason, NewConnectionError):
+        what = "could not connect; is the host right and reachable?"
+        return Failure(what, transient=True, maybe_done=False, cause=err)
+    if isinstance(
+        err,
+        requests.ConnectionError
+        | requests.exceptions.ChunkedEncodingError
+        | requests.exceptions.ContentDecodingError,
+    ):
+        return Failure("the connection or the answer broke off", transient=True, cause=err)
+    return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
+
+
+def read_answer(
+    response: requests.Response, content: bytes, decode: Callable[[bytes], Any] | None = None
+) -> Reply | Failure:
+    """Decode an answer. JSON that does not parse was cut on the way; anything else never was JSON.
+
+    :param content: all of it.
+    """
+    status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
+    if 300 <= status < 400:
+        what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
+        return Failure(what, transient=False, error=IntacctResponseError)
+    made = decode(content) if decode is not None and status < 300 else None
+    if made is not None:
+        return Reply(status, response.headers, None, made=made)
+    # What is empty and calls itself JSON was cut at its first byte; but 401 says enough by itself.
+    if not content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
+        return Reply(status, response.headers, None)
+    try:
+        return Reply(status, response.headers, codec.decode(content))
+    except ValueError as err:
+        # Also of a refusal: what is lost may be that the token ended, or which record is the guilty one.
+        if ("json" in kind or not content) and status not in RETRY_STATUSES:
+            return Failure("the answer broke off or is no JSON", transient=True, cause=err)
+    if status >= 400:
+        return Reply(status, response.headers, None)
+    what = (
+        f"the answer is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
+        "base URL, or does a proxy stand between?"
+    )
+    return Failure(what, transient=False, error=IntacctResponseError)

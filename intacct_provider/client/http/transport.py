@@ -1,0 +1,250 @@
+"""HTTP to Intacct: one session, explicit timeouts, tokens, and the one retry loop.
+
+Nothing here logs or quotes a header, a body or a query string.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from intacct_provider import __version__
+from intacct_provider.client.config import IntacctConfig, redacted
+from intacct_provider.client.errors import about_token
+from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_refusal
+from intacct_provider.client.http.replies import REPLAYED_HEADER, Failure, Reply, failure_of, read_answer
+from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+from intacct_provider.client.http.throttle import ConcurrencyLimit
+from intacct_provider.exceptions import (
+    IntacctConnectionError,
+    IntacctError,
+    IntacctIdempotencyError,
+    IntacctRateLimitError,
+    IntacctServerError,
+)
+
+__all__ = ["ENTITY_HEADER", "IDEMPOTENCY_HEADER", "REPLAYED_HEADER", "Reply", "Request", "Transport"]
+
+log = logging.getLogger(__name__)
+
+ENTITY_HEADER = "X-IA-API-Param-Entity"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+#: Tokens that are tried after a refused one; all but one of them are others' from the store.
+MAX_REPETITIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to the API, before a token is added.
+
+    :param path: below the base URL, such as ``/services/core/query``.
+    :param content: encoded JSON body.
+    :param form: form body of the token endpoint.
+    :param repeatable: whether sending it twice cannot do a second thing.
+    :param locked: tells of an answer other than 409 whether it reports that an earlier sending of a part of the request
+        is still being carried out.
+    :param decode: makes what is wanted of the content of a successful answer, once and for all; None when it is not
+        what was expected, so that it is read as any other: it may be an error, or cut.
+    :param stopped: set when nobody waits for the answer any more; then the request is not sent again.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    content: bytes | None = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = None
+    repeatable: bool = True
+    locked: Callable[[Reply], bool] | None = None
+    decode: Callable[[bytes], Any] | None = None
+    stopped: threading.Event | None = None
+
+
+class Transport:
+    """Sends requests with a valid token, patiently.
+
+    :param config: where to send them and as whom.
+    :param store: keeps rotated refresh tokens.
+    :param on_secret: told of every token, so that it can be masked.
+    :param retry: how patient to be.
+    """
+
+    def __init__(
+        self,
+        config: IntacctConfig,
+        *,
+        store: CredentialStore | None = None,
+        on_secret: Callable[[str], None] | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._config = config
+        self._retry = retry or RetryPolicy()
+        self._session = _session(config.max_concurrency)
+        self.limit = ConcurrencyLimit(config.max_concurrency)
+        self._tokens = TokenSource(config, self.post_form, store=store, on_secret=on_secret)
+
+    def close(self) -> None:
+        """Close the connections; the token stays valid for other clients."""
+        self._session.close()
+
+    def send(self, request: Request) -> Reply:
+        """Send a request and return the answer, whatever its status.
+
+        A refused token is renewed and the request repeated, once with a token that was asked for. One that another
+        worker left in the store does not count: all that were issued so far may have ended together.
+
+        :raises IntacctAuthenticationError: if no token can be had.
+        :raises IntacctConnectionError: if no whole answer came within the retry policy.
+        :raises IntacctResponseError: if the answer is not JSON.
+        """
+        token = self._tokens.get()
+        reply = self._send_patiently(request, token)
+        for repetition in range(MAX_REPETITIONS):
+            if not _refuses_token(reply):
+                break
+            shared = self._tokens.drop(token)
+            if repetition and not shared:
+                break
+            token = self._tokens.get()
+            again = self._send_patiently(request, token)
+            reply = replace(again, unsure=again.unsure or reply.unsure)
+        return reply
+
+    def _send_patiently(self, request: Request, token: str) -> Reply:
+        """The one retry loop.
+
+        :raises IntacctConnectionError: if no whole answer came.
+        """
+        started, attempt, unsure = time.monotonic(), 0, False
+        while True:
+            attempt += 1
+            outcome = self._try(request, token)
+            elapsed = time.monotonic() - started
+            # What is kept under an idempotency key comes again however often it is asked for.
+            mendable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
+            wait = retry_wait(
+                self._retry,
+                repeatable=request.repeatable and mendable,
+                status=_meaning(outcome),
+                asked=requested_pause(outcome.headers),
+                locked=isinstance(outcome, Reply) and _is_locked(request, outcome, unsure),
+                attempt=attempt,
+                elapsed=elapsed,
+                jitter=random.random(),  # noqa: S311
+            )
+            if wait is None:
+                if isinstance(outcome, Reply):
+                    return replace(outcome, unsure=unsure)
+                raise self._gave_up(request, outcome, attempt, elapsed) from outcome.cause
+            unsure |= outcome.maybe_done
+            what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
+            log.warning(
+                "Intacct: %s %s: %s; sending again in %.1f s (attempt %d of %d)",
+                request.method, request.path, what, wait, attempt + 1, self._retry.attempts,
+            )  # fmt: skip
+            if request.stopped is None:
+                time.sleep(wait)
+            elif request.stopped.wait(wait):
+                raise IntacctConnectionError(f"{request.method} {request.path}: {what}; nobody waits for it.")
+
+    def _try(self, request: Request, token: str) -> Reply | Failure:
+        """Send once: either a whole answer or why there is none."""
+        headers = {"Accept": "application/json"}
+        if request.content is not None:
+            headers["Content-Type"] = "application/json"
+        headers |= request.headers or {}
+        try:
+            with self.limit.slot() as begun:
+                response = self._session.request(
+                    request.method,
+                    self._config.base_url + request.path,
+                    params=request.params,
+                    data=request.content if request.form is None else request.form,
+                    headers=headers,
+                    auth=_authorization(token),
+                    timeout=self._config.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                )
+                # All at once: by pieces of 10 KB, as requests reads, a page takes half as long again.
+                content = response.raw.read(decode_content=True)
+        except (requests.RequestException, HTTPError) as err:
+            return failure_of(err, self._config.timeout)
+        self.limit.observe(response.status_code, response.headers, begun)
+        return read_answer(response, content, request.decode)
+
+    def _gave_up(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
+        times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
+        where = f"{request.method} {request.path} at {redacted(self._config.base_url)}"
+        return failure.error(f"{where}: {failure.what}{times}.")
+
+    def post_form(self, form: Mapping[str, str]) -> Any:
+        """Ask the token endpoint, as patiently as anything else.
+
+        A lost answer may have ended the refresh token that was sent, but not to send it again would not save it.
+        """
+        reply = self._send_patiently(Request("POST", "/oauth2/token", form=form), "")
+        error = reply.error()
+        if error and reply.status in (400, 401, 403):
+            raise explain_refusal(error, self._config)
+        return reply.checked().body
+
+
+def _refuses_token(reply: Reply) -> bool:
+    error = reply.error()
+    return error is not None and about_token(error)
+
+
+def _meaning(outcome: Reply | Failure) -> int | None:
+    """Return the status that an answer amounts to; an overload can be reported under any."""
+    if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
+        return outcome.status
+    error = outcome.error()
+    if isinstance(error, IntacctRateLimitError):
+        return 429
+    return 503 if isinstance(error, IntacctServerError) else outcome.status
+
+
+def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
+    """Whether a 409 may mean that another sending under the same key is still being carried out.
+
+    A conflict between records is kept under the key, so when it is asked again it comes as a replay.
+    """
+    if request.locked and unsure and request.locked(reply):
+        return True
+    keyed = IDEMPOTENCY_HEADER in (request.headers or {})
+    if reply.status != 409 or reply.replayed or not keyed:
+        return False
+    return unsure or isinstance(reply.error(), IntacctIdempotencyError)
+
+
+def _authorization(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Set the token. Given as ``auth``, because otherwise a .netrc entry would replace the header."""
+
+    def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        if token:
+            prepared.headers["Authorization"] = f"Bearer {token}"
+        return prepared
+
+    return authorize
+
+
+def _session(connections: int) -> requests.Session:
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_maxsize=connections, pool_block=False, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.headers["User-Agent"] = f"airflow-provider-intacct/{__version__}"
+    # A cookie would tie threads that share the session to one server-side session.
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    return session

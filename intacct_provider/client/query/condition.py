@@ -1,0 +1,74 @@
+"""The one question that every mode of the sensors asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from intacct_provider.client.query.filters import Filters
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctArgumentError
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """At least so many records of an object match some filters.
+
+    Holds plain JSON only, so that a trigger can carry it.
+
+    :param object_name: path such as ``accounts-receivable/invoice``.
+    :param filters: Intacct's JSON conditions.
+    :param filter_expression: how they are joined.
+    :param filter_parameters: ``asOfDate``, ``includePrivate`` and so on.
+    :param at_least: records that must match.
+    """
+
+    object_name: str
+    filters: Sequence[Mapping[str, Any]]
+    filter_expression: str
+    filter_parameters: Mapping[str, Any] | None
+    at_least: int
+
+    @classmethod
+    def checked(
+        cls,
+        object_name: str,
+        filters: Filters,
+        filter_expression: str | None,
+        filter_parameters: Mapping[str, Any] | None,
+        at_least: int,
+    ) -> Self:
+        """Check the parts before a call is made.
+
+        :raises IntacctArgumentError: naming what is wrong.
+        """
+        if not isinstance(at_least, int) or isinstance(at_least, bool) or at_least < 1:
+            raise IntacctArgumentError(f"at_least must be a whole number of 1 or more, not {at_least!r}.")
+        query = Query.checked(
+            object_name,
+            ["key"],
+            filters=filters,
+            filter_expression=filter_expression,
+            filter_parameters=filter_parameters,
+        )
+        return cls(object_name, list(query.filters), query.expression, query.parameters, at_least)
+
+    def count(self, client: IntacctClient) -> int:
+        """Return how many records match now; one billed call of one row."""
+        page = client.query(
+            self.object_name,
+            ["key"],
+            filters=self.filters,
+            filter_expression=self.filter_expression,
+            filter_parameters=self.filter_parameters,
+            size=1,
+        )
+        return len(page.rows) if page.total_count is None else page.total_count
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parts as JSON."""
+        return asdict(self)

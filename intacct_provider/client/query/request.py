@@ -1,0 +1,178 @@
+"""The query service's request, checked before a call is paid for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intacct_provider.client.config import MAX_PAGE_SIZE
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS
+from intacct_provider.client.query.filters import Filters, checked_filters
+from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.exceptions import IntacctArgumentError
+
+FILTER_PARAMETERS = ("asOfDate", "includeHierarchyFields", "caseSensitiveComparison", "includePrivate")
+AGGREGATES = ("count", "sum", "avg", "min", "max")
+_OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\s?#%][^/?#%]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A checked query without paging: what to read, of what.
+
+    :raises IntacctArgumentError: from :meth:`checked`, naming what is wrong and the nearest right spelling.
+    """
+
+    object_name: str
+    fields: tuple[str, ...]
+    filters: tuple[Mapping[str, Any], ...] = ()
+    expression: str = "and"
+    parameters: Mapping[str, Any] | None = None
+    order_by: tuple[Mapping[str, str], ...] = ()
+
+    @classmethod
+    def checked(
+        cls,
+        object_name: str,
+        fields: Sequence[str],
+        *,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        order_by: Sequence[Mapping[str, str]] | None = None,
+    ) -> Query:
+        """Check the parts of a query without a call."""
+        check_object_name(object_name)
+        conditions, expression = checked_filters(filters, filter_expression)
+        _check_names("filter_parameters", filter_parameters or {}, FILTER_PARAMETERS)
+        return cls(
+            object_name=object_name,
+            fields=_checked_fields(fields),
+            filters=tuple(conditions),
+            expression=expression,
+            parameters=dict(filter_parameters) if filter_parameters else None,
+            order_by=tuple(_checked_order(item) for item in order_by or ()),
+        )
+
+    @property
+    def aggregated(self) -> bool:
+        """Whether rows stand for groups of records, which have no key."""
+        return is_aggregate(self.fields)
+
+    def narrowed(self, filters: Filters) -> Query:
+        """Return the query of those records that meet these conditions, too.
+
+        :param filters: an expression of :func:`field`, one condition, or a list of conditions that must all be met.
+        """
+        more, joined = checked_filters(filters, None)
+        if not more:
+            return self
+        own = _numbered(self.expression, 0, len(self.filters))
+        added = _numbered(joined, len(self.filters), len(more))
+        if len(more) > 1:
+            added = f"({added})"
+        expression = f"({own}) and {added}" if self.filters else joined
+        return replace(self, filters=(*self.filters, *more), expression=expression)
+
+    def payload(self, *, start: int = 1, size: int = MAX_PAGE_SIZE) -> dict[str, Any]:
+        """Return the request body for one page."""
+        body: dict[str, Any] = {"object": self.object_name, "fields": list(self.fields)}
+        if self.filters:
+            body |= {"filters": list(self.filters), "filterExpression": self.expression}
+        if self.parameters:
+            body["filterParameters"] = self.parameters
+        if self.order_by:
+            body["orderBy"] = list(self.order_by)
+        return body | {"start": start, "size": size}
+
+
+def _numbered(expression: str, offset: int, count: int) -> str:
+    """Return an expression that names each condition by number, with so many other conditions before the first."""
+    if expression.lower() in ("and", "or"):
+        return f" {expression.lower()} ".join(str(offset + n) for n in range(1, count + 1))
+    return re.sub(r"\d+", lambda found: str(offset + int(found[0])), expression)
+
+
+def is_aggregate(fields: Sequence[str]) -> bool:
+    """Whether a query of these fields groups records, as ``sum:totalDue`` does."""
+    return any(":" in name and name.partition(":")[0] in AGGREGATES for name in fields)
+
+
+def check_object_name(object_name: str) -> None:
+    """Refuse what cannot be an object's path, such as ``customer`` or ``/objects/...``.
+
+    :raises IntacctArgumentError: unless it has the form ``application/object``.
+    """
+    if not isinstance(object_name, str) or not _OBJECT_PATH.fullmatch(object_name):
+        raise IntacctArgumentError(
+            f"object_name {object_name!r} must be an object's path in the form 'application/object', such as "
+            f"'accounts-receivable/customer'.{_closest_object(object_name)}"
+        )
+
+
+def check_page(start: int, size: int) -> None:
+    """Refuse a page that Intacct cannot serve.
+
+    :raises IntacctArgumentError: unless ``start`` is 1 or more and ``size`` from 1 to 4000.
+    """
+    for name, value, low, high in (("start", start, 1, None), ("size", size, 1, MAX_PAGE_SIZE)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < low or (high and value > high):
+            limits = f"from {low} to {high}" if high else f"{low} or more"
+            raise IntacctArgumentError(f"{name} must be a whole number {limits}, not {value!r}.")
+
+
+def _closest_object(object_name: Any) -> str:
+    """Suggest the object that a path with too many parts, or a name without its application, means."""
+    parts = str(object_name).strip("/").split("/")[-2:]
+    if len(parts) == 2:
+        return did_you_mean("/".join(parts), WELL_KNOWN_OBJECTS)
+    paths = {path.rpartition("/")[2]: path for path in reversed(WELL_KNOWN_OBJECTS)}
+    found = nearest(parts[0], paths)
+    return f" Did you mean {paths[found]!r}?" if found else ""
+
+
+def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
+    names = () if isinstance(fields, str) or not isinstance(fields, Iterable) else tuple(fields)
+    if not names:
+        raise IntacctArgumentError(
+            f"fields must be a list of field names, such as ['key', 'id'], or '*' for all that can be queried, not "
+            f"{fields!r}."
+        )
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or name == "*":
+            every = " For all fields give fields='*', not a list." if name == "*" else ""
+            raise IntacctArgumentError(f"fields contains {name!r}, which is not a field name.{every}")
+        prefix = name.partition(":")[0]
+        if ":" in name and "::" not in name and prefix not in AGGREGATES:
+            raise IntacctArgumentError(
+                f"fields contains {name!r} with the unknown function {prefix!r}.{did_you_mean(prefix, AGGREGATES)} "
+                f"Functions: {', '.join(AGGREGATES)}."
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _checked_order(item: Any) -> dict[str, str]:
+    if not isinstance(item, Mapping) or len(item) != 1:
+        raise IntacctArgumentError(
+            f'order_by takes one field with its direction each, such as {{"id": "asc"}}, not {item!r}.'
+        )
+    ((name, direction),) = item.items()
+    if not isinstance(name, str) or not name.strip():
+        raise IntacctArgumentError(f"order_by contains {name!r}, which is not a field name.")
+    if str(direction).lower() not in ("asc", "desc"):
+        raise IntacctArgumentError(
+            f"order_by: direction of {name!r} must be 'asc' or 'desc', not {direction!r}."
+        )
+    return {name: str(direction).lower()}
+
+
+def _check_names(argument: str, given: Any, known: Sequence[str]) -> None:
+    if not isinstance(given, Mapping):
+        raise IntacctArgumentError(f"{argument} must be a mapping of {', '.join(known)}, not {given!r}.")
+    for name in given:
+        if name not in known:
+            raise IntacctArgumentError(
+                f"{argument} has the unknown name {name!r}.{did_you_mean(str(name), known)} Known: {', '.join(known)}."
+            )

@@ -1,0 +1,212 @@
+"""Bulk jobs: many records in one file, which Intacct writes while nobody waits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3.exceptions import NewConnectionError
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from intacct_provider.client.batches import RecordResult, elements, read_result
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
+from intacct_provider.client.query.request import check_object_name
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.client.writing.idempotency import IdempotencyKeys
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctConnectionError,
+    IntacctError,
+    IntacctInterruptedWriteError,
+    IntacctResponseError,
+    IntacctServerError,
+)
+
+CREATE_PATH = "/services/bulk/job/create"
+STATUS_PATH = "/services/bulk/job/status"
+OPERATIONS = ("create", "update", "delete")
+RUNNING = ("queued", "preprocessing", "processing", "postprocessing")
+_UNKNOWN = (
+    "Whether Intacct took the job is unknown, so it is not sent again: look at what became of its records, or ask Sage "
+    "support, before you do."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """Where a bulk job is.
+
+    :param id: the job's id.
+    :param state: ``queued``, ``preprocessing``, ``processing``, ``postprocessing``, ``completed`` or ``failed``.
+    :param percent: how much of it is processed, from 0 to 100, as far as Intacct tells.
+    """
+
+    id: str
+    state: str
+    percent: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to its end, good or bad. Single records can be refused all the same."""
+        return self.state not in RUNNING
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed as a whole, such as for a file that Intacct cannot read."""
+        return self.state == "failed"
+
+
+def job_request(
+    object_name: str,
+    operation: str,
+    records: Sequence[Mapping[str, Any] | str],
+    idempotency: IdempotencyKeys,
+    callback_url: str | None,
+) -> Request:
+    """Return the request that submits a job.
+
+    It is never sent twice: that a key keeps it from being done twice is not documented for jobs.
+
+    :raises IntacctArgumentError: for what cannot be submitted.
+    """
+    check_object_name(object_name)
+    if operation not in OPERATIONS:
+        closest = did_you_mean(str(operation), OPERATIONS)
+        raise IntacctArgumentError(
+            f"operation must be one of {', '.join(OPERATIONS)}, not {operation!r}.{closest}"
+        )
+    name = f"{object_name.rpartition('/')[2]}.json"
+    order = {
+        "objectName": object_name,
+        "operation": operation,
+        "jobFile": name,
+        "fileContentType": "json",
+        **({"callbackURL": callback_url} if callback_url else {}),
+    }
+    head, file = codec.encode(order), codec.encode(_checked(operation, records))
+    key = idempotency.make("POST", CREATE_PATH, head + b"\0" + file)
+    # The same job is sent byte for byte the same, also by a later attempt.
+    boundary = hashlib.sha256(key.encode()).hexdigest()
+    form = (("ia::requestBody", head, None), ("file", file, name))
+    fields = [RequestField(part, data, filename) for part, data, filename in form]
+    for field in fields:
+        field.make_multipart(content_type="application/json")
+    content, content_type = encode_multipart_formdata(fields, boundary)
+    headers = {"Content-Type": content_type, IDEMPOTENCY_HEADER: key}
+    return Request("POST", CREATE_PATH, content=content, headers=headers, repeatable=False)
+
+
+def job_id_in(reply: Reply) -> str:
+    """Return the id of the job that was submitted.
+
+    :raises IntacctResponseError: if a success names none.
+    """
+    reply.checked()
+    found = reply.result if isinstance(reply.result, Mapping) else reply.body
+    job_id = found.get("jobId") if isinstance(found, Mapping) else None
+    if not job_id:
+        error = IntacctResponseError(
+            f"Intacct answered HTTP {reply.status} to a bulk job without naming it. {_UNKNOWN}"
+        )
+        error.retryable = False
+        raise error
+    return str(job_id)
+
+
+def unclear(error: IntacctError) -> IntacctError:
+    """Return what to raise for a submission that failed; one that may have been taken is not to be tried again."""
+    if not isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError):
+        return error
+    if _never_sent(error) or not error.retryable:
+        return error
+    if isinstance(error, IntacctServerError):
+        error.hint = _UNKNOWN
+        told: IntacctError = error
+    else:
+        told = type(error)(f"{error} {_UNKNOWN}")
+    told.retryable = False
+    return told
+
+
+def status_request(job_id: str, *, download: bool = False) -> Request:
+    """Return the request for a job's state, or for its results.
+
+    :raises IntacctArgumentError: for what is no id.
+    """
+    if not isinstance(job_id, str) or not job_id.strip():
+        raise IntacctArgumentError(
+            f"job_id must be the id of a bulk job, as submit_job returns it, not {job_id!r}."
+        )
+    params = {"jobId": job_id, **({"download": "true"} if download else {})}
+    return Request("GET", STATUS_PATH, params=params)
+
+
+def read_status(reply: Reply, job_id: str) -> JobStatus:
+    """Return where a job is.
+
+    :raises IntacctResponseError: for a state that is not documented, because nobody knows whether it is an end.
+    """
+    found = reply.result if isinstance(reply.result, Mapping) else reply.body
+    state = str(found.get("status", "")).lower() if isinstance(found, Mapping) else ""
+    if state not in (*RUNNING, "completed", "failed"):
+        raise IntacctResponseError(
+            f"Intacct reports the unknown state {state[:50]!r} for the bulk job {job_id}."
+        )
+    percent = str(found.get("percentComplete", "")).partition(".")[0]
+    return JobStatus(job_id, state, int(percent) if percent.isdecimal() else None)
+
+
+def read_job_results(reply: Reply, job: JobStatus, count: int | None) -> list[RecordResult]:
+    """Return what became of each record of a job that has ended, in the order of its file.
+
+    :raises IntacctResponseError: if the file is none, or does not account for every record.
+    :raises IntacctInterruptedWriteError: if the job failed as a whole.
+    """
+    items = elements(reply)
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise IntacctResponseError(f"The result file of the bulk job {job.id} is no list of records.")
+    results = [read_result(n, item, reply) for n, item in enumerate(items)]
+    if job.failed:
+        written = sum(result.ok for result in results)
+        cause = next((result.error for result in results if result.error), None)
+        error = IntacctInterruptedWriteError(
+            f"The bulk job {job.id} failed ({written} written): {cause or 'Intacct gives no reason'}",
+            results if written else [],
+        )
+        raise error from cause
+    if count is not None and len(results) != count:
+        raise IntacctResponseError(
+            f"The result file of the bulk job {job.id} accounts for {len(results)} records, not for {count}."
+        )
+    return results
+
+
+def _checked(operation: str, records: Sequence[Mapping[str, Any] | str]) -> list[Mapping[str, Any]]:
+    """Return the records of a job; those to delete may be given as keys."""
+    if isinstance(records, Mapping | str) or not isinstance(records, Sequence) or not records:
+        what = "an empty one" if records == [] or records == () else type(records).__name__
+        raise IntacctArgumentError(f"records must be a list of records, not {what}.")
+    checked = []
+    for n, record in enumerate(records):
+        if operation == "delete" and isinstance(record, str):
+            record = {"key": record}
+        if not isinstance(record, Mapping):
+            raise IntacctArgumentError(
+                f"records[{n}] must be a mapping of fields, not {type(record).__name__}."
+            )
+        if operation != "create":
+            if not record.get("key"):
+                raise IntacctArgumentError(f"records[{n}] needs the key of the record to {operation}.")
+            record = {**record, "key": str(record["key"])}
+        checked.append(record)
+    return checked
+
+
+def _never_sent(error: IntacctError) -> bool:
+    """Whether not even a connection came about."""
+    args = getattr(error.__cause__, "args", ())
+    return isinstance(getattr(args[0], "reason", None), NewConnectionError) if args else False

@@ -1,0 +1,268 @@
+"""Composite calls: sending several requests at once, and reading exactly how far they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intacct_provider.client.batches import REFUSALS, check_counts, elements, is_unprocessed, status_of
+from intacct_provider.client.errors import build_error, error_in
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
+from intacct_provider.client.writing.composite_request import PATH, Part
+from intacct_provider.client.writing.existence import Reference
+from intacct_provider.client.writing.idempotency import MAX_GENERATIONS, IdempotencyKeys, still_under_way
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctIdempotencyError,
+    IntacctNotFoundError,
+    IntacctResponseError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeResult:
+    """What became of one request of a composite call.
+
+    :param index: its position in the list given, from 0.
+    :param name: its ``resultReference``, if it has one.
+    :param status: its HTTP status.
+    :param result: what stands under ``ia::result``: a record, a reference, a list of rows; None after a deletion or
+        a failure.
+    :param meta: what stands under ``ia::meta``: counts, and the ``next`` page of a query.
+    :param error: why it was not carried out, or None.
+    """
+
+    index: int
+    name: str | None
+    status: int
+    result: Any = None
+    meta: Mapping[str, Any] | None = None
+    error: IntacctAPIError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was carried out."""
+        return self.error is None
+
+    @property
+    def unprocessed(self) -> bool:
+        """Whether it was only skipped, because one before it failed."""
+        return is_unprocessed(self.error)
+
+
+class CompositeCall:
+    """Sends the parts of one composite call and reads what became of them.
+
+    :param send: sends a request.
+    :param explain: adds to a refusal what is known about its cause.
+    :param bill: counts transactions.
+    :param gone: tells which of some references lead to no record any more.
+    :param known: tells whether there is an object of that path.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        idempotency: IdempotencyKeys,
+        *,
+        send: Callable[[Request], Reply],
+        explain: Callable[[IntacctAPIError, str, Mapping[str, Any] | None], IntacctAPIError],
+        bill: Callable[[int], None],
+        gone: Callable[[str, Sequence[Reference]], set[int]],
+        known: Callable[[str], bool],
+    ) -> None:
+        self._idempotency = idempotency
+        self._send = send
+        self._explain = explain
+        self._bill = bill
+        self._gone = gone
+        self._known = known
+        # The same part of another call refers to other results, so it must have another key.
+        self._content = codec.encode([part.wire() for part in parts])
+        self._parts = [self._keyed(part, n) if part.needs_key else part for n, part in enumerate(parts)]
+        self._counted: set[int] = set()
+        self._remade: set[str | None] = set()
+        self._changed: set[int] = set()
+
+    def run(self) -> list[CompositeResult]:
+        """Send the call and return one result per part, in order."""
+        generation = 1
+        while True:
+            reply = self._send(self._request())
+            results = self._read(reply)
+            stale = self._stale(reply, results, generation)
+            if not stale:
+                return self._explained(results)
+            for place in stale:
+                self._parts[place] = self._keyed(self._parts[place], place)
+            generation += 1
+
+    def _request(self) -> Request:
+        # Sent again, a deletion finds nothing and ends the call there: nobody would know what became of the rest.
+        repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
+        content = codec.encode([part.wire() for part in self._parts])
+        return Request("POST", PATH, content=content, repeatable=repeatable, locked=_part_is_locked)
+
+    def _keyed(self, part: Part, place: int) -> Part:
+        content = b"%d\0" % place + self._content
+        return replace(part, key=self._idempotency.make(part.method, part.path, content))
+
+    def _read(self, reply: Reply) -> list[CompositeResult]:
+        items = elements(reply)
+        if not isinstance(items, list) or len(items) != len(self._parts) or not all(map(_is_mapping, items)):
+            reply.checked()
+            raise IntacctResponseError(
+                f"Intacct answered HTTP {reply.status} to {len(self._parts)} composite requests without accounting for "
+                "each of them; which of them were carried out is unknown."
+            )
+        results = [
+            _result(n, part, item, reply)
+            for n, (part, item) in enumerate(zip(self._parts, items, strict=True))
+        ]
+        check_counts(reply, sum(not result.ok for result in results))
+        last, deletion = results[-1], self._parts[-1]
+        lost = deletion.method == "DELETE" and reply.unsure and isinstance(last.error, IntacctNotFoundError)
+        if lost and self._known(deletion.object_name):
+            # The sending whose answer was lost deleted it.
+            results[-1] = CompositeResult(last.index, last.name, 204)
+        for n, result in enumerate(results):
+            self._count(n, result, items[n], reply)
+        return results
+
+    def _count(self, place: int, result: CompositeResult, item: Mapping[str, Any], reply: Reply) -> None:
+        """Bill a part: a read that was answered each time, what was written once."""
+        part = self._parts[place]
+        if part.writes:
+            if place in self._counted or (_replayed(item) and not reply.unsure):
+                return
+            if result.ok:
+                self._counted.add(place)
+        self._bill(_transactions(part, result))
+
+    def _stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
+        """Return the places of parts that must be asked again under new keys, because their answers are old ones.
+
+        The others are told from the cache then; only a deletion would fail.
+
+        :raises IntacctServerError: if a part is still being carried out by an earlier sending.
+        """
+        failed = next((result for result in results if not result.ok), None)
+        if failed and self._parts[failed.index].writes:
+            under_way = still_under_way(failed.error, unsure=reply.unsure)
+            if under_way:
+                raise under_way
+        if generation == MAX_GENERATIONS or any(
+            part.method == "DELETE" and result.ok for part, result in zip(self._parts, results, strict=True)
+        ):
+            return set()
+        stale = self._undone(reply, results)
+        self._remade |= {self._parts[place].name for place in stale} - {None}
+        if failed and self._is_old(reply, failed, generation):
+            stale.add(failed.index)
+        return stale
+
+    def _is_old(self, reply: Reply, failed: CompositeResult, generation: int) -> bool:
+        """Whether a failure may come from the cache of an earlier attempt."""
+        part, error = self._parts[failed.index], failed.error
+        if not part.key or not isinstance(error, REFUSALS):
+            return False
+        if error.status == 409 and not error.replayed:
+            # A conflict about the key itself, behind which something may have been written, unless the part has become
+            # another one because what it refers to was made again.
+            changed = failed.index not in self._changed and bool(part.refers_to & self._remade)
+            self._changed.add(failed.index)
+            return changed
+        # Sage does not document that elements tell their headers. Without them the first failure may be an old one.
+        told = isinstance(_headers(elements(reply)[failed.index]), Mapping)
+        may_be = generation == 1 and (reply.unsure or part.method in self._idempotency.scopes)
+        return error.replayed or (may_be and not told)
+
+    def _undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
+        """Return the places of records that the cache tells of, but which were deleted since.
+
+        As in a write of records, that is how a task finds it that is cleared within the cache's 48 hours.
+        """
+        found: set[int] = set()
+        for place, item in enumerate(() if reply.unsure else elements(reply)):
+            part, record = self._parts[place], results[place].result
+            if part.key and part.method == "POST" and _replayed(item) and _is_mapping(record):
+                reference = (_text(record.get("key")), _text(record.get("id")))
+                if any(reference) and part.object_name and self._gone(part.object_name, [reference]):
+                    found.add(place)
+        return found
+
+    def _explained(self, results: list[CompositeResult]) -> list[CompositeResult]:
+        guilty = next((one for one in results if one.error and not one.unprocessed), None)
+        if guilty and guilty.error:
+            part = self._parts[guilty.index]
+            if part.object_name.count("/") == 1:
+                self._explain(guilty.error, part.object_name, part.body)
+            if isinstance(guilty.error, IntacctIdempotencyError) and part.refers_to:
+                guilty.error.hint = (
+                    "An earlier attempt sent it when what it refers to was different: look at what that wrote before "
+                    "you clear the task."
+                )
+            for one in results:
+                if one.error and one.unprocessed:
+                    one.error.hint = f"The failed one is at index {guilty.index}: {guilty.error}"
+        return results
+
+
+def _result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
+    status, meta = status_of(item, reply), item.get("ia::meta")
+    meta = meta if isinstance(meta, Mapping) else None
+    found = error_in(item)
+    result = None if found else item.get("ia::result")
+    failures = [one for one in result if _error_of(one)] if isinstance(result, list) else []
+    if failures:
+        # Of several keys some can fail; then the part has failed. That one is missing is the least that can be wrong.
+        worst = next((one for one in failures if status_of(one, reply) != 404), failures[0])
+        found, status = worst["ia::error"], status_of(worst, reply)
+    if found is None and status < 400:
+        return CompositeResult(index, part.name, status, result, meta)
+    error = build_error(status, found or {"message": f"refused with status {status}"})
+    error.replayed = _replayed(item)
+    return CompositeResult(index, part.name, status, result, meta, error)
+
+
+def _transactions(part: Part, result: CompositeResult) -> int:
+    """Return what Intacct bills for a part: each read that was answered, each record that was written."""
+    several = result.result if isinstance(result.result, list) else None
+    good = sum(not _error_of(one) for one in several or ())
+    if not part.writes:
+        return int(result.ok or good > 0)
+    if several is not None or not result.ok:
+        return good
+    return part.path.count(",") + 1 if part.method == "DELETE" else 1
+
+
+def _part_is_locked(reply: Reply) -> bool:
+    """Whether a part is refused as if an earlier sending of it were still being carried out."""
+    items = elements(reply)
+    return isinstance(items, list) and any(
+        status_of(item, reply) == 409 and not _replayed(item) for item in items if _is_mapping(item)
+    )
+
+
+def _error_of(item: Any) -> Any:
+    return item.get("ia::error") if isinstance(item, Mapping) else None
+
+
+def _headers(item: Mapping[str, Any]) -> Any:
+    return item.get("ia::headers")
+
+
+def _replayed(item: Mapping[str, Any]) -> bool:
+    """Whether an element tells that it comes from the server's idempotency cache."""
+    headers = _headers(item)
+    return isinstance(headers, Mapping) and REPLAYED_HEADER in {str(name).lower() for name in headers}
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, "") else str(value)

@@ -1,0 +1,80 @@
+"""Idempotency keys: what keeps a write from happening twice, and what the server says about them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from intacct_provider.exceptions import IntacctAPIError, IntacctIdempotencyError, IntacctServerError
+
+#: Cached failures that are passed over before the last one is believed.
+MAX_GENERATIONS = 10
+#: How a server may say which of the two it means; what it says is not documented.
+_UNDER_WAY = re.compile(
+    r"in progress|under way|being processed|already processing|\block|concurrent|simultaneous", re.IGNORECASE
+)
+_OTHER_CONTENT = re.compile(r"different|mismatch|not match|not the same|\bused\b|reuse", re.IGNORECASE)
+
+_written_in_attempts: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+@dataclass(slots=True)
+class IdempotencyKeys:
+    """Makes idempotency keys that a repeated run of the same work makes again.
+
+    The key of a write is made of its scope, its content, and how often that content was written in this
+    scope before. With the same scope (an Airflow retry), the server recognizes a write that it has done
+    and answers from its cache, for 48 hours, instead of doing it twice.
+
+    :param scopes: what the writes of a method belong to. By default nothing but this object.
+    :param attempt: which attempt at the scope this is. All that make keys for one attempt, in one process, count
+        together how often a content was written; without it, this object counts on its own.
+    """
+
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    attempt: str = ""
+    _own: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _written: Counter[str] = field(default_factory=Counter)
+
+    def make(self, method: str, path: str, content: bytes) -> str:
+        """Return the key for one more write of this content."""
+        digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), content))).hexdigest()
+        scope = self.scopes.get(method, self._own)
+        written, name = self._written, f"{scope}\0{digest}"
+        if self.attempt and method in self.scopes:
+            written, name = _written_in_attempts, f"{name}\0{self.attempt}"
+        with _lock:
+            written[name] += 1
+            times = written[name]
+        text = f"{scope}\0{digest}\0{times}"
+        return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def still_under_way(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
+    """Return what to raise when another sending under the same key has not ended after all the waiting, else None.
+
+    A server holds a lock on the key of a request until it has ended, and refuses others with 409. What else is
+    refused with 409 is kept under its key, so after a lost answer it comes as a replay when it is asked again.
+
+    :param unsure: whether an earlier sending may still be on its way.
+    """
+    if error is None or error.status != 409 or error.replayed:
+        return None
+    about_key = error.message if isinstance(error, IntacctIdempotencyError) else ""
+    if not (_UNDER_WAY.search(about_key) or (unsure and not _OTHER_CONTENT.search(about_key))):
+        return None
+    return IntacctServerError(
+        error.message,
+        status=error.status,
+        code=error.code,
+        error_id=error.error_id,
+        support_id=error.support_id,
+        hint="An earlier sending of the same write has not ended, so whether it is done is unknown. An Airflow retry "
+        "asks again under the same key; a script must look first.",
+    )

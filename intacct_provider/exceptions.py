@@ -1,0 +1,261 @@
+"""Every exception that this provider raises on purpose.
+
+Nothing here knows Airflow or HTTP. Messages carry what Intacct says about a problem and never a request body, a
+response body, a token or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+_ADVICE = {
+    "GW-0010": "Too many requests at once: lower max_concurrency or put the tasks in an Airflow pool.",
+    "GW-0011": "Ask an Intacct admin to check Company > Security > Authorized client applications and "
+    "that the Web Services subscription is on.",
+    "GW-0042": "The user's role lacks the permission, or the module is not subscribed.",
+    "REST-1106": "Leave the field out of fields, filters and order_by; lists and write-only fields "
+    "cannot be queried.",
+    "REST-1216": "Check the client id and client secret, and that the company has authorized the "
+    "application.",
+    "invalid_client": "Check login (client id) and password (client secret) of the connection.",
+    "invalid_grant": "Check company_id and user_id, that the user is a Web Services user authorized for this "
+    "client id, and that the Web Services subscription is on.",
+}
+
+
+class IntacctError(Exception):
+    """Root of every exception that this provider raises."""
+
+    #: Whether the same work may succeed when it is tried again later.
+    retryable = True
+
+
+class IntacctArgumentError(IntacctError, ValueError):
+    """An argument is wrong; nothing was sent to Intacct."""
+
+    retryable = False
+
+
+class IntacctConfigError(IntacctArgumentError):
+    """The connection is wrong or incomplete; nothing was sent to Intacct."""
+
+
+class IntacctConnectionError(IntacctError):
+    """Intacct could not be reached, or the answer broke off, after all retries."""
+
+
+class IntacctResponseError(IntacctError):
+    """The answer is not one that Intacct's REST API documents, such as an HTML page."""
+
+
+class IntacctIncompleteReadError(IntacctError):
+    """A read could not be proven complete, so none of it may be trusted."""
+
+
+class IntacctInterruptedWriteError(IntacctError):
+    """A write of many records stopped half way; the cause is ``__cause__``.
+
+    :param results: one result per record that was answered, in order. The records after them were
+        not sent, except that the fate of the last batch sent is unknown.
+    """
+
+    def __init__(self, message: str, results: list[Any]) -> None:
+        super().__init__(message)
+        self.results = results
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]
+        """Whether what stopped the write may pass."""
+        return getattr(self.__cause__, "retryable", True)
+
+
+class IntacctAPIError(IntacctError):
+    """Intacct refused a request.
+
+    :param message: Intacct's own words.
+    :param status: HTTP status, or the record's own status inside a batch.
+    :param code: Intacct's error code, such as ``invalidRequest``.
+    :param error_id: Intacct's error id, such as ``REST-1043``.
+    :param support_id: what Sage support asks for.
+    :param target: JSON pointer of the field concerned, such as ``/status``.
+    :param details: further causes as ``(message, error_id, target)``.
+    :param placeholders: the values in the message by name, such as ``{"FIELD": "/statsu"}``.
+    :param hint: what to do next, when it is known.
+    """
+
+    #: What to do next about any error of the type.
+    advice = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        error_id: str = "",
+        support_id: str = "",
+        target: str = "",
+        details: tuple[tuple[str, str, str], ...] = (),
+        placeholders: Mapping[str, str] | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.error_id = error_id
+        self.support_id = support_id
+        self.target = target
+        self.details = details
+        self.placeholders = dict(placeholders or {})
+        self.hint = hint or _ADVICE.get(error_id) or _ADVICE.get(code) or self.advice
+        self.replayed = False
+
+    def __str__(self) -> str:
+        """Everything an engineer needs, on one line."""
+        causes = "; ".join(
+            f"{text} [{error_id}]" if error_id else text for text, error_id, _target in self.details
+        )
+        where = ", ".join(
+            part
+            for part in (
+                f"HTTP {self.status}" if self.status else "",
+                self.code,
+                self.error_id,
+                f"target {self.target}" if self.target else "",
+                f"support id {self.support_id}" if self.support_id else "",
+            )
+            if part
+        )
+        text = f"{self.message}: {causes}" if causes else self.message
+        return " ".join(part for part in (text, f"({where})" if where else "", self.hint) if part)
+
+
+class IntacctAuthenticationError(IntacctAPIError):
+    """Intacct accepts neither the credentials nor a freshly issued token."""
+
+    retryable = False
+
+
+class IntacctPermissionError(IntacctAPIError):
+    """The user's role or the company's subscription does not allow the request."""
+
+    retryable = False
+
+
+class IntacctNotFoundError(IntacctAPIError):
+    """No record has that key, or no object has that path."""
+
+    retryable = False
+
+
+class IntacctConflictError(IntacctAPIError):
+    """Another record has that id, or the idempotency key was used with other content."""
+
+    retryable = False
+
+
+class IntacctIdempotencyError(IntacctConflictError):
+    """An idempotency key was used before for other content, so nothing was written."""
+
+    advice = (
+        "Keys are made from the content, so this is a defect of the provider: please report it with the support id. "
+        "Clear the task to write under other keys."
+    )
+
+
+class IntacctValidationError(IntacctAPIError):
+    """Intacct refuses the content: a field, a value, a filter or a business rule."""
+
+    retryable = False
+
+
+class IntacctRateLimitError(IntacctAPIError):
+    """Intacct refuses more requests for now, after all retries."""
+
+
+class IntacctServerError(IntacctAPIError):
+    """Intacct failed, after all retries."""
+
+
+class IntacctSchemaChangedError(IntacctError):
+    """The columns of an export are not those of the last one, and the export is told to mind; nothing was read."""
+
+    retryable = False
+
+
+class IntacctColumnError(IntacctError):
+    """A value does not fit the type of its column, so nothing was written rather than a changed value."""
+
+    retryable = False
+
+
+class IntacctBudgetError(IntacctError):
+    """An export would have cost more billed transactions than ``max_transactions``, so it was stopped before.
+
+    :param describe: returns the message. It is called when the text is needed, not before, since pages that were in
+        flight when the limit was reached still arrive.
+    """
+
+    retryable = False
+
+    def __init__(self, describe: Callable[[], str]) -> None:
+        super().__init__(describe)
+        self._describe = describe
+
+    def __str__(self) -> str:
+        """What was read, for how many transactions, and what all of it would cost."""
+        return self._describe()
+
+
+class IntacctOutOfSyncError(IntacctError):
+    """Intacct is not as desired; nothing was written."""
+
+    retryable = False
+
+
+class IntacctSyncGuardError(IntacctError):
+    """A plan changes more than the user allowed; nothing was written."""
+
+    retryable = False
+
+
+class IntacctDesiredStateError(IntacctArgumentError):
+    """The desired records are not fit to be written; nothing was.
+
+    :param problems: all that is wrong, in the order of the records.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class IntacctStalePlanError(IntacctError):
+    """Records are not what the plan saw; somebody has changed them since.
+
+    :param steps: the plan's steps for those records.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, steps: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.steps = tuple(steps)
+
+
+class IntacctRejectedRecordsError(IntacctError):
+    """Intacct refused more records than the user tolerates; the accepted ones are written."""
+
+    retryable = False
+
+
+class IntacctPlanInUseError(IntacctError):
+    """Another task applies the plan, or has applied it; nothing was written by this one."""
+
+    retryable = False
+
+
+class IntacctAuthorizeError(IntacctError):
+    """No token could be had; the text is the line for stderr."""

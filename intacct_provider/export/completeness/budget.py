@@ -1,0 +1,75 @@
+"""What an export will cost, and the end of one that would cost more than it may."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.exceptions import IntacctArgumentError, IntacctBudgetError
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+
+
+class Budget:
+    """Counts every call of a client against a limit, before the call is sent.
+
+    :param client: from now on it makes no call that would go over the limit, on no thread.
+    :param what: what is read, such as the object's path.
+    :param limit: billed transactions at most, by this client in all; None for no limit.
+    :raises IntacctArgumentError: for a limit that is no whole number of 1 or more.
+    """
+
+    def __init__(self, client: IntacctClient, what: str, limit: int | str | None) -> None:
+        self._client = client
+        self._what = what
+        self.limit = _whole(limit)
+        #: Tells rows so far, rows in all and billed transactions in all, as far as they are known.
+        self.plan: Callable[[], tuple[int, int | None, int | None]] = lambda: (0, None, None)
+        if self.limit is not None:
+            client.before_call = self.check
+
+    def check(self, transactions: int = 0) -> None:
+        """Refuse so many transactions, or those that the plan comes to, if they are more than the limit.
+
+        :raises IntacctBudgetError: in that case.
+        """
+        if self.limit is not None and max(transactions, self.plan()[2] or 0) > self.limit:
+            raise IntacctBudgetError(self.told)
+
+    def told(self) -> str:
+        """Return how things stand, for whoever has to decide."""
+        done, total, forecast = self.plan()
+        rows = f"{done:,} rows" if total is None else f"{done:,} of {total:,} rows"
+        need = f" All of it needs about {forecast:,}." if forecast else ""
+        return (
+            f"{self._what}: stopped before it costs more than max_transactions={self.limit}. Read so far: {rows}, for "
+            f"{self._client.transactions:,} billed transactions.{need} Nothing of it was published. Raise "
+            "max_transactions, or narrow the filters."
+        )
+
+
+def calls_for(rows: int, page_size: int, *, sums: bool = False, detail: bool = False) -> int:
+    """Return how many billed transactions it takes to read so many rows and to prove them complete.
+
+    Pages overlap by one row. Intacct's own count comes with the first page if that is everything, else for one call
+    more.
+
+    :param sums: whether control totals are asked for.
+    :param detail: whether whole records are read, by key.
+    """
+    pages = 1 if rows < page_size else max(2, math.ceil((rows - 1) / max(page_size - 1, 1)))
+    check = int(pages > 1 or sums)
+    return pages + check + (math.ceil(rows / BATCH_SIZE) if detail else 0)
+
+
+def _whole(limit: Any) -> int | None:
+    if limit is None:
+        return None
+    # What a template renders is text.
+    number = int(limit) if isinstance(limit, str) and limit.isdecimal() else limit
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise IntacctArgumentError(f"max_transactions must be a whole number of 1 or more, not {limit!r}.")
+    return number

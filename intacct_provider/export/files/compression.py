@@ -1,0 +1,132 @@
+"""Compression of a file while it is written, with the same bytes however the content arrives."""
+
+from __future__ import annotations
+
+import importlib.util
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
+
+COMPRESSIONS = ("gzip", "zstd")
+#: Compressors are fed in pieces of this size: what they return may depend on how they are fed.
+_PIECE = 1 << 18
+#: Window bits that have zlib write gzip's frame: no name and, as its time, 0.
+_GZIP = 31
+
+
+class Compressor(Protocol):
+    """What turns content into fewer bytes."""
+
+    def compress(self, data: memoryview | bytes, /) -> bytes:
+        """Take content, and return what is ready."""
+
+    def flush(self) -> bytes:
+        """Return the end."""
+
+
+class Squeezed:
+    """Writes compressed what is written to it.
+
+    :param sink: takes the compressed bytes.
+    """
+
+    def __init__(self, compressor: Compressor, sink: Callable[[bytes], Any]) -> None:
+        self._compressor = compressor
+        self._sink = sink
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Take content."""
+        self._waiting += data
+        whole = len(self._waiting) - len(self._waiting) % _PIECE
+        if whole:
+            self._feed(bytes(self._waiting[:whole]))
+            del self._waiting[:whole]
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._feed(bytes(self._waiting))
+        self._waiting.clear()
+        self._sink(self._compressor.flush())
+
+    def _feed(self, data: bytes) -> None:
+        view = memoryview(data)
+        for start in range(0, len(data), _PIECE):
+            if ready := self._compressor.compress(view[start : start + _PIECE]):
+                self._sink(ready)
+
+
+class _Zstandard:
+    """One frame of Zstandard by pyarrow, which brings the library."""
+
+    def __init__(self) -> None:
+        import pyarrow as pa
+
+        self._ready = _Ready()
+        self._stream = pa.CompressedOutputStream(pa.PythonFile(self._ready, "w"), "zstd")
+
+    def compress(self, data: memoryview | bytes, /) -> bytes:
+        self._stream.write(data)
+        return self._ready.take()
+
+    def flush(self) -> bytes:
+        self._stream.close()
+        return self._ready.take()
+
+
+class _Ready:
+    """A file for pyarrow that keeps what is written until it is taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(self._pieces[-1])
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def compressor(compression: str) -> Compressor:
+    """Return a new compressor; ``gzip`` has no time in it.
+
+    :param compression: one of :data:`COMPRESSIONS`.
+    """
+    return zlib.compressobj(wbits=_GZIP) if compression == "gzip" else _Zstandard()
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
+    """Refuse a value that is none of those known.
+
+    :raises IntacctArgumentError: naming the closest one.
+    """
+    known = tuple(known)
+    if value not in known:
+        raise IntacctArgumentError(
+            f"{name} must be one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
+        )
+
+
+def require_pyarrow(what: str) -> None:
+    """Make sure that pyarrow is there, without spending the time to load it.
+
+    :raises IntacctArgumentError: naming the extra that brings it.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise IntacctArgumentError(
+            f"{what} needs pyarrow, which is not installed: pip install 'airflow-provider-intacct[parquet]'."
+        )

@@ -1,0 +1,206 @@
+"""Values of Intacct as values of a column's type: exactly, or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from intacct_provider.exceptions import IntacctColumnError
+from intacct_provider.export.schema.columns import REST, Column
+
+#: Digits that a decimal column has room for, before and after the point together.
+PRECISION = 38
+_DECIMAL = Context(prec=PRECISION)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?(?:Z|[+-]\d\d(?::?\d\d)?)", re.ASCII
+)
+#: Intacct mixes null and empty text; where no text can be, both are null.
+_NOTHING = (None, "")
+_BOOLEANS = {"true": True, "false": False}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+Convert = Callable[[Any], Any]
+
+
+def values_of(rows: Sequence[Any], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
+    """Return the values of rows, structs of one form or mappings, in the order of the columns."""
+    if isinstance(rows[0], Mapping):
+        return [tuple([row.get(column.field) for column in columns]) for row in rows]
+    values = list(map(msgspec.structs.astuple, rows))
+    fields = tuple(type(rows[0]).__struct_encode_fields__)
+    wanted = tuple(column.field for column in columns)
+    if fields == wanted:
+        return values
+    at = [fields.index(field) for field in wanted]
+    return [tuple([row[n] for n in at]) for row in values]
+
+
+def text_of(value: Any) -> str | None:
+    """Return any value as text: what is text as it is, amounts with every digit, objects and lists as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return _encode(value).decode()
+
+
+def json_of(value: Any) -> str | None:
+    """Return any value but None as JSON."""
+    return None if value is None else _encode(value).decode()
+
+
+def converter(column: Column) -> Convert:
+    """Return what makes Python values of a column's type: ``Decimal``, ``date``, ``datetime`` in UTC and so on.
+
+    It raises :class:`ValueError` for what the type cannot hold exactly. None stays None.
+    """
+    if column.type == "struct":
+        return _struct(column.members)
+    if column.type == "list":
+        return _list(converter(column.members[0]))
+    if column.type == "decimal":
+        step = Decimal(1).scaleb(-(column.scale or 0))
+        return lambda value: None if value in _NOTHING else _decimal(value, step)
+    return _PLAIN[column.type]
+
+
+def converted(column: Column, values: Sequence[Any], keys: Sequence[str]) -> list[Any]:
+    """Return a column's values in its type.
+
+    :raises IntacctColumnError: naming the column, the key and the value of the first that does not fit.
+    """
+    convert = converter(column)
+    made = []
+    for value, key in zip(values, keys, strict=True):
+        try:
+            made.append(convert(value))
+        except ValueError:
+            raise IntacctColumnError(
+                f"Column {column.name!r} is {_described(column)}, and record {key} has {_shown(value)} in it, which "
+                "does not fit exactly. Leave the field out, or write jsonl or csv, which take what Intacct sends."
+            ) from None
+    return made
+
+
+def rest_of(value: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """Return those members of a record, or of a part of one, that its columns have no place for."""
+    known = {column.field: column for column in columns}
+    found = {}
+    for name, inner in value.items():
+        below = _rest_below(inner, known[name]) if name in known else inner
+        if name not in known or below:
+            found[name] = below
+    return found
+
+
+def _rest_below(value: Any, column: Column) -> Any:
+    keeps_its_own = any(member.name == REST for member in column.members)
+    if column.type == "struct" and isinstance(value, Mapping) and not keeps_its_own:
+        return rest_of(value, column.members)
+    return None
+
+
+def _struct(members: Sequence[Column]) -> Convert:
+    parts = [(member.name, member.field, converter(member)) for member in members]
+    keeps_rest = any(member.name == REST for member in members)
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise ValueError("no object")
+        if keeps_rest:
+            value = {**value, REST: rest_of(value, members) or None}
+        return {name: part(value.get(field)) for name, field, part in parts}
+
+    return convert
+
+
+def _list(element: Convert) -> Convert:
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise ValueError("no list")
+        return [element(item) for item in value]
+
+    return convert
+
+
+def _boolean(value: Any) -> bool | None:
+    if value in _NOTHING:
+        return None
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _BOOLEANS:
+        return _BOOLEANS[value]
+    raise ValueError("neither true nor false")
+
+
+def _integer(value: Any) -> int | None:
+    if value in _NOTHING:
+        return None
+    number = _decimal(value, Decimal(1))
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("too large")
+    return int(number)
+
+
+def _decimal(value: Any, step: Decimal) -> Decimal:
+    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
+        raise ValueError("no number")
+    try:
+        number = Decimal(str(value))
+        fitted = number.quantize(step, context=_DECIMAL)
+    except InvalidOperation:
+        raise ValueError("too many digits") from None
+    if fitted != number:
+        raise ValueError("too many digits after the point")
+    return fitted
+
+
+def _date(value: Any) -> dt.date | None:
+    if value in _NOTHING:
+        return None
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("no date")
+    return dt.date.fromisoformat(value)
+
+
+def _timestamp(value: Any) -> dt.datetime | None:
+    if value in _NOTHING:
+        return None
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("no moment with its offset")
+    return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
+
+
+_PLAIN: dict[str, Convert] = {
+    "string": text_of,
+    "json": json_of,
+    "boolean": _boolean,
+    "integer": _integer,
+    "date": _date,
+    "timestamp": _timestamp,
+}
+
+
+def _described(column: Column) -> str:
+    if column.type == "decimal":
+        return f"decimal({PRECISION}, {column.scale})"
+    return "a list" if column.type == "list" else column.type
+
+
+def _shown(value: Any) -> str:
+    """Return a value, or its kind if it is long."""
+    shown = repr(text_of(value)) if not isinstance(value, Mapping | list) else ""
+    return shown if shown and len(shown) <= 80 else f"a {type(value).__name__}"

@@ -1,0 +1,191 @@
+"""What databases do each in their own way: names, types, values, and rows by the thousand.
+
+PostgreSQL and SQLite are tested. For all others there is what the SQL standard says, which many of them keep to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.schema.values import converted, json_of
+
+Cursor = Any
+#: Parts of a name: database, schema and table, of which the last is always there.
+Name = tuple[str, ...]
+
+#: Types of columns that hold objects and lists, which become JSON.
+NESTED = frozenset({"json", "struct", "list"})
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_SCALE = re.compile(r"(?:numeric|decimal)\s*\(\s*\d+\s*,\s*(\d+)\s*\)", re.IGNORECASE)
+_BINARY = re.compile(r"real|double|float", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A column that a table has.
+
+    :param type: in the database's own words; empty if untold.
+    :param required: whether a row without it is refused.
+    """
+
+    name: str
+    type: str = ""
+    required: bool = False
+
+    @property
+    def scale(self) -> int | None:
+        """Digits after the point, of a number of which some would be rounded away."""
+        found = _SCALE.search(self.type)
+        return int(found[1]) if found else None
+
+    @property
+    def rounds(self) -> bool:
+        """Whether amounts become binary fractions in it."""
+        return bool(_BINARY.search(self.type))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the values of a column go.
+
+    :param name: of the column that the table has, or will have.
+    :param scale: digits after the point that there is room for; None for any.
+    """
+
+    column: Column
+    name: str
+    scale: int | None = None
+
+
+class Dialect:
+    """The standard.
+
+    :param hook: the Airflow hook of the database.
+    """
+
+    #: What people call it.
+    title = "the database"
+    types: Mapping[str, str] = {
+        "string": "TEXT", "boolean": "BOOLEAN", "integer": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"
+    }  # fmt: skip
+    nested = "TEXT"
+    #: Whether a rollback undoes the creation of a table.
+    undoes_ddl = False
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+        self.merges = getattr(hook, "conn_type", None) != "mysql"
+        self.mark = getattr(hook, "placeholder", None) or "%s"
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a column, or a part of a table's name.
+
+        Databases fold unquoted names each in their own way, so only what is reserved is quoted.
+
+        :raises IntacctArgumentError: for what is not made of letters, digits and underscores.
+        """
+        if not _PLAIN_NAME.fullmatch(name):
+            raise IntacctArgumentError(
+                f"{name!r} cannot be the name of a table or column: it must be letters, digits and underscores only."
+            )
+        return str(self._hook.dialect.escape_word(name)) if hasattr(self._hook, "dialect") else name
+
+    def path(self, name: Name) -> str:
+        """Return the name of a table, with its schema."""
+        return ".".join(map(self.quoted, name))
+
+    def type_of(self, column: Column) -> str:
+        """Return the type of a column that is created."""
+        if column.type == "decimal":
+            return self.decimal(column.scale)
+        return self.types.get(column.type, self.nested)
+
+    def decimal(self, scale: int | None) -> str:
+        """Return the type of exact numbers."""
+        return "NUMERIC(38, 10)" if scale is None else f"NUMERIC(38, {scale})"
+
+    def prepare(self, cursor: Cursor) -> None:
+        """Make a new connection ready."""
+
+    def held(self, cursor: Cursor, table: Name) -> list[Held] | None:
+        """Return the columns of a table, or None if there is no such table."""
+        try:
+            cursor.execute(f"SELECT * FROM {self.path(table)} WHERE 1 = 0")  # noqa: S608
+        except Exception:
+            # The standard has no question that every database answers; creating the table will tell why.
+            cursor.connection.rollback()
+            return None
+        return [Held(str(column[0])) for column in cursor.description]
+
+    def referred(self, cursor: Cursor, table: Name) -> bool:  # noqa: ARG002
+        """Whether foreign keys of other tables name rows of this one."""
+        return False
+
+    def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
+        """Let no other load into a table begin its transaction before this one has ended its own.
+
+        :param rows: whether nobody else may change rows meanwhile. Readers may always read.
+        """
+
+    def measured(self, cursor: Cursor, table: str) -> None:
+        """Have the planner know how large a new table is."""
+
+    def merge(self, table: str, stage: str, key: str, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Return statements that update rows that exist and insert the others, each with what it counts."""
+        changes = ", ".join(f"{n} = s.{n}" for n in names if n != key)
+        update = f"WHEN MATCHED THEN UPDATE SET {changes} " if changes else ""
+        merge = (
+            f"MERGE INTO {table} t USING {stage} s ON (t.{key} = s.{key}) {update}"  # noqa: S608
+            f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(f's.{n}' for n in names)})"
+        )
+        return [(merge, "updated")]
+
+    def fill(
+        self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
+    ) -> None:
+        """Add rows to a table.
+
+        :param keys: of the rows, for errors.
+        """
+        values = self.in_columns(slots, keys, rows)
+        names = ", ".join(self.quoted(slot.name) for slot in slots)
+        marks = ", ".join([self.mark] * len(slots))
+        cursor.executemany(f"INSERT INTO {stage} ({names}) VALUES ({marks})", list(zip(*values, strict=True)))  # noqa: S608
+
+    def in_columns(self, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]) -> list[list[Any]]:
+        """Return the values of rows, column by column, as the database takes them."""
+        columns = []
+        for slot, values in zip(slots, map(list, zip(*rows, strict=True)), strict=True):
+            if slot.column.type != "string" and slot.column.type not in NESTED:
+                values = [None if value == "" else value for value in values]
+            if slot.column.type == "decimal" and slot.scale is not None:
+                _refuse_rounding(slot, keys, values)
+            columns.append(self.adapted(slot, keys, values))
+        return columns
+
+    def adapted(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
+        """Return the values of a column as the driver takes them."""
+        if slot.column.type in NESTED:
+            return [json_of(value) for value in values]
+        return converted(slot.column, values, keys)
+
+
+def _refuse_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
+    """Refuse an amount that the database would round without a word."""
+    room = -(slot.scale or 0)
+    for key, value in zip(keys, values, strict=True):
+        with suppress(ArithmeticError):
+            number = Decimal(str(value)) if value is not None else Decimal(0)
+            digits, exponent = number.as_tuple().digits, number.as_tuple().exponent
+            if isinstance(exponent, int) and exponent < room and any(digits[exponent - room :]):
+                raise IntacctColumnError(
+                    f"Column {slot.name!r} has room for {slot.scale} digits after the point; the amount of the record "
+                    f"with key {key} has more and would be rounded. Give the column a type with more digits."
+                )

@@ -1,0 +1,111 @@
+"""The statements of one load of one table."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from intacct_provider.export.sql.dialect import Dialect, Held, Name, Slot
+
+
+class TableSql:
+    """Makes SQL, and executes none.
+
+    Every name goes through the dialect, which quotes or refuses it.
+
+    :param held: columns of the table; None if it is still to be created.
+    :param slots: where the columns of the rows go.
+    :param key: the one that tells rows apart, where rows are updated in place; else None.
+    :param primary: whether it is the primary key of a table that is created.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        table: Name,
+        held: Sequence[Held] | None,
+        slots: Sequence[Slot],
+        key: Slot | None,
+        *,
+        primary: bool,
+    ) -> None:
+        self._dialect = dialect
+        self._table = dialect.path(table)
+        self._slots, self._primary = slots, primary
+        self._exists = held is not None
+        there = {one.name for one in held or ()}
+        self._new = [slot for slot in slots if slot.name not in there]
+        self._old = [slot for slot in slots if slot.name in there]
+        self._key = dialect.quoted(key.name) if key else ""
+        suffix = uuid.uuid4().hex[:12]
+        #: Temporary tables: of the rows, and of the keys of deleted records.
+        self.rows, self.gone = (dialect.quoted(f"intacct_{what}_{suffix}") for what in ("rows", "gone"))
+
+    @property
+    def changes_table(self) -> bool:
+        """Whether the table is created, or gets columns."""
+        return bool(self._new)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [self._dialect.quoted(slot.name) for slot in self._slots]
+
+    def stage(self) -> Iterator[str]:
+        """Create the temporary table, with the types that the table has, so that nothing can fail to fit later."""
+        new = [self._defined(slot) for slot in self._new]
+        if not self._old:
+            yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)})"
+            return
+        old = ", ".join(self._dialect.quoted(slot.name) for slot in self._old)
+        yield f"CREATE TEMPORARY TABLE {self.rows} AS SELECT {old} FROM {self._table} WHERE 1 = 0"  # noqa: S608
+        for definition in new:
+            yield f"ALTER TABLE {self.rows} ADD COLUMN {definition}"
+
+    def stage_gone(self, slot: Slot) -> str:
+        """Create the temporary table of deleted records."""
+        name = self._dialect.quoted(slot.name)
+        return f"CREATE TEMPORARY TABLE {self.gone} AS SELECT {name} FROM {self.rows} WHERE 1 = 0"  # noqa: S608
+
+    def empty_stage(self) -> str:
+        """Delete the rows so far."""
+        return f"DELETE FROM {self.rows}"  # noqa: S608
+
+    def counts(self) -> str:
+        """Count rows and values of the key."""
+        return f"SELECT count(*) AS n, count(DISTINCT {self._key}) AS d FROM {self.rows}"  # noqa: S608
+
+    def publish(
+        self, *, replaces: bool, gone: Slot | None, rehearsal: bool = False
+    ) -> Iterator[tuple[str, str]]:
+        """Make the rows part of the table. Yield each statement with what it counts.
+
+        :param replaces: whether all other rows go.
+        :param gone: column of the keys of deleted records.
+        :param rehearsal: delete nothing; there are no rows yet.
+        """
+        table, rows, key = self._table, self.rows, self._key
+        if not self._exists:
+            parts = [self._defined(slot) for slot in self._slots]
+            parts += [f"PRIMARY KEY ({key})"] if self._primary else []
+            yield f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})", ""
+        for slot in self._new if self._exists else ():
+            yield f"ALTER TABLE {table} ADD COLUMN {self._defined(slot)}", ""
+        if replaces and rehearsal:
+            yield f"DELETE FROM {table} WHERE 1 = 0", ""  # noqa: S608
+        elif replaces and key:
+            stays = f"SELECT 1 FROM {rows} AS s WHERE s.{key} = t.{key}"  # noqa: S608
+            yield f"DELETE FROM {table} AS t WHERE NOT EXISTS ({stays})", "deleted"  # noqa: S608
+        elif replaces:
+            yield f"DELETE FROM {table}", "deleted"  # noqa: S608
+        if key:
+            yield from self._dialect.merge(table, rows, key, self._names)
+        else:
+            names = ", ".join(self._names)
+            yield f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows}", "inserted"  # noqa: S608
+        if gone:
+            name = self._dialect.quoted(gone.name)
+            yield f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {self.gone})", "deleted"  # noqa: S608
+
+    def _defined(self, slot: Slot) -> str:
+        return f"{self._dialect.quoted(slot.name)} {self._dialect.type_of(slot.column)}"

@@ -1,0 +1,346 @@
+"""Rows into a table of a database: all of them at once, or none.
+
+Rows first go to a temporary table, page by page as they are read. What that holds becomes part of the user's table in
+one transaction, together with a line in :mod:`~intacct_provider.export.sql.load_log`. The temporary table belongs to
+the connection: when a worker dies, the database drops it, and the user's table was never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, Literal, Self
+
+from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
+from intacct_provider.export.schema.columns import REST, Column
+from intacct_provider.export.schema.values import values_of
+from intacct_provider.export.sql.databases import dialect_of, tuple_of
+from intacct_provider.export.sql.dialect import Cursor, Held, Slot
+from intacct_provider.export.sql.load_log import Line, Lines, Owner
+from intacct_provider.export.sql.names import matching, parts_of
+from intacct_provider.export.sql.statements import TableSql
+
+MODES = ("append", "replace", "merge")
+Mode = Literal["append", "replace", "merge"]
+#: Keys of deleted records that are sent at once.
+_KEYS_AT_ONCE = 4000
+_log = logging.getLogger(__name__)
+
+
+class TableLoad:
+    """One load of one table, over one connection; use it in a ``with`` statement.
+
+    Call :meth:`check` and :meth:`begin` before anything is read, :meth:`write` for each page, :meth:`remove` for what
+    was deleted, and :meth:`publish` when the rows are proven to be everything. Left without :meth:`publish`, the table
+    is as it was.
+
+    ``append`` adds the rows. ``replace`` deletes what the table holds and inserts the rows, rather than giving a new
+    table the old one's name: so the table keeps its grants, indexes, views, triggers and foreign keys, and readers of
+    PostgreSQL and SQLite see the old rows until they see the new. Where other tables refer to this one by foreign keys,
+    rows that stay are updated in place, since deleting them would fail or take rows of those tables along. ``merge``
+    updates the rows whose key is in the table and inserts the others; it needs no unique index. Columns that the export
+    does not have keep their values in rows that are updated.
+
+    :param hook: an Airflow hook of a SQL database.
+    :param table: name, with its schema if need be: ``finance.customers``. Taken as it is written, case included.
+    :param key: field or column whose values tell rows apart, for ``merge``.
+    :param create: create the table when there is none; with ``merge`` its key is the primary key.
+    :param add_columns: add columns that the table has not; by default that is an error.
+    :param owner: whose load it is; None for no memory of it.
+    """
+
+    def __init__(
+        self,
+        hook: Any,
+        table: str,
+        *,
+        mode: str = "append",
+        key: str = "key",
+        create: bool = True,
+        add_columns: bool = False,
+        owner: Owner | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise IntacctArgumentError(
+                f"mode must be one of {', '.join(MODES)}, not {mode!r}.{did_you_mean(str(mode), MODES)}"
+            )
+        self._dialect = dialect_of(hook)
+        self.name = parts_of(table)
+        self.table = table
+        self._hook = hook
+        self._mode, self._key, self._create, self._add = mode, key, create, add_columns
+        self._owner = owner
+        self._lines = Lines(self._dialect, self.name)
+        self._digest, self._again = "", False
+        self._conn: Any = None
+        self._held: list[Held] | None = None
+        self._columns: tuple[Column, ...] = ()
+        self._slots: tuple[Slot, ...] = ()
+        self._keyed = mode == "merge"
+        self._gone: Slot | None = None
+        self._sql: TableSql
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        self._conn = self._hook.get_conn()
+        if getattr(self._hook, "supports_autocommit", False):
+            self._hook.set_autocommit(self._conn, False)
+        with self._transaction() as cursor:
+            self._dialect.prepare(cursor)
+            self._held = self._dialect.held(cursor, self.name)
+            if self._mode == "replace" and self._held is not None:
+                self._keyed = self._dialect.referred(cursor, self.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Temporary tables go with the connection.
+        self._conn.close()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Check that the table has columns of these names and needs no others, before anything is read.
+
+        :raises IntacctArgumentError: naming what is missing, and the nearest there is.
+        """
+        if self._held is None:
+            if not self._create:
+                raise IntacctArgumentError(
+                    f"table {self.table!r} does not exist. Create it, or give create_table=True."
+                )
+            return
+        there = [held.name for held in self._held]
+        for name in names:
+            if matching(name, there) is None and not self._add:
+                raise IntacctArgumentError(
+                    f"table {self.table!r} has no column {name!r}.{did_you_mean(name, there)} Columns: "
+                    f"{', '.join(there)}. Name the column of a field with fields={{'field': 'column'}}, add it to the "
+                    "table, or give schema_drift='add'."
+                )
+        given = {matching(name, there) for name in names}
+        for held in self._held:
+            if held.required and held.name not in given:
+                raise IntacctArgumentError(
+                    f"Column {held.name!r} of table {self.table!r} must not be null and has no default, and the export "
+                    "has no such column."
+                )
+
+    @property
+    def lines(self) -> str:
+        """The table of the lines of loads, as SQL names it."""
+        return self._lines.path
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a table already."""
+        return self._held is not None
+
+    def reaches(self, watermark: str) -> bool:
+        """Whether the table has what its task has loaded into it up to a watermark.
+
+        It has not when it is another table than the one that was loaded, or an older copy of it.
+        """
+        if self._held is None or self._owner is None:
+            return False
+        with self._transaction() as cursor:
+            latest = self._lines.watermark(cursor, self._owner)
+        return latest is not None and latest >= watermark
+
+    def begin(self, columns: Sequence[Column], digest: str = "", *, again: bool = False) -> Line | None:
+        """Make everything ready, and try out on no rows at all what will be done with them.
+
+        :param columns: of the rows, in their order.
+        :param digest: of what is read; rows of another query are never taken for these.
+        :param again: load also what an earlier try has loaded; never with ``append``.
+        :return: the line of the load, if an earlier try has seen it through and it must not be done again.
+        :raises IntacctArgumentError: if the table cannot take the rows.
+        """
+        self._columns, self._digest, self._again = tuple(columns), digest, again
+        self.check([column.name for column in columns])
+        held = {one.name: one for one in self._held or ()}
+        slots = []
+        for column in columns:
+            found = held.get(matching(column.name, held) or "")
+            if found and found.rounds and column.type == "decimal":
+                _log.warning(
+                    "Column %r of %s is %s: amounts in it are not exact.", found.name, self.table, found.type
+                )
+            kind = found.type if found else self._dialect.type_of(column)
+            slots.append(Slot(column, found.name if found else column.name, Held("", kind).scale))
+        self._slots = tuple(slots)
+        key = self._key_slot
+        self._check_key(key)
+        self._sql = TableSql(
+            self._dialect,
+            self.name,
+            self._held,
+            slots,
+            key if self._keyed else None,
+            primary=self._mode == "merge",
+        )
+        if self._owner:
+            with self._transaction() as cursor:
+                self._lines.ready(cursor)
+        with self._transaction() as cursor:
+            done = self._done(cursor)
+            for sql in self._sql.stage() if done is None else ():
+                cursor.execute(sql)
+        if done is None:
+            self._rehearse()
+        return done
+
+    def write(self, page: RowPage) -> None:
+        """Take rows."""
+        if not page.rows:
+            return
+        rows = values_of(self._with_rest(page.rows), self._columns)
+        with self._transaction() as cursor:
+            self._dialect.fill(cursor, self._sql.rows, self._slots, page.keys, rows)
+        self.rows += len(page.rows)
+
+    def discard(self) -> None:
+        """Forget the rows so far; others follow."""
+        with self._transaction() as cursor:
+            cursor.execute(self._sql.empty_stage())
+        self.rows = 0
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Take the keys of records that were deleted, for ``merge``; any number of them.
+
+        :raises IntacctArgumentError: if the rows are not merged, or have no field ``key``.
+        """
+        slot = next((slot for slot in self._slots if slot.column.field == "key"), None)
+        if self._mode != "merge" or slot is None:
+            raise IntacctArgumentError(
+                "Deleted records can only be removed from the table with mode='merge' and 'key' among the fields."
+            )
+        keys = iter(keys)
+        while some := list(islice(keys, _KEYS_AT_ONCE)):
+            with self._transaction() as cursor:
+                if self._gone is None:
+                    cursor.execute(self._sql.stage_gone(slot))
+                    self._gone = slot
+                self._dialect.fill(cursor, self._sql.gone, [slot], some, [(key,) for key in some])
+
+    def publish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Put everything into the table, in one transaction.
+
+        :param facts: about the rows, for the line of the load.
+        :return: the facts with ``rows`` (read), ``inserted``, ``updated`` and ``deleted``; those of another try that
+            was faster, when there is one, with nothing done.
+        :raises IntacctColumnError: if the values of the key do not tell the rows apart, or rows were lost.
+        """
+        if self._keyed:
+            with self._transaction() as cursor:
+                self._check_unique(cursor)
+                self._dialect.measured(cursor, self._sql.rows)
+        with self._transaction() as cursor:
+            self._dialect.lock(cursor, self.name, rows=self._mode != "append" and self._held is not None)
+            done = self._done(cursor)
+            if done is not None:
+                return done.facts
+            counts = {"inserted": 0, "updated": 0, "deleted": 0}
+            for sql, counted in self._sql.publish(replaces=self._mode == "replace", gone=self._gone):
+                cursor.execute(sql)
+                if counted:
+                    counts[counted] += max(cursor.rowcount, 0)
+            self._check_counts(counts["inserted"] + counts["updated"])
+            facts = {**facts, "rows": self.rows, **counts}
+            if self._owner:
+                self._lines.write(cursor, self._owner, self._mode, self._digest, facts)
+        return facts
+
+    def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return whole records with what the model does not know of in one more member, where that is a column."""
+        fields = {column.field for column in self._columns}
+        if REST not in fields or not isinstance(rows[0], Mapping):
+            return rows
+        rests = ({name: value for name, value in row.items() if name not in fields} for row in rows)
+        return [{**row, REST: rest or None} for row, rest in zip(rows, rests, strict=True)]
+
+    @property
+    def _key_slot(self) -> Slot | None:
+        return next(
+            (slot for slot in self._slots if self._key in (slot.column.field, slot.column.name)), None
+        )
+
+    def _check_key(self, key: Slot | None) -> None:
+        if self._keyed and key is None:
+            names = [slot.column.field for slot in self._slots]
+            why = (
+                "mode='merge'"
+                if self._mode == "merge"
+                else "foreign keys of other tables refer to the table, so it"
+            )
+            raise IntacctArgumentError(
+                f"key {self._key!r} is not among the fields, but {why} needs it.{did_you_mean(self._key, names)} "
+                f"Fields: {', '.join(names)}."
+            )
+        if self._mode == "merge" and self._dialect.merges is False:
+            raise IntacctArgumentError(f"mode='merge' is not there for {self._dialect.title}.")
+
+    def _done(self, cursor: Cursor) -> Line | None:
+        """Return the line of the load, if it must not be done again.
+
+        What Airflow tries again by itself is not. Neither are rows appended again after somebody has cleared the task:
+        nobody could tell them from the first ones.
+        """
+        line = self._lines.find(cursor, self._owner) if self._owner else None
+        if line is None or self._owner is None:
+            return None
+        same = line.query_digest == self._digest
+        if self._mode == "append" and not same:
+            raise IntacctArgumentError(
+                f"This run has already appended {line.row_count} rows of another query to {self.table!r}, at "
+                f"{line.finished_at}. Remove them and the line of the run in {self.lines}, if the task is to "
+                "append its rows once more."
+            )
+        tried = same and line.clears == self._owner.clears and not self._again
+        return line if self._mode == "append" or tried else None
+
+    def _rehearse(self) -> None:
+        """Find out what the user must not do, or the table does not allow, while nothing is paid for yet."""
+        if self._sql.changes_table and not self._dialect.undoes_ddl:
+            return
+        with self._transaction(keep=False) as cursor:
+            self._dialect.lock(cursor, self.name, rows=False)
+            for sql, _ in self._sql.publish(replaces=self._mode == "replace", gone=None, rehearsal=True):
+                cursor.execute(sql)
+
+    def _check_unique(self, cursor: Cursor) -> None:
+        cursor.execute(self._sql.counts())
+        rows, different = tuple_of(cursor.fetchone())
+        if rows != different:
+            raise IntacctColumnError(
+                f"key {self._key!r} does not tell the rows apart: {rows} rows have {different} values of it. Merge on "
+                "a field that no two records share, such as 'key'."
+            )
+
+    def _check_counts(self, taken: int) -> None:
+        """Make sure that the database took each row once, where its driver tells."""
+        if taken not in (0, self.rows):
+            what = (
+                f"Several rows of it have the same {self._key!r}; remove all but one of them."
+                if taken > self.rows and self._keyed
+                else "A trigger or a rule may have changed what was inserted."
+            )
+            raise IntacctColumnError(
+                f"table {self.table!r} took {taken} rows where {self.rows} were read, so none of them was kept. {what}"
+            )
+
+    @contextmanager
+    def _transaction(self, *, keep: bool = True) -> Iterator[Cursor]:
+        cursor = self._conn.cursor()
+        try:
+            yield cursor
+            (self._conn.commit if keep else self._conn.rollback)()
+        except BaseException:
+            # What went wrong first is what counts, also when the connection is gone.
+            with suppress(Exception):
+                self._conn.rollback()
+            raise
+        finally:
+            with suppress(Exception):
+                cursor.close()

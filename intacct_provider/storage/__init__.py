@@ -1,0 +1,1 @@
+"""Files on any object storage that Airflow supports."""

@@ -1,0 +1,192 @@
+"""Files that appear whole or not at all, on any object storage that Airflow knows."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.exceptions import IntacctArgumentError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+#: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
+_BLOCK = 16 << 20
+#: Storages without folders. Asked for one, they may make a bucket of it.
+_WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "wasb", "wasbs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: bytes, and their SHA-256 as hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+
+class Upload:
+    """A file being written; it is there when :meth:`close` has returned.
+
+    :param path: of the file, hidden as a rule: until then a local file is there in part.
+    """
+
+    def __init__(self, path: ObjectStoragePath) -> None:
+        self.path = path
+        self.size = 0
+        self._abandoned = False
+        self._digest = hashlib.sha256()
+        # Not path.open(): what that gives reports every write as lineage, under a name that nobody is to see.
+        self._file: Any = path.fs.open(path.path, "wb", block_size=_BLOCK)
+
+    def write(self, data: bytes) -> None:
+        """Take content; nothing more after :meth:`abandon`, when encoders may still want to write their end."""
+        if self._abandoned:
+            return
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    def close(self) -> Written:
+        """Complete the file."""
+        self._file.close()
+        return Written(self.size, self._digest.hexdigest())
+
+    def abandon(self) -> None:
+        """Have no file, whatever was written."""
+        self._abandoned = True
+        # What the caller is about to raise says more than that this failed, too.
+        with suppress(Exception):
+            if is_local(self.path):
+                self._file.close()
+            elif not self._file.closed:
+                # Closing would complete the upload, and so would the file when it is collected.
+                self._file.closed = True
+                self._file.discard()
+        with suppress(Exception):
+            remove(self.path)
+
+
+def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bool = False) -> Written:
+    """Write a file under a temporary name and give it its own when it is complete.
+
+    The temporary file is opened before the first chunk is asked for, so a destination that cannot be
+    written costs no call. If anything fails, the temporary file goes and an older ``target`` stays.
+
+    :param chunks: content; may raise, which leaves no file.
+    :param alone: whether nobody else writes it at the same time; then the temporary name is always the same, so that
+        what a killed process leaves goes with the next writing.
+    :raises IntacctArgumentError: if the destination cannot be written.
+    """
+    with writable(target):
+        prepare(target)
+        unique = "" if alone else f".{uuid.uuid4().hex[:8]}"
+        upload = Upload(target.with_name(f".{target.name}{unique}.part"))
+    try:
+        for chunk in chunks:
+            upload.write(chunk)
+        with writable(target):
+            written = upload.close()
+            rename(upload.path, target)
+    except BaseException:
+        upload.abandon()
+        raise
+    return written
+
+
+@contextmanager
+def writable(target: ObjectStoragePath) -> Iterator[None]:
+    """Tell what keeps a destination from being written.
+
+    Failures of the network pass as they are: they may be over with the next try.
+
+    :raises IntacctArgumentError: for everything that another try cannot mend.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except ImportError as err:
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} needs a package that is not installed ({err})."
+        ) from err
+    except (OSError, ValueError) as err:
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} cannot be written ({type(err).__name__})."
+        ) from err
+
+
+def prepare(target: ObjectStoragePath) -> None:
+    """Make the folder that a file goes to.
+
+    :raises OSError: if it cannot be made, or the file's name is a folder's.
+    """
+    # On an object storage a file and a "folder" of one name get along.
+    if is_local(target) and target.is_dir():
+        raise IsADirectoryError(str(target))
+    if target.protocol not in _WITHOUT_FOLDERS:
+        target.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_place(target: ObjectStoragePath) -> None:
+    """Make sure that a destination can be written, by writing a hidden file beside it and removing that.
+
+    :raises IntacctArgumentError: if it cannot.
+    """
+    with writable(target):
+        prepare(target)
+        # The same name each time: a process that dies here leaves nothing that the next one does not remove.
+        probe = target.with_name(f".{target.name}.probe")
+        write_small(probe, b"")
+        remove(probe)
+
+
+def is_local(path: ObjectStoragePath) -> bool:
+    """Whether it is on a disk."""
+    return path.protocol in ("", "file", "local")
+
+
+def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
+    """Give a file its name; on an object storage that is a copy, complete when it appears, and then a deletion."""
+    if path.protocol in _WITHOUT_FOLDERS:
+        # mv() would take brackets and stars in a name for a pattern, and go into a "folder" of the target's name.
+        path.fs.cp_file(path.path, target.path)
+        path.fs.rm_file(path.path)
+    else:
+        path.fs.mv(path.path, target.path)
+
+
+def remove(path: ObjectStoragePath) -> None:
+    """Delete a file if it is there."""
+    with suppress(FileNotFoundError):
+        path.fs.rm_file(path.path)
+
+
+def write_small(path: ObjectStoragePath, content: bytes) -> None:
+    """Write a few bytes at once, in one call to an object storage."""
+    path.fs.pipe_file(path.path, content)
+
+
+def read_small(path: ObjectStoragePath) -> bytes | None:
+    """Return a small file's content, or None if it is not there."""
+    try:
+        content: bytes = path.fs.cat_file(path.path)
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def sha256_of(path: ObjectStoragePath) -> Written | None:
+    """Return a file's size and SHA-256, reading it from end to end; None if it is not there."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.fs.open(path.path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+                size += len(chunk)
+    except FileNotFoundError:
+        return None
+    return Written(size, digest.hexdigest())
