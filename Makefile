@@ -37,7 +37,7 @@ package: $(VENV)/.dev  ## Install the built package alone, and run the documente
 	@$(BIN)/python tools/check_package.py
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/sandbox/test_client_*.py
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/sandbox/client
 	@$(BIN)/coverage report
 
 mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line by line: do the tests notice? (5 minutes)
@@ -52,7 +52,7 @@ soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 r
 	@$(BIN)/python tools/soak.py --schedules 1000
 
 soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost
-	@INTACCT_SOAK_SECONDS=60 $(BIN)/python -m pytest -q tests/sandbox/test_durability.py
+	@INTACCT_SOAK_SECONDS=60 $(BIN)/python -m pytest -q tests/sandbox/server/test_durability.py
 
 bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
 	@$(BIN)/python benchmarks/sandbox.py

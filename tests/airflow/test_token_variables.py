@@ -181,7 +181,7 @@ def test_authorize_prints_the_token_of_a_connection_without_a_store(sandbox, mon
 def test_a_token_that_cannot_be_stored_is_printed_rather_than_lost(sandbox, monkeypatch):
     given = {"auth_type": "refresh_token", "credential_store": "token_stores.FileStore"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**given))
-    tests = os.path.dirname(os.path.dirname(__file__))
+    tests = os.path.join(os.path.dirname(os.path.dirname(__file__)), "support")
     code, printed, problem = authorize(
         "--conn-id", "intacct_default", INTACCT_TEST_STORES="/nowhere/at/all", PYTHONPATH=tests
     )
@@ -199,7 +199,7 @@ def test_a_token_that_cannot_be_stored_is_printed_rather_than_lost(sandbox, monk
 def test_a_store_that_cannot_be_reached_says_so_before_anybody_consents(sandbox, monkeypatch, store, said):
     extra = {"auth_type": "refresh_token", "credential_store": f"token_stores.{store}"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**extra))
-    tests = os.path.dirname(os.path.dirname(__file__))
+    tests = os.path.join(os.path.dirname(os.path.dirname(__file__)), "support")
     code, printed, problem = authorize("--conn-id", "intacct_default", PYTHONPATH=tests)
     assert (code, printed) == (1, "")
     assert said in problem

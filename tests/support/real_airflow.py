@@ -25,7 +25,7 @@ import pytest
 import requests
 from log_audit import LogAudit
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KEEPER = ROOT / "tests" / "system" / "keeper.py"
 DAGS = ROOT / "tests" / "system" / "dags"
 #: Commands of Airflow. Without a server for logs, which would listen on every address of the machine.

@@ -11,7 +11,7 @@ from sandbox_client import running
 
 from intacct_provider.operators.sync import IntacctPlanSyncOperator, IntacctSyncOperator
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "sync.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 GROUP = "accounts-receivable/customer-group"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandbox_client import running, stored
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "client.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "client.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 CHECKS = """
 assert (reference["id"], record["id"]) == ("C-00001",) * 2

@@ -10,7 +10,7 @@ from sandbox_client import running
 from intacct_provider.client.query.expressions import field
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "export.md"
 
 
 @pytest.fixture(scope="module")
