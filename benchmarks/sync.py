@@ -25,11 +25,11 @@ from measuring import check, machine, sandbox, spread
 
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sync.coerce import typed
-from intacct_provider.sync.desired import desired_of
-from intacct_provider.sync.live import read_live
+from intacct_provider.sync.desired.coerce import typed
+from intacct_provider.sync.desired.read import desired_of
 from intacct_provider.sync.plan import Plan
-from intacct_provider.sync.planner import make_plan
+from intacct_provider.sync.planning.live import read_live
+from intacct_provider.sync.planning.planner import make_plan
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"

@@ -13,7 +13,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-    from intacct_provider.sync.desired import Desired
+    from intacct_provider.sync.desired.state import Desired
 
 #: What makes records when the task runs, without arguments.
 DesiredFunction = Callable[[], Iterable[Mapping[str, Any]]]
@@ -48,7 +48,7 @@ def desired_state(
     :param reading: ``match_on``, ``columns``, ``constants`` and ``null_marker``.
     :raises IntacctArgumentError: if both or none are given, or for what cannot be read.
     """
-    from intacct_provider.sync.desired import desired_of, read_desired
+    from intacct_provider.sync.desired.read import desired_of, read_desired
 
     if (desired is None) == (sql is None):
         which = "neither is" if desired is None else "both are"

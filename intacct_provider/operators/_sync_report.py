@@ -6,11 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.apply import IntacctRejectedRecordsError, Outcome
-from intacct_provider.sync.outcome import counts_of
+from intacct_provider.exceptions import IntacctArgumentError, IntacctRejectedRecordsError
+from intacct_provider.sync.applying.rejects import rejects_table, tolerated
+from intacct_provider.sync.applying.result import Outcome, counts_of
 from intacct_provider.sync.plan import Plan
-from intacct_provider.sync.rejects import rejects_table, tolerated
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient

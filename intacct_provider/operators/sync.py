@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.exceptions import IntacctDesiredStateError
-    from intacct_provider.sync.desired import Desired
+    from intacct_provider.sync.desired.state import Desired
     from intacct_provider.sync.plan import Mode, Plan
 
 
@@ -146,9 +146,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _planned(self, client: IntacctClient, context: Context) -> Plan:
         """Read everything, and return the plan with what it breaks."""
         from intacct_provider.exceptions import IntacctDesiredStateError
-        from intacct_provider.sync.guards import Guards, breaches
-        from intacct_provider.sync.make import plan_for
-        from intacct_provider.sync.table import plan_markdown
+        from intacct_provider.sync.build import plan_for
+        from intacct_provider.sync.planning.limits import Guards, breaches
+        from intacct_provider.sync.rendering.markdown import plan_markdown
 
         guards = Guards(
             max_creates=self.max_creates,
@@ -188,8 +188,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _keep_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
         """Write what is wrong with the desired records to a file, to be corrected and given again."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.journal import beside
-        from intacct_provider.sync.problems import rejected_lines
+        from intacct_provider.sync.applying.journal import beside
+        from intacct_provider.sync.desired.state import rejected_lines
 
         path = self._plan_file
         if path is not None:
@@ -204,9 +204,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _files(self, plan: Plan) -> dict[str, str]:
         """Write the plan and its page, the page first, so that whoever finds a plan finds its page."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.journal import beside
-        from intacct_provider.sync.page import plan_page
-        from intacct_provider.sync.table import plan_markdown
+        from intacct_provider.sync.applying.journal import beside
+        from intacct_provider.sync.rendering.markdown import plan_markdown
+        from intacct_provider.sync.rendering.page import plan_page
 
         path = self._plan_file
         if path is None:
@@ -272,9 +272,9 @@ class IntacctApplySyncOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still holds, and apply it."""
         from intacct_provider.operators._sync_report import check_place, report
-        from intacct_provider.sync.apply import apply_plan
-        from intacct_provider.sync.journal import Journal
-        from intacct_provider.sync.outcome import counts_of
+        from intacct_provider.sync.applying.apply import apply_plan
+        from intacct_provider.sync.applying.journal import Journal
+        from intacct_provider.sync.applying.result import counts_of
         from intacct_provider.sync.plan import Plan
 
         with translated():
@@ -333,9 +333,9 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
         from intacct_provider.operators._sync_report import flag, planned, report
-        from intacct_provider.sync.apply import Outcome, apply_plan
-        from intacct_provider.sync.journal import Journal
-        from intacct_provider.sync.outcome import counts_of
+        from intacct_provider.sync.applying.apply import apply_plan
+        from intacct_provider.sync.applying.journal import Journal
+        from intacct_provider.sync.applying.result import Outcome, counts_of
 
         with self.client(context) as client:
             dry_run = flag("dry_run", self.plan_only)

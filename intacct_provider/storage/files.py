@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -190,3 +191,42 @@ def sha256_of(path: ObjectStoragePath) -> Written | None:
     except FileNotFoundError:
         return None
     return Written(size, digest.hexdigest())
+
+
+def create_whole(target: ObjectStoragePath, content: bytes) -> bool:
+    """Write a file that is not there yet, whole or not at all; return False if it is there.
+
+    Of several who try at once only one succeeds: on a local disk, and on every storage whose files can be opened
+    exclusively, in mode ``xb``. On others those who come within the same moment may all be told that they were first;
+    the content is then that of the last.
+    """
+    if target.exists():
+        return False
+    if target.protocol in ("", "file"):
+        return _link_whole(target, content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    except (ValueError, NotImplementedError):  # a storage that knows no "x"
+        write_whole(target, [content])
+    return target.read_bytes() == content
+
+
+def _link_whole(target: ObjectStoragePath, content: bytes) -> bool:
+    """Create a local file under its name only when it is complete; a name is given once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.write_bytes(content)
+        os.link(part.path, target.path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        part.replace(target)
+        return target.read_bytes() == content
+    finally:
+        part.unlink(missing_ok=True)
+    return True

@@ -1,1 +1,1 @@
-"""What a user wants Intacct to hold, how it differs from what is there, and the plan to change it."""
+"""Sync: desired records, the plan that makes Intacct match them, and applying exactly that plan."""

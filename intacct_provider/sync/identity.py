@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
-from intacct_provider.sync.diff import flatten, match_text
 from intacct_provider.sync.problems import Problem, shown
+from intacct_provider.sync.records import flatten, match_text
 
 
 def folded(match: str) -> str:

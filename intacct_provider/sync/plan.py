@@ -13,7 +13,6 @@ import msgspec
 
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.diff import FieldChange
 from intacct_provider.sync.problems import shown
 
 Mode = Literal["create", "update", "upsert", "mirror"]
@@ -21,6 +20,20 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Action = Literal["create", "update", "deactivate", "delete"]
 
 _VERSION = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that an update changes.
+
+    :param path: dotted path of the field, such as ``term.id``.
+    :param old: the live value; None when the live record has none.
+    :param new: the value the user wants; None clears the field.
+    """
+
+    path: str
+    old: Any
+    new: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-import msgspec
-
-from intacct_provider.client.http.codec import wire_value
 from intacct_provider.exceptions import IntacctDesiredStateError
-
-if TYPE_CHECKING:
-    from intacct_provider.sync.desired import Desired
 
 #: More than this and a log line stops being read.
 MOST_SHOWN = 10
@@ -75,24 +69,6 @@ def _told(problems: Sequence[Problem]) -> list[Problem]:
     return [problems[number] for number in sorted([*first, *rest][:MOST_SHOWN])]
 
 
-def rejected_lines(desired: Desired, problems: Iterable[Problem]) -> Iterator[bytes]:
-    """Yield the records that have problems as lines of JSON, in their order.
-
-    Each has its fields by their paths, and a member ``_reject`` with ``place``, ``match`` and ``problems`` (of
-    ``column``, ``value`` and ``problem``). Corrected, such lines are desired records of a ``.jsonl`` file:
-    reading leaves ``_reject`` out, and takes names and constants for applied already.
-    """
-    found: dict[str, list[Problem]] = {}
-    for problem in problems:
-        found.setdefault(problem.place, []).append(problem)
-    for place, record in zip(desired.places, desired.records, strict=True):
-        if place not in found:
-            continue
-        told = [{"column": one.column, "value": one.value, "problem": one.text} for one in found[place]]
-        reject = {"place": place, "match": found[place][0].match, "problems": told}
-        yield _encoder.encode(_plain({**record, REJECT: reject})) + b"\n"
-
-
 def shown(value: Any) -> str:
     """Return a value as an error message shows it: on one line and at most 60 characters long."""
     text = repr(str(value)) if isinstance(value, str) else str(value)
@@ -102,20 +78,3 @@ def shown(value: Any) -> str:
 def finite(number: float | Decimal) -> bool:
     """Tell whether it is a number; :func:`math.isfinite` fails for one kind of decimal that is none."""
     return number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can carry; a value that it can not, which is a problem of its own, as text."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | Decimal) and not finite(value):
-        return str(value)
-    found = wire_value(value)
-    return found if found is None or isinstance(found, bool | int | float | Decimal | str) else str(found)
-
-
-_encoder = msgspec.json.Encoder(decimal_format="number")

@@ -7,7 +7,7 @@ import pytest
 from contrasts import CONTRASTS
 from sync_plans import create, delete, members, plan, rich, update
 
-from intacct_provider.sync.page import plan_page
+from intacct_provider.sync.rendering.page import plan_page
 
 MANY = [f"C-{n:05}" for n in range(300)]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from intacct_provider.sync.diff import FieldChange
-from intacct_provider.sync.plan import Plan, Step
+from intacct_provider.sync.plan import FieldChange, Plan, Step
 
 GROUP = "accounts-receivable/customer-group"
 EMPTY = Plan(

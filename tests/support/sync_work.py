@@ -2,11 +2,11 @@
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.sync.apply import apply_plan
-from intacct_provider.sync.journal import Journal
-from intacct_provider.sync.live import read_live
+from intacct_provider.sync.applying.apply import apply_plan
+from intacct_provider.sync.applying.journal import Journal
 from intacct_provider.sync.plan import Plan
-from intacct_provider.sync.planner import make_plan
+from intacct_provider.sync.planning.live import read_live
+from intacct_provider.sync.planning.planner import make_plan
 
 OWNER = "dag/run/apply"
 

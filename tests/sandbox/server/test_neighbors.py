@@ -13,7 +13,7 @@ from sandbox_client import client_of, running
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctConflictError, IntacctError, IntacctValidationError
-from intacct_provider.sync.diff import flatten
+from intacct_provider.sync.records import flatten
 
 CUSTOMER = "accounts-receivable/customer"
 TYPE = "accounts-receivable/customer-type"

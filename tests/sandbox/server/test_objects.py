@@ -10,7 +10,7 @@ from sandbox_client import calls, client_of, stored
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctNotFoundError
-from intacct_provider.sync.diff import flatten, unflatten
+from intacct_provider.sync.records import flatten, unflatten
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

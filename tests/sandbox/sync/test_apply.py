@@ -13,13 +13,13 @@ from intacct_provider.exceptions import (
     IntacctSyncGuardError,
     IntacctValidationError,
 )
-from intacct_provider.sync.apply import (
+from intacct_provider.sync.applying.apply import (
     IntacctPlanInUseError,
     IntacctStalePlanError,
     Outcome,
     apply_plan,
 )
-from intacct_provider.sync.journal import Journal
+from intacct_provider.sync.applying.journal import Journal
 from intacct_provider.sync.plan import Plan
 
 CUSTOMER = "accounts-receivable/customer"

@@ -16,8 +16,8 @@ from sync_deaths import KILLED, job, mortals
 from sync_work import OWNER, applied, planned, saved, undone
 
 from intacct_provider.exceptions import IntacctServerError
-from intacct_provider.sync.apply import IntacctStalePlanError
-from intacct_provider.sync.journal import Journal
+from intacct_provider.sync.applying.apply import IntacctStalePlanError
+from intacct_provider.sync.applying.journal import Journal
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"

@@ -8,7 +8,7 @@ from sandbox_client import client_of, running
 from sync_work import applied, planned, saved
 
 from intacct_provider.client.query.expressions import field
-from intacct_provider.sync.live import read_touched
+from intacct_provider.sync.applying.reread import read_touched
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

@@ -6,15 +6,14 @@ import pytest
 from sandbox_client import client_of, stored
 
 from intacct_provider.exceptions import IntacctDesiredStateError
-from intacct_provider.sync.coerce import typed
-from intacct_provider.sync.desired import desired_of, read_desired
-from intacct_provider.sync.diff import FieldChange
-from intacct_provider.sync.lookups import reference_problems
-from intacct_provider.sync.make import plan_for
-from intacct_provider.sync.plan import Step
-from intacct_provider.sync.problems import rejected_lines
-from intacct_provider.sync.rejects import Reject, reject_lines
-from intacct_provider.sync.required import required_problems, unchangeable_problems
+from intacct_provider.sync.applying.rejects import Reject, reject_lines
+from intacct_provider.sync.build import plan_for
+from intacct_provider.sync.desired.coerce import typed
+from intacct_provider.sync.desired.read import desired_of, read_desired
+from intacct_provider.sync.desired.state import rejected_lines
+from intacct_provider.sync.plan import FieldChange, Step
+from intacct_provider.sync.planning.references import reference_problems
+from intacct_provider.sync.planning.required import required_problems, unchangeable_problems
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

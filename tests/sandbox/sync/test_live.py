@@ -11,10 +11,12 @@ from intacct_provider.exceptions import (
     IntacctIncompleteReadError,
     IntacctPermissionError,
 )
-from intacct_provider.sync.diff import FieldChange, types_of
-from intacct_provider.sync.guards import stale_steps
-from intacct_provider.sync.live import read_live, read_touched, whole_records
-from intacct_provider.sync.planner import make_plan
+from intacct_provider.sync.applying.reread import read_touched
+from intacct_provider.sync.applying.staleness import stale_steps
+from intacct_provider.sync.object_facts import types_of
+from intacct_provider.sync.plan import FieldChange
+from intacct_provider.sync.planning.live import read_live, whole_records
+from intacct_provider.sync.planning.planner import make_plan
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"

@@ -1,0 +1,201 @@
+"""The reverse of a plan: what makes the records that it writes as they were before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.model import entries
+from intacct_provider.sync.plan import Action, FieldChange, Plan, Step
+from intacct_provider.sync.planning.cost import reads_to_apply
+from intacct_provider.sync.planning.diff import patch_for
+from intacct_provider.sync.records import flatten, is_blank, unflatten, value_at
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+
+#: What Intacct sets on every record and on every element of a list.
+_SET_BY_INTACCT = frozenset({"key", "href", "audit"})
+_ORDER: tuple[Action, ...] = ("create", "update", "deactivate", "delete")
+_REASONS = {"create": "deleted by the plan", "update": "changed by the plan", "delete": "created by the plan"}
+
+
+def undo_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Plan:
+    """Return the plan that takes back some steps of another one, which are not yet written.
+
+    What was created is deleted, what was changed gets its old values again, what was deleted is created again with
+    everything that Intacct lets be set: under another key, and with another history. The records that will be deleted
+    are read for it in full, 500 a call.
+
+    Whether a record is still as the plan left it is told by its values, so a step whose record never came to be
+    changed is one that is done already.
+
+    :param steps: those of ``plan`` that are going to be written.
+    """
+    keys = [step.key for step in steps if step.action == "delete"]
+    # A billed call, which most plans do without.
+    model = client.model(plan.object_name) if keys or _clears_objects(steps) else {}
+    doomed = {str(one["key"]): one for one in client.get_many(plan.object_name, keys)} if keys else {}
+    last = max((step.level for step in steps), default=0)
+    turned = (_reverse(step, model, doomed, last) for step in steps)
+    reverse = [step for step in turned if step.body or step.action == "delete"]
+    reverse.sort(key=lambda step: (_ORDER.index(step.action), step.level))
+    # What a deleted record had is more than a query can read.
+    full = plan.full_records or bool(doomed)
+    actions = [step.action for step in reverse]
+    return replace(
+        plan,
+        mode="undo",
+        steps=tuple(reverse),
+        desired=0,
+        live=plan.live,
+        unchanged=0,
+        left_alone=0,
+        protected=0,
+        transactions=len(reverse) + reads_to_apply(actions, plan.live, full_records=full),
+        full_records=full,
+        source=f"undo of {plan.source}" if plan.source else "undo",
+        origin=f"undo of {plan.digest}",
+        breaches=(),
+    )
+
+
+def writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a record, as Intacct gives it, can be given to Intacct to create it again.
+
+    Not what is read-only or empty, nor what the model does not know, unless it is a custom field. References are by
+    id, or by key when they have none.
+
+    :param model: the answer of Intacct's model service for the object, or a part of it.
+    """
+    found: dict[str, Any] = {}
+    kinds = {name: (kind, spec) for kind in _MEMBERS for name, spec in entries(model, kind).items()}
+    for name, value in record.items():
+        kind, spec = kinds.get(name, ("custom" if "::" in name else "", {}))
+        kept = None if spec.get("readOnly") is True else _member(kind, name, value, spec, record)
+        if name not in _SET_BY_INTACCT and not is_blank(kept):
+            found[name] = kept
+    return found
+
+
+_MEMBERS = ("fields", "groups", "refs", "lists")
+
+
+def _member(kind: str, name: str, value: Any, spec: Mapping[str, Any], owner: Mapping[str, Any]) -> Any:
+    if kind in ("fields", "custom"):
+        return value
+    if kind == "lists":
+        return list_content(name, value, owner)
+    if kind == "groups":
+        return writable(value, spec) if isinstance(value, Mapping) else None
+    if kind == "refs" and isinstance(value, Mapping):
+        given = entries(spec, "fields")
+        for leaf in ("id", "key"):
+            if not is_blank(value.get(leaf)) and given.get(leaf, {}).get("readOnly") is not True:
+                return {leaf: value[leaf]}
+        return writable({k: v for k, v in value.items() if k not in ("id", "key")}, spec)
+    return None
+
+
+def list_content(name: str, value: Any, owner: Mapping[str, Any] | None = None) -> Any:
+    """Return a list as Intacct gives it in the form in which it takes it.
+
+    The model does not describe elements. Those of ``groupMembers`` are references; those of other lists are records
+    of their own: their keys and history are Intacct's, and the reference to their owner goes without saying.
+
+    :param owner: the record that the list is of.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    if name == "groupMembers":
+        return [_reference(item) for item in value]
+    return [_element(item, owner or {}) for item in value]
+
+
+def _element(item: Any, owner: Mapping[str, Any]) -> Any:
+    if not isinstance(item, Mapping) or not any(mark in item for mark in _SET_BY_INTACCT):
+        return item  # a condition of a filter, or a plain value
+    content = {name: value for name, value in item.items() if name != "id" and not _is_record(value, owner)}
+    return _parts(content)
+
+
+def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what there is in an element or in a group of its fields, references by id."""
+    kept = {}
+    for name, value in record.items():
+        if name in _SET_BY_INTACCT or is_blank(value):
+            continue
+        if isinstance(value, Mapping):
+            kept[name] = _reference(value) if {"key", "id"} & value.keys() else _parts(value)
+        else:
+            kept[name] = value
+    return kept
+
+
+def _is_record(value: Any, owner: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and not is_blank(owner.get("key"))
+        and (value.get("key"), value.get("id")) == (owner.get("key"), owner.get("id"))
+    )
+
+
+def _reference(item: Any) -> Any:
+    if not isinstance(item, Mapping):
+        return item
+    return next(({leaf: item[leaf]} for leaf in ("id", "key") if not is_blank(item.get(leaf))), item)
+
+
+def merged(step: Step, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of an undoing update as the record is now.
+
+    A list of records of their own is merged by Intacct, so a PATCH has to name the elements that go.
+
+    :param row: the live record with its lists.
+    """
+    flat = flatten(row)
+    changes = [FieldChange(change.path, value_at(flat, change.path), change.new) for change in step.changes]
+    return patch_for(changes, step.body)
+
+
+def has_lists(step: Step) -> bool:
+    """Tell whether a step changes a list."""
+    return any(isinstance(value, list | tuple) for c in step.changes for value in (c.old, c.new))
+
+
+def _reverse(
+    step: Step, model: Mapping[str, Any], doomed: Mapping[str, Mapping[str, Any]], last: int
+) -> Step:
+    level = last - step.level
+    if step.action == "create":
+        changes = tuple(FieldChange(change.path, change.new, None) for change in step.changes)
+        return Step("delete", step.match, "", _REASONS["delete"], changes, {}, level, None)
+    if step.action == "delete":
+        body = writable(doomed[step.key], model)
+        changes = tuple(FieldChange(path, None, value) for path, value in sorted(flatten(body).items()))
+        return Step("create", step.match, "", _REASONS["create"], changes, body, level, "")
+    owner = {"key": step.key, "id": step.match}
+    changes = tuple(back for change in step.changes for back in _back(change, model, owner))
+    paths = {change.path for change in step.changes}
+    kept = {path: value for path, value in flatten(step.body).items() if path not in paths}
+    body = unflatten(kept | {change.path: change.new for change in changes})
+    return Step("update", step.match, step.key, _REASONS["update"], changes, body, level, None)
+
+
+def _back(change: FieldChange, model: Mapping[str, Any], owner: Mapping[str, Any]) -> Iterator[FieldChange]:
+    """Yield what gives a field its old value, in the form in which Intacct takes it."""
+    if isinstance(change.old, Mapping):  # a reference or a group that is cleared as a whole
+        parts = flatten(writable(unflatten({change.path: change.old}), model))
+        yield from (FieldChange(path, None, value) for path, value in parts.items())
+    elif isinstance(change.old, list | tuple):
+        name = change.path.rpartition(".")[2]
+        yield FieldChange(change.path, change.new, list_content(name, change.old, owner))
+    elif is_blank(change.old) and isinstance(change.new, list | tuple):
+        yield FieldChange(change.path, change.new, [])
+    else:
+        yield FieldChange(change.path, change.new, change.old)
+
+
+def _clears_objects(steps: Iterable[Step]) -> bool:
+    return any(isinstance(change.old, Mapping) for step in steps for change in step.changes)

@@ -1,0 +1,174 @@
+"""Values as Intacct's types: exact, or refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from intacct_provider.client.http.codec import wire_value
+from intacct_provider.sync.desired.yaml_reader import Unquoted
+from intacct_provider.sync.problems import finite
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_SCIENTIFIC = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]{1,3}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+class NotOfTypeError(ValueError):
+    """What a value should have looked like."""
+
+
+def untyped(value: Any) -> Any:
+    """Return a value whose type no model tells, as JSON can carry it.
+
+    :raises NotOfTypeError: if it cannot be carried, or could mean two things.
+    """
+    if isinstance(value, str):
+        return value.meaning if isinstance(value, Unquoted) else _whole_text(value)
+    if isinstance(value, Mapping):
+        return {str(name): untyped(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [untyped(item) for item in value]
+    if isinstance(value, float | Decimal):
+        if not finite(value):
+            raise NotOfTypeError("which is no number; give null to clear the field")
+        return Decimal(str(value))
+    if isinstance(value, dt.datetime):
+        return _moment(value)
+    if value is None or isinstance(value, bool | int | dt.date):
+        return wire_value(value)
+    raise NotOfTypeError(f"which is of type {type(value).__name__}; give text, a number, a date or a list")
+
+
+def _to_boolean(value: Any, from_text: bool) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (from_text or isinstance(value, Unquoted)):
+        text = value.strip().lower()
+        if text in {"true", "false"}:
+            return text == "true"
+    elif from_text and isinstance(value, int | Decimal) and str(value) in ("0", "1"):
+        return str(value) == "1"  # many databases have no other booleans
+    raise NotOfTypeError("but must be true or false")
+
+
+def _to_integer(value: Any, _from_text: bool) -> int:
+    value = _number_of(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return int(value)
+    # Data frames make whole numbers 10.0; the size is bounded so that 1e999999 stays a small number.
+    if isinstance(value, float | Decimal) and finite(value):
+        number = Decimal(str(value))
+        if abs(number) < 10**18 and number % 1 == 0:
+            return int(number)
+    raise NotOfTypeError("but must be a whole number, such as 1000")
+
+
+def _to_number(value: Any, _from_text: bool) -> int | Decimal:
+    value = _number_of(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float | Decimal) and finite(value) and abs(Decimal(str(value))) < 10**30:
+        return Decimal(str(value))
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        text = value.strip()
+        return Decimal(text) if "." in text else int(text) if len(text) < 19 else Decimal(text)
+    raise NotOfTypeError("but must be a number, such as 1000.50, without thousands separators")
+
+
+def _number_of(value: Any) -> Any:
+    """Return the number that a YAML value without quotes is, if it has an exponent, which text may not have."""
+    return Decimal(value) if isinstance(value, Unquoted) and _SCIENTIFIC.fullmatch(value) else value
+
+
+def _to_amount(value: Any, from_text: bool) -> str:
+    if isinstance(value, str) and value == "":
+        return value
+    number = _to_number(value, from_text)
+    return (
+        str(value).strip()
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+        else format(Decimal(number), "f")
+    )
+
+
+def _to_text(value: Any, _from_text: bool) -> str:
+    if isinstance(value, str):
+        return _whole_text(str(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent == 0:
+        return str(value)  # databases have whole numbers of this type
+    if isinstance(value, dt.datetime):
+        return _moment(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    raise NotOfTypeError("but must be text")
+
+
+def _to_date(value: Any, _from_text: bool) -> str:
+    if isinstance(value, dt.datetime):
+        if value.time() == dt.time():  # how databases and data frames have dates
+            return value.date().isoformat()
+    elif isinstance(value, dt.date):
+        return value.isoformat()
+    elif isinstance(value, str) and (
+        value == "" or (_DATE.fullmatch(value.strip()) and _exists(value.strip()))
+    ):
+        return str(value).strip()
+    raise NotOfTypeError("but must be a date written YYYY-MM-DD")
+
+
+def _to_date_time(value: Any, _from_text: bool) -> str:
+    if isinstance(value, dt.datetime):
+        return _moment(value)
+    if isinstance(value, str):
+        text = str(value).strip()
+        if text == "":
+            return text
+        if _DATE_TIME.fullmatch(text) and _exists(text):
+            return _moment(dt.datetime.fromisoformat(text))
+    raise NotOfTypeError("but must be a time written YYYY-MM-DDThh:mm:ssZ")
+
+
+def _moment(value: dt.datetime) -> str:
+    if value.tzinfo is None:
+        raise NotOfTypeError("which has no time zone; give a time with its zone, such as one in UTC")
+    return str(wire_value(value))
+
+
+def _exists(moment: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(moment)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotOfTypeError("which has half of a character, so it is no text") from None
+    return text
+
+
+#: How a value becomes one of each type of a model. The second argument tells whether all values were text.
+CONVERT: dict[str, Callable[[Any, bool], Any]] = {
+    "boolean": _to_boolean,
+    "integer": _to_integer,
+    "number": _to_number,
+    "decimal": _to_amount,
+    "string": _to_text,
+    "date": _to_date,
+    "date-time": _to_date_time,
+}

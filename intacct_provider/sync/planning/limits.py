@@ -1,0 +1,91 @@
+"""What keeps a plan from going too far, and from being applied to records that it did not see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+)
+from intacct_provider.sync.plan import Action, Plan, Step
+from intacct_provider.sync.problems import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Limits on a plan; None for no limit.
+
+    :param max_creates: most records that may be created.
+    :param max_updates: most records that may be updated.
+    :param max_deletes: most records that may be deleted or deactivated.
+    :param max_change_percent: most records that may be written, in percent of the live ones in scope (of 1 when there
+        are none).
+    :param max_transactions: most billed transactions that applying the plan may take.
+    :raises IntacctArgumentError: for a limit that is not a number of 0 or more.
+    """
+
+    max_creates: int | None = None
+    max_updates: int | None = None
+    max_deletes: int | None = None
+    max_change_percent: float | None = None
+    max_transactions: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_creates", "max_updates", "max_deletes", "max_change_percent", "max_transactions"):
+            limit = getattr(self, name)
+            number = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 0
+            if limit is not None and not number:
+                raise IntacctArgumentError(
+                    f"{name} is {shown(limit)}; it must be a number of 0 or more, or None"
+                )
+
+
+def breaches(plan: Plan, guards: Guards) -> tuple[str, ...]:
+    """Return what a plan breaks: for each limit the number, the limit, the first records and what allows it."""
+    return tuple(_breaches(plan, guards))
+
+
+def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
+    limits: tuple[tuple[str, int | None, str, tuple[Action, ...]], ...] = (
+        ("max_deletes", guards.max_deletes, "deletes", ("delete", "deactivate")),
+        ("max_updates", guards.max_updates, "updates", ("update",)),
+        ("max_creates", guards.max_creates, "creates", ("create",)),
+    )
+    for name, limit, verb, actions in limits:
+        steps = [step for step in plan.steps if step.action in actions]
+        if limit is not None and len(steps) > limit:
+            verb = _removing(steps) if name == "max_deletes" else verb
+            yield (
+                f"The plan for {plan.object_name} {verb} {_records(len(steps))} ({_first(steps)}), more than "
+                f"{name}={limit}. To allow it, set {name}={len(steps)}."
+            )
+    live = plan.live if plan.in_scope is None else plan.in_scope
+    percent = 100 * len(plan.steps) / max(live, 1)
+    if guards.max_change_percent is not None and percent > guards.max_change_percent:
+        yield (
+            f"The plan for {plan.object_name} changes {_records(len(plan.steps))} "
+            f"({_first(plan.steps[::-1])}), {percent:.1f} % of the {live} live ones, more than "
+            f"max_change_percent={guards.max_change_percent}. To allow it, set "
+            f"max_change_percent={math.ceil(percent)}."
+        )
+    if guards.max_transactions is not None and plan.transactions > guards.max_transactions:
+        yield (
+            f"Applying the plan for {plan.object_name} takes about {plan.transactions} billed transactions, more than "
+            f"max_transactions={guards.max_transactions}. To allow it, set max_transactions={plan.transactions}."
+        )
+
+
+def _removing(steps: Sequence[Step]) -> str:
+    kinds = {step.action for step in steps}
+    return "deletes" if kinds == {"delete"} else "deactivates" if kinds == {"deactivate"} else "removes"
+
+
+def _records(count: int) -> str:
+    return f"{count} record" if count == 1 else f"{count} records"
+
+
+def _first(steps: Sequence[Step]) -> str:
+    names = ", ".join(shown(step.match) for step in steps[:5])
+    return f"{names} and {len(steps) - 5} more" if len(steps) > 5 else names

@@ -1,0 +1,1 @@
+"""A plan for people: as markdown and as an HTML page."""
