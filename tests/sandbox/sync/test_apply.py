@@ -9,17 +9,15 @@ from sync_work import OWNER, applied, planned, saved, undone
 
 from intacct_provider.exceptions import (
     IntacctArgumentError,
+    IntacctPlanInUseError,
     IntacctServerError,
+    IntacctStalePlanError,
     IntacctSyncGuardError,
     IntacctValidationError,
 )
-from intacct_provider.sync.applying.apply import (
-    IntacctPlanInUseError,
-    IntacctStalePlanError,
-    Outcome,
-    apply_plan,
-)
+from intacct_provider.sync.applying.apply import apply_plan
 from intacct_provider.sync.applying.journal import Journal
+from intacct_provider.sync.applying.result import Outcome
 from intacct_provider.sync.plan import Plan
 
 CUSTOMER = "accounts-receivable/customer"

@@ -15,8 +15,7 @@ from sandbox_client import calls, client_of, running
 from sync_deaths import KILLED, job, mortals
 from sync_work import OWNER, applied, planned, saved, undone
 
-from intacct_provider.exceptions import IntacctServerError
-from intacct_provider.sync.applying.apply import IntacctStalePlanError
+from intacct_provider.exceptions import IntacctServerError, IntacctStalePlanError
 from intacct_provider.sync.applying.journal import Journal
 
 CUSTOMER = "accounts-receivable/customer"

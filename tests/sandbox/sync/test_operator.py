@@ -7,10 +7,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, stored
 
-from intacct_provider.exceptions import IntacctError, IntacctServerError, IntacctSyncGuardError
+from intacct_provider.exceptions import (
+    IntacctError,
+    IntacctRejectedRecordsError,
+    IntacctServerError,
+    IntacctSyncGuardError,
+)
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.sync import IntacctSyncOperator
-from intacct_provider.sync.applying.apply import IntacctRejectedRecordsError
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
