@@ -15,7 +15,7 @@ import requests
 from measuring import FastServer, check
 from served import ACCOUNT, FIELDS, account, key_of
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 QUERY = "/services/core/query"
 CUSTOMER = "accounts-receivable/customer"

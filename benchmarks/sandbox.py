@@ -29,7 +29,7 @@ import msgspec
 from measuring import check, machine, sandbox, spread
 
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sandbox.seed import seed
+from intacct_provider.sandbox.seed.seeding import seed
 from intacct_provider.sandbox.store import Store
 
 CUSTOMER = "accounts-receivable/customer"

@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from served import Refused, Served
 
+from intacct_provider.sandbox.api.model import model
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sandbox.model import model
 
 BASE = "/ia/api/v1"
 REASONS = {

@@ -16,7 +16,7 @@ from contestants import CONTESTANTS
 from measuring import check
 from racing import Racer
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 RECORDS = 5000
 GROUPS = 10_000

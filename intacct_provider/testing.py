@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from intacct_provider.sandbox.server import Sandbox
+    from intacct_provider.sandbox import Sandbox
 
 VARIABLE = "AIRFLOW_CONN_INTACCT_DEFAULT"
 MARKER = "intacct_sandbox"
@@ -27,7 +27,7 @@ ARGUMENTS = ("seed", "tier", "faults", "clock")
 SESSION_SEED = "intacct_sandbox_seed"
 MARKER_HELP = (
     f"{MARKER}(seed='empty', tier=1, faults={{}}, clock=...): "
-    "how the fixture of the same name starts; see intacct_provider.sandbox.server.Sandbox"
+    "how the fixture of the same name starts; see intacct_provider.sandbox.Sandbox"
 )
 
 _stopping = pytest.StashKey[list[threading.Thread]]()
@@ -65,7 +65,7 @@ def intacct_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
     Useful members: ``seed(...)``, ``records(object)``, ``requests``, ``fail(...)``, ``faults``, ``transactions``,
     ``billed``, and ``connection(**extra)`` for connections under other names. See Sandbox in
-    intacct_provider.sandbox.server.
+    intacct_provider.sandbox.
 
     AIRFLOW_CONN_INTACCT_DEFAULT is set for the time of the test and restored then, so that the test never reaches a
     real company under that name; only a secrets backend of your own would be asked before the variable.
@@ -129,7 +129,7 @@ def _started(options: dict[str, Any]) -> Sandbox:
     import secrets
 
     try:
-        from intacct_provider.sandbox.server import Sandbox
+        from intacct_provider.sandbox import Sandbox
     except ModuleNotFoundError as missing:
         _refuse(f"{missing}; the sandbox needs: pip install 'airflow-provider-intacct[sandbox]'")
     try:

@@ -19,7 +19,7 @@ from airflow import START_SECONDS, standalone
 from company import HOME, ROOT, ToolError, exit_on_signals, fresh_home, sandbox
 from playwright.sync_api import Page, sync_playwright
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 IMAGES = ROOT / "docs" / "images"
 SHOWN = "127.0.0.1:8765"  # the address in the picture, whatever port is free

@@ -21,7 +21,7 @@ from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.client.http.auth import forget_tokens
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.exceptions import IntacctError, IntacctInterruptedWriteError
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"

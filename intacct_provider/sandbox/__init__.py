@@ -1,1 +1,25 @@
-"""A local Sage Intacct: a real HTTP server over SQLite, for trying and testing without a company."""
+"""A local Sage Intacct for trying and testing without a company: a real HTTP server over SQLite.
+
+Importing this package costs nothing: the server is loaded when a public name is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from intacct_provider.sandbox.faults.plan import Fault, Faults
+    from intacct_provider.sandbox.server import Sandbox
+    from intacct_provider.sandbox.state import Call
+
+__all__ = ["Call", "Fault", "Faults", "Sandbox"]
+
+_MODULES = {"Call": "state", "Fault": "faults.plan", "Faults": "faults.plan", "Sandbox": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -12,11 +12,11 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from intacct_provider.sandbox.batch import Answer
+from intacct_provider.sandbox.api.batch import Answer
+from intacct_provider.sandbox.api.incoming import Incoming
+from intacct_provider.sandbox.api.operations import Api, refused
 from intacct_provider.sandbox.errors import ApiError, unknown_address
 from intacct_provider.sandbox.gateway import BASE
-from intacct_provider.sandbox.incoming import Incoming
-from intacct_provider.sandbox.operations import Api, refused
 from intacct_provider.sandbox.state import CALL
 
 if TYPE_CHECKING:

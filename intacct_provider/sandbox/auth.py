@@ -20,10 +20,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, gateway
-from intacct_provider.sandbox.faults import Faults
-from intacct_provider.sandbox.fields import USER
+from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sandbox.payload import find
+from intacct_provider.sandbox.objects.definitions import USER
+from intacct_provider.sandbox.records.validation import find
 
 ENTITY = "company-config/entity"
 # Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
-from intacct_provider.sandbox import records, render
 from intacct_provider.sandbox.errors import ApiError
-from intacct_provider.sandbox.fields import ObjectType
 from intacct_provider.sandbox.identity import USER
-from intacct_provider.sandbox.payload import find
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.objects.catalog import known_object
+from intacct_provider.sandbox.records import crud, render
+from intacct_provider.sandbox.records.validation import find
 from intacct_provider.sandbox.store import Store, quote
-
-
-def known_object(name: str) -> ObjectType:
-    """Return an object by its name.
-
-    :raises ValueError: when there is none; the message names the nearest
-    """
-    if name not in OBJECTS:
-        near = get_close_matches(name, OBJECTS, n=1, cutoff=0.0)[0]
-        raise ValueError(f"{name!r} is not an object of the sandbox; did you mean {near!r}?")
-    return OBJECTS[name]
 
 
 def add(
@@ -36,14 +23,14 @@ def add(
     object_type = known_object(object_name)
     with store.transaction() as conn:
         now = store.now()
-        user = records.ensure_user(conn, USER, now)
+        user = crud.ensure_user(conn, USER, now)
         owner = None if entity is None else find(conn, "company-config/entity", "id", entity)
         if entity is not None and owner is None:
             raise ValueError(f"the company has no entity {entity!r}")
         keys = []
         for position, record in enumerate(given):
             try:
-                key = records.create(conn, object_type, dict(record), entity=owner, user=user, now=now)
+                key = crud.create(conn, object_type, dict(record), entity=owner, user=user, now=now)
             except ApiError as wrong:
                 causes = "; ".join(cause.message for cause in wrong.details) or wrong.message
                 which = f"record {position} (id {record.get('id')!r}) of {object_name}"

@@ -12,7 +12,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from intacct_provider.sandbox.faults import Faults, read_faults
+from intacct_provider.sandbox.faults.plan import Faults, read_faults
 from intacct_provider.sandbox.state import State
 
 if TYPE_CHECKING:

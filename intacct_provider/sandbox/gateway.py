@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
-from intacct_provider.sandbox import breakdown, errors
+from intacct_provider.sandbox import errors
 from intacct_provider.sandbox.auth import Tokens
-from intacct_provider.sandbox.breakdown import Whole
-from intacct_provider.sandbox.faults import Fault
+from intacct_provider.sandbox.faults import wire
+from intacct_provider.sandbox.faults.plan import Fault
+from intacct_provider.sandbox.faults.wire import Whole
 from intacct_provider.sandbox.state import CALL, Call, State
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Gateway:
             text = "The limit on concurrent API calls of this application is exceeded"
             again = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
             busy = errors.gateway(429, "GW-0010", text, again)
-            await breakdown.drain(receive)
+            await wire.drain(receive)
             refusal = Whole(busy.status, msgspec.json.encode(busy.body()))
             refusal.set(busy.headers)
             await refusal.send(noted)
@@ -117,26 +118,26 @@ class Gateway:
             await run_in_threadpool(self._expire_tokens)
             await self._carry_out(scope, receive, noted)
             return
-        answer, before = breakdown.planned(fault), self._page
+        answer, before = wire.planned(fault), self._page
         if fault.carried_out:
-            own = await breakdown.carried_out(self._carry_out, scope, receive)
+            own = await wire.carried_out(self._carry_out, scope, receive)
             call.status = own.status
             if fault.kind in ("alter", "cut"):
                 answer = own
-                breakdown.alter(answer, fault, before)
+                wire.alter(answer, fault, before)
         else:
-            await breakdown.drain(receive)
+            await wire.drain(receive)
         if fault.gzip:
-            breakdown.compress(answer, scope)
+            wire.compress(answer, scope)
         if fault.kind in ("status", "html", "alter"):
             await answer.send(noted)
         elif fault.kind == "cut":
             call.status = answer.status
-            await breakdown.cut(answer, fault, self._headers(), send, receive)
+            await wire.cut(answer, fault, self._headers(), send, receive)
         else:
             if fault.kind == "hang":
-                await breakdown.hang(receive, fault.seconds)
-            await breakdown.hang_up(send, receive)
+                await wire.hang(receive, fault.seconds)
+            await wire.hang_up(send, receive)
 
     def _expire_tokens(self) -> None:
         with self.state.store.transaction() as conn:

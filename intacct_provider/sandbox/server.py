@@ -17,15 +17,15 @@ from typing import Any, Self
 
 import uvicorn
 
-from intacct_provider.sandbox import jobs
+from intacct_provider.sandbox.api import bulk_jobs
+from intacct_provider.sandbox.api.operations import Api
 from intacct_provider.sandbox.app import App
 from intacct_provider.sandbox.auth import Tokens
 from intacct_provider.sandbox.company import add, everything
-from intacct_provider.sandbox.faults import Faults, FaultsLike, read_faults
+from intacct_provider.sandbox.faults.plan import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
-from intacct_provider.sandbox.operations import Api
-from intacct_provider.sandbox.seed import seed
+from intacct_provider.sandbox.seed.seeding import seed
 from intacct_provider.sandbox.site import Front, build_site
 from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import Store, utc_now
@@ -46,7 +46,7 @@ class Sandbox:
     :param seed: ``demo``, ``empty`` (users and entities only), or ``OBJECT=N`` for N made-up records;
         several separated by commas
     :param tier: Sage's performance tier, 1 to 4, which says how many calls and jobs run at a time
-    :param faults: what goes wrong; see :class:`intacct_provider.sandbox.faults.Faults`
+    :param faults: what goes wrong; see :class:`intacct_provider.sandbox.faults.plan.Faults`
     :param control: let clients change the faults at ``/sandbox/faults``
     :param host: where to listen; anything but this machine's own addresses needs ``allow_remote`` as well
     :param clock: returns the present moment with a time zone, for tests about dates
@@ -212,7 +212,7 @@ class Sandbox:
     def fail(self, **fault: Any) -> None:
         """Let the next matching call fail, or the next ``times``.
 
-        :param fault: the members of a :class:`intacct_provider.sandbox.faults.Fault`
+        :param fault: the members of a :class:`intacct_provider.sandbox.faults.plan.Fault`
         :raises ValueError: for a member or a value that is not known
         """
         body = fault.pop("body", None)  # not JSON when it is bytes
@@ -232,7 +232,7 @@ class Sandbox:
     def _advance_jobs(self) -> None:
         """Let bulk jobs have written what they must have by now; a sandbox that has stopped stays as it is."""
         if self._thread is not None and self._thread.is_alive():
-            jobs.advance(self._state)
+            bulk_jobs.advance(self._state)
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None

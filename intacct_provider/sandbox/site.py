@@ -12,8 +12,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from intacct_provider.sandbox import control, openapi, pages
-from intacct_provider.sandbox.consent import ADDRESS, Consent
+from intacct_provider.sandbox import control, pages
+from intacct_provider.sandbox.openapi.document import build_document
+from intacct_provider.sandbox.pages.consent import ADDRESS, Consent
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -54,7 +55,7 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
 
 def api_document(_: Request) -> Response:
     """Answer the OpenAPI document."""
-    return Response(msgspec.json.encode(openapi.document()), media_type="application/json")
+    return Response(msgspec.json.encode(build_document()), media_type="application/json")
 
 
 class Guarded:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from intacct_provider.sandbox.faults import Faults
+from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.identity import Identity
 from intacct_provider.sandbox.store import Store
 

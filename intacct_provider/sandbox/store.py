@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
 
-from intacct_provider.sandbox.audit_history import VIEW
-from intacct_provider.sandbox.schema import OBJECTS, Field, ObjectType
+from intacct_provider.sandbox.objects.audit_history import VIEW
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.definitions import Field, ObjectType
 
 CENTS = "decimal-precision-2"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ import pytest
 
 from intacct_provider.client.config import EXTRAS, IntacctConfig
 from intacct_provider.get_provider_info import get_provider_info
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = str(Path(sysconfig.get_path("scripts")) / "airflow")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox_client import client_of
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"

@@ -17,8 +17,8 @@ import pytest
 from raw_client import RawClient
 from sandbox_client import running
 
-from intacct_provider.sandbox import openapi
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.openapi.document import build_document
 
 EXAMPLES = int(os.environ.get("INTACCT_CONTRACT_EXAMPLES", "10"))
 THOROUGH = EXAMPLES >= 50
@@ -83,7 +83,7 @@ def answered(sandbox):
 def fill(sandbox, names):
     """Add records like the document's example, so that most made-up keys lead to one that nothing else uses."""
     for name in names:
-        content = openapi.document()["paths"][f"/objects/{name}"]["post"]["requestBody"]["content"]
+        content = build_document()["paths"][f"/objects/{name}"]["post"]["requestBody"]["content"]
         example = content["application/json"]["example"]
         missing = range(RECORDS - len(sandbox.records(name)))
         sandbox.seed(name, [{**example, "id": f"Filling {number}"} for number in missing])
@@ -97,7 +97,7 @@ def check(sandbox, folder, paths, *phases, examples):
     code, report = schemathesis(sandbox, folder, paths, *phases, examples=examples)
     assert code == 0, report
     statuses = answered(sandbox)
-    described = openapi.document()["paths"]
+    described = build_document()["paths"]
     tried = {(method, path) for path in described if re.search(paths, path) for method in described[path]}
     refused = {one for one in tried if any(400 <= status < 500 for status in statuses.get(one, ()))}
     done = {one for one in tried if any(200 <= status < 300 for status in statuses.get(one, ()))}

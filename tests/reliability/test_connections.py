@@ -27,7 +27,7 @@ from sandbox_client import calls, client_of, config_of
 from intacct_provider.client import IntacctClient
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.exceptions import IntacctConnectionError, IntacctNotFoundError
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 SECTION = "Connections"
 AGAIN = "sends it again, a write under the same idempotency key"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.client.http.retry import RetryPolicy
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 #: Patient enough for a planned fault, quick enough for a test.
 RETRY = RetryPolicy(base=0.01, budget=10)

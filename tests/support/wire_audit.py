@@ -68,9 +68,9 @@ class WireAudit:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The sandbox's own description of itself."""
-        from intacct_provider.sandbox import openapi
+        from intacct_provider.sandbox.openapi.document import build_document
 
-        return openapi.document()
+        return build_document()
 
     @cached_property
     def _registry(self) -> jsonschema_rs.Registry:

@@ -10,7 +10,7 @@ from log_audit import LogAudit
 from real_airflow import RealAirflow
 from sandbox_client import running
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 

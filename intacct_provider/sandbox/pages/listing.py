@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from intacct_provider.sandbox.auth import ENTITY
-from intacct_provider.sandbox.fields import ObjectType
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.pages.shell import Place
-from intacct_provider.sandbox.schema import OBJECTS
 from intacct_provider.sandbox.store import column, quote
 
 SIZE = 50

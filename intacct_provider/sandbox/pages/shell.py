@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from intacct_provider.sandbox.gateway import BASE
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.objects.catalog import OBJECTS
 
 if TYPE_CHECKING:
     from starlette.requests import Request

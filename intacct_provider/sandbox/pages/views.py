@@ -17,13 +17,15 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from intacct_provider.sandbox import history, jobs, render
+from intacct_provider.sandbox.api import bulk_jobs
 from intacct_provider.sandbox.auth import ENTITY
 from intacct_provider.sandbox.identity import CLIENT_SECRET
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
 from intacct_provider.sandbox.pages import listing
 from intacct_provider.sandbox.pages.shell import Place, Problem, api_base, one_of, page, page_number, page_of
-from intacct_provider.sandbox.payload import parse_key
-from intacct_provider.sandbox.schema import OBJECTS, ObjectType, Ref
+from intacct_provider.sandbox.records import history, render
+from intacct_provider.sandbox.records.validation import parse_key
 from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import quote
 
@@ -54,7 +56,7 @@ class Pages:
         state = self.state
         with self._company() as conn:
             counts = listing.counts(conn)
-            last_jobs = [jobs.Job(*row) for row in conn.execute(_LAST_JOBS, (JOBS,))]
+            last_jobs = [bulk_jobs.Job(*row) for row in conn.execute(_LAST_JOBS, (JOBS,))]
             entities, _ = listing.records(conn, OBJECTS[ENTITY], "", "key", 1)
         tier = next((number for number, tier in TIERS.items() if tier == state.tier), None)
         return page(
@@ -149,7 +151,7 @@ class Pages:
     @contextmanager
     def _company(self) -> Iterator[sqlite3.Connection]:
         """Give the records as they are by now: what a bulk job has written until this moment is there."""
-        jobs.advance(self.state)
+        bulk_jobs.advance(self.state)
         with self.state.store.transaction() as conn:
             yield conn
 

@@ -5,7 +5,7 @@ from sandbox_client import client_of, running
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
-from intacct_provider.sandbox.faults import read_faults
+from intacct_provider.sandbox.faults.plan import read_faults
 
 AUDIT = "company-config/audit-history"
 CUSTOMER = "accounts-receivable/customer"

@@ -9,7 +9,7 @@ import requests
 from raw_client import bearer, token
 from sandbox_client import client_of, running, stored
 
-from intacct_provider.sandbox.faults import Fault, Faults, read_faults
+from intacct_provider.sandbox.faults.plan import Fault, Faults, read_faults
 from intacct_provider.sandbox.state import TIERS
 
 PURPOSE = "general-ledger/account-group-purpose"
@@ -300,7 +300,7 @@ def test_an_unknown_tier_is_refused():
 
 
 def test_a_record_keeps_who_changed_what(sandbox):
-    from intacct_provider.sandbox.history import events
+    from intacct_provider.sandbox.records.history import events
 
     with client_of(sandbox) as client:
         key = client.create(PURPOSE, {"id": "P"})["key"]

@@ -14,15 +14,15 @@ from raw_client import RawClient
 from sandbox_client import running
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from intacct_provider.sandbox import openapi
-from intacct_provider.sandbox.operations import ADDRESSES
-from intacct_provider.sandbox.schema import OBJECTS
+from intacct_provider.sandbox.api.operations import ADDRESSES
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.openapi.document import build_document
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
 ACCOUNT_GROUP = "general-ledger/account-group"
 PURPOSE = "general-ledger/account-group-purpose"
-DOCUMENT = openapi.document()
+DOCUMENT = build_document()
 REGISTRY = jsonschema_rs.Registry([("urn:doc", DOCUMENT)], draft=jsonschema_rs.Draft202012)
 
 
@@ -121,11 +121,12 @@ def test_it_is_served(demo):
 
 def test_starting_a_sandbox_does_not_make_it():
     program = (
-        "from intacct_provider.sandbox import openapi; from intacct_provider.sandbox.server import Sandbox\n"
-        "with Sandbox(): print(openapi.document.cache_info().currsize)"
+        "from intacct_provider.sandbox import Sandbox\n"
+        "from intacct_provider.sandbox.openapi.document import build_document\n"
+        "with Sandbox(): print(build_document.cache_info().currsize)"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"0\n"
-    assert openapi.document() is openapi.document()
+    assert build_document() is build_document()
 
 
 # --- every address

@@ -9,7 +9,7 @@ from raw_client import RawClient, error_of, messages_of
 from sandbox_client import running, stored
 from sandbox_clocks import HeldClock
 
-from intacct_provider.sandbox.operations import ADDRESSES
+from intacct_provider.sandbox.api.operations import ADDRESSES
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMERS = f"/objects/{CUSTOMER}"

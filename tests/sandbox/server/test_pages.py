@@ -14,7 +14,7 @@ from raw_client import RawClient
 from sandbox_client import client_of, running, stored
 from sandbox_pages import CUSTOMER, PURPOSE, busy_company, of, page
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 import requests
 from raw_client import RawClient
 
-from intacct_provider.sandbox.server import Sandbox
+from intacct_provider.sandbox import Sandbox
 
 FORM = {
     "grant_type": "client_credentials",

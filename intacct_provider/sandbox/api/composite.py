@@ -1,0 +1,246 @@
+"""The composite service: 2 to 10 requests in one call, which may use the results of those before them.
+
+They are carried out in their order, each in a transaction of its own, until one fails. Those before it stay done;
+those after it are reported as unprocessed. A batch of which any record failed counts as failed.
+
+A part inherits ``Authorization``, ``Content-Type`` and ``Accept`` from the call. Every other header is its own:
+an entity or an idempotency key of the call itself means nothing to its parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+
+from intacct_provider.sandbox.api.batch import Answer, meta
+from intacct_provider.sandbox.api.incoming import Incoming
+from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped
+
+PATH = "/services/core/composite"
+FEWEST, MOST = 2, 10
+INHERITED = ("authorization", "content-type", "accept")
+REFERENCE = re.compile(r"@\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PATH = re.compile(r"/(objects|services)/[a-z_][a-z_0-9.:-]+.*", re.DOTALL)
+_MOST_DIGITS = 5
+
+CarryOut = Callable[[Incoming], Answer]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One of the requests.
+
+    :param path: below ``/ia/api/v1``, with its query string
+    :param result_reference: the name by which later parts refer to its result
+    """
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    headers: dict[str, str] = {}
+    body: dict[str, Any] | None = None
+    result_reference: str | None = None
+
+
+def read(payload: object) -> list[Part]:
+    """Return the parts of a decoded body.
+
+    :raises ApiError: 400, whose details name everything that is wrong; nothing is carried out then
+    """
+    if not isinstance(payload, list) or not FEWEST <= len(payload) <= MOST:
+        count = f", not {len(payload)}" if isinstance(payload, list) else ""
+        raise invalid(f"A composite request is an array of {FEWEST} to {MOST} requests{count}")
+    parts: list[Part] = []
+    problems: list[ApiError] = []
+    for position, given in enumerate(payload):
+        try:
+            parts.append(msgspec.convert(given, Part))
+        except msgspec.ValidationError as wrong:
+            problems.append(invalid(f"Request {position + 1}: {wrong}", target=f"/{position}"))
+    if not problems:
+        problems = [problem for position in range(len(parts)) for problem in _problems(parts, position)]
+    if problems:
+        raise payload_errors(problems)
+    return parts
+
+
+def run(parts: Sequence[Part], outer: Incoming, carry_out: CarryOut) -> Answer:
+    """Carry out the parts and return their answers in order: 200 when all went well, else 207.
+
+    Each is billed as it would be alone; the call is noted with the sum.
+    """
+    results: dict[str, Any] = {}
+    elements: list[dict[str, Any]] = []
+    for part in parts:
+        element = _carry_out(part, outer, results, carry_out)
+        elements.append(element)
+        if not _succeeded(element):
+            break
+        if part.result_reference:
+            results[part.result_reference] = element.get("ia::result")
+    done = sum(map(_succeeded, elements))
+    elements += [_failed(skipped()) for _ in parts[len(elements) :]]
+    counts = meta(done, len(parts) - done)
+    return Answer(200 if done == len(parts) else 207, {"ia::result": elements, "ia::meta": counts})
+
+
+def _carry_out(
+    part: Part, outer: Incoming, results: Mapping[str, Any], carry_out: CarryOut
+) -> dict[str, Any]:
+    try:
+        incoming = _incoming(part, outer, results)
+    except ApiError as unresolved:
+        return _failed(unresolved)
+    answer = carry_out(incoming)
+    outer.call.transactions += incoming.call.transactions
+    outer.call.rows += incoming.call.rows
+    return _element(answer)
+
+
+def _incoming(part: Part, outer: Incoming, results: Mapping[str, Any]) -> Incoming:
+    """Return a part as a request of its own, with the results that it refers to filled in.
+
+    :raises ApiError: 400 when there is nothing to fill in
+    """
+    filled = REFERENCE.sub(lambda found: quote(_text(found[1], results), safe=""), part.path)
+    address = urlsplit(filled)
+    path = unquote(address.path)
+    if path == PATH:
+        raise invalid("A composite request cannot be a part of another")
+    headers = {name.lower(): value for name, value in part.headers.items()}
+    headers |= {name: outer.headers[name] for name in INHERITED if name in outer.headers}
+    call = replace(
+        outer.call, method=part.method, path=path, name=path.removeprefix("/"), transactions=0, rows=0
+    )
+    body = b"" if part.body is None else msgspec.json.encode(_filled(part.body, results))
+    return Incoming(part.method, path, QueryParams(address.query), Headers(headers), body, call)
+
+
+def _element(answer: Answer) -> dict[str, Any]:
+    """Return an answer as an element of the composite one: with its status, and an error at its top."""
+    body = msgspec.json.decode(answer.body) if isinstance(answer.body, msgspec.Raw) else answer.body
+    content: dict[str, Any] = body if isinstance(body, dict) else {} if body is None else {"ia::result": body}
+    result = content.get("ia::result")
+    if isinstance(result, dict) and "ia::error" in result:
+        content = result
+    headers = {"ia::headers": answer.headers} if answer.headers else {}
+    return {**content, **headers, "ia::status": answer.status}
+
+
+def _failed(refusal: ApiError) -> dict[str, Any]:
+    return {"ia::error": refusal.error(), "ia::status": refusal.status}
+
+
+def _succeeded(element: Mapping[str, Any]) -> bool:
+    return element["ia::status"] in (200, 201, 204)
+
+
+def _problems(parts: Sequence[Part], position: int) -> Iterator[ApiError]:
+    """Yield what is known to be wrong with a part before anything is carried out."""
+    part, earlier = parts[position], [one.result_reference for one in parts[:position]]
+    for member, text in (
+        *_wrong_address(part),
+        *_wrong_name(part, earlier),
+        *_wrong_references(part, earlier),
+    ):
+        yield invalid(f"Request {position + 1}: {text}", target=f"/{position}/{member}")
+
+
+def _wrong_address(part: Part) -> Iterator[tuple[str, str]]:
+    if not _PATH.fullmatch(part.path):
+        yield "path", f"the path {part.path[:100]} must begin with /objects/ or /services/"
+    elif part.path.partition("?")[0] == PATH:
+        yield "path", "a composite request cannot be a part of another"
+    if not all(text.isascii() for header in part.headers.items() for text in header):
+        yield "headers", "headers must be ASCII"
+
+
+def _wrong_name(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
+    name = part.result_reference
+    if name is not None and not _NAME.fullmatch(name):
+        yield "resultReference", f"the name {name[:100]!r} may have letters, digits, - and _ only"
+    elif name is not None and name in earlier:
+        yield "resultReference", f"the name {name} is taken by an earlier request"
+
+
+def _wrong_references(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
+    for member, text in (("path", part.path), *(("body", text) for text in _texts(part.body))):
+        for reference in REFERENCE.findall(text):
+            source, _, path = reference.partition(".")
+            if source not in earlier:
+                yield member, f"@{{{reference}}}: no earlier request has the resultReference {source!r}"
+            elif not all(path.split(".")):
+                yield member, f"@{{{reference}}} must name a member, as in @{{{source}.key}}"
+
+
+def _texts(body: object) -> Iterator[str]:
+    """Yield every text in a JSON value."""
+    pending = [body]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict | list):
+            pending.extend(one.values() if isinstance(one, dict) else one)
+
+
+def _filled(body: dict[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the references of a body, in place; one that is the whole of a text keeps its type."""
+    pending: list[Any] = [body]
+    while pending:
+        one = pending.pop()
+        for place, value in list(one.items() if isinstance(one, dict) else enumerate(one)):
+            if isinstance(value, dict | list):
+                pending.append(value)
+            elif isinstance(value, str):
+                whole = REFERENCE.fullmatch(value)
+                one[place] = (
+                    _find(whole[1], results)
+                    if whole
+                    else REFERENCE.sub(lambda found: _text(found[1], results), value)
+                )
+    return body
+
+
+def _text(reference: str, results: Mapping[str, Any]) -> str:
+    value = _find(reference, results)
+    if value is None:
+        raise invalid(f"@{{{reference}}} is empty in the result that it refers to")
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _find(reference: str, results: Mapping[str, Any]) -> Any:
+    """Return the value that a reference names: ``employee.department.key``, or ``rows.1.key`` of a list.
+
+    Lists count from 1; a result that is no list is also its own first element. A row of a query is flat, so
+    what is left of the path may be one name.
+
+    :raises ApiError: 400 when the result has no such value, or when it is not a single one
+    """
+    source, _, path = reference.partition(".")
+    found = results[source]
+    if isinstance(found, dict) and path.partition(".")[0] == "1":
+        found = [found]
+    while path:
+        name, _, rest = path.partition(".")
+        if isinstance(found, dict) and path in found:
+            found, path = found[path], ""
+        elif isinstance(found, dict) and name in found:
+            found, path = found[name], rest
+        elif isinstance(found, list) and 1 <= _number(name) <= len(found):
+            found, path = found[_number(name) - 1], rest
+        else:
+            raise invalid(f"@{{{reference}}} is not in the result that it refers to")
+    if isinstance(found, dict | list):
+        raise invalid(f"@{{{reference}}} is not a single value")
+    return found
+
+
+def _number(text: str) -> int:
+    """Return the place in a list that a text names; 0 when it names none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

@@ -1,0 +1,166 @@
+"""The model service: what fields an object has, in the form in which Sage describes them.
+
+Two traits of the real service are kept because clients stumble over them: a map without entries is an empty
+array, and ``required`` is always false.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from intacct_provider.sandbox.errors import invalid
+from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
+from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
+
+METHODS = "OPTIONS,GET,POST,DELETE,PATCH"
+ROOT_OBJECT = "rootObject"
+_HREF = Field("href", read_only=True)
+
+
+def model(params: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body that answers ``GET /services/core/model``.
+
+    With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and what can be done with
+    it; ``schema=false`` leaves the four maps out. An unknown name answers an empty array, not an error, as
+    recorded traffic shows. Without ``name`` it lists the objects; ``filter`` (a regular expression) and
+    ``type`` narrow the list. Other parameters have no effect.
+    """
+    if params.get("name"):
+        return _described(params["name"], with_schema=params.get("schema", "true") != "false")
+    return _answer(_listed(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
+
+
+def _described(name: str, *, with_schema: bool) -> dict[str, Any]:
+    object_type = QUERYABLE.get(name.removeprefix("objects/"))
+    if object_type is None:
+        return _answer([])
+    schema = _schema(object_type) if with_schema else {}
+    resource = f"objects/{object_type.name}"
+    facts = {
+        "httpMethods": METHODS,
+        "idempotenceSupported": True,
+        "apiObject": resource,
+        "type": ROOT_OBJECT,
+        "href": f"/services/core/model?version=v1&name={resource}",
+    }
+    return _answer({**schema, **facts})
+
+
+def _listed(pattern: str, kind: str) -> list[dict[str, str]]:
+    try:
+        matches = re.compile(pattern)
+    except re.error:
+        raise invalid(f"filter {pattern[:100]!r} is not a regular expression") from None
+    if kind not in (ROOT_OBJECT, "object"):
+        return []
+    return [
+        {"apiObject": f"objects/{name}", "type": ROOT_OBJECT, "httpMethods": METHODS}
+        for name in sorted(QUERYABLE)
+        if matches.search(name)
+    ]
+
+
+def _answer(result: dict[str, Any] | list[Any]) -> dict[str, Any]:
+    count = len(result) if isinstance(result, list) else 1
+    return {"ia::result": result, "ia::meta": {"totalCount": count, "totalSuccess": count, "totalError": 0}}
+
+
+def _older(object_type: ObjectType) -> Iterable[Member]:
+    """Yield a deprecated twin of every member that has an older name."""
+    for old, path in object_type.aliases.items():
+        member = object_type.member(path)
+        if isinstance(member, Ref):
+            yield replace(member, path=old)
+        else:
+            yield replace(member if isinstance(member, Field) else Field(path), path=old, deprecated=True)
+
+
+def _schema(object_type: ObjectType) -> dict[str, Any]:
+    """Return the four maps of an object; names that it had before are deprecated."""
+    described = _maps([*object_type.shown, *_older(object_type)])
+    described["fields"]["href"] = _field(_HREF)
+    for name in object_type.aliases:
+        if name in described["refs"]:
+            described["refs"][name]["deprecated"] = True
+    return described
+
+
+def _maps(members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
+    """Return ``fields``, ``groups``, ``refs`` and ``lists`` of the members whose path starts with `prefix`."""
+    fields: dict[str, Any] = {}
+    refs: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
+    for member in members:
+        name = member.path.removeprefix(prefix)
+        if "." in name or not member.path.startswith(prefix):
+            continue
+        if isinstance(member, Field):
+            fields[name] = _field(member)
+        elif isinstance(member, Ref):
+            refs[name] = _ref(member, members)
+        elif member.shape == "list":
+            lists[name] = {"apiObject": member.target} if member.target else {"type": "string"}
+    groups = {
+        name: _maps(members, f"{prefix}{name}.") for name in _groups(members, prefix) if name not in refs
+    }
+    groups |= {
+        member.path.removeprefix(prefix): _free_object(member)
+        for member in members
+        if isinstance(member, ListField) and member.shape == "object" and member.path.startswith(prefix)
+    }
+    return {"fields": fields or [], "groups": groups or [], "refs": refs or [], "lists": lists or []}
+
+
+def _groups(members: Sequence[Member], prefix: str) -> list[str]:
+    """Return the names directly below `prefix` that have members of their own."""
+    below = [member.path.removeprefix(prefix) for member in members if member.path.startswith(prefix)]
+    return list(dict.fromkeys(path.partition(".")[0] for path in below if "." in path))
+
+
+def _field(field: Field) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": field.kind}
+    if field.format:
+        described["format"] = field.format
+    if field.enum:
+        described["enum"] = list(field.enum)
+    if field.default is not None:
+        described["default"] = field.default
+    described |= {
+        "readOnly": field.read_only,
+        "writeOnly": field.write_only,
+        "required": False,
+        "nullable": field.nullable,
+        "mutable": field.mutable and not field.read_only,
+    }
+    return described | ({"deprecated": True} if field.deprecated else {})
+
+
+def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
+    """Return a reference; it has groups too where it shows more of the target, such as a contact's address."""
+    shown = _maps([_shown(ref, name) for name in ref.fields])
+    if ref.linked:
+        shown["fields"]["href"] = _field(_HREF)
+    below = _maps(members, f"{ref.path}.")
+    described: dict[str, Any] = {"apiObject": ref.target}
+    for name, entries in shown.items():
+        if name == "fields" or entries or below[name]:
+            described[name] = dict(entries) | dict(below[name])
+    return described
+
+
+def _shown(ref: Ref, name: str) -> Field:
+    """Return how a reference shows one field of its target: only key and id can be written."""
+    field = OBJECTS[ref.target].field(name) or Field(name)
+    read_only = ref.read_only or name not in ("key", "id")
+    return replace(field, path=name, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
+
+
+def _free_object(member: ListField) -> dict[str, Any]:
+    """Describe an object that is stored as given, such as a group's filter, with the arrays in it as lists."""
+    arrays = ("filters", "orderBy")
+    scalars = [item for item in member.items if item.path not in arrays]
+    lists = {item.path: {"type": "object"} for item in member.items if item.path in arrays}
+    return _maps(scalars) | {"lists": lists or []}

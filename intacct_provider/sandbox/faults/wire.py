@@ -1,0 +1,184 @@
+"""How a planned fault looks on the wire: answers that are changed, cut or never sent, connections that break."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import struct
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from intacct_provider.sandbox import errors
+from intacct_provider.sandbox.faults.plan import Ending, Fault
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOST_PAGE = b"<!DOCTYPE html><html><head><title>Sage Intacct</title></head><body>Please wait.</body></html>"
+BEGINNING = b'{"ia::result":['
+"""What arrives of an answer that is cut although there is none."""
+
+
+@dataclass(slots=True)
+class Whole:
+    """An answer that is complete, but not sent yet.
+
+    :param headers: by name in lower case, without the length
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+
+    def set(self, headers: Mapping[str, str]) -> None:
+        """Replace headers, whatever case their names are in."""
+        self.headers |= {name.lower(): value for name, value in headers.items()}
+
+    async def send(self, send: Send) -> None:
+        """Send it as it is."""
+        bare = self.status == 204  # has no body, by HTTP
+        fields = {} if bare else {"content-length": str(len(self.body)), **self.headers}
+        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if bare else self.body})
+
+
+async def carried_out(app: ASGIApp, scope: Scope, receive: Receive) -> Whole:
+    """Carry a call out and return its answer instead of sending it."""
+    answer = Whole(500, b"", {})
+
+    async def keep(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            answer.headers.pop("content-length", None)
+        else:
+            answer.body += message.get("body", b"")
+
+    await app(scope, receive, keep)
+    return answer
+
+
+def planned(fault: Fault) -> Whole:
+    """Return the answer that a fault describes, of a call that was not carried out or has lost its own."""
+    if fault.kind == "html":
+        answer = Whole(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
+    elif fault.kind == "cut" and fault.body is None:
+        answer = Whole(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
+    else:
+        status = fault.status or (503 if fault.kind == "status" else 200)
+        answer = Whole(status, _body(fault.body, status))
+    answer.set(fault.headers)
+    return answer
+
+
+def _body(given: Any, status: int) -> bytes:
+    """Return the given body, or the one with which the gateway reports that status."""
+    if isinstance(given, bytes):
+        return given
+    if isinstance(given, str):
+        return given.encode()
+    if given is not None:
+        return msgspec.json.encode(given)
+    code = "GW-0010" if status == 429 else "GW-0001"
+    return msgspec.json.encode(errors.gateway(status, code, "Planned by the sandbox").body())
+
+
+def alter(answer: Whole, fault: Fault, before: bytes) -> None:
+    """Change a real answer as a fault says.
+
+    :param before: body of the answer to the query before this one
+    """
+    answer.status = fault.status or answer.status
+    answer.set(fault.headers)
+    if fault.count or fault.repeat:
+        page = msgspec.json.decode(answer.body)
+        if "ia::meta" in page and "pageSize" in page["ia::meta"]:
+            _repeat(page, msgspec.json.decode(before)["ia::result"] if before else [], fault.repeat)
+            _miscount(page["ia::meta"], fault.count)
+            answer.body = msgspec.json.encode(page)
+
+
+def _repeat(page: dict[str, Any], before: list[Any], count: int) -> None:
+    rows = [*(before[-count:] if count else ()), *page["ia::result"]]
+    page["ia::result"] = rows[: page["ia::meta"]["pageSize"]]
+
+
+def _miscount(meta: dict[str, Any], count: int) -> None:
+    """Count so many records more; the page that is said to be next follows from that."""
+    meta["totalCount"] = max(0, meta["totalCount"] + count)
+    following = meta["start"] + meta["pageSize"]
+    meta["next"] = following if following <= meta["totalCount"] else None
+
+
+def compress(answer: Whole, scope: Scope) -> None:
+    """Compress an answer for a client that takes it so."""
+    accepted = dict(scope["headers"]).get(b"accept-encoding", b"")
+    if b"gzip" in accepted and answer.body:
+        answer.body = gzip.compress(answer.body, 6, mtime=0)
+        answer.set({"Content-Encoding": "gzip"})
+
+
+async def cut(
+    answer: Whole, fault: Fault, more: Iterable[tuple[bytes, bytes]], send: Send, receive: Receive
+) -> None:
+    """Send the beginning of an answer and end the connection; past the server, which knows only whole answers.
+
+    :param more: headers that every answer carries
+    """
+    size = len(answer.body)
+    part = answer.body[: size // 2 if fault.at is None else fault.at]
+    head = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    if fault.framing == "length" and "content-length" not in answer.headers:
+        head.append((b"content-length", b"%d" % size))
+    elif fault.framing == "chunked":
+        head.append((b"transfer-encoding", b"chunked"))
+        last = b"0\r\n\r\n" if fault.at is not None and fault.at > size else b""
+        part = b"%x\r\n%b\r\n%b" % (len(part), part, last) if part else last
+    elif fault.framing == "close":
+        head.append((b"connection", b"close"))
+    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}".encode()]
+    lines += [name + b": " + value for name, value in (*head, *more)]
+    connection = _connection(send)
+    connection.transport.set_write_buffer_limits(0)
+    connection.transport.write(b"\r\n".join([*lines, b"", part]))
+    await connection.flow.drain()  # what is still here when the connection ends would never arrive
+    await hang_up(send, receive, fault.ending)
+
+
+async def drain(receive: Receive) -> None:
+    """Read the body, so that a client that is still sending sees the answer instead of a broken pipe."""
+    while (await receive()).get("more_body"):
+        pass
+
+
+async def hang(receive: Receive, seconds: float) -> None:
+    """Say nothing, until the time is over or the client has given up."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(receive(), seconds)
+
+
+async def hang_up(send: Send, receive: Receive, ending: Ending = "reset") -> None:
+    """End the connection, unless the client has; ASGI has no word for that."""
+    transport = _connection(send).transport
+    if transport.is_closing():
+        return
+    if ending == "reset":
+        peer = transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    else:
+        transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass  # uvicorn must hear of the end before it looks for the missing answer
+
+
+def _connection(send: Send) -> Any:
+    """Return what uvicorn knows of the connection: ``transport`` and ``flow``."""
+    return send.__self__  # type: ignore[attr-defined]

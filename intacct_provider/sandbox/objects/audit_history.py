@@ -1,0 +1,54 @@
+"""The audit history that can be queried: one row for each record that came or went, and for each field that changed.
+
+Its habits make clients stumble: keys that are no numbers, customers named by their id and everything else by its
+key, and no stamps of its own, so that nothing tells when a row was written but ``changeSource.accessDateTime``.
+"""
+
+from __future__ import annotations
+
+from intacct_provider.sandbox.objects.definitions import HIDDEN_ENTITY, KEY, Field, ObjectType
+
+AUDIT_HISTORY = ObjectType(
+    "company-config/audit-history",
+    (
+        KEY,
+        Field("changeDetails.objectName", read_only=True),
+        Field("changeDetails.objectId", read_only=True),
+        Field("changeDetails.fieldName", read_only=True),
+        Field("changeDetails.previousValue", read_only=True),
+        Field("changeDetails.newValue", read_only=True),
+        Field("changeSource.completedBy", read_only=True),
+        Field("changeSource.accessDateTime", format="date-time", read_only=True),
+        Field("changeSource.actionPerformed", enum=("create", "modify", "delete"), read_only=True),
+        HIDDEN_ENTITY,
+    ),
+)
+
+# A customer's events tell its id when they change it; those that do not know it from the record, or from its end.
+_CUSTOMER_ID = """COALESCE(
+        json_extract(h.changes, '$.id[0]'), json_extract(h.changes, '$.id[1]'),
+        (SELECT c."id" FROM "accounts-receivable/customer" c WHERE c."key" = h.key),
+        (SELECT json_extract(d.changes, '$.id[0]') FROM "ia::history" d
+         WHERE d.object = h.object AND d.key = h.key AND d.action = 'deleted')
+    )"""
+
+VIEW = f"""
+DROP VIEW IF EXISTS "{AUDIT_HISTORY.name}";
+CREATE VIEW "{AUDIT_HISTORY.name}" AS SELECT
+    hex(h.number || ':' || COALESCE(f.key, '')) AS "key",
+    h.object AS "changeDetails.objectName",
+    CASE h.object WHEN 'accounts-receivable/customer' THEN {_CUSTOMER_ID} ELSE CAST(h.key AS TEXT) END
+        AS "changeDetails.objectId",
+    f.key AS "changeDetails.fieldName",
+    CAST(json_extract(f.value, '$[0]') AS TEXT) AS "changeDetails.previousValue",
+    CAST(json_extract(f.value, '$[1]') AS TEXT) AS "changeDetails.newValue",
+    u."id" AS "changeSource.completedBy",
+    h.moment AS "changeSource.accessDateTime",
+    CASE h.action WHEN 'created' THEN 'create' WHEN 'modified' THEN 'modify' ELSE 'delete' END
+        AS "changeSource.actionPerformed",
+    NULL AS "entity.key"
+FROM "ia::history" h
+LEFT JOIN "company-config/user" u ON u."key" = h.user
+LEFT JOIN json_each(h.changes) f ON h.action = 'modified';
+"""  # noqa: S608 - names of ours
+"""The SQL of the object's rows, made from what :mod:`~intacct_provider.sandbox.records.history` keeps."""

@@ -1,0 +1,67 @@
+"""The objects that are here only because others point to them, as thin as the references need them."""
+
+from __future__ import annotations
+
+from intacct_provider.sandbox.objects.definitions import (
+    AUDIT,
+    ENTITY,
+    KEY,
+    Field,
+    Member,
+    ObjectType,
+    boolean,
+    choice,
+    identifier,
+    name_field,
+    status,
+)
+
+NAMES = (
+    "accounts-payable/vendor",
+    "accounts-receivable/account-label",
+    "accounts-receivable/customer-message",
+    "accounts-receivable/shipping-method",
+    "accounts-receivable/territory",
+    "company-config/affiliate-entity",
+    "company-config/attachment",
+    "company-config/class",
+    "company-config/department-group",
+    "company-config/email-template",
+    "company-config/location-group",
+    "company-config/print-template",
+    "company-config/txn-currency",
+    "company-config/user",
+    "construction/cost-type",
+    "construction/work-order",
+    "contracts/contract",
+    "fixed-assets/asset",
+    "general-ledger/reporting-category",
+    "inventory-control/item",
+    "inventory-control/warehouse",
+    "loan-management/loan-account",
+    "order-entry/customer-gl-group",
+    "order-entry/price-list",
+    "order-entry/txn-definition",
+    "projects/project",
+    "projects/task",
+    "purchasing/price-schedule",
+    "tax/contact-tax-group",
+    "tax/tax-solution",
+)
+
+TEMPLATE_TYPES = (None, "arInvoice", "arStatement", "contract", "orderEntryTxn", "purchasingTxn")
+EXTRAS: dict[str, tuple[Member, ...]] = {
+    "accounts-payable/vendor": (boolean("isSystemGenerated"),),
+    "accounts-receivable/customer-message": (Field("message"),),
+    "company-config/email-template": (choice("templateType", *TEMPLATE_TYPES, default="arInvoice"),),
+}
+
+
+def neighbor(name: str) -> ObjectType:
+    """Describe a neighbor: key, id, name, status, audit and what references show beyond that."""
+    return ObjectType(
+        name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status(), *AUDIT, ENTITY)
+    )
+
+
+OBJECT_TYPES = tuple(neighbor(name) for name in NAMES)

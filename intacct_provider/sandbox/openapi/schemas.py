@@ -1,0 +1,297 @@
+"""The schemas of an object: what GET answers of it, and what a create and an update take.
+
+Everything comes from the same description that the sandbox itself works by, so it cannot lag behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
+from intacct_provider.sandbox.objects.ledger import ACCOUNT_GROUP
+from intacct_provider.sandbox.records.validation import OPERATION, element_type
+from intacct_provider.sandbox.records.values import MEMBER_OPERATORS
+from intacct_provider.sandbox.store import CENTS
+
+Schema: TypeAlias = dict[str, Any]
+
+KEY = "^[0-9]+$"
+LARGEST = 2**63 - 1
+_STRINGS: dict[str | None, Schema] = {
+    "date": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    "date-time": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"},
+    CENTS: {"pattern": r"^-?[0-9]+\.[0-9]{2}$"},
+}
+_TEXT: Schema = {"type": ["string", "null"]}
+_NAME: Schema = {"type": ["string", "null"], "minLength": 1}
+_ONE_PAIR: Schema = {"type": "object", "minProperties": 1, "maxProperties": 1}
+# What the sandbox checks of a group's filter when it is written; the query service checks the rest.
+_FILTER_PARTS: dict[str, Schema] = {
+    "object": _TEXT,
+    "filterExpression": _TEXT,
+    "size": {"type": ["integer", "null"]},
+    "filters": {
+        "type": ["array", "null"],
+        "items": {**_ONE_PAIR, "propertyNames": {"enum": sorted(MEMBER_OPERATORS)}},
+    },
+    "orderBy": {"type": ["array", "null"], "maxItems": 1, "items": _ONE_PAIR},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A member at its dotted path; one that is required makes the groups above it required, too."""
+
+    path: str
+    schema: Schema
+    required: bool = True
+
+
+def closed(properties: Schema | None = None, required: Iterable[str] = ()) -> Schema:
+    """Return an object without members other than those."""
+    schema: Schema = {"type": "object", "properties": properties or {}, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def complete(properties: Schema) -> Schema:
+    """Return an object with exactly those members."""
+    return closed(properties, properties)
+
+
+def reference_to(name: str) -> Schema:
+    """Return a pointer to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def component(object_name: str, part: str = "") -> str:
+    """Return the name of an object's schema: ``accounts-receivable.customer``, ``….create``, ``….update``."""
+    return object_name.replace("/", ".") + (f".{part}" if part else "")
+
+
+def href(object_name: str) -> Schema:
+    """Return the schema of the address of a record."""
+    return {"type": "string", "pattern": f"^/objects/{object_name}/[0-9]+$"}
+
+
+def written(object_name: str) -> Schema:
+    """Return what a write answers of a record."""
+    return complete(
+        {"key": {"type": "string", "pattern": KEY}, "id": {"type": "string"}, "href": href(object_name)}
+    )
+
+
+def record(object_type: ObjectType, *, element: bool = False) -> Schema:
+    """Return what GET answers: every member is there, in this order.
+
+    :param element: it stands in a list of its owner, not for itself
+    """
+    leaves: list[Leaf] = []
+    for member in object_type.shown:
+        if isinstance(member, Field):
+            if member.inverse_of is None and not member.write_only:
+                leaves.append(Leaf(member.path, scalar(member, null=member.nullable)))
+        elif isinstance(member, Ref):
+            leaves += _reference(object_type, member)
+        else:
+            leaves.append(Leaf(member.path, _elements(member)))
+    if object_type.name == ACCOUNT_GROUP and not element:
+        leaves = [leaf for leaf in leaves if leaf.path != "key"]  # Sage's sample of an account group has none
+    return _nested([*leaves, Leaf("href", href(object_type.name))])
+
+
+def create(object_type: ObjectType) -> Schema:
+    """Return what a create takes; members that only the server sets are not part of it."""
+    schema = _writable(object_type, lambda member: not member.read_only, new=True)
+    conditions = [
+        _condition(object_type, member, *member.required_when)
+        for member in object_type.demanded
+        if member.required_when
+    ]
+    return schema | ({"allOf": conditions} if conditions else {})
+
+
+def update(object_type: ObjectType) -> Schema:
+    """Return what an update takes: nothing is required, and what can be set on create only is left out."""
+
+    def changeable(member: Field | Ref) -> bool:
+        return not member.read_only and (isinstance(member, Ref) or member.mutable)
+
+    return _writable(object_type, changeable, new=False)
+
+
+def scalar(field: Field, *, null: bool) -> Schema:
+    """Return the schema of a value as it travels."""
+    if field.enum:
+        return {"enum": [*field.enum, *([None] if null and None not in field.enum else [])]}
+    schema: Schema = {"type": [field.kind, "null"] if null else field.kind}
+    if field.path == "key":
+        return schema | {"pattern": KEY}
+    return schema | ({"format": field.format} if field.format else {}) | _STRINGS.get(field.format, {})
+
+
+def _reference(object_type: ObjectType, ref: Ref) -> list[Leaf]:
+    """Return a reference as one leaf, or as several when the object has members of its own below it."""
+    if ref.path not in object_type.groups:
+        return [Leaf(ref.path, _shown(ref))]
+    below = [Leaf(f"{ref.path}.{leaf.path}", leaf.schema, leaf.required) for leaf in _shown_leaves(ref)]
+    return [*below, Leaf(f"{ref.path}.href", href(ref.target), required=False)]
+
+
+def _shown_leaves(ref: Ref) -> Iterator[Leaf]:
+    target = OBJECTS[ref.target]
+    for name in ref.fields:
+        field = target.field(name)
+        yield Leaf(name, {"type": "null"} if field is None else scalar(field, null=True))
+
+
+def _shown(ref: Ref) -> Schema:
+    """Return a reference: one that leads nowhere is an object of nulls without an address."""
+    if not ref.linked:
+        return _nested(_shown_leaves(ref))
+    schema = _nested([*_shown_leaves(ref), Leaf("href", href(ref.target), required=False)])
+    set_, unset = {"properties": {"key": {"type": "string"}}, "required": ["href"]}, {"type": "null"}
+    return schema | {"anyOf": [set_, {"properties": {"key": unset, "href": False}}]}
+
+
+def _elements(list_field: ListField) -> Schema:
+    """Return a list as GET answers it, or the free object of a filter."""
+    if list_field.shape == "object":
+        parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
+        return closed(parts, ["object", "filterExpression", "orderBy"])
+    if list_field.target is None:
+        return {"type": "array", "items": {"type": "string"}}
+    if not list_field.whole:
+        return {"type": "array", "items": record(element_type(list_field), element=True)}
+    place: Schema = {"type": "string", "pattern": KEY}
+    shown = written(list_field.target)["properties"]
+    member = {"key": shown["key"], "id": shown["id"], "sortOrder": place, "href": shown["href"]}
+    return {"type": "array", "items": complete(member)}
+
+
+def _writable(object_type: ObjectType, allowed: Callable[[Field | Ref], bool], *, new: bool) -> Schema:
+    leaves = [
+        leaf
+        for path, member in _names(object_type)
+        for leaf in _written(object_type, path, member, allowed, new=new)
+    ]
+    schema = _nested(leaves)
+    for ref in object_type.refs:
+        if ref.path in object_type.groups and not ref.hidden and not ref.read_only:
+            _below(schema, ref.path)["type"] = ["object", "null"]
+    return schema
+
+
+def _names(object_type: ObjectType) -> Iterator[tuple[str, Member | str]]:
+    """Yield every path that a write knows with its member, or with the name of a reference's leaf."""
+    for member in object_type.shown:
+        yield member.path, member
+    for old, path in object_type.aliases.items():
+        yield old, object_type.member(path) or path
+
+
+def _written(
+    object_type: ObjectType,
+    path: str,
+    member: Member | str,
+    allowed: Callable[[Field | Ref], bool],
+    *,
+    new: bool,
+) -> list[Leaf]:
+    """Return what a write takes for one member; nothing for a member that it does not take."""
+    if isinstance(member, str):
+        hop = object_type.ref(member)
+        return [Leaf(path, _NAME, required=False)] if hop is not None and allowed(hop[0]) else []
+    if isinstance(member, ListField):
+        return [Leaf(path, _elements_written(member, new=new), required=False)]
+    if not allowed(member):
+        return []
+    required = new and member.required and path == member.path
+    if isinstance(member, Field):
+        return [Leaf(path, _scalar_written(member), required)]
+    if path in object_type.groups:
+        return [Leaf(f"{path}.{leaf}", _NAME, required=False) for leaf in ("key", "id")]
+    return [Leaf(path, _link(null=not member.required), required)]
+
+
+def _scalar_written(field: Field) -> Schema:
+    schema = scalar(field, null=field.nullable)
+    if field.enum:
+        schema["enum"] += [old for old, _ in field.synonyms]
+    elif field.format == CENTS:
+        schema["pattern"] = r"^-?[0-9]+(\.[0-9]{1,2})?$"
+    elif field.kind == "string" and (field.required or field.path == "id"):
+        schema["pattern"] = r"\S"
+    elif field.kind == "integer":
+        schema |= {"minimum": -LARGEST, "maximum": LARGEST}
+    if field.max_length is not None:
+        schema["maxLength"] = field.max_length
+    if field.default is not None:
+        schema["default"] = field.default
+    return schema | ({"deprecated": True} if field.deprecated else {})
+
+
+def _condition(object_type: ObjectType, member: Field | Ref, path: str, value: str) -> Schema:
+    """Return the rule that a member must be given when the field with that path has that value."""
+    field = object_type.field(path)
+    by_default = field is not None and field.default == value
+    needed: Schema = _link(null=False) if isinstance(member, Ref) else {"not": {"type": "null"}}
+    case = _open(path, {"const": value}, required=not by_default)
+    return {"if": case, "then": _open(member.path, needed, required=True)}
+
+
+def _open(path: str, schema: Schema, *, required: bool) -> Schema:
+    """Return an object that has a member at a path, whatever else it has."""
+    for name in reversed(path.split(".")):
+        schema = {"properties": {name: schema}} | ({"required": [name]} if required else {})
+    return schema
+
+
+def _link(*, null: bool) -> Schema:
+    """Return how a write names another record: by its key or its id; null, or nothing, for none."""
+    if null:
+        return {**closed({"key": _NAME, "id": _NAME}), "type": ["object", "null"]}
+    named = [{"required": [leaf], "properties": {leaf: {"type": "string"}}} for leaf in ("key", "id")]
+    return {**closed({"key": _NAME, "id": _NAME}), "anyOf": named}
+
+
+def _elements_written(list_field: ListField, *, new: bool) -> Schema:
+    if list_field.shape == "object":
+        parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
+        return {**closed(parts), "type": ["object", "null"]}
+    items: Schema = {"type": "string"}
+    if list_field.target is not None:
+        items = _link(null=False) if list_field.whole else create(element_type(list_field))
+        if not list_field.whole and not new:
+            items["properties"] |= {
+                "key": {"type": "string", "pattern": KEY},
+                OPERATION: {"const": "delete"},
+            }
+            items["dependentRequired"] = {OPERATION: ["key"]}
+    return {"type": ["array", "null"], "items": items}
+
+
+def _nested(leaves: Iterable[Leaf]) -> Schema:
+    """Return the object that has the leaves below their groups."""
+    root = closed()
+    for leaf in leaves:
+        at, names = root, leaf.path.split(".")
+        for name in names[:-1]:
+            _need(at, name, leaf.required)
+            at = at["properties"].setdefault(name, closed())
+        at["properties"][names[-1]] = leaf.schema
+        _need(at, names[-1], leaf.required)
+    return root
+
+
+def _need(schema: Schema, name: str, required: bool) -> None:
+    if required and name not in schema.get("required", ()):
+        schema.setdefault("required", []).append(name)
+
+
+def _below(schema: Schema, path: str) -> Schema:
+    for name in path.split("."):
+        schema = schema["properties"][name]
+    return schema

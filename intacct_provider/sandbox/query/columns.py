@@ -1,0 +1,209 @@
+"""From the dotted names of a query to SQL: which column of which table, and how its values reach JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from intacct_provider.sandbox.errors import ApiError, invalid
+from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
+from intacct_provider.sandbox.records.render import MEMBER_FILTER
+from intacct_provider.sandbox.store import CENTS, column, quote
+
+Type: TypeAlias = Literal["key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href"]
+Converter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+"""Turns one column of a page from stored values into those of JSON."""
+
+# SQLite joins at most 64 tables.
+MAX_JOINS = 60
+AGGREGATES = ("count", "sum", "avg", "min", "max")
+# Members of an object stored as given that are arrays, which no query returns.
+ARRAYS = ("filters", "orderBy")
+
+# The mean of whole cents, rounded half away from zero by integer arithmetic, so that it is exact.
+_MEAN_CENTS = (
+    "CASE WHEN SUM({0}) >= 0 THEN (2 * SUM({0}) + COUNT({0})) / (2 * COUNT({0}))"
+    " ELSE -((COUNT({0}) - 2 * SUM({0})) / (2 * COUNT({0}))) END"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One queryable value: its SQL over the joined tables and its type."""
+
+    name: str
+    sql: str
+    type: Type
+
+    @property
+    def output(self) -> str:
+        """The SQL to select: a key travels as text."""
+        return f"CAST({self.sql} AS TEXT)" if self.type == "key" else self.sql
+
+
+class Tables:
+    """The table of the queried object and those joined to it for related fields.
+
+    Joins are left joins on the related record's key: they never add or drop a row.
+    """
+
+    def __init__(self, object_type: ObjectType) -> None:
+        self.object_type = object_type
+        self.joins: dict[tuple[str, str], str] = {}
+        self._joined: list[str] = []
+
+    @property
+    def sql(self) -> str:
+        """The FROM clause for everything resolved so far."""
+        return " ".join([f"{quote(self.object_type.name)} AS t", *self._joined])
+
+    def column(self, name: str) -> Column:
+        """Return the column of a field, also of related records at any depth (``parent.term.id``).
+
+        :raises ApiError: REST-1106 for what is unknown, a list, an object or write-only
+        """
+        object_type, table, path = self.object_type, "t", name
+        while True:
+            if path == "href":
+                return Column(name, _href(object_type, table, "key"), "href")
+            field = object_type.field(path)
+            if field is not None and not field.write_only:
+                return Column(name, f"{table}.{column(field.path)}", _type(field))
+            hop = None if field else object_type.hop(path)
+            inside = None if hop else _inside(object_type, path)
+            if inside:
+                kept, part = inside
+                return Column(name, _extracted(table, kept, part), _type(part))
+            if hop is None:
+                raise self.unqueryable(name)
+            ref, path = hop
+            if path == "key":
+                return Column(name, f"{table}.{column(ref.path + '.key')}", "key")
+            if path == "href" and not ref.linked:
+                raise self.unqueryable(name)
+            if path == "href":
+                return Column(name, _href(OBJECTS[ref.target], table, f"{ref.path}.key"), "href")
+            object_type, table = OBJECTS[ref.target], self._join(table, ref)
+
+    def comparable(self, name: str) -> Column:
+        """Return the column of a field that may be filtered or sorted: any but ``href``."""
+        found = self.column(name)
+        if found.type == "href":
+            raise self.unqueryable(name)
+        return found
+
+    def unqueryable(self, name: str) -> ApiError:
+        """Return the refusal of a field, worded as recorded traffic shows."""
+        return ApiError(
+            400,
+            "invalidRequest",
+            f"The {name} field in {self.object_type.name} object cannot be used in query in version 1",
+            error_id="REST-1106",
+            message_id="IA.THE_FIELD_IN_OBJECT_CANNOT_BE_USED_IN_QUERY",
+            placeholders={"FIELD": name, "OBJECT": self.object_type.name, "VERSION": "1"},
+        )
+
+    def is_reference(self, name: str) -> bool:
+        """Whether a name leads through a reference rather than to the object's own field."""
+        return self.object_type.field(name) is None and self.object_type.hop(name) is not None
+
+    def _join(self, table: str, ref: Ref) -> str:
+        """Return the alias of the table that `ref` of `table` leads to, joining it on first use."""
+        known = self.joins.get((table, ref.path))
+        if known:
+            return known
+        if len(self.joins) == MAX_JOINS:
+            raise invalid(f"The query needs more than {MAX_JOINS} related objects")
+        alias = f"j{len(self.joins) + 1}"
+        self.joins[(table, ref.path)] = alias
+        key = f"{table}.{column(ref.path + '.key')}"
+        self._joined.append(f'LEFT JOIN {quote(ref.target)} AS {alias} ON {alias}."key" = {key}')
+        return alias
+
+
+def aggregate(tables: Tables, name: str) -> Column | None:
+    """Return what ``sum:totalDue`` and the like ask for; ``None`` for a plain field.
+
+    A count is a whole number of values that are not null. Sums and means of amounts are exact and have two
+    decimals; ``min:`` and ``max:`` keep the field's type. Sage documents neither sums of text nor of dates:
+    they are refused.
+    """
+    function, colon, path = name.partition(":")
+    if not colon or function not in AGGREGATES:
+        return None
+    source = tables.comparable(path)
+    if function in ("sum", "avg") and source.type not in ("integer", "number", "cents"):
+        raise invalid(f"{name}: {function} needs a number or an amount, and {path} is neither")
+    if function == "count":
+        return Column(name, f"COUNT({source.sql})", "integer")
+    if function == "avg" and source.type == "cents":
+        return Column(name, _MEAN_CENTS.format(source.sql), "cents")
+    if function == "sum" and source.type == "number":
+        # Stored as binary fractions, of which a sum shows more digits than any of its numbers has.
+        return Column(name, f"ROUND(SUM({source.sql}), 6)", "number")
+    result: Type = "number" if function == "avg" else source.type
+    return Column(name, f"{function.upper()}({source.sql})", result)
+
+
+def converter(kind: Type) -> Converter | None:
+    """Return how a page's column of that type becomes JSON; ``None`` when it already is.
+
+    Converting column by column keeps decisions about types out of the loop over rows.
+    """
+    return _CONVERTERS.get(kind)
+
+
+def _booleans(values: Sequence[Any]) -> Sequence[Any]:
+    return [None if value is None else value == 1 for value in values]
+
+
+def _amounts(values: Sequence[Any]) -> Sequence[Any]:
+    return [None if value is None else _amount(value) for value in values]
+
+
+def _amount(cents: int) -> str:
+    sign, cents = ("-", -cents) if cents < 0 else ("", cents)
+    return f"{sign}{cents // 100}.{cents % 100:02d}"
+
+
+def _numbers(values: Sequence[Any]) -> Sequence[Any]:
+    # Recorded answers say 10, not 10.0.
+    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
+
+
+_CONVERTERS: dict[Type, Converter] = {"boolean": _booleans, "cents": _amounts, "number": _numbers}
+
+
+def _href(object_type: ObjectType, table: str, key: str) -> str:
+    return f"'/objects/{object_type.name}/' || {table}.{column(key)}"
+
+
+def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | None:
+    """The object stored as given that a path leads into, and its scalar there, such as ``memberFilter.size``."""
+    head, _, leaf = path.partition(".")
+    kept = object_type.member(head)
+    if not isinstance(kept, ListField) or kept.shape != "object":
+        return None
+    parts = [part for part in kept.items if isinstance(part, Field) and part.path not in ARRAYS]
+    return next(((kept, part) for part in parts if part.path == leaf), None)
+
+
+def _extracted(table: str, kept: ListField, part: Field) -> str:
+    """The SQL of a scalar of an object stored as given; an answer fills the same gaps."""
+    found = f"json_extract({table}.{column(kept.path)}, '$.{part.path}')"
+    default = MEMBER_FILTER.get(part.path)
+    return f"COALESCE({found}, '{default}')" if default else found
+
+
+def _type(field: Field) -> Type:
+    if field.path == "key":
+        return "key"
+    if field.format == CENTS:
+        return "cents"
+    if field.format == "date":
+        return "date"
+    if field.format == "date-time":
+        return "date-time"
+    return "text" if field.kind == "string" else field.kind

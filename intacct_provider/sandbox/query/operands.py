@@ -1,0 +1,194 @@
+"""The values of filters: what a field may be compared with, in the form in which its column is stored."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+
+from intacct_provider.sandbox.query.columns import Column, Type
+from intacct_provider.sandbox.query.relative_dates import MACROS, Period, period
+from intacct_provider.sandbox.store import stamp
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_LARGEST = 2**63 - 1
+# No column holds more digits; beyond it, arithmetic with decimals overflows.
+_MOST_DIGITS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a value stands for: one stored value, or all between two when it names a period."""
+
+    low: object
+    high: object
+
+
+class Operand:
+    """A column as one filter compares it: its SQL, and the conversion of the filter's values."""
+
+    def __init__(self, column: Column, today: date, *, case_sensitive: bool, key_as_text: bool) -> None:
+        self.column = column
+        self.today = today
+        self.fold = column.type == "text" and not case_sensitive
+        self.key_as_text = key_as_text
+
+    @property
+    def sql(self) -> str:
+        """The SQL that values of :meth:`span` compare with."""
+        if self.key_as_text:
+            return self.column.output
+        return f"FOLD({self.column.sql})" if self.fold else self.column.sql
+
+    def span(self, value: object) -> Span:
+        """Return what `value` stands for.
+
+        :raises ValueError: when the field cannot be compared with it; the message says why
+        """
+        if value is None:
+            raise ValueError("null can only be compared by $eq and $ne")
+        if isinstance(value, list | dict):
+            raise ValueError("the value must be a string, a number or a boolean")
+        days = self._period(value) if self.column.type in ("date", "date-time") else None
+        if days:
+            return _days(days) if self.column.type == "date" else _instants(days)
+        stored = _READERS[self.column.type](value)
+        if self.key_as_text:
+            stored = str(stored)
+        elif self.fold:
+            stored = str(stored).casefold()
+        return Span(stored, stored)
+
+    def text(self, value: object) -> str:
+        """Return `value` as text to search for.
+
+        :raises ValueError: when the field is not text, or the value neither a string nor a number
+        """
+        if self.column.type not in ("text", "key"):
+            raise ValueError(f"the operator needs a text field, and this one is {_NAMES[self.column.type]}")
+        text = _text(value)
+        return text.casefold() if self.fold else text
+
+    def text_sql(self) -> str:
+        """Return the SQL that :meth:`text` is searched in; a key is searched as its digits."""
+        return self.column.output if self.column.type == "key" else self.sql
+
+    def _period(self, value: object) -> Period | None:
+        try:
+            return period(value, self.today) if isinstance(value, str) else None
+        except OverflowError:
+            raise ValueError(f"{value} of {self.today} is outside the calendar") from None
+
+
+def _days(days: Period) -> Span:
+    return Span(days.first.isoformat(), days.last.isoformat())
+
+
+def _instants(days: Period) -> Span:
+    first = datetime.combine(days.first, time.min, UTC)
+    # Stored moments have whole seconds.
+    last = datetime.combine(days.last, time(23, 59, 59), UTC)
+    return Span(stamp(first), stamp(last))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("the value must be a string or a number")
+
+
+def _key(value: object) -> int:
+    text = _text(value)
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{text[:40]!r} is not a key: keys are whole numbers")
+    return int(text)
+
+
+def _decimal(value: object) -> Decimal:
+    try:
+        number = Decimal(_text(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ValueError(f"{str(value)[:40]!r} is not a number")
+    if number.adjusted() > _MOST_DIGITS:
+        raise ValueError(f"{str(value)[:40]!r} is too large")
+    return number
+
+
+def _bound(number: Decimal) -> int | float:
+    """Return a number that SQLite can hold: whole numbers exactly, others as floating point."""
+    whole = number == number.to_integral_value() and abs(number) <= _LARGEST
+    return int(number) if whole else float(number)
+
+
+def _number(value: object) -> float | int:
+    bound = _bound(_decimal(value))
+    if isinstance(bound, float) and not math.isfinite(bound):
+        raise ValueError(f"{str(value)[:40]!r} is too large")
+    return bound
+
+
+def _cents(value: object) -> float | int:
+    return _number(str(_decimal(value) * 100))
+
+
+def _boolean(value: object) -> int:
+    named = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
+    if not isinstance(named, bool):
+        raise ValueError(f"{str(value)[:40]!r} is not a boolean: use true or false")
+    return int(named)
+
+
+def _date(value: object) -> str:
+    try:
+        return _checked_date(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{str(value)[:40]!r} is not a date: use YYYY-MM-DD or {', '.join(_PERIODS)}"
+        ) from None
+
+
+def _checked_date(value: object) -> str:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError
+    return date.fromisoformat(value).isoformat()
+
+
+def _moment(value: object) -> str:
+    """Return an instant as it is stored; a fraction of a second sorts behind its whole second."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is None:
+            raise ValueError
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{str(value)[:40]!r} is not a date-time such as 2025-03-16T13:26:56Z") from None
+    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
+    return stamp(moment) + fraction
+
+
+_PERIODS = sorted(MACROS)
+_READERS: Mapping[Type, Callable[[object], object]] = {
+    "key": _key,
+    "text": _text,
+    "integer": _number,
+    "number": _number,
+    "cents": _cents,
+    "boolean": _boolean,
+    "date": _date,
+    "date-time": _moment,
+}
+_NAMES: Mapping[Type, str] = {
+    "integer": "a number",
+    "number": "a number",
+    "cents": "an amount",
+    "boolean": "a boolean",
+    "date": "a date",
+    "date-time": "a date-time",
+}

@@ -1,0 +1,271 @@
+"""The query service: one request in, one page of flat rows out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from typing import Any
+
+from intacct_provider.sandbox.errors import gateway, invalid
+from intacct_provider.sandbox.faults.plan import Faults
+from intacct_provider.sandbox.objects.catalog import QUERYABLE
+from intacct_provider.sandbox.query.columns import Column, Tables, aggregate, converter
+from intacct_provider.sandbox.query.filters import Settings, Sql, condition, join_all
+from intacct_provider.sandbox.store import Store
+
+DEFAULT_SIZE = 100
+
+# Without orderBy real answers follow neither key nor id. Multiplying by an odd number modulo 2**32 gives every
+# key its own place in an order that looks random; with one number, Knuth's, it never changes.
+_SCATTERED = '(t."key" * {}) % 4294967296'
+_KNUTH = 2654435761
+_OTHERS = count(1, 2)
+
+_MEMBERS = {
+    "object": str,
+    "fields": list,
+    "filters": list,
+    "filterExpression": str,
+    "filterParameters": dict,
+    "orderBy": list,
+    "start": int,
+    "size": int,
+}
+_PARAMETERS = {
+    "asOfDate": str,
+    "includeHierarchyFields": bool,
+    "caseSensitiveComparison": bool,
+    "includePrivate": bool,
+}
+_JSON_NAMES = {str: "a string", list: "an array", dict: "an object", int: "an integer", bool: "a boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows asked for, counted from 1."""
+
+    start: int
+    size: int
+
+    def meta(self, total: int) -> dict[str, int | None]:
+        """Return ``ia::meta``: ``next`` and ``previous`` are the `start` of those pages, or null."""
+        following = self.start + self.size
+        return {
+            "totalCount": total,
+            "start": self.start,
+            "pageSize": self.size,
+            "next": following if following <= total else None,
+            "previous": max(1, self.start - self.size) if self.start > 1 else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The requested columns in order; with aggregates, every other column is grouped by."""
+
+    columns: Sequence[Column]
+    aggregates: frozenset[str]
+    stray: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """The keys of a row, in order."""
+        return [column.name for column in self.columns] + ([self.stray] if self.stray else [])
+
+    @property
+    def sql(self) -> str:
+        """The SELECT list."""
+        return ", ".join([column.output for column in self.columns] + (["NULL"] if self.stray else []))
+
+    @property
+    def grouping(self) -> str:
+        """The GROUP BY clause: empty without aggregates, or when nothing but aggregates is asked for."""
+        groups = [column.sql for column in self.columns if column.name not in self.aggregates]
+        return f" GROUP BY {', '.join(groups)}" if self.aggregates and groups else ""
+
+
+def run_query(
+    store: Store, body: object, *, entity_key: int | None, today: date, faults: Faults
+) -> dict[str, Any]:
+    """Return the page of records that `body` asks for, as ``{"ia::result": [...], "ia::meta": {...}}``.
+
+    Rows are flat: the keys are the requested names, dotted, in the order requested, and each is present. An
+    older name answers under that name. As recorded traffic shows, one column that nobody asked for comes along
+    when a related field is requested. Nulls sort first in ascending order. An `orderBy` that leaves ties
+    leaves their order to SQLite.
+
+    :param entity_key: the entity of the session; it sees its own and the shared records. ``None`` is the top
+        level, which sees records private to an entity only with ``filterParameters.includePrivate``
+    :param today: the date of macros unless ``filterParameters.asOfDate`` says otherwise
+    :raises ApiError: 400 for anything that the query service cannot answer, 403 for an object that is denied
+    """
+    request = _members(body, _MEMBERS, "query payload")
+    parameters = _members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
+    page = _page(request, faults)
+    tables = _tables(request, faults)
+    settings = Settings(
+        today=_as_of(parameters, today),
+        case_sensitive=parameters.get("caseSensitiveComparison", True),
+        faults=faults,
+    )
+    wanted = condition(tables, request.get("filters", []), request.get("filterExpression", "and"), settings)
+    visible = _visible(entity_key, include_private=parameters.get("includePrivate", False))
+    where = join_all([wanted, visible])
+    # Before the selection adds its joins: they do not change how many rows there are.
+    counted = tables.sql
+    selection = _selection(tables, request)
+    order = _order(tables, selection, request.get("orderBy", []), faults)
+    with store.transaction() as connection:
+        total = _count(connection, tables.sql if selection.aggregates else counted, where, selection)
+        rows = _rows(connection, tables, where, selection, order, page) if page.start <= total else []
+    return {"ia::result": rows, "ia::meta": page.meta(total)}
+
+
+def _members(value: object, known: Mapping[str, type], where: str) -> dict[str, Any]:
+    """Return a JSON object after checking the names and the JSON types of its members.
+
+    A member that is null counts as left out: clients in the field send ``"filterExpression": null``.
+    """
+    if not isinstance(value, dict):
+        raise invalid(f"{where} must be an object")
+    for name, content in value.items():
+        if name not in known:
+            raise invalid(f"Unrecognized key {name} in {where}")
+        # A boolean is an int to Python, but never to JSON.
+        fits = isinstance(content, known[name]) and not (known[name] is int and isinstance(content, bool))
+        if content is not None and not fits:
+            raise invalid(f"{name} in {where} must be {_JSON_NAMES[known[name]]}")
+    return {name: content for name, content in value.items() if content is not None}
+
+
+def _page(request: Mapping[str, Any], faults: Faults) -> Page:
+    start, size = request.get("start", 1), request.get("size", DEFAULT_SIZE)
+    if not 1 <= start < 2**53:
+        raise invalid("start must be at least 1: records are counted from 1")
+    if size < 1 or (size > faults.max_size and not faults.clamp):
+        raise invalid(f"size must be between 1 and {faults.max_size}")
+    return Page(start, min(size, faults.max_size))
+
+
+def _tables(request: Mapping[str, Any], faults: Faults) -> Tables:
+    if "object" not in request:
+        raise invalid("A query needs an object")
+    object_type = QUERYABLE.get(request["object"])
+    if object_type is None:
+        raise invalid(f"{request['object']} is not an object that can be queried")
+    if object_type.name in faults.denied:
+        raise gateway(403, "GW-0042", f"The user may not see {object_type.name}")
+    return Tables(object_type)
+
+
+def _as_of(parameters: Mapping[str, Any], today: date) -> date:
+    given = parameters.get("asOfDate", "")
+    try:
+        return date.fromisoformat(given) if "asOfDate" in parameters else today
+    except ValueError:
+        raise invalid(f"asOfDate {given[:40]!r} is not a date: use YYYY-MM-DD") from None
+
+
+def _visible(entity_key: int | None, *, include_private: bool) -> Sql | None:
+    if entity_key is not None:
+        return Sql('(t."entity.key" IS NULL OR t."entity.key" = ?)', (entity_key,))
+    return None if include_private else Sql('t."entity.key" IS NULL')
+
+
+def _selection(tables: Tables, request: Mapping[str, Any]) -> Selection:
+    names = request.get("fields", [])
+    if not names or not all(isinstance(name, str) for name in names):
+        raise invalid("fields must name at least one field")
+    columns: list[Column] = []
+    aggregates: set[str] = set()
+    for name in dict.fromkeys(names):
+        summed = aggregate(tables, name)
+        if summed:
+            aggregates.add(name)
+        columns.append(summed or tables.column(name))
+    related = not aggregates and any(tables.is_reference(name) for name in names)
+    stray = f"API_QUERY_ALIAS__{len(columns)}" if related else None
+    return Selection(columns, frozenset(aggregates), stray)
+
+
+def _order(tables: Tables, selection: Selection, order_by: Sequence[object], faults: Faults) -> str:
+    """Return the ORDER BY clause; groups without `orderBy` come in the order in which SQLite makes them."""
+    terms = [_term(tables, selection, item, faults) for item in order_by]
+    if not terms and not selection.aggregates:
+        terms = [_SCATTERED.format(_KNUTH * next(_OTHERS) % 2**32 if faults.unordered else _KNUTH)]
+    return f" ORDER BY {', '.join(terms)}" if terms else ""
+
+
+def _term(tables: Tables, selection: Selection, item: object, faults: Faults) -> str:
+    if not isinstance(item, dict) or len(item) != 1:
+        raise invalid('Each element of orderBy must name one field, such as {"name": "asc"}')
+    [(name, direction)] = item.items()
+    if direction not in ("asc", "desc"):
+        raise invalid(f"orderBy {name}: the direction must be asc or desc")
+    column = _sorted_column(tables, selection, name)
+    as_text = column.type == "key" and faults.text_keys
+    return f"{column.output if as_text else column.sql} {direction.upper()}"
+
+
+def _sorted_column(tables: Tables, selection: Selection, name: str) -> Column:
+    if not selection.aggregates:
+        return tables.comparable(name)
+    for column in selection.columns:
+        if column.name == name and column.type != "href":
+            return column
+    raise invalid(f"orderBy {name}: a query with aggregates can only be sorted by its fields")
+
+
+def _count(connection: sqlite3.Connection, tables: str, where: Sql | None, selection: Selection) -> int:
+    filtered = f"FROM {tables}{_where(where)}"
+    if selection.aggregates and not selection.grouping:
+        return 1
+    if selection.aggregates:
+        filtered = f"FROM (SELECT 1 {filtered}{selection.grouping})"
+    [[total]] = _fetch(connection, f"SELECT COUNT(*) {filtered}", where.values if where else ())
+    return int(total)
+
+
+def _rows(
+    connection: sqlite3.Connection,
+    tables: Tables,
+    where: Sql | None,
+    selection: Selection,
+    order: str,
+    page: Page,
+) -> list[dict[str, Any]]:
+    # Every name in it comes from the schema; what a client sends is bound.
+    source = f"{tables.sql}{_where(where)}{selection.grouping}{order} LIMIT ? OFFSET ?"
+    if not selection.aggregates:
+        # Find the page by key first: rows before it need no joins, and sorting moves keys instead of rows.
+        source = f'{tables.sql} WHERE t."key" IN (SELECT t."key" FROM {source}){order}'  # noqa: S608
+    statement = f"SELECT {selection.sql} FROM {source}"  # noqa: S608
+    values = (*(where.values if where else ()), page.size, page.start - 1)
+    rows = _converted(_fetch(connection, statement, values), selection.columns)
+    names = selection.names
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples: the connection's rows by name cost more
+    return cursor.execute(statement, values).fetchall()
+
+
+def _converted(rows: list[tuple[Any, ...]], columns: Sequence[Column]) -> Iterable[Sequence[Any]]:
+    """Return the rows with the columns converted that need it, column by column."""
+    converters = {index: converter(column.type) for index, column in enumerate(columns)}
+    needed = {index: convert for index, convert in converters.items() if convert}
+    if not needed or not rows:
+        return rows
+    by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for index, convert in needed.items():
+        by_column[index] = convert(by_column[index])
+    return zip(*by_column, strict=True)
+
+
+def _where(where: Sql | None) -> str:
+    return f" WHERE {where.text}" if where else ""

@@ -1,0 +1,1 @@
+"""The rules for one record: checking, writing, reading and showing it."""

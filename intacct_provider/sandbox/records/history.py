@@ -1,0 +1,80 @@
+"""Who did what to a record, and when: beside the audit stamps of the record, which show the last change only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from intacct_provider.sandbox.objects.definitions import Field, ObjectType
+from intacct_provider.sandbox.records.validation import Author
+from intacct_provider.sandbox.store import stamp, to_wire
+
+Action = Literal["created", "modified", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One write to a record.
+
+    :param moment: as the API writes moments: UTC, whole seconds, ``Z``
+    :param user: id of the user who wrote
+    :param changes: the value before and the value after, by the field's dotted name
+    """
+
+    moment: str
+    user: str
+    action: Action
+    changes: dict[str, tuple[Any, Any]]
+
+
+def note(
+    conn: sqlite3.Connection,
+    object_type: ObjectType,
+    key: int,
+    author: Author,
+    action: Action,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> None:
+    """Keep one event, in the transaction of the write itself.
+
+    :param before: columns that the write replaced; empty for a record that is new
+    :param after: columns that it set; empty for a record that is gone
+    """
+    paths = [path for path in (after or before) if not path.startswith("audit.") and path != "key"]
+    changes = {
+        path: (_shown(object_type, path, before.get(path)), _shown(object_type, path, after.get(path)))
+        for path in paths
+        if before.get(path) != after.get(path)
+    }
+    row = (object_type.name, key, stamp(author.now), author.user, action, msgspec.json.encode(changes))
+    conn.execute('INSERT INTO "ia::history" VALUES (NULL, ?, ?, ?, ?, ?, ?)', row)
+
+
+def events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1) -> list[Event]:
+    """Return the writes to a record, the latest first; none for a record that was seeded by number.
+
+    :param limit: at most so many; all of them by default
+    """
+    sql = (
+        'SELECT h.moment, u."id" AS user, h.action, h.changes FROM "ia::history" h '
+        'LEFT JOIN "company-config/user" u ON u."key" = h.user '
+        "WHERE h.object = ? AND h.key = ? ORDER BY h.number DESC LIMIT ?"
+    )
+    return [
+        Event(row["moment"], row["user"] or "", row["action"], msgspec.json.decode(row["changes"]))
+        for row in conn.execute(sql, (object_name, key, limit))
+    ]
+
+
+def _shown(object_type: ObjectType, path: str, stored: Any) -> Any:
+    member = object_type.member(path)
+    if isinstance(member, Field):
+        return to_wire(member, stored)
+    if stored is None or member is None:  # the key of a reference, or a column that older versions had
+        return None if stored is None else str(stored)
+    return msgspec.json.decode(stored)
