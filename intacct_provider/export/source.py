@@ -13,7 +13,7 @@ from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.ranges.plan import KeyRange
+from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column, column_facts, columns_of, detail_columns
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, templatable
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from intacct_provider.export.schema.drift import Drift
     from intacct_provider.export.source import Source
 
-#: Ways to find the records that were deleted since the last export.
-DETECTIONS = ("auto", "audit", "keys")
-#: What to do about columns that changed since the last export.
-POLICIES = ("warn", "fail", "add")
 _WORDS = {"true": True, "false": False, "": False, "none": False}
 
 
@@ -168,6 +163,7 @@ class IntacctExportOperator(IntacctOperator):
     def _state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
         """Return what is remembered of earlier exports, where that matters."""
         from intacct_provider.export.incremental.state import ExportState
+        from intacct_provider.hooks.state_store import find_state_store, name_state
 
         if self.incremental is None and self.detect_deletes is None:
             return None
@@ -188,13 +184,14 @@ class IntacctExportOperator(IntacctOperator):
             "company": config.company_id,
             "entity": config.entity_id,
         }
-        return ExportState.of_task(context, [*self.outlets, *self.inlets], what)
+        store = find_state_store(context, [*self.outlets, *self.inlets])
+        return ExportState(store, name_state(context, what))
 
     def _within_window(self, export: Export) -> Export:
-        from intacct_provider.export.incremental.window import window_for
+        from intacct_provider.export.incremental.planning import plan_window
 
         assert self.incremental is not None and export.state is not None  # noqa: S101, PT018
-        window = window_for(
+        window = plan_window(
             export.client,
             export.source.query,
             field=self.incremental,
@@ -245,16 +242,17 @@ class IntacctExportOperator(IntacctOperator):
 
     def _check_arguments(self) -> None:
         """Refuse what cannot go together, before anything is sent."""
+        from intacct_provider.client.spelling import check_choice
+        from intacct_provider.export.deletes.detection import DETECTIONS
+        from intacct_provider.export.schema.drift import POLICIES
+
         if self.entities is not None and self.entity_id:
             raise IntacctArgumentError(
                 "Give entities, which is read from the top level, or entity_id, not both."
             )
-        for name, known in (("detect_deletes", DETECTIONS), ("schema_drift", POLICIES)):
-            value = getattr(self, name)
-            if value not in known and not (name == "detect_deletes" and value is None):
-                raise IntacctArgumentError(
-                    f"{name} must be one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
-                )
+        if self.detect_deletes is not None:
+            check_choice("detect_deletes", self.detect_deletes, DETECTIONS)
+        check_choice("schema_drift", self.schema_drift, POLICIES)
         if not isinstance(self.lookback, dt.timedelta) or self.lookback < dt.timedelta(0):
             raise IntacctArgumentError(
                 f"lookback must be a timedelta that is not negative, not {self.lookback!r}."

@@ -128,10 +128,10 @@ class IntacctCommitExportOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, count and publish; where an earlier try has done so, only clear away what is left."""
         from intacct_provider.export.ranges.commit import Ranges, count_again
-        from intacct_provider.transfers.intacct_to_object_storage import target_of
+        from intacct_provider.storage.files import parse_destination
 
         with translated():
-            ranges = Ranges(target_of(self.destination), self.exports)
+            ranges = Ranges(parse_destination(self.destination), self.exports)
             content, billed = ranges.committed, 0
             if content is None:
                 ranges.check()

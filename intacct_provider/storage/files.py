@@ -8,12 +8,11 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from intacct_provider.exceptions import IntacctArgumentError
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
@@ -27,6 +26,26 @@ class Written:
 
     size: int
     sha256: str
+
+
+def parse_destination(destination: str) -> ObjectStoragePath:
+    """Return the path of a file that a user names.
+
+    :raises IntacctArgumentError: if it names no file, or a storage that Airflow does not know.
+    """
+    if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
+        raise IntacctArgumentError(f"destination must be the path or URI of a file, not {destination!r}.")
+    try:
+        return ObjectStoragePath(destination)
+    except ValueError as err:
+        raise IntacctArgumentError(
+            f"destination {destination!r} is on a storage that Airflow does not know: {err}"
+        ) from err
+
+
+def open_path(uri: str) -> ObjectStoragePath:
+    """Return the path that ``str`` of a path gave earlier."""
+    return ObjectStoragePath(uri)
 
 
 class Upload:
@@ -194,11 +213,11 @@ def sha256_of(path: ObjectStoragePath) -> Written | None:
 
 
 def create_whole(target: ObjectStoragePath, content: bytes) -> bool:
-    """Write a file that is not there yet, whole or not at all; return False if it is there.
+    """Write a file that does not exist yet, whole or not at all; return False if it exists.
 
-    Of several who try at once only one succeeds: on a local disk, and on every storage whose files can be opened
-    exclusively, in mode ``xb``. On others those who come within the same moment may all be told that they were first;
-    the content is then that of the last.
+    Of several writers only one succeeds, on a local disk and on every storage whose files can be opened exclusively,
+    in mode ``xb``. On other storages several that write at the same moment may all get True; the content is then that
+    of the last one.
     """
     if target.exists():
         return False
@@ -210,7 +229,7 @@ def create_whole(target: ObjectStoragePath, content: bytes) -> bool:
             file.write(content)
     except FileExistsError:
         return False
-    except (ValueError, NotImplementedError):  # a storage that knows no "x"
+    except (ValueError, NotImplementedError):  # a storage without mode "x"
         write_whole(target, [content])
     return target.read_bytes() == content
 

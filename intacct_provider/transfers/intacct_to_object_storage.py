@@ -6,14 +6,11 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.base import owner_of, report_to_outlets
 from intacct_provider.operators.export import IntacctExportOperator, is_final
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
@@ -115,16 +112,16 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
     def _checked_target(self) -> ObjectStoragePath:
         """Return where the files go, having made sure that they can, before anything is paid for."""
         from intacct_provider.export.files.encoders import encoder_for
-        from intacct_provider.storage.files import check_place
+        from intacct_provider.storage.files import check_place, parse_destination
 
-        target = target_of(self.destination)
+        target = parse_destination(self.destination)
         encoder_for(self.file_format, (), compression=self.compression, csv_safe=self.csv_safe)
         check_place(target)
         return target
 
     def _delivery(self, target: ObjectStoragePath, export: Export, context: Context) -> Delivery:
         from intacct_provider.export.files.sink import Delivery
-        from intacct_provider.export.ranges.plan import KeyRange
+        from intacct_provider.export.key_range import KeyRange
 
         return Delivery(
             target,
@@ -158,21 +155,6 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
                 object_name=self.object_name,
                 path=content["path"],
             )
-
-
-def target_of(destination: str) -> ObjectStoragePath:
-    """Return the path of a destination.
-
-    :raises IntacctArgumentError: if it names no file, or a storage that Airflow does not know.
-    """
-    if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
-        raise IntacctArgumentError(f"destination must be the path or URI of a file, not {destination!r}.")
-    try:
-        return ObjectStoragePath(destination)
-    except ValueError as err:
-        raise IntacctArgumentError(
-            f"destination {destination!r} is on a storage that Airflow does not know: {err}"
-        ) from err
 
 
 def _summary(content: dict[str, Any]) -> dict[str, Any]:

@@ -248,9 +248,9 @@ class IntacctToSqlOperator(IntacctExportOperator):
         return entity + list(columns.values())
 
     def _deletions(self, export: Export) -> Deletions | None:
-        from intacct_provider.transfers.intacct_to_object_storage import target_of
+        from intacct_provider.storage.files import parse_destination
 
-        return None if self.keys_path is None else self.deletions(export, target_of(self.keys_path))
+        return None if self.keys_path is None else self.deletions(export, parse_destination(self.keys_path))
 
     def _digest(self, export: Export) -> str:
         """Return what tells the rows of this query from those of another, whatever the window."""

@@ -22,9 +22,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException  # noqa: E4
 
 from intacct_provider.client import IntacctClient  # noqa: E402, F401
 from intacct_provider.export import run  # noqa: E402, F401
-from intacct_provider.export.ranges.plan import commit  # noqa: E402, F401
+from intacct_provider.export.files import parts  # noqa: E402, F401
+from intacct_provider.export.ranges import commit  # noqa: E402, F401
 from intacct_provider.operators.export_ranges import IntacctCommitExportOperator  # noqa: E402
-from intacct_provider.storage.files import parts  # noqa: E402, F401
 from intacct_provider.transfers.intacct_to_object_storage import (  # noqa: E402
     IntacctToObjectStorageOperator,
 )

@@ -16,7 +16,6 @@ from itertools import islice, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec import structs
 
 from intacct_provider.client.batches import BATCH_SIZE
@@ -37,15 +36,19 @@ from intacct_provider.export.deletes.key_spool import (
     without,
 )
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import remove, write_whole
+from intacct_provider.storage.files import open_path, remove, write_whole
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
     from intacct_provider.client import IntacctClient
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
 
 log = logging.getLogger(__name__)
 
+#: Ways to find the records that were deleted since the last export.
+DETECTIONS = ("auto", "audit", "keys")
 #: Of a file of tombstones.
 TOMBSTONE_COLUMNS = (
     Column("key", "key", "string"),
@@ -192,7 +195,7 @@ class Deletions:
         """Remove files of keys that :meth:`ExportState.commit` says nothing needs any more."""
         for file in files:
             try:
-                remove(ObjectStoragePath(file["path"]))
+                remove(open_path(file["path"]))
             except OSError as err:
                 log.warning("Intacct: %s cannot be removed (%s).", file["path"], type(err).__name__)
 
@@ -334,7 +337,7 @@ def _conditions(query: Query) -> dict[str, Any]:
 
 
 def _place(file: Mapping[str, Any]) -> tuple[ObjectStoragePath, str]:
-    return ObjectStoragePath(file["path"]), file["sha256"]
+    return open_path(file["path"]), file["sha256"]
 
 
 def _held(page: RowPage, own: Callable[[Any], Any] | None) -> Iterator[Held]:

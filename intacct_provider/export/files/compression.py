@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 
 COMPRESSIONS = ("gzip", "zstd")
@@ -107,18 +106,6 @@ def compressor(compression: str) -> Compressor:
     :param compression: one of :data:`COMPRESSIONS`.
     """
     return zlib.compressobj(wbits=_GZIP) if compression == "gzip" else _Zstandard()
-
-
-def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
-    """Refuse a value that is none of those known.
-
-    :raises IntacctArgumentError: naming the closest one.
-    """
-    known = tuple(known)
-    if value not in known:
-        raise IntacctArgumentError(
-            f"{name} must be one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
-        )
 
 
 def require_pyarrow(what: str) -> None:

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from intacct_provider.client.spelling import check_choice
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.files.compression import (
     COMPRESSIONS,
     Squeezed,
-    check_choice,
     compressor,
     require_pyarrow,
 )

@@ -12,7 +12,8 @@ from intacct_provider.export.deletes.detection import TOMBSTONE_COLUMNS, TOMBSTO
 from intacct_provider.export.files.manifest import encoded, manifest, manifest_of
 from intacct_provider.export.files.parts import Part, Parts
 from intacct_provider.export.files.staging import split_name
-from intacct_provider.export.ranges.plan import KeyRange, forget_range, write_range
+from intacct_provider.export.key_range import KeyRange
+from intacct_provider.export.ranges.plan import forget_range, write_range
 from intacct_provider.storage.files import write_whole
 
 if TYPE_CHECKING:

@@ -1,31 +1,22 @@
-"""What an export remembers for the next one: a small JSON document, in Airflow's asset state store or in a Variable.
+"""What an export remembers for the next one: a small JSON document.
 
-Nothing in it is secret, since neither place hides it from those who may see the DAG.
+Nothing in it is secret: the places that keep it show it to everybody who may see the DAG.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
-from airflow.providers.common.compat.sdk import Asset, Variable
 
-from intacct_provider.client.http import codec
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.hooks.credential_store import set_variable
+from intacct_provider.export.incremental.window import Window
 
-if TYPE_CHECKING:
-    from intacct_provider.export.incremental.window import Window
-
-#: Begins the name of the Variable, and of the entry in the asset state store.
-PREFIX = "intacct_export__"
 #: Runs whose windows are remembered, so that each can be run again.
 RUNS = 100
 #: Key sets that are kept: a run that began before the last one ended still compares with the one before that.
 KEY_SETS = 3
-_LONGEST_NAME = 250
 _VERSION = 1
 
 
@@ -37,41 +28,6 @@ class TextStore(Protocol):
 
     def set(self, name: str, text: str) -> None:
         """Keep a text in place of what was there."""
-
-
-class VariableStore:
-    """Keeps the document in an Airflow Variable."""
-
-    def get(self, name: str) -> str | None:
-        """Return what the Variable holds, or None when there is none."""
-        found = Variable.get(name, default=None)
-        return None if found is None else str(found)
-
-    def set(self, name: str, text: str) -> None:
-        """Write the Variable."""
-        set_variable(name, text)
-
-
-class AssetStore:
-    """Keeps the document with an asset, in Airflow's asset state store; what a Variable holds is found, too.
-
-    So nothing is read anew when Airflow is upgraded to a version that has the store, or a task is given an outlet.
-
-    :param accessor: what ``context["asset_state_store"][asset]`` is.
-    """
-
-    def __init__(self, accessor: Any) -> None:
-        self._accessor = accessor
-        self._variables = VariableStore()
-
-    def get(self, name: str) -> str | None:
-        """Return what is kept with the asset, or else in the Variable, or None."""
-        found = self._accessor.get(name)
-        return self._variables.get(name) if found is None else str(found)
-
-    def set(self, name: str, text: str) -> None:
-        """Write it."""
-        self._accessor.set(name, text)
 
 
 class ExportState:
@@ -87,23 +43,6 @@ class ExportState:
         self.name = name
         self._store = store
         self._document = self._load()
-
-    @classmethod
-    def of_task(
-        cls, context: Mapping[str, Any], assets: Iterable[Any], what: Mapping[str, Any]
-    ) -> ExportState:
-        """Return what the running task remembers.
-
-        :param assets: outlets and inlets of the task. With the first that is an ``Asset`` the document is kept, where
-            Airflow has an asset state store (3.3 and later).
-        :param what: what is exported, as JSON: exports that differ in it have nothing to do with each other.
-        """
-        task = context["ti"]
-        mapped = [] if task.map_index is None or task.map_index < 0 else [str(task.map_index)]
-        place = [task.dag_id, task.task_id, *mapped]
-        digest = _digest(msgspec.json.encode([place, codec.plain(what)], order="sorted"))
-        name = PREFIX + "__".join(place)
-        return cls(_store(context, assets), f"{name[: _LONGEST_NAME - len(digest) - 2]}__{digest}")
 
     @property
     def columns(self) -> list[dict[str, Any]] | None:
@@ -196,13 +135,3 @@ class ExportState:
 
     def _save(self) -> None:
         self._store.set(self.name, msgspec.json.encode(self._document).decode())
-
-
-def _store(context: Mapping[str, Any], assets: Iterable[Any]) -> TextStore:
-    stores = context.get("asset_state_store")
-    asset = next((one for one in assets if isinstance(one, Asset)), None)
-    return VariableStore() if stores is None or asset is None else AssetStore(stores[asset])
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:8]

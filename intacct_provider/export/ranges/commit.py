@@ -16,7 +16,8 @@ from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteR
 from intacct_provider.export.completeness.tally import Tally
 from intacct_provider.export.files.manifest import encoded, manifest_of, read_manifest
 from intacct_provider.export.files.staging import Part, forget_replaced, publish
-from intacct_provider.export.ranges.plan import KeyRange, digest_of, forget_range, range_manifest_of
+from intacct_provider.export.key_range import KeyRange
+from intacct_provider.export.ranges.plan import digest_of, forget_range, range_manifest_of
 from intacct_provider.storage.files import read_small, write_whole
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctValidationError
 from intacct_provider.export.files.manifest import SUFFIX, encoded, read_manifest
 from intacct_provider.export.files.staging import Part
+from intacct_provider.export.key_range import KeyRange, range_label
 from intacct_provider.storage.files import read_small, remove, write_whole
 
 if TYPE_CHECKING:
@@ -22,58 +22,6 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 _HERE_IS_NO_USE = "Leave the ranges out, and export it in one task."
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRange:
-    """One of the ranges of a plan: the records with ``above < key <= upto``.
-
-    :param number: from 1.
-    :param of: how many ranges the plan has.
-    :param above: None for the first range.
-    :param upto: None for the last range, so that records made after the plan are not lost.
-    """
-
-    number: int
-    of: int
-    above: str | None
-    upto: str | None
-
-    @property
-    def label(self) -> str:
-        """What the names of the range's parts have in them."""
-        return _label(self.number)
-
-    def facts(self) -> dict[str, Any]:
-        """Return the range as XCom and manifests have it."""
-        return asdict(self)
-
-    @classmethod
-    def checked(cls, given: Any) -> KeyRange:
-        """Return the range that a task was given.
-
-        :raises IntacctArgumentError: unless it is one that :class:`IntacctKeyRangesOperator` returns.
-        """
-        names = ("number", "of", "above", "upto")
-        if not isinstance(given, Mapping) or set(given) != set(names):
-            raise IntacctArgumentError(
-                f"key_range must be one of the ranges that IntacctKeyRangesOperator returns, with {', '.join(names)}, "
-                f"not {given!r}."
-            )
-        number, of, above, upto = (given[name] for name in names)
-        whole = isinstance(number, int) and isinstance(of, int) and 1 <= number <= of
-        # Only the ends are open: a plan with a hole would lose records without a word.
-        ends = whole and (above is None) == (number == 1) and (upto is None) == (number == of)
-        if not ends or not all(
-            one is None or (isinstance(one, str) and one.isdecimal()) for one in (above, upto)
-        ):
-            raise IntacctArgumentError(
-                f"key_range {dict(given)!r} is none that IntacctKeyRangesOperator makes: number from 1 to of, above "
-                "and upto keys, with None for above of the first range and for upto of the last one only."
-            )
-        if above and upto and int(above) >= int(upto):
-            raise IntacctArgumentError(f"key_range is empty: no key is above {above} and not above {upto}.")
-        return cls(number, of, above, upto)
 
 
 def plan_ranges(
@@ -112,7 +60,7 @@ def plan_ranges(
 
 def range_manifest_of(target: ObjectStoragePath, number: int) -> ObjectStoragePath:
     """Return where the manifest of a range is until the commit; it is hidden, since it is not about the whole."""
-    return target.with_name(f".{target.name}.{_label(number)}{SUFFIX}")
+    return target.with_name(f".{target.name}.{range_label(number)}{SUFFIX}")
 
 
 def write_range(
@@ -146,10 +94,6 @@ def digest_of(path: ObjectStoragePath) -> str | None:
     """Return the SHA-256 of a small file, or None if it is not there."""
     content = read_small(path)
     return None if content is None else hashlib.sha256(content).hexdigest()
-
-
-def _label(number: int) -> str:
-    return f"r{number:05}"
 
 
 class _Keys:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intacct_provider.client.spelling import did_you_mean
-from intacct_provider.exceptions import IntacctArgumentError, IntacctSchemaChangedError
+from intacct_provider.client.spelling import check_choice
+from intacct_provider.exceptions import IntacctSchemaChangedError
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,7 @@ class Drift:
         :param policy: one of :data:`POLICIES`.
         :raises IntacctSchemaChangedError: naming every difference.
         """
-        if policy not in POLICIES:
-            raise IntacctArgumentError(
-                f"schema_drift must be one of {', '.join(POLICIES)}, not {policy!r}."
-                f"{did_you_mean(str(policy), POLICIES)}"
-            )
+        check_choice("schema_drift", policy, POLICIES)
         if not self:
             return
         welcome = policy == "add" and not (self.removed or self.changed or self.moved)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Literal, Self
 
 from intacct_provider.client.paging.row_structs import RowPage
-from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.client.spelling import check_choice, did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import values_of
@@ -64,10 +64,7 @@ class TableLoad:
         add_columns: bool = False,
         owner: Owner | None = None,
     ) -> None:
-        if mode not in MODES:
-            raise IntacctArgumentError(
-                f"mode must be one of {', '.join(MODES)}, not {mode!r}.{did_you_mean(str(mode), MODES)}"
-            )
+        check_choice("mode", mode, MODES)
         self._dialect = dialect_of(hook)
         self.name = parts_of(table)
         self.table = table

@@ -12,8 +12,10 @@ def remember(context, outlets, **what):
     """Commit a run of an export, and return what was known before: the watermark, and the name of the document."""
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
+    from intacct_provider.hooks.state_store import find_state_store, name_state
 
-    state = ExportState.of_task(context, outlets, {"object": "accounts-receivable/customer", **what})
+    name = name_state(context, {"object": "accounts-receivable/customer", **what})
+    state = ExportState(find_state_store(context, outlets), name)
     before = state.watermark("audit.modifiedDateTime")
     hour = dt.datetime.fromisoformat(before or NOON) + dt.timedelta(hours=1)
     window = Window("audit.modifiedDateTime", context["run_id"], before, hour.strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -16,8 +16,8 @@ from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError
 from intacct_provider.export.deletes.detection import TOMBSTONES, Deletions
+from intacct_provider.export.incremental.planning import plan_window
 from intacct_provider.export.incremental.state import KEY_SETS, ExportState
-from intacct_provider.export.incremental.window import window_for
 
 AUDIT = "company-config/audit-history"
 CUSTOMER = "accounts-receivable/customer"
@@ -70,7 +70,7 @@ class Mirror:
         """
         state, window = ExportState(self.shelf, "state"), None
         if incremental:
-            window = window_for(self.client, self.query, field=MODIFIED, state=state, run_id=run_id, **more)
+            window = plan_window(self.client, self.query, field=MODIFIED, state=state, run_id=run_id, **more)
             state.remember(window)
         query = window.narrow(self.query) if window else self.query
         deletions = Deletions(
@@ -430,7 +430,7 @@ def test_keys_that_an_earlier_attempt_wrote_are_read_again(sandbox, tmp_path):
 
 def test_detection_that_begins_later_compares_with_what_is_there_then(sandbox, mirror, client, clock):
     state = ExportState(mirror.shelf, "state")
-    state.commit("0", window=window_for(client, mirror.query, field=MODIFIED, state=state, run_id="0"))
+    state.commit("0", window=plan_window(client, mirror.query, field=MODIFIED, state=state, run_id="0"))
     client.delete(PURPOSE, "3")
     assert mirror.run("1", lookback=dt.timedelta(0))[1] == [], "nobody knows what there was"
     client.delete(PURPOSE, "4")

@@ -10,8 +10,10 @@ from airflow.providers.common.compat.sdk import Asset
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
-from intacct_provider.export.incremental.state import KEY_SETS, PREFIX, RUNS, ExportState
-from intacct_provider.export.incremental.window import Window, window_for
+from intacct_provider.export.incremental.planning import plan_window
+from intacct_provider.export.incremental.state import KEY_SETS, RUNS, ExportState
+from intacct_provider.export.incremental.window import Window
+from intacct_provider.hooks.state_store import PREFIX, VariableStore, find_state_store, name_state
 
 CUSTOMER = "accounts-receivable/customer"
 MODIFIED = "audit.modifiedDateTime"
@@ -177,9 +179,7 @@ def task(dag_id="sales", task_id="export", map_index=-1):
 @pytest.fixture
 def names():
     """Return the name under which a task would keep what."""
-    asset = Asset("customers")
-    context = {"asset_state_store": {asset: SimpleNamespace(get=lambda _name: '{"version": 1}')}}
-    return lambda what=None, **of: ExportState.of_task({**context, **task(**of)}, [asset], what or {}).name
+    return lambda what=None, **of: name_state(task(**of), what or {})
 
 
 def test_its_name_tells_the_task_and_differs_with_what_is_exported(names):
@@ -196,6 +196,14 @@ def test_a_long_name_keeps_its_end_and_fits(names):
     long = names(dag_id="d" * 250, task_id="t" * 250)
     assert len(long) == 250
     assert long != names(dag_id="d" * 250, task_id="u" * 250)
+
+
+def test_it_is_kept_with_an_asset_of_the_task_where_airflow_has_a_store_for_that():
+    asset = Asset("customers")
+    context = {"asset_state_store": {asset: SimpleNamespace(get=lambda _name: "kept with the asset")}}
+    assert find_state_store(context, ["a file", asset]).get("name") == "kept with the asset"
+    assert isinstance(find_state_store(context, ["a file"]), VariableStore)
+    assert isinstance(find_state_store({}, [asset]), VariableStore)
 
 
 # --- from the server
@@ -233,7 +241,7 @@ def latest(intacct, value, name=MODIFIED):
 
 
 def made(client, state, run_id="run", name=MODIFIED, **more):
-    return window_for(
+    return plan_window(
         client, Query.checked(CUSTOMER, ["key"]), field=name, state=state, run_id=run_id, **more
     )
 
@@ -265,7 +273,7 @@ def test_the_first_one_and_a_full_refresh_begin_at_the_beginning(client, intacct
 def test_it_ends_at_the_latest_stamp_that_intacct_has(client, intacct, state):
     latest(intacct, ONE)
     query = Query.checked(CUSTOMER, ["key"], filters=field("status") == "active")
-    window_for(client, query, field=MODIFIED, state=state, run_id="run")
+    plan_window(client, query, field=MODIFIED, state=state, run_id="run")
     asked = intacct.calls(intacct.query)[-1].json()
     assert asked["orderBy"] == [{MODIFIED: "desc"}]
     assert asked["size"] == 1

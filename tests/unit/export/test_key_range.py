@@ -3,7 +3,7 @@
 import pytest
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.ranges.plan import KeyRange
+from intacct_provider.export.key_range import KeyRange
 
 ONLY = {"number": 1, "of": 1, "above": None, "upto": None}
 FIRST = {"number": 1, "of": 3, "above": None, "upto": "900"}
