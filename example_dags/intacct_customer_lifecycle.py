@@ -1,10 +1,11 @@
-"""The life of one customer: create, wait for, read, update, query and delete it.
+"""Create a customer, wait for it, read, update, query and delete it.
 
-A tour of the operators for single records. Each of them takes a record by its key or by its id; Intacct's own
-paths take keys only, so naming it by id costs one more read.
+Shows the operators for single records. They take a record's key or its id. Intacct's API accepts only keys, so using
+the id costs one more read.
 
-Needs a connection ``intacct_default`` of type ``intacct``. The customer gets an id of its own for each run and is
-deleted at the end, also when a step before failed.
+Each run uses its own customer id. The customer is deleted at the end, even if an earlier step failed.
+
+Needs a connection ``intacct_default`` of type ``intacct``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Write all account groups to a dated Parquet file, every day.
+"""Export all account groups to a dated Parquet file, every day.
 
-The file appears whole or not at all, with a manifest beside it that tells rows, columns, keys, SHA-256 and cost. The
-asset ``intacct_account_groups`` is updated with the file's path, row count and schema, so that a DAG scheduled on it
-knows what to load: ``triggering_asset_events[asset][0].extra["path"]``.
+The file appears complete or not at all. The manifest next to it lists rows, columns, keys, SHA-256 and cost. The event
+of the asset ``intacct_account_groups`` has the file's path, row count and schema, so a DAG scheduled on the asset knows
+what to load: ``triggering_asset_events[asset][0].extra["path"]``.
 
 Needs a connection ``intacct_default`` of type ``intacct``, and the extra ``parquet`` of the provider. The folder is a
-DAG param, on any object storage that Airflow knows.
+DAG param and can be on any object storage that Airflow supports.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "folder": Param(
-            f"file://{Path.home()}/intacct_exports", type="string", description="Folder that the files go to."
+            f"file://{Path.home()}/intacct_exports", type="string", description="Folder for the files."
         ),
     },
     doc_md=__doc__,

@@ -1,12 +1,12 @@
-"""Export a big object by many workers, every week: ranges of keys, one mapped task for each, one manifest in the end.
+"""Export a large object with many workers, every week: one mapped task for each range of keys, and one manifest.
 
-``plan`` cuts the keys into ranges of about equally many records. ``export`` has a task for each range, on whatever
-executor there is. ``commit`` checks that the ranges are everything, each one once, and publishes them together: the
-export of the week before stays whole until then.
+``plan`` splits the keys into ranges with about the same number of records. ``export`` has one mapped task for each
+range. ``commit`` checks that the ranges cover all keys without a gap or an overlap, and publishes them together. Until
+then, the export of the previous week stays in place.
 
-Intacct's limit on calls at a time is for the whole company, so the tasks share an Airflow pool. With Performance
-Tier 1 there are 6 calls at a time, and each task here has up to 2 in flight (``max_concurrency`` of the connection), so
-the pool has 3 slots. Make it once::
+Intacct limits the concurrent calls of the whole company, so the tasks share an Airflow pool. Performance Tier 1 allows
+6 concurrent calls, and each task here has up to 2 in flight (``max_concurrency`` of the connection), so the pool has
+3 slots. Create it once::
 
     airflow pools set intacct 3 "Tasks that read from Intacct at the same time"
 
@@ -37,7 +37,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
         "folder": Param(
-            f"file://{Path.home()}/intacct_exports", type="string", description="Folder that the files go to."
+            f"file://{Path.home()}/intacct_exports", type="string", description="Folder for the files."
         ),
     },
     doc_md=__doc__,

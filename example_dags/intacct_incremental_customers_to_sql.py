@@ -1,13 +1,13 @@
 """Keep a table of customers in a database up to date, every hour.
 
-The first run loads all customers; each run after it reads only what changed since the one before, by the time of
-modification that Intacct itself keeps. Rows of customers that are there are updated, new ones are inserted, and rows of
-customers that were deleted go, all in one transaction: a reader of the table never sees half of a run. Columns that
-people have added to the table keep their values.
+The first run creates the table and loads all customers. Each later run reads only the customers that changed since the
+previous run, by their modification time in Intacct. It updates existing rows, inserts new ones and deletes the rows of
+deleted customers in one transaction, so nobody who queries the table sees half of a run. Columns that you add to the
+table keep their values.
 
-The table is created by the first run. What each run did is told in the table ``intacct_exports`` beside it. Deleted
-customers are found by Intacct's audit history where the user may read it, else by comparing all keys with those of the
-last run, which are kept in a file in the folder.
+The table ``intacct_exports`` in the same schema logs what each run did. Deleted customers are found in Intacct's audit
+history if the user may read it. Otherwise all keys are compared with those of the previous run, which are stored in a
+file in the folder.
 
 Needs a connection ``intacct_default`` of type ``intacct`` and ``warehouse`` of type ``postgres`` or ``sqlite``, such as
 ``AIRFLOW_CONN_WAREHOUSE='{"conn_type": "sqlite", "host": "/var/lib/warehouse.db"}'``.
@@ -33,13 +33,13 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
-        "table": Param("customers", type="string", description="Table, with its schema if need be."),
+        "table": Param("customers", type="string", description="Table, optionally with its schema."),
         "folder": Param(
             f"file://{Path.home()}/intacct_exports",
             type="string",
-            description="Folder for the keys of the rows.",
+            description="Folder for the file with the keys.",
         ),
-        "full_refresh": Param(False, type="boolean", description="Read all customers once more."),
+        "full_refresh": Param(False, type="boolean", description="Read all customers again."),
     },
     doc_md=__doc__,
     tags=["intacct", "example"],

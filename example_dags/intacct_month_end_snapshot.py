@@ -1,15 +1,15 @@
-"""Keep what every customer owed at the end of each month, with totals that an auditor can check.
+"""Record what every customer owes at the end of each month, with totals that an auditor can check.
 
-On the first of a month all customers that were there by the end of the month before go to a file of their own. Intacct
-is asked for the totals of what they owe and may owe, too: the task fails, and there is no file, unless the rows add up
-to them to the cent. The manifest beside the file keeps the totals, the number of rows and the SHA-256.
+On the first day of a month, all customers that existed at the end of the previous month are written to a file. Intacct
+is also asked for the totals of their balances and credit limits. Unless the rows add up to these totals to the cent,
+the task fails and there is no file. The manifest next to the file has the totals, the number of rows and the SHA-256.
 
-Intacct keeps no balances of the past on its customers, so a file has the balances of the moment at which it is
-made. ``as_of`` decides which month ``CURRENT_MONTH`` is, so that a run of a later day leaves out customers that came
-after that month; give the param ``as_of`` to name another month's end.
+Intacct does not store past balances of customers, so the file has the balances at the time of the run. ``as_of``
+decides which month ``CURRENT_MONTH`` is, so a later run leaves out customers that were created after that month. Set
+the param ``as_of`` for the end of another month.
 
-Cells that a spreadsheet would take for formulas are made harmless, since people open this file. A run that would need
-more than 100 billed transactions stops before it does.
+People open this file in spreadsheets, so cells that look like formulas are neutralized. A run that would need more than
+100 billed transactions stops before it makes them.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """
@@ -27,7 +27,7 @@ from intacct_provider.transfers.intacct_to_object_storage import IntacctToObject
 
 month_end_customers = Asset("intacct_month_end_customers")
 
-#: The last day of the month before the run.
+#: Last day of the month before the run.
 MONTH_END = "{{ params.as_of or ((dag_run.run_after.replace(day=1) - macros.timedelta(days=1)) | ds) }}"
 
 with DAG(
@@ -38,13 +38,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "folder": Param(
-            f"file://{Path.home()}/intacct_exports", type="string", description="Folder that the files go to."
+            f"file://{Path.home()}/intacct_exports", type="string", description="Folder for the files."
         ),
         "as_of": Param(
             None,
             type=["null", "string"],
             format="date",
-            description="Last day of the month, if not the last one.",
+            description="Last day of another month than the previous one.",
         ),
     },
     doc_md=__doc__,

@@ -1,7 +1,7 @@
-"""New customers with their contacts, written by tasks of one's own through the hook.
+"""Create customers with their contacts, in ``@task`` functions that use the hook.
 
-For what no operator does: each mapped task creates a contact and a customer that refers to it in one call. When
-Airflow tries a task again, Intacct recognizes what the first try has written, so nothing is written twice.
+There is no operator for this: each mapped task creates a contact and a customer that refers to it in one call. When
+Airflow retries a task, Intacct recognizes what the first attempt wrote, so nothing is written twice.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """
@@ -28,7 +28,7 @@ with DAG(
 
     @task
     def new_customers(params: dict | None = None) -> list[dict]:
-        """Return the customers to create; a real DAG would read them where they come from."""
+        """Return the customers to create; a real DAG would read them from their source."""
         return params["customers"]
 
     @task(retries=2)

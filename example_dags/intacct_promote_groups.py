@@ -1,9 +1,9 @@
-"""Bring customer groups from one Intacct company to another, such as from the company for tests to the real one.
+"""Copy customer groups from one Intacct company to another, for example from a test company to production.
 
-The groups of one company are read as records, and the other one is made to have them: those that it lacks are created,
-those that differ are updated, all others are left alone. Members are named by id, so the customers must exist there;
-a group whose members do not is reported before anything is written. ``read_groups`` is called by the task itself, so
-records of one company do not travel through Airflow's database.
+Groups that are missing in the second company are created, groups that differ are updated, and all other groups are left
+alone. Members are referenced by id, so the customers must exist in the second company; a group with a missing member is
+reported before anything is written. The task itself calls ``read_groups``, so no records pass through Airflow's
+database.
 
 Needs two connections of type ``intacct``: ``intacct_staging`` to read from, and ``intacct_default`` to write to.
 """
@@ -23,7 +23,7 @@ GROUP = "accounts-receivable/customer-group"
 
 
 def read_groups() -> list[dict[str, Any]]:
-    """Return the groups as they are to be, without what belongs to the company they come from."""
+    """Return the desired groups, without the fields that are specific to the first company."""
     client = IntacctHook("intacct_staging").client
     wanted = {"$in": {"id": get_current_context()["params"]["groups"]}}
     rows = client.iter_rows(GROUP, ["key", "id"], filters=[wanted])
@@ -44,7 +44,7 @@ with DAG(
     max_active_runs=1,
     params={
         "groups": Param(
-            ["HIGH-BALANCE", "KEY-ACCOUNTS"], type="array", description="Ids of the groups to bring over."
+            ["HIGH-BALANCE", "KEY-ACCOUNTS"], type="array", description="Ids of the groups to copy."
         ),
         "folder": Param(
             f"file://{Path.home()}/intacct_plans",

@@ -1,14 +1,14 @@
-"""Keep Intacct's customer groups as a CSV file says they should be.
+"""Keep Intacct's customer groups in sync with a CSV file.
 
-Every day at six the desired groups are compared with the live ones, the difference is shown as a table in the
-task's log, and only that difference is written. A run that finds nothing to change writes nothing.
+Every day at six, the desired groups are compared with the live ones. The task logs the differences as a table and
+writes only those. A run without differences writes nothing.
 
-The file is a DAG param, on any object storage that Airflow knows: ``s3://aws_default@finance/groups.csv``. Its
-columns are Intacct's field names; ``groupMembers[].id`` takes customer ids joined by ``|``, in order, and
-an empty cell leaves the field as it is.
+The file is a DAG param and can be on any object storage that Airflow supports, such as
+``s3://aws_default@finance/groups.csv``. Its columns are Intacct's field names. ``groupMembers[].id`` takes customer ids
+separated by ``|``, in order. An empty cell leaves the field unchanged.
 
-Needs a connection ``intacct_default`` of type ``intacct``. Several tasks that talk to one Intacct company belong
-into one Airflow pool, since Intacct limits the requests in flight per company.
+Needs a connection ``intacct_default`` of type ``intacct``. If several tasks use the same Intacct company, put them into
+one Airflow pool, since Intacct limits the requests in flight per company.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
-        "dry_run": Param(False, type="boolean", description="Plan and show, but write nothing."),
+        "dry_run": Param(False, type="boolean", description="Show the plan, but write nothing."),
     },
     doc_md=__doc__,
     tags=["intacct", "example"],
@@ -43,6 +43,6 @@ with DAG(
         desired="{{ params.desired }}",
         mode="upsert",
         dry_run="{{ params.dry_run }}",
-        # A file that was cut short must not rewrite the company: more than this is refused unwritten.
+        # A damaged file must not rewrite the company: a plan with more changes is refused before any write.
         max_change_percent=60,
     )

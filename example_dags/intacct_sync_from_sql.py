@@ -1,10 +1,10 @@
-"""Keep Intacct's customers as a table of the warehouse says they should be.
+"""Keep Intacct's customers in sync with a table of the warehouse.
 
-Every night the rows of a query are compared with the live customers, and what differs is written. The query names its
-columns as people in sales do; ``columns`` says which fields they are. A customer that the table no longer has is
-set to inactive, but only if it carries the table's mark in its notes, and never more than 20 a night.
+Every night, the rows of a query are compared with the live customers, and the differences are written. The columns have
+the names that the sales department uses; ``columns`` maps them to Intacct's fields. A customer that is no longer in the
+table is set to inactive, but only if its notes start with "From the CRM", and at most 20 a night.
 
-The plan, its page for people, the reverse plan and the journal are kept in a folder of their own for each run.
+The plan, its web page, the reverse plan and the journal of each run are stored in a separate folder.
 
 Needs connections ``intacct_default`` of type ``intacct`` and ``warehouse`` for the database.
 """

@@ -1,14 +1,15 @@
-"""Change Intacct's customer groups only when a person has read the plan and agreed.
+"""Change Intacct's customer groups only after a person has approved the plan.
 
-The plan says which groups are deleted, updated and created, field by field. Airflow shows it under "Required Actions",
-where somebody presses Approve or Reject; beside the plan is a page with all of it, for those without a login. Approved,
-exactly that plan is applied: if somebody changed one of its groups meanwhile, nothing is written and the task says so.
-Rejected, nothing happens. When Intacct is as desired already, nobody is asked.
+The plan lists which groups are deleted, updated and created, field by field. Airflow shows it under "Required Actions",
+where somebody presses Approve or Reject. A web page with the whole plan is stored next to it, for people without an
+Airflow login. If the plan is approved, exactly that plan is applied. If one of its groups was changed in the meantime,
+the task fails and writes nothing. If the plan is rejected, nothing happens. If there is nothing to change, nobody is
+asked.
 
-Every group that the file does not have is deleted, but never one whose id begins with ``BOARD-``.
+Every group that is not in the file is deleted, except groups whose id starts with ``BOARD-``.
 
-``assigned_users`` of ``ApprovalOperator`` says who may answer, and its ``notifiers`` who is told. Nobody has answered
-after two days: then the task fails, and nothing is written.
+``assigned_users`` of ``ApprovalOperator`` sets who may respond, and ``notifiers`` who is notified. If nobody responds
+within two days, the task fails and nothing is written.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """

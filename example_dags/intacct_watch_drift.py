@@ -1,12 +1,11 @@
-"""Watch whether somebody changed customer groups by hand.
+"""Detect when somebody changes customer groups by hand.
 
-Every hour the groups are compared with the file that says what they should be, and nothing is written. The task
-succeeds when Intacct is as desired and fails when it is not; what differs is in its log and on a page for people.
-A task that fails for another reason, such as a password that ended, fails with another error than
-``IntacctOutOfSyncError``, so the two can be told apart, as by the exit codes 0, 2 and 1 of
-``terraform plan -detailed-exitcode``.
+Every hour, the groups are compared with the file of desired groups, and nothing is written. The task succeeds if
+Intacct matches the file, and fails with ``IntacctOutOfSyncError`` if it does not; the differences are in the task log
+and on a web page. Other failures, such as expired credentials, raise other errors, so the two can be distinguished
+like the exit codes 2 and 1 of ``terraform plan -detailed-exitcode``.
 
-``on_failure_callback`` takes any of Airflow's notifiers, which send mail or messages; this one only logs.
+``on_failure_callback`` accepts any of Airflow's notifiers, which send mail or messages; this one only logs.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """
@@ -25,14 +24,14 @@ from intacct_provider.operators.sync import IntacctPlanSyncOperator
 SAMPLE = Path(__file__).parent / "data" / "customer_groups.csv"
 
 
-def tell(context: dict[str, Any]) -> None:
-    """Say where the difference can be read."""
-    found = context["ti"].xcom_pull(task_ids="watch_groups") or {}
+def log_drift(context: dict[str, Any]) -> None:
+    """Log how many groups differ, and where the differences are listed."""
+    plan = context["ti"].xcom_pull(task_ids="watch_groups") or {}
     logging.getLogger(__name__).warning(
         "Customer groups differ: %s to create, %s to update; see %s",
-        found.get("to_create"),
-        found.get("to_update"),
-        found.get("page"),
+        plan.get("to_create"),
+        plan.get("to_update"),
+        plan.get("page"),
     )
 
 
@@ -59,5 +58,5 @@ with DAG(
         desired="{{ params.desired }}",
         plan_path="{{ params.folder }}/drift/groups.plan.json",
         fail_on_change=True,
-        on_failure_callback=tell,
+        on_failure_callback=log_drift,
     )

@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider. Read by every Airflow process, so it imports nothing else."""
+"""The provider's metadata for Airflow. Every Airflow process reads it, so it imports nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Read, write, query, export and sync `Sage Intacct <https://www.sageintacct.com/>`__ records.",
         "state": "ready",
         "versions": [__version__],
-        # Midnight UTC of the release's day, as Airflow's own providers tell it.
+        # Midnight UTC of the release date, as in Airflow's own providers.
         "source-date-epoch": 1795219200,
         "integrations": [
             {
@@ -80,28 +80,28 @@ def _connection_type() -> dict[str, Any]:
             "placeholders": {
                 "host": "https://api.intacct.com/ia/api/v1",
                 "port": "443",
-                "login": "client id of the registered application",
+                "login": "Client ID of the registered application",
             },
         },
         "conn-fields": {
             "company_id": {
                 "label": "Company ID",
-                "description": "The Intacct company to sign in to. Case matters.",
+                "description": "Intacct company to sign in to. Case-sensitive.",
                 "schema": _TEXT,
             },
             "user_id": {
                 "label": "User ID",
-                "description": "A Web Services user of that company, authorized for this client ID.",
+                "description": "Web Services user of the company, authorized for the client ID.",
                 "schema": _TEXT,
             },
             "entity_id": {
                 "label": "Entity ID",
-                "description": "Entity to work in; empty is the top level. Every operator can override it.",
+                "description": "Entity to work in; empty for the top level. Every operator can override it.",
                 "schema": _TEXT,
             },
             "auth_type": {
-                "label": "Grant",
-                "description": "client_credentials needs no stored token; take it unless you cannot.",
+                "label": "Grant type",
+                "description": "Use client_credentials unless your company requires refresh_token.",
                 "schema": {
                     "type": ["string", "null"],
                     "enum": ["client_credentials", "refresh_token"],
@@ -110,29 +110,29 @@ def _connection_type() -> dict[str, Any]:
             },
             "refresh_token": {
                 "label": "Refresh token",
-                "description": "The first one, for the refresh_token grant only; not needed when the credential "
-                "store has one.",
+                "description": "First refresh token, only for the grant type refresh_token. Later ones are read from "
+                "the credential store.",
                 "schema": _PASSWORD,
             },
             "credential_store": {
                 "label": "Credential store",
-                "description": "Where tasks share tokens: memory (nowhere), variable (an encrypted Airflow "
+                "description": "Where tasks share tokens: memory (not shared), variable (an encrypted Airflow "
                 "Variable) or the dotted path of your own store.",
                 "schema": {"type": ["string", "null"], "default": "memory"},
             },
             "timeout": {
                 "label": "Timeout (seconds)",
-                "description": "How long to wait for a connection and for each part of an answer.",
+                "description": "Maximum wait for a connection, and between two parts of a response.",
                 "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600, "default": 60},
             },
             "max_concurrency": {
-                "label": "Requests in flight",
-                "description": "At most, per task. Intacct allows 6 per application on its first tier.",
+                "label": "Maximum requests in flight",
+                "description": "Per task. Performance Tier 1 of Intacct allows 6 per application.",
                 "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
             },
             "page_size": {
                 "label": "Rows per page",
-                "description": "Intacct bills a page as one call, whatever its size.",
+                "description": "Intacct bills each page as one transaction, whatever its size.",
                 "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 4000, "default": 4000},
             },
         },

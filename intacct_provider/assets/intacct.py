@@ -1,4 +1,4 @@
-"""Objects of a company as Airflow assets: ``intacct://<company>/<application>/<object>``."""
+"""Airflow assets for the objects of an Intacct company: ``intacct://<company>/<application>/<object>``."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ SCHEME = "intacct"
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Return the one spelling of an asset's URI, whatever was percent-encoded in it; case is kept.
+    """Return the canonical form of an asset's URI: percent-encoding is normalized, case is kept.
 
-    :raises ValueError: for anything but a company, an application and an object, naming what is wrong.
+    :raises ValueError: if the URI is not a company, an application and an object. The message says what is wrong.
     """
     company, path = unquote(uri.netloc), unquote(uri.path).strip("/")
     if uri.query or uri.fragment:
-        raise _refused(uri, "it cannot have a query or a fragment.")
+        raise _invalid_uri(uri, "it cannot have a query or a fragment.")
     if "@" in uri.netloc or ":" in uri.netloc:
-        raise _refused(uri, "it cannot have a user or a port.")
+        raise _invalid_uri(uri, "it cannot have a user or a port.")
     if not company.strip():
-        raise _refused(uri, "it names no company.")
+        raise _invalid_uri(uri, "the company is missing.")
     try:
         check_object_name(path)
     except IntacctArgumentError as err:
-        raise _refused(uri, str(err)) from None
+        raise _invalid_uri(uri, str(err)) from None
     return uri._replace(netloc=quote(company, safe=""), path=f"/{quote(path, safe='/:')}")
 
 
 def create_asset(
     *, company_id: str, object_name: str, name: str | None = None, extra: dict[str, Any] | None = None
 ) -> Asset:
-    """Return the asset of a company's object.
+    """Create the asset for an object of a company.
 
-    :param company_id: as in the connection; case matters.
+    :param company_id: as in the connection; case-sensitive.
     :param object_name: path such as ``accounts-receivable/customer`` or ``platform-apps/nsp::name``.
-    :param name: of the asset; by default its URI.
-    :raises ValueError: for what names no object.
+    :param name: name of the asset; default: its URI.
+    :raises ValueError: if the URI does not name an object.
     """
     uri = f"{SCHEME}://{quote(company_id, safe='')}/{quote(object_name, safe='/:')}"
     return Asset(name=name or uri, uri=uri, extra=extra)
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> OpenLineageDataset:  # noqa: ARG001
-    """Return the OpenLineage dataset of an asset: ``intacct://<company>`` and the object's path."""
+    """Return the OpenLineage dataset of an asset, in the namespace ``intacct://<company>``."""
     from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
 
     uri = urlsplit(asset.uri)
     return OpenLineageDataset(namespace=f"{SCHEME}://{uri.netloc}", name=unquote(uri.path).lstrip("/"))
 
 
-def _refused(uri: SplitResult, why: str) -> ValueError:
-    # What stands before an @ may be a password.
+def _invalid_uri(uri: SplitResult, why: str) -> ValueError:
+    # The part before an @ may contain a password.
     shown = f"//...{uri.path}" if "@" in uri.netloc else f"//{uri.netloc}{uri.path}"
     return ValueError(
         f"Asset URI '{SCHEME}:{shown}' is not in the form {SCHEME}://<company>/<application>/<object>, such as "

@@ -1,4 +1,4 @@
-"""Airflow's own assets, metadata and lineage collector know ``intacct://``."""
+"""Airflow's assets, metadata and lineage collector support ``intacct://``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from intacct_provider.get_provider_info import get_provider_info
 AIRFLOW = str(Path(sysconfig.get_path("scripts")) / "airflow")
 
 
-def test_the_metadata_leads_to_the_functions():
+def test_the_metadata_names_the_functions():
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
     manager = ProvidersManagerTaskRuntime()
@@ -39,27 +39,27 @@ def test_the_command_line_shows_the_scheme():
     assert get_provider_info()["asset-uris"][0]["schemes"] == ["intacct"]
 
 
-def test_an_asset_gets_the_one_spelling_and_keeps_the_case_of_its_company():
+def test_an_asset_gets_the_canonical_uri_and_keeps_the_case_of_its_company():
     asset = Asset("INTACCT://ACME-Prod/platform-apps/nsp%3A%3AName/")
     assert asset.uri == asset.normalized_uri == "intacct://ACME-Prod/platform-apps/nsp::Name"
     assert Asset(name="x", uri=asset.uri).uri == asset.uri
 
 
-def test_an_asset_that_names_no_object_breaks_its_dag_file_with_the_reason():
+def test_an_asset_without_an_object_is_refused_with_the_reason():
     with pytest.raises(ValueError, match=r"Did you mean 'accounts-receivable/customer'\?"):
         Asset("intacct://ACME/customer")
     with pytest.raises(ValueError, match="cannot have a query or a fragment"):
         Asset("intacct://ACME/accounts-receivable/customer?status=active")
 
 
-def test_a_password_gets_into_no_asset():
+def test_a_password_is_removed_from_an_asset():
     with pytest.warns(UserWarning, match="should not contain a password"):
         asset = Asset(name="customers", uri="intacct://user:hunter2@ACME/accounts-receivable/customer")
     assert asset.uri == "intacct://ACME/accounts-receivable/customer"
 
 
 def test_a_dag_that_waits_for_an_asset_finds_it_by_any_spelling(airflow_db):
-    """Assets go through the serialized form of a DAG, whose URIs are normalized again."""
+    """Assets pass through the serialized DAG, which normalizes their URIs again."""
     import pendulum
     from airflow.sdk import DAG
     from airflow.serialization.serialized_objects import DagSerialization

@@ -1,4 +1,4 @@
-"""The example DAGs, run by Airflow against the sandbox."""
+"""Run the example DAGs in Airflow against the sandbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def writes(sandbox):
     ]
 
 
-def test_groups_become_as_the_file_says_and_a_second_run_only_reads(run_dag, sandbox):
+def test_groups_are_synced_with_the_file_and_a_second_run_only_reads(run_dag, sandbox):
     first = run_dag("intacct_sync_customer_groups")
     assert states(first) == {"sync_customer_groups": "success"}
     counts = xcom(first, "sync_customer_groups")
@@ -64,7 +64,7 @@ def test_groups_dry_run_writes_nothing(run_dag, sandbox):
     assert writes(sandbox) == []
 
 
-def test_a_file_that_changes_too_much_is_refused_unwritten(run_dag, sandbox, tmp_path):
+def test_a_file_with_too_many_changes_is_refused_before_any_write(run_dag, sandbox, tmp_path):
     desired = tmp_path / "groups.csv"
     desired.write_text("id,name\n" + "".join(f"NEW-{n},New {n}\n" for n in range(20)))
     run = run_dag("intacct_sync_customer_groups", desired=f"file://{desired}")
@@ -72,7 +72,7 @@ def test_a_file_that_changes_too_much_is_refused_unwritten(run_dag, sandbox, tmp
     assert writes(sandbox) == []
 
 
-def test_all_account_groups_go_to_a_dated_file_and_the_asset_tells(run_dag, sandbox, tmp_path):
+def test_all_account_groups_are_exported_to_a_dated_file_and_the_asset_is_updated(run_dag, sandbox, tmp_path):
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
     assert states(run) == {"export_account_groups": "success"}
     path = tmp_path / f"account_groups_{run.run_after.date()}.parquet"
@@ -104,7 +104,7 @@ def test_a_month_end_snapshot_adds_up_to_what_intacct_says(run_dag, sandbox, tmp
     assert states(run) == {"snapshot": "success"}
     path = tmp_path / "customers_2026-05-31.csv"
     rows = list(csv.DictReader(path.read_text().splitlines()))
-    # Six customers of the demo company came in June.
+    # Six customers of the demo company were created in June.
     assert len(rows) == 234
     totals = json.loads(Path(f"{path}.manifest.json").read_text())["completeness"]["control_totals"]
     for field, column in (("totalDue", "total_due"), ("creditLimit", "credit_limit")):
@@ -112,13 +112,13 @@ def test_a_month_end_snapshot_adds_up_to_what_intacct_says(run_dag, sandbox, tmp
     assert asset_extra("intacct_month_end_customers")["rows"] == 234
 
 
-def test_a_month_end_snapshot_is_of_the_month_before_unless_told_otherwise(run_dag, sandbox, tmp_path):
+def test_a_month_end_snapshot_is_of_the_previous_month_by_default(run_dag, sandbox, tmp_path):
     run = run_dag("intacct_month_end_snapshot", folder=f"file://{tmp_path}")
     last = run.run_after.replace(day=1) - timedelta(days=1)
     assert xcom(run, "snapshot")["path"].endswith(f"/customers_{last:%Y-%m-%d}.csv")
 
 
-def test_one_customer_lives_and_dies(run_dag, sandbox):
+def test_a_customer_is_created_updated_and_deleted(run_dag, sandbox):
     run = run_dag("intacct_customer_lifecycle")
     assert set(states(run).values()) == {"success"}
     assert set(states(run)) == {"create", "wait_until_active", "read", "update", "query", "list", "delete"}
@@ -145,7 +145,7 @@ def test_one_customer_lives_and_dies(run_dag, sandbox):
     assert left == []
 
 
-def test_a_passing_fault_is_waited_out(run_dag, sandbox, tmp_path):
+def test_a_temporary_fault_is_retried(run_dag, sandbox, tmp_path):
     sandbox.fail(status=503, times=2, path="/services/core/query", headers={"Retry-After": "0"})
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
     assert states(run) == {"export_account_groups": "success"}

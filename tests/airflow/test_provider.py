@@ -1,4 +1,4 @@
-"""What Airflow sees of the provider: metadata, form, commands, the connection test, and the cost of parsing."""
+"""The provider as Airflow sees it: metadata, connection form, commands, connection test, and parsing cost."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def run_airflow(*arguments, **env):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_metadata_follows_the_schema_that_airflow_reads_it_with():
+def test_metadata_matches_the_schema_of_provider_info():
     jsonschema.validate(get_provider_info(), airflow_schema("provider_info.schema.json"))
 
 
-def test_metadata_follows_the_stricter_schema_of_provider_files():
-    """That one knows the connection form in detail, and refuses a key that it does not know."""
+def test_metadata_matches_the_stricter_schema_of_provider_files():
+    """This schema describes the connection form in detail, and rejects unknown keys."""
     schema = airflow_schema("provider.yaml.schema.json")
     jsonschema.validate(get_provider_info(), schema)
     wrong = copy.deepcopy(get_provider_info())
@@ -55,7 +55,7 @@ def test_metadata_follows_the_stricter_schema_of_provider_files():
         jsonschema.validate(wrong, schema)
 
 
-def test_entry_point_leads_to_the_metadata_under_the_distributions_own_name():
+def test_entry_point_returns_the_metadata_of_the_distribution():
     (found,) = [
         e for e in entry_points(group="apache_airflow_provider") if e.dist and "intacct" in e.dist.name
     ]
@@ -111,7 +111,7 @@ def test_airflows_commands_show_the_provider(arguments, expected):
     assert expected in output
 
 
-def test_the_form_is_what_the_pages_of_airflow_draw():
+def test_the_form_in_the_user_interface_has_our_fields():
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
     (form,) = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "intacct"]
@@ -137,9 +137,9 @@ def test_connection_test_command_succeeds_and_fails_as_the_credentials_do():
 
 
 def test_a_dag_run_prints_no_secret_and_no_token(tmp_path):
-    """Airflow masks secrets in task log files only; what a command prints is as the provider wrote it.
+    """Airflow masks secrets only in task log files, so a command prints messages as the provider wrote them.
 
-    At level DEBUG Airflow itself prints each value that it is asked to mask, here and in no real worker.
+    At level DEBUG, such a command prints each value that Airflow is asked to mask; a real worker does not.
     """
     with Sandbox(seed="demo", client_secret=secrets.token_urlsafe(24)) as sandbox:
         issued = []
@@ -176,7 +176,7 @@ def test_a_dag_run_prints_no_secret_and_no_token(tmp_path):
 
 PARSE = """
 import sys, socket
-def refuse(*args, **kwargs): raise OSError("a DAG file must not reach for the network")
+def refuse(*args, **kwargs): raise OSError("a DAG file must not use the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 import airflow.sdk
 before = set(sys.modules)
@@ -187,7 +187,7 @@ bag = DagBag("example_dags")
 assert not bag.import_errors, bag.import_errors
 assert len(bag.dags) == 11, bag.dags
 import importlib, pkgutil, intacct_provider
-# Of the client, what the others load counts; Parquet files need pyarrow, when one is written.
+# The client counts only as far as the other modules load it. The Parquet writer needs pyarrow, but is loaded late.
 skip = ("intacct_provider.sandbox", "intacct_provider.client.", "intacct_provider.export.files.parquet")
 for module in pkgutil.walk_packages(intacct_provider.__path__, "intacct_provider."):
     if not module.name.startswith(skip):
@@ -205,7 +205,7 @@ def test_parsing_dag_files_needs_no_network_and_loads_nothing_heavy():
 
 
 def test_client_works_in_an_environment_without_airflow(tmp_path):
-    """A virtual environment that holds what the client needs, and no Airflow."""
+    """Run the client in a virtual environment with its dependencies and without Airflow."""
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120
     )

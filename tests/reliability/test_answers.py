@@ -1,4 +1,4 @@
-"""Answers that are no JSON, too large, too deep, compressed, or from somewhere else."""
+"""Responses that are not JSON, very large, deeply nested, compressed, or redirected."""
 
 import gzip
 import json
@@ -10,8 +10,8 @@ from sandbox_client import client_of, running
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.exceptions import IntacctConnectionError, IntacctResponseError
 
-SECTION = "Answers"
-AGAIN = "takes it for broken, and sends the call again"
+SECTION = "Responses"
+AGAIN = "treats it as broken, and retries the call"
 HTML = {"Content-Type": "text/html"}
 
 
@@ -27,23 +27,23 @@ def broken(text, **fault):
 GZIP = {"Content-Encoding": "gzip"}
 PACKED = gzip.compress(b'{"ia::result":[]}', mtime=0)
 BROKEN = [
-    broken("empty answer under HTTP 200", body=b""),
-    broken("answer that is not UTF-8", body=b'{"ia::result":{"key":"1","id":"\xff\xfe","href":"/1"}}'),
-    broken("JSON nested 100,000 deep", body=b"[" * 100_000 + b"]" * 100_000),
-    broken("JSON that ends in the middle of a character", body='{"ia::result":{"id":"é'.encode()[:-1]),
+    broken("empty response with HTTP 200", body=b""),
+    broken("response that is not UTF-8", body=b'{"ia::result":{"key":"1","id":"\xff\xfe","href":"/1"}}'),
+    broken("JSON nested 100,000 levels deep", body=b"[" * 100_000 + b"]" * 100_000),
+    broken("JSON truncated in the middle of a character", body='{"ia::result":{"id":"é'.encode()[:-1]),
     broken(
-        "compressed answer with a wrong checksum",
+        "compressed response with a wrong checksum",
         body=PACKED[:-8] + b"\0" * 8,
         headers=GZIP,
     ),
     broken(
-        "answer called compressed that is not",
+        "response declared as compressed that is not",
         body=b'{"ia::result":[]}',
         headers=GZIP,
     ),
-    broken("compressed answer that is cut", kind="cut", gzip=True, status=None),
+    broken("truncated compressed response", kind="cut", gzip=True, status=None),
     broken(
-        "compressed answer that is cut, its end told by nothing",
+        "truncated compressed response without Content-Length",
         kind="cut",
         gzip=True,
         status=None,
@@ -58,7 +58,7 @@ def test_a_broken_answer_at_any_call_of_a_run(sandbox, fault):
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_answers_that_stay_broken_end_the_task_in_an_orderly_way(sandbox, fault):
+def test_responses_that_stay_broken_raise_a_retryable_error(sandbox, fault):
     with client_of(sandbox, RetryPolicy(attempts=3, base=0)) as client:
         client.query(PURPOSE, ["key"], size=1)
         sandbox.fail(**{**fault.copy(), "times": 0})
@@ -68,12 +68,12 @@ def test_answers_that_stay_broken_end_the_task_in_an_orderly_way(sandbox, fault)
 
 
 @line(
-    "web page instead of an answer",
-    "asks whether a proxy stands between",
+    "HTML page instead of a response",
+    "fails with a message that suggests a proxy",
     "an error that Airflow retries",
 )
 def test_a_web_page_instead_of_the_answer_to_a_write(sandbox):
-    """The call may have been carried out behind the proxy: the next attempt finds out."""
+    """The call may have been executed behind the proxy: the next attempt finds out."""
     sandbox.fail(kind="html", done=True, path=f"/objects/{CUSTOMER}")
     with attempt(sandbox) as first, pytest.raises(IntacctResponseError, match="proxy"):
         first.create(CUSTOMER, {"name": "One"})
@@ -82,7 +82,7 @@ def test_a_web_page_instead_of_the_answer_to_a_write(sandbox):
     assert [record["key"] for record in sandbox.records(CUSTOMER)] == [key]
 
 
-@line("compressed answers", "reads them")
+@line("compressed responses", "decompresses them")
 def test_every_answer_is_compressed(sandbox):
     sandbox.fail(kind="alter", gzip=True, times=0)
     with client_of(sandbox, page_size=PAGE) as client:
@@ -90,10 +90,10 @@ def test_every_answer_is_compressed(sandbox):
     assert {call.fault for call in sandbox.requests} == {"alter"}
 
 
-@line("answer of 50 MB", "reads it")
+@line("response of 50 MB", "reads it")
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_of_fifty_megabytes(packed):
-    """One page of 4,000 customers with 13,000 characters each."""
+    """Read one page of 4,000 customers with 13,000 characters each."""
     with running(f"{CUSTOMER}=4000") as company:
         with company.store.transaction() as conn:
             notes = """SET "notes" = "key" || ' é' || printf('%.*c', 12990, 'x')"""
@@ -109,8 +109,8 @@ def test_an_answer_of_fifty_megabytes(packed):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", [QUERY, TOKEN, f"/objects/{CUSTOMER}"])
 @line(
-    "redirection to another host",
-    "does not follow it, so that no credentials get there",
+    "redirect to another host",
+    "does not follow it, so no credentials are sent there",
     "an error that Airflow retries",
 )
 def test_a_redirection_is_not_followed(sandbox, status, path):
@@ -122,7 +122,7 @@ def test_a_redirection_is_not_followed(sandbox, status, path):
         assert elsewhere.requests == []
 
 
-@line("numbers with more digits than a float has", "keeps every digit")
+@line("numbers with more digits than a float can hold", "keeps every digit")
 def test_long_numbers_survive(sandbox, client):
     digits = "9" * 40
     body = f'{{"ia::result":{{"key":"1","limit":{digits}.01,"whole":{digits},"text":"99999999999999.99"}}}}'

@@ -1,4 +1,4 @@
-"""Connections that are refused, break at any byte, or say nothing."""
+"""Connections that are refused, break at any byte, or stay silent."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from reliability_work import (
     QUERY,
     SEED,
     TOKEN,
-    calls_of_work,
+    count_work_calls,
     do_work,
     events,
     work_at_every_call,
@@ -30,7 +30,7 @@ from intacct_provider.exceptions import IntacctConnectionError, IntacctNotFoundE
 from intacct_provider.sandbox import Sandbox
 
 SECTION = "Connections"
-AGAIN = "sends it again, a write under the same idempotency key"
+AGAIN = "retries, a write with the same idempotency key"
 PATH = f"/objects/{PURPOSE}"
 
 
@@ -42,7 +42,7 @@ def line(fault, does=AGAIN, *result):
 
 
 class Retries(logging.Handler):
-    """Tells when the client has come to the conclusion that it must try again."""
+    """A log handler that signals when the client has noticed that it must retry."""
 
     def __init__(self):
         super().__init__(logging.WARNING)
@@ -54,7 +54,7 @@ class Retries(logging.Handler):
 
 
 class AbandonedClient(IntacctClient):
-    """A client whose server goes away before a call, and comes back once it was missed."""
+    """A client whose server stops before a call, and starts again once the client has noticed."""
 
     def __init__(self, first, second, number):
         patient = RetryPolicy(attempts=1000, base=0.02, longest=0.02, budget=60)
@@ -75,12 +75,12 @@ class AbandonedClient(IntacctClient):
         self._second.start()
 
 
-@line("connection refused at any call of a run, that for a token included", "waits and connects again")
+@line("connection refused at any call of a run, including the token request", "waits and reconnects")
 def test_a_server_that_is_away_for_a_while(tmp_path):
     log = logging.getLogger("intacct_provider.client.http.transport")
     options = {"db": str(tmp_path / "company.db"), "client_secret": "kept between the starts"}
     with Sandbox(seed=SEED, **options) as sandbox:
-        options["port"], total = urlsplit(sandbox.url).port, calls_of_work(sandbox)
+        options["port"], total = urlsplit(sandbox.url).port, count_work_calls(sandbox)
     for number in range(total):
         kept, first, second = Sandbox(**options), Sandbox(**options), Sandbox(**options)
         first.start()
@@ -103,22 +103,26 @@ def test_a_server_that_is_away_for_a_while(tmp_path):
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param({"kind": "reset"}, marks=line("reset before the answer; the call was not carried out")),
         pytest.param(
-            {"kind": "reset", "done": True}, marks=line("reset before the answer; the call was carried out")
+            {"kind": "reset"}, marks=line("connection reset before the response; the call was not executed")
+        ),
+        pytest.param(
+            {"kind": "reset", "done": True},
+            marks=line("connection reset before the response; the call was executed"),
         ),
         pytest.param(
             {"kind": "cut", "ending": "reset"},
-            marks=line("reset in the answer; the call was not carried out"),
+            marks=line("connection reset during the response; the call was not executed"),
         ),
         pytest.param(
             {"kind": "cut", "ending": "reset", "done": True},
-            marks=line("reset in the answer; the call was carried out"),
+            marks=line("connection reset during the response; the call was executed"),
         ),
         pytest.param(
             {"kind": "cut", "ending": "reset", "done": True, "at": 10**9},
             marks=line(
-                "reset after the whole answer", "takes the answer, and connects again for the next call"
+                "connection reset after the complete response",
+                "uses the response, and reconnects for the next call",
             ),
         ),
     ],
@@ -128,37 +132,37 @@ def test_a_connection_that_is_reset_at_any_call_of_a_run(sandbox, fault):
 
 
 FRAMINGS = {
-    "length": "body cut at every byte, its length told",
-    "chunked": "body cut at every byte, in chunks",
-    "close": "body cut at every byte, its end told by nothing but the connection's",
+    "length": "body truncated at every byte, with Content-Length",
+    "chunked": "body truncated at every byte, with chunked encoding",
+    "close": "body truncated at every byte, ended only by closing the connection",
 }
 framings = pytest.mark.parametrize(
     "framing", [pytest.param(name, marks=line(text)) for name, text in FRAMINGS.items()]
 )
 
 
-#: Of an answer that tells its length, HTTP itself tells that it is cut; so not every byte is tried every time.
+#: HTTP itself detects a truncated response with a known length, so not every byte is tried there.
 STEPS = {"length": 16, "chunked": 16, "close": 1}
 
 
 @pytest.fixture
 def quick(sandbox):
-    """A client that does not wait before it tries again."""
+    """A client that retries without waiting."""
     with client_of(sandbox, RetryPolicy(base=0)) as client:
         client.query(PURPOSE, ["key"], size=1)
         yield client
 
 
 def cut_everywhere(sandbox, framing, method, path, call, step=1):
-    """Let the answer to a call that was carried out be cut at each of its bytes; return how often that was."""
+    """Truncate the response to an executed call at each of its bytes, and return how often that was."""
     for at in range(0, 2000, step):
         before = len(sandbox.requests)
         sandbox.fail(kind="cut", done=True, at=at, framing=framing, method=method, path=path)
         call(at)
         if len(sandbox.requests) == before + 1:
-            return at // step  # nothing was missing, so nothing was sent again
+            return at // step  # the response was complete, so the client did not retry
         assert len(sandbox.requests) == before + 2
-    raise AssertionError("the answer is not small")
+    raise AssertionError("the response is too large")
 
 
 @framings
@@ -194,7 +198,9 @@ def test_a_refusal_cut_anywhere_keeps_its_reason(sandbox, quick, framing):
 
 
 @framings
-def test_a_dead_token_is_renewed_wherever_the_answer_that_tells_of_it_is_cut(sandbox, quick, framing):
+def test_an_expired_token_is_renewed_wherever_the_response_that_reports_it_is_truncated(
+    sandbox, quick, framing
+):
     body = b'{"ia::error":{"errorId":"REST-1206"}}'
     for at in range(len(body)):
         asked = len(calls(sandbox, TOKEN))
@@ -210,9 +216,11 @@ def test_a_dead_token_is_renewed_wherever_the_answer_that_tells_of_it_is_cut(san
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param({"kind": "hang"}, marks=line("silence until the timeout; the call was not carried out")),
         pytest.param(
-            {"kind": "hang", "done": True}, marks=line("silence until the timeout; the call was carried out")
+            {"kind": "hang"}, marks=line("no response until the timeout; the call was not executed")
+        ),
+        pytest.param(
+            {"kind": "hang", "done": True}, marks=line("no response until the timeout; the call was executed")
         ),
     ],
 )
@@ -221,8 +229,8 @@ def test_silence_at_any_call_of_a_run(sandbox, fault):
 
 
 @line(
-    "silence that never ends",
-    "gives up after so many attempts",
+    "no response to any attempt",
+    "gives up after the configured number of attempts",
     "an error that Airflow retries",
 )
 def test_silence_that_never_ends(sandbox):
@@ -263,15 +271,15 @@ def start_writer(sandbox):
 
 @pytest.mark.parametrize("number", range(3))
 @line(
-    "worker killed between the server's commit and its reading of the answer",
-    "the next attempt sends the same idempotency keys and is given the answers of the first",
+    "worker killed after the server's commit, before it reads the response",
+    "the next attempt sends the same idempotency keys and gets the responses of the first",
 )
 def test_a_killed_worker_is_followed_by_another(sandbox, number):
     sandbox.fail(kind="hang", done=True, path="/objects", skip=number)
     killed = start_writer(sandbox)
     deadline = time.monotonic() + 60
     while not any(call.fault and call.status for call in sandbox.requests):
-        assert time.monotonic() < deadline, "the writer did not come so far"
+        assert time.monotonic() < deadline, "the writer did not get that far"
         assert killed.poll() is None
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A server that has too much to do, and says so in one of many ways."""
+"""An overloaded server, in all the ways in which it reports that."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,8 +13,8 @@ from intacct_provider.client.http.retry import RetryPolicy
 SECTION = "Overload"
 HTML = {"Content-Type": "text/html"}
 GATEWAY_PAGE = "<html><body>Bad Gateway</body></html>"
-WAITS = "waits as long as it is asked to, and sends it again"
-BACKS_OFF = "waits at random, longer each time, and sends it again"
+WAITS = "waits as long as the header says, and retries"
+BACKS_OFF = "retries with exponential backoff and jitter"
 
 
 def line(fault, does, *result):
@@ -30,10 +30,10 @@ BUSY = [
     busy(429, "429 without Retry-After"),
     *(busy(status, f"{status} with JSON") for status in (500, 502, 503, 504)),
     *(
-        busy(status, f"{status} with a web page", body=GATEWAY_PAGE, headers=HTML)
+        busy(status, f"{status} with an HTML page", body=GATEWAY_PAGE, headers=HTML)
         for status in (500, 502, 503, 504)
     ),
-    busy(503, "503 with nothing", body=b""),
+    busy(503, "503 with an empty body", body=b""),
 ]
 
 
@@ -50,11 +50,11 @@ def test_every_nth_call_meets_an_overload(sandbox, fault, every):
 @pytest.mark.parametrize(
     "fault",
     [
-        busy(503, "500 and 503 in spite of which the call was carried out", done=True, times=2),
-        busy(500, "500 and 503 in spite of which the call was carried out", done=True),
+        busy(503, "500 and 503 although the call was executed", done=True, times=2),
+        busy(500, "500 and 503 although the call was executed", done=True),
         busy(
             200,
-            "an overload reported under HTTP 200",
+            "overload reported with HTTP 200",
             body={"ia::error": {"errorId": "GW-0010", "message": "Busy"}},
         ),
     ],
@@ -77,15 +77,15 @@ SPELLINGS = (
 
 
 def gap(sandbox):
-    """Return the seconds between the last two queries, from the end of one to the beginning of the other."""
+    """Return the seconds from the end of the last query but one to the start of the last query."""
     before, after = calls(sandbox, QUERY)[-2:]
     return (after.begun - before.begun).total_seconds() - before.seconds
 
 
 @pytest.mark.parametrize("header", SPELLINGS)
-@line("a pause asked for in any spelling of Retry-After", WAITS)
-def test_a_pause_is_kept_however_the_header_is_spelled(sandbox, header):
-    """Without the header the wait would be 0: the policy's own is switched off."""
+@line("every spelling of Retry-After", WAITS)
+def test_every_spelling_of_the_header_is_respected(sandbox, header):
+    """Without the header, the wait would be 0: the policy's own wait is switched off."""
     with client_of(sandbox, RetryPolicy(base=0), page_size=PAGE) as client:
         client.query(PURPOSE, ["key"], size=1)
         sandbox.fail(status=429, path=QUERY, headers={header: "0.3"})
@@ -95,11 +95,11 @@ def test_a_pause_is_kept_however_the_header_is_spelled(sandbox, header):
 
 @pytest.mark.parametrize("skew", [-300, 300])
 @line(
-    "a pause asked for as an HTTP date, the clock here or there wrong by five minutes",
-    "counts from the answer's own Date",
+    "Retry-After as an HTTP date, with either clock five minutes wrong",
+    "counts from the Date header of the response",
 )
 def test_a_pause_is_kept_when_it_ends_at_a_date(skew):
-    """Were the clocks compared, it would either be skipped or last five minutes, for which there is no budget."""
+    """If the clocks were compared, the pause would be skipped or exceed the budget by five minutes."""
     with (
         running(SEED, faults={"clock_skew": skew}) as company,
         client_of(company, RetryPolicy(base=0, budget=10)) as client,
@@ -111,7 +111,10 @@ def test_a_pause_is_kept_when_it_ends_at_a_date(skew):
         assert gap(company) >= 0.99
 
 
-@line("fewer calls at a time than there are workers", "sends the refused ones again, and fewer at a time")
+@line(
+    "fewer concurrent calls allowed than there are workers",
+    "retries the rejected calls, and lowers its concurrency",
+)
 def test_more_workers_than_the_server_takes_calls():
     patient = RetryPolicy(attempts=100, base=0.05, longest=0.05, budget=100)
     with running(SEED, faults={"concurrency": 2, "latency": 0.005}) as company:

@@ -1,6 +1,6 @@
-"""Reads of many pages from a server that changes meanwhile, clamps, miscounts, repeats or sorts strangely.
+"""Reads of many pages from a server that changes, limits, miscounts, repeats or sorts its rows in unexpected ways.
 
-A read gives every record that was there all the time, once, or it raises; a wrong result is never one of its ends.
+A read returns every record that existed during the whole read, once, or it raises. It never returns a wrong result.
 """
 
 from contextlib import suppress
@@ -12,7 +12,7 @@ from sandbox_client import calls, client_of, config_of, running
 from intacct_provider.client import IntacctClient
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-SECTION = "Pages of a read"
+SECTION = "Paging"
 TOTAL, PAGE = 250, 50
 PAGES = TOTAL // PAGE
 ORDERS = [None, [{"id": "asc"}], [{"id": "desc"}]]
@@ -26,27 +26,27 @@ def line(fault, does, *result):
 
 @pytest.fixture
 def company():
-    """A company whose purposes nothing refers to, so that any of them can be deleted."""
+    """A company whose records are not referenced, so that any of them can be deleted."""
     with running(f"{PURPOSE}={TOTAL}") as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def kept():
-    """The same company for all tests that only read."""
+    """A company shared by all tests that only read."""
     with running(f"{PURPOSE}={TOTAL}") as one:
         yield one
 
 
 @pytest.fixture
 def unchanged(kept):
-    """The company that is only read, behaving well again after each test."""
+    """The shared company, without faults after each test."""
     yield kept
     kept.faults = {}
 
 
 def in_order(rows, order_by):
-    """Whether rows come as they were asked for."""
+    """Return whether rows have the requested order."""
     backwards = order_by == ORDERS[2]
     values = [row["id"] if order_by else int(row["key"]) for row in rows]
     return values == sorted(values, reverse=backwards)
@@ -68,14 +68,14 @@ def assert_all_once(rows, order_by=None):
 
 @orders
 @pytest.mark.parametrize("size", [49, 50, 60, 4000])
-@line("pages clamped to fewer rows without a word", "goes by the rows that come")
+@line("pages silently limited to fewer rows", "continues after the last row that it got")
 def test_a_server_that_clamps_pages(unchanged, order_by, size):
     unchanged.faults = {"max_size": 50, "clamp": True}
     assert_all_once(read(unchanged, order_by, size), order_by)
 
 
 @orders
-@line("pages above 500 rows refused", "halves the pages until they are accepted")
+@line("pages of more than 500 rows rejected", "halves the page size until it is accepted")
 def test_a_server_that_refuses_large_pages(order_by):
     with running(f"{PURPOSE}=1200", faults={"max_size": 500}) as company:
         rows = read(company, order_by, 4000)
@@ -88,7 +88,7 @@ def test_a_server_that_refuses_large_pages(order_by):
 
 
 class InterruptedClient(IntacctClient):
-    """A client that lets something happen after each page that it has read."""
+    """A client that calls a function after each page."""
 
     def __init__(self, company, happen):
         super().__init__(config_of(company, page_size=PAGE))
@@ -116,26 +116,28 @@ def deleted_and_inserted(client, keys, number):
 
 
 def changed(client, keys, number):
-    """Move the first to the end and the last to the front, in the order of ids."""
+    """Move the first record to the end and the last one to the front, in the order of ids."""
     client.update(PURPOSE, keys[0], {"id": f"~ {number:03d}"})
     client.update(PURPOSE, keys[-1], {"id": f"! {number:03d}"})
     keys[:] = keys[1:-1]
 
 
-ASKS_BY_KEY = "asks for the keys above the last one, which nothing moves; in another order it reads again"
+ASKS_BY_KEY = "pages by key, which changes do not affect; reads again if another order was requested"
 
 
 @orders
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(deleted, marks=line("rows deleted between the pages", ASKS_BY_KEY)),
-        pytest.param(inserted, marks=line("rows inserted between the pages", ASKS_BY_KEY)),
-        pytest.param(deleted_and_inserted, marks=line("as many deleted as inserted", ASKS_BY_KEY)),
-        pytest.param(changed, marks=line("rows changed, so that they move between the pages", ASKS_BY_KEY)),
+        pytest.param(deleted, marks=line("rows deleted between pages", ASKS_BY_KEY)),
+        pytest.param(inserted, marks=line("rows inserted between pages", ASKS_BY_KEY)),
+        pytest.param(
+            deleted_and_inserted, marks=line("as many rows inserted as deleted between pages", ASKS_BY_KEY)
+        ),
+        pytest.param(changed, marks=line("rows changed so that they move between pages", ASKS_BY_KEY)),
     ],
 )
-def test_changes_between_the_pages_that_come_to_an_end(company, order_by, change):
+def test_changes_between_pages_that_stop(company, order_by, change):
     with client_of(company) as other:
         keys = [row["key"] for row in read(company)]
         before = set(keys)
@@ -150,20 +152,20 @@ def test_changes_between_the_pages_that_come_to_an_end(company, order_by, change
         names = [row["key"] for row in rows]
         assert len(names) == len(set(names)), "a record was read twice"
         now = {record["key"]: record["id"] for record in company.records(PURPOSE)}
-        assert before & now.keys() <= set(names), "a record that was there all the time was lost"
+        assert before & now.keys() <= set(names), "a record that existed the whole time was lost"
         if change is not changed or order_by:
-            assert all(now.get(row["key"], row["id"]) == row["id"] for row in rows), "an id is made up"
+            assert all(now.get(row["key"], row["id"]) == row["id"] for row in rows), "an id is invented"
         assert in_order(rows, order_by)
 
 
 @orders
 @line(
-    "changes between the pages that never end",
-    "reads by key all the same; refuses another order",
+    "changes between pages that never stop",
+    "pages by key; refuses another order",
     EITHER,
 )
 def test_changes_that_never_end(company, order_by):
-    """The sandbox's own churn, a page being read or not."""
+    """Use the sandbox's own churn, which does not wait for pages."""
     company.faults.churn = 4
     before = {record["key"] for record in company.records(PURPOSE)}
     try:
@@ -182,7 +184,7 @@ def test_changes_that_never_end(company, order_by):
 @orders
 @pytest.mark.parametrize("size", [PAGE, 83, TOTAL, TOTAL + 1])
 @pytest.mark.parametrize("count", [-1, 1, -PAGE, PAGE])
-@line("totalCount wrong on one page", "believes rows, not counts, and looks behind a full page")
+@line("totalCount wrong on one page", "trusts rows, not counts, and checks for more rows after a full page")
 def test_a_wrong_count_on_one_page(unchanged, count, size, order_by):
     for number in range(PAGES + 1):
         unchanged.fail(kind="alter", count=count, path=QUERY, skip=number)
@@ -192,20 +194,20 @@ def test_a_wrong_count_on_one_page(unchanged, count, size, order_by):
 
 @pytest.mark.parametrize("size", [PAGE, 83, TOTAL - 1, TOTAL, TOTAL + 1])
 @pytest.mark.parametrize("count", [-1, 1])
-@line("totalCount wrong by one on every page, read by key", "believes rows, not counts", EITHER)
+@line("totalCount wrong by one on every page, paging by key", "trusts rows, not counts", EITHER)
 def test_a_wrong_count_on_every_page(unchanged, count, size):
     unchanged.fail(kind="alter", count=count, path=QUERY, times=0)
     try:
         rows = read(unchanged, None, size)
     except IntacctIncompleteReadError:
-        assert count > 0, "rows are behind each count; only what is missing can be in doubt"
+        assert count > 0, "a count that is too low never raises, since the rows are there"
     else:
         assert_all_once(rows)
 
 
 @pytest.mark.parametrize("count", [-1, 1])
 @pytest.mark.parametrize("order_by", ORDERS[1:], ids=["by id", "backwards"])
-@line("totalCount wrong by one on every page, in an order of your own", "reads again, then refuses", REFUSED)
+@line("totalCount wrong by one on every page, in a requested order", "reads again, then refuses", REFUSED)
 def test_a_wrong_count_on_every_page_of_an_ordered_read(unchanged, count, order_by):
     unchanged.fail(kind="alter", count=count, path=QUERY, times=0)
     with pytest.raises(IntacctIncompleteReadError):
@@ -215,8 +217,8 @@ def test_a_wrong_count_on_every_page_of_an_ordered_read(unchanged, count, order_
 @orders
 @pytest.mark.parametrize("repeat", [1, 7, PAGE])
 @line(
-    "rows of a page that come again on the next one",
-    "notices, and reads again or refuses",
+    "rows repeated on the next page",
+    "detects it, and reads again or refuses",
     EITHER,
 )
 def test_rows_that_come_again_once(unchanged, repeat, order_by):
@@ -235,7 +237,7 @@ def test_rows_that_come_again_once(unchanged, repeat, order_by):
 
 
 @orders
-@line("rows of a page that come again on every next one", "notices, and refuses", REFUSED)
+@line("rows repeated on every later page", "detects it, and refuses", REFUSED)
 def test_rows_that_always_come_again(unchanged, order_by):
     unchanged.fail(kind="alter", repeat=1, path=QUERY, times=0, skip=1)
     with pytest.raises(IntacctIncompleteReadError):
@@ -247,7 +249,7 @@ def test_rows_that_always_come_again(unchanged, order_by):
 
 @pytest.mark.parametrize("size", [30, PAGE, 99, 100, 101, 4000])
 @orders
-@line("keys that sort and compare as text", "notices, and reads by position until nothing moves")
+@line("keys that sort and compare as text", "detects it, and pages by position until the rows stay in place")
 def test_keys_that_sort_as_text(unchanged, size, order_by):
     unchanged.faults.text_keys = True
     rows = read(unchanged, order_by, size)
@@ -255,14 +257,14 @@ def test_keys_that_sort_as_text(unchanged, size, order_by):
 
 
 @orders
-@line("filters on key refused", "reads by position until nothing moves")
+@line("filters on key rejected", "pages by position until the rows stay in place")
 def test_keys_that_cannot_be_asked_for(unchanged, order_by):
     unchanged.faults.key_filter = False
     assert_all_once(read(unchanged, order_by), order_by)
 
 
 @orders
-@line("page whose rows are missing although they are counted", "asks again", EITHER)
+@line("page without rows although totalCount reports some", "requests the page again", EITHER)
 def test_a_page_without_its_rows(unchanged, order_by):
     meta = {"totalCount": 99, "start": 1, "pageSize": PAGE, "next": None, "previous": None}
     for number in range(PAGES):

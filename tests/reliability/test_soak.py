@@ -1,4 +1,4 @@
-"""The soak: each schedule comes from its seed alone, and what is wrong is found and counted."""
+"""The soak test: its schedules depend only on their seeds, and it finds and counts errors."""
 
 import re
 import subprocess
@@ -34,7 +34,7 @@ def shown(schedules, seed, *options):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_a_schedule_is_told_by_its_seed():
+def test_a_schedule_depends_only_on_its_seed():
     assert [soak_schedule.draw(seed) for seed in range(100)] == [
         soak_schedule.draw(seed) for seed in range(100)
     ]
@@ -67,7 +67,7 @@ def test_schedules_are_run_and_summed_up():
 
 
 def quiet(seed):
-    """Return a schedule in which nothing goes wrong."""
+    """Return a schedule without faults."""
     return soak_schedule.Schedule(
         seed,
         page_size=4000,
@@ -123,7 +123,7 @@ def unreported(client):
     ],
 )
 def test_what_is_lost_doubled_or_misreported_is_counted(company, monkeypatch, spoil, wrong):
-    """Otherwise the zeros at its end would mean nothing."""
+    """Otherwise the zeros of a passed soak would prove nothing."""
     made = soak_work._client
 
     def spoiled(sandbox, schedule):

@@ -1,4 +1,4 @@
-"""The page docs/reliability.md says what the tests before this one have proven, line by line."""
+"""The page docs/reliability.md has exactly the results of the tests in this folder."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,11 @@ PAGE = HERE.parents[1] / "docs" / "reliability.md"
 MODULES = {path.name for path in HERE.glob("test_*.py")} - {Path(__file__).name, "test_soak.py"}
 
 
-def test_the_page_says_what_was_proven(request, proven):
+def test_the_page_matches_the_results(request, proven):
     config = request.config
     if proven.modules != MODULES or config.option.keyword or config.option.markexpr:
-        pytest.skip("The page is made of all tests of this folder.")
-    assert not proven.failed, "these lines are not true"
+        pytest.skip("The page needs the results of all tests in this folder.")
+    assert not proven.failed, "the tests of these rows failed"
     if os.environ.get("INTACCT_WRITE_RELIABILITY"):
-        PAGE.write_text(proven.page(), encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == proven.page(), "run: make reliability"
+        PAGE.write_text(proven.render(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == proven.render(), "run: make reliability"

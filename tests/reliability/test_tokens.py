@@ -1,4 +1,4 @@
-"""Access tokens that die in the middle of something, refresh tokens that two workers spend, clocks that are wrong."""
+"""Access tokens that expire during a run, refresh tokens that two workers use, and clocks that are wrong."""
 
 import threading
 
@@ -12,15 +12,15 @@ from intacct_provider.client import IntacctClient
 from intacct_provider.exceptions import IntacctAuthenticationError
 
 SECTION = "Tokens and clocks"
-RENEWS = "asks for another token once, and sends the call again"
+RENEWS = "gets a new token once, and retries the call"
 
 
 def line(fault, does=RENEWS, *result):
     return pytest.mark.line(SECTION, fault, does, *result)
 
 
-@line("token that ends at any call of a run")
-def test_a_token_that_dies_at_any_call_of_a_run(sandbox):
+@line("token that expires at any call of a run")
+def test_a_token_that_expires_at_any_call_of_a_run(sandbox):
     work_at_every_call(sandbox, {"kind": "expire"})
     assert {call.status for call in calls(sandbox, TOKEN)} == {200}
 
@@ -31,10 +31,10 @@ def refusal(status, body, text):
 
 REFUSALS = [
     refusal(
-        401, {"error": {"code": "GW-0040", "message": "Token expired"}}, "token refused with 401 and GW-0040"
+        401, {"error": {"code": "GW-0040", "message": "Token expired"}}, "token rejected with 401 and GW-0040"
     ),
-    refusal(401, b"", "token refused with 401 and nothing else"),
-    refusal(401, "<html>Unauthorized</html>", "token refused with 401 and a web page"),
+    refusal(401, b"", "token rejected with 401 and an empty body"),
+    refusal(401, "<html>Unauthorized</html>", "token rejected with 401 and an HTML page"),
     refusal(
         400,
         {
@@ -42,15 +42,15 @@ REFUSALS = [
                 "ia::error": {"code": "invalidRequest", "errorId": "REST-1206", "message": "Not valid"}
             }
         },
-        "token refused with 400 and REST-1206",
+        "token rejected with 400 and REST-1206",
     ),
     refusal(
-        400, {"error": {"code": "REST-2102", "message": "Invalid"}}, "token refused with 400 and REST-2102"
+        400, {"error": {"code": "REST-2102", "message": "Invalid"}}, "token rejected with 400 and REST-2102"
     ),
     refusal(
         200,
         {"ia::error": {"code": "invalidRequest", "errorId": "REST-2102", "message": "Invalid"}},
-        "token refused under HTTP 200 with REST-2102",
+        "token rejected with HTTP 200 and REST-2102",
     ),
 ]
 
@@ -61,8 +61,8 @@ def test_every_way_of_refusing_a_token_at_any_call_of_a_run(sandbox, fault):
 
 
 @line(
-    "token refused again, just after it was renewed",
-    "gives up at once",
+    "token rejected again, right after it was renewed",
+    "fails at once",
     "an error that Airflow does not retry",
 )
 @pytest.mark.parametrize("form", [{"status": 401}, {"status": 400, "body": REFUSALS[3].values[0]["body"]}])
@@ -77,14 +77,14 @@ def test_a_second_refusal_ends_the_task(sandbox, client, form):
 
 
 def sharing(company, **changes):
-    """Return the client of a worker, which shares its tokens with others."""
+    """Return the client of a worker that shares its tokens with others."""
     return IntacctClient(
         config_of(company, page_size=PAGE, **changes), store=FileStore("shared"), retry=RETRY
     )
 
 
 @pytest.mark.parametrize("skew", [-300, 300])
-@line("clock of the server wrong by five minutes, either way", "notices nothing")
+@line("server clock five minutes wrong, in either direction", "is not affected")
 def test_a_server_whose_clock_is_wrong(skew):
     with running(SEED, faults={"clock_skew": skew}) as company, client_of(company, page_size=PAGE) as client:
         do_work(company, client, "Skewed")
@@ -93,14 +93,14 @@ def test_a_server_whose_clock_is_wrong(skew):
 
 
 @pytest.mark.parametrize("skew", [-300, 300])
-@line("clock of the worker wrong by five minutes, and its tokens shared with others", RENEWS)
+@line("worker clock five minutes wrong, with tokens shared between workers", RENEWS)
 def test_a_worker_whose_clock_is_wrong_shares_its_token(tmp_path, monkeypatch, skew):
-    """Tokens live 400 s. Whoever believes another's clock uses a dead one, or renews one that is good."""
+    """Tokens live 400 s. A worker that trusts another's clock uses an expired token, or renews a valid one."""
     monkeypatch.setenv("INTACCT_TEST_STORES", str(tmp_path))
     with running(SEED, faults={"token_life": 400}) as company:
         with sharing(company) as first:
             do_work(company, first, "First")
-        company.faults.clock_skew = skew  # as far as the others can tell, the first one's clock was wrong
+        company.faults.clock_skew = skew  # relative to the others, the first clock was wrong
         for number in range(3):
             with sharing(company) as other:
                 do_work(company, other, f"Other {number}")
@@ -109,12 +109,12 @@ def test_a_worker_whose_clock_is_wrong_shares_its_token(tmp_path, monkeypatch, s
 
 @pytest.mark.parametrize("rotation", ["single-use", "reusable", "silent"])
 @line(
-    "refresh token spent by two workers at once",
-    "the slower one takes from the store what the quicker one has got",
+    "refresh token used by two workers at once",
+    "the slower worker takes the new token from the store",
 )
 def test_two_workers_rotate_at_once(tmp_path, monkeypatch, rotation):
     monkeypatch.setenv("INTACCT_TEST_STORES", str(tmp_path))
-    # So slow that both have asked before either is answered.
+    # So slow that both have sent a request before either gets a response.
     with running(SEED, faults={"rotation": rotation, "latency": 0.05}) as company:
         given = {"auth_type": "refresh_token", "refresh_token": token(company).json()["refresh_token"]}
         together, failed = threading.Barrier(2), []

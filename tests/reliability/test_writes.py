@@ -1,4 +1,4 @@
-"""Writes of many of which some are refused, in every documented shape, whatever happens to the answer."""
+"""Batch writes with rejected records, in every documented form, whatever happens to the response."""
 
 import pytest
 from reliability_work import CUSTOMER, PURPOSE, attempt, events
@@ -15,8 +15,8 @@ from intacct_provider.exceptions import (
 SECTION = "Writes"
 COUNT = 5
 PATH = f"/objects/{PURPOSE}"
-PER_RECORD = "reports each record by its own status"
-AGAIN = "sends it again under the same idempotency key"
+PER_RECORD = "reports the status of each record"
+AGAIN = "retries with the same idempotency key"
 
 
 def line(fault, does, *result):
@@ -46,12 +46,12 @@ FAILING = {
 failing = pytest.mark.parametrize(
     "failing",
     [
-        pytest.param(which, marks=line(f"207: {name} of several refused", PER_RECORD))
+        pytest.param(which, marks=line(f"207: {name} of several records rejected", PER_RECORD))
         for name, which in FAILING.items()
     ],
     ids=FAILING,
 )
-# What else happens to the call on its way: nothing, its answer is lost in several ways, or it comes under 207 anyway.
+# What else happens to the call: nothing, its response is lost in several ways, or its status is changed.
 ways = pytest.mark.parametrize(
     "way",
     [
@@ -117,7 +117,7 @@ def test_updates_of_which_some_are_refused(company, client, failing, way):
 @ways
 @failing
 def test_deletions_of_which_some_are_refused(company, client, failing, way):
-    """Refused because another record refers to it: that cannot be taken for a lost answer."""
+    """A deletion is rejected because another record refers to it, which is not a lost response."""
     keys = company.seed(CUSTOMER, [{"name": f"C{n}"} for n in range(COUNT)])
     company.seed(CUSTOMER, [{"name": "Child", "parent": {"key": keys[n]}} for n in sorted(failing)])
     plan(company, way, "DELETE")
@@ -130,9 +130,7 @@ def test_deletions_of_which_some_are_refused(company, client, failing, way):
 
 @ways
 @failing
-@line(
-    "a call of all or none of which one is refused", "names the guilty one; the others count as unprocessed"
-)
+@line("atomic call with a rejected record", "reports the rejected record, and the others as unprocessed")
 def test_all_or_none(company, client, failing, way):
     ids = [f"P{n}" for n in range(COUNT)]
     company.seed(PURPOSE, [{"id": ids[n]} for n in sorted(failing)])
@@ -148,7 +146,7 @@ def test_all_or_none(company, client, failing, way):
 
 
 @pytest.mark.parametrize("status", [200, 201, 207])
-@line("an error inside HTTP 200", "takes it for the error that it is")
+@line("error in a response with HTTP 200", "raises the error")
 def test_an_error_inside_success(company, client, status):
     company.seed(PURPOSE, [{"id": "Taken"}])
     company.fail(kind="alter", status=status, path=PATH)
@@ -163,7 +161,7 @@ def test_an_error_inside_success(company, client, status):
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"ia::result":', b"\xff\xfe"])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-@line("success with nothing or half of an answer; the call was carried out", AGAIN)
+@line("success with an empty or truncated body; the call was executed", AGAIN)
 def test_success_that_says_nothing(company, client, method, body):
     made = client.create(CUSTOMER, {"name": "Before"})["key"]
     company.fail(status=200, body=body, done=True, method=method, path=f"/objects/{CUSTOMER}")
@@ -176,9 +174,9 @@ def test_success_that_says_nothing(company, client, method, body):
 
 
 @pytest.mark.parametrize("body", [{}, {"ia::result": {}}, {"ia::result": None}, {"ia::result": []}, []])
-@line("success that names no record", "does not believe it", "an error that Airflow retries")
+@line("success without a record in the response", "treats it as an error", "an error that Airflow retries")
 def test_success_that_names_no_record(company, body):
-    """Sent again by the next attempt of the task, it comes out exactly."""
+    """The next attempt of the task sends the same request, and the result is exact."""
     company.fail(status=201, body=body, done=True, path=PATH)
     with attempt(company) as first, pytest.raises(IntacctResponseError) as caught:
         first.create(PURPOSE, {"id": "P"})
@@ -190,8 +188,8 @@ def test_success_that_names_no_record(company, body):
 
 @pytest.mark.parametrize("status", [500, 503, 429, 504])
 @line(
-    "retries used up after the call was carried out",
-    "fails; the next attempt of the task is given the first answer",
+    "retries exhausted after the call was executed",
+    "fails; the next attempt of the task gets the first response",
 )
 def test_an_attempt_that_fails_for_good_is_followed_by_another(company, status):
     records = [{"name": f"C{n}"} for n in range(COUNT)]
@@ -208,8 +206,8 @@ def test_an_attempt_that_fails_for_good_is_followed_by_another(company, status):
     assert events(company) == {(result.key, "created"): 1 for result in results}
 
 
-@line("a failure kept under the idempotency key by an earlier attempt", "asks again under another key, once")
-def test_a_kept_failure_is_asked_again(company):
+@line("failure cached under the idempotency key by an earlier attempt", "retries once with another key")
+def test_a_cached_failure_is_retried(company):
     company.seed(PURPOSE, [{"id": "P"}])
     with attempt(company) as first, pytest.raises(IntacctConflictError):
         first.create(PURPOSE, {"id": "P"})
@@ -222,11 +220,11 @@ def test_a_kept_failure_is_asked_again(company):
 
 
 @line(
-    "409: an earlier sending is still being carried out",
-    "waits for it and takes its answer; never reports a conflict",
+    "409: an earlier request is still running",
+    "waits for it and uses its response; never reports a conflict",
 )
-def test_a_sending_that_is_still_under_way(company):
-    """The client gives up waiting while the server still writes; its second sending meets the lock on the key."""
+def test_a_request_that_is_still_running(company):
+    """The client times out while the server still writes; its retry meets the lock on the idempotency key."""
     company.fail(kind="hang", done=True, path=f"/objects/{CUSTOMER}")
     busy = {
         "ia::result": {"ia::error": {"code": "invalidRequest", "message": "Idempotency-Key is in progress"}}

@@ -1,11 +1,11 @@
-"""The page docs/reliability.md, made of the lines that tests have proven."""
+"""Build the page docs/reliability.md from the tests that passed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 #: Sections in the order of the page.
-SECTIONS = ("Connections", "Overload", "Tokens and clocks", "Pages of a read", "Writes", "Answers")
+SECTIONS = ("Connections", "Overload", "Tokens and clocks", "Paging", "Writes", "Responses")
 EXACT = "exact"
 
 _TEXT = """\
@@ -13,43 +13,43 @@ _TEXT = """\
 
 # Reliability
 
-Each line is a fault that the provider's client meets in its tests, over real HTTP against the
-[sandbox](sandbox.md), and what came out. **exact** means that every row was read once, and that every record was
-written once and reported so. **refused** means that the read ended with `IntacctIncompleteReadError` instead of a wrong
-result: a server that contradicts itself for good cannot be read. The number is that of the tests; most faults of
-connections, overload, tokens and answers hit each call of a run in turn in one test.
+Each row is a fault that the client is tested with, over real HTTP against the [sandbox](sandbox.md), and the outcome.
+**exact** means that every row was read once, and that every record was written once and reported correctly.
+**refused** means that the read failed with `IntacctIncompleteReadError` instead of returning a wrong result, because
+the server kept contradicting itself. The last column is the number of tests. For connections, overload, tokens and
+responses, most tests apply the fault to each call of a run in turn.
 
 {tables}
-## All of it together
+## Random combinations
 
-`make soak` lets random faults of this list meet a read of 20,000 records that change between the pages, and a write
-of 2,000 records that creates, changes and deletes. Each of its 1,000 schedules comes from a seed. When an attempt
-fails, the same work is done again, as Airflow's retry of a task does it. Nothing may be lost, written twice or
-misreported. A failure prints the seed, and this repeats exactly that schedule:
+`make soak` applies random faults from these tables to a read of 20,000 records that change between pages, and to the
+creation, update and deletion of 2,000 records. Each of its 1,000 schedules is generated from a seed. If an attempt
+fails, the same work is done again, as an Airflow retry would. Nothing may be lost, written twice or reported
+incorrectly. A failure prints its seed, and this command repeats the schedule:
 
 ```console
 $ python tools/soak.py --schedules 1 --seed 4711
 ```
 
-## Under your own DAGs
+## In tests of your own DAGs
 
-Nearly all of them are settings of the sandbox, so tests of your own DAGs can meet them too:
+Nearly all of these faults are settings of the sandbox, so you can use them in tests of your own DAGs:
 [Make it misbehave](sandbox.md#make-it-misbehave).
 """
 
 
 @dataclass(slots=True)
 class Table:
-    """The lines so far, in the order in which tests named them."""
+    """The rows so far, in the order of the tests."""
 
     cases: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
 
-    def note(
+    def add_result(
         self, module: str, section: str, fault: str, does: str, result: str = EXACT, *, passed: bool
     ) -> None:
-        """Note that a test of a line ended."""
+        """Add the result of one test to its row."""
         if section not in SECTIONS:
             raise ValueError(f"section must be one of {', '.join(SECTIONS)}, not {section!r}")
         self.modules.add(module)
@@ -58,11 +58,11 @@ class Table:
         if not passed:
             self.failed.add(fault)
 
-    def page(self) -> str:
-        """Return the page."""
-        return _TEXT.format(tables="\n".join(self._section(name) for name in SECTIONS))
+    def render(self) -> str:
+        """Return the page as Markdown."""
+        return _TEXT.format(tables="\n".join(self._render_section(name) for name in SECTIONS))
 
-    def _section(self, name: str) -> str:
+    def _render_section(self, name: str) -> str:
         rows = [
             f"| {fault} | {does} | {result} | {count} |"
             for (section, fault, does, result), count in self.cases.items()

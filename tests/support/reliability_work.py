@@ -1,4 +1,4 @@
-"""A little of everything that a task does, and whether all of it came out exactly: told by what the sandbox keeps."""
+"""A little of everything that a task does, checked against the records of the sandbox."""
 
 from collections import Counter
 
@@ -10,21 +10,21 @@ CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"
 QUERY = "/services/core/query"
 TOKEN = "/oauth2/token"
-#: Records that the company has before, in three pages of a read.
+#: Records that the company starts with, in three pages of a read.
 SEEDED = 250
 PAGE = 100
 SEED = f"{PURPOSE}={SEEDED}"
 
 
 def attempt(sandbox, retry=RETRY, **options):
-    """Return the client of one attempt of a task; each attempt makes the same idempotency keys."""
+    """Return the client of one attempt of a task; each attempt generates the same idempotency keys."""
     client = client_of(sandbox, retry, **options)
     client.idempotency.scopes = {"POST": "dag run task", "PATCH": "dag run task"}
     return client
 
 
 def events(sandbox, object_name=CUSTOMER):
-    """Return how often each record was created, modified and deleted, whatever any client believes."""
+    """Return how often the server created, modified and deleted each record."""
     with sandbox.store.transaction() as conn:
         rows = conn.execute(
             'SELECT key, action FROM "ia::history" WHERE object = ?', (object_name,)
@@ -33,12 +33,11 @@ def events(sandbox, object_name=CUSTOMER):
 
 
 def do_work(sandbox, client, tag):
-    """Read, create, update and delete, one by one and many at once, and make sure that it came out exactly.
+    """Read, create, update and delete records, singly and in batches, and check that the result is exact.
 
-    The customers that it creates have no id of their own, so that nothing but an idempotency key can keep one from
-    being created twice.
+    The new customers have no id, so only an idempotency key prevents a duplicate.
 
-    :param tag: makes its records differ from those of another run.
+    :param tag: distinguishes the records from those of other runs.
     """
     rows = [*client.iter_rows(PURPOSE, ["key", "id"])]
     assert [row["key"] for row in rows] == [str(n) for n in range(1, SEEDED + 1)]
@@ -69,11 +68,11 @@ def do_work(sandbox, client, tag):
     expected |= {(key, "modified"): 1 for key in keys[:4]}
     expected |= {(key, "deleted"): 1 for key in (keys[0], *keys[4:])}
     happened = {event: times for event, times in events(sandbox).items() if event[0] in keys}
-    assert happened == expected, "each write happened once"
+    assert happened == expected, "each write must happen once"
 
 
-def calls_of_work(sandbox):
-    """Return how many calls the work takes when nothing fails, that for a token included."""
+def count_work_calls(sandbox):
+    """Return how many calls the work takes without faults, including the token request."""
     with client_of(sandbox, page_size=PAGE) as client:
         client.query(PURPOSE, ["key"], size=1)
         before = len(sandbox.requests)
@@ -82,11 +81,11 @@ def calls_of_work(sandbox):
 
 
 def work_at_every_call(sandbox, fault, **options):
-    """Do the work once for each of its calls, and let the fault hit that one.
+    """Do the work once for each of its calls, and apply the fault to that call.
 
     :param options: changes of the client's configuration.
     """
-    for number in range(calls_of_work(sandbox)):
+    for number in range(count_work_calls(sandbox)):
         with client_of(sandbox, page_size=PAGE, **options) as client:
             client.query(PURPOSE, ["key"], size=1)
             begun = len(sandbox.requests)

@@ -1,4 +1,4 @@
-"""The documents: what they link to exists, what they show compiles, what they list is complete."""
+"""The documentation: links work, code blocks compile, lists are complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page 
 FENCED = re.compile(r"^```(?P<kind>\S*)[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 INCLUDED = re.compile(r"^```\{(?:literalinclude|include)\} (?P<path>\S+)", re.MULTILINE)
-# Homes and work folders of a machine; a connection's or a container's /tmp is anyone's.
+# Home and work folders of one machine; /tmp in a connection or a container is fine.
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|root|work|Users|mnt|opt|srv)/\w|[A-Z]:\\")
 REGISTRIES = re.compile(
     r"pypi|pythonhosted|anaconda\.org|conda-forge|npmjs|shields\.io|readthedocs", re.IGNORECASE
@@ -31,7 +31,7 @@ REGISTRIES = re.compile(
 pages = pytest.mark.parametrize("page", TEXTS)
 
 
-def python_blocks() -> list[tuple[str, str]]:
+def find_python_blocks() -> list[tuple[str, str]]:
     return [
         (page, block["body"])
         for page, text in TEXTS.items()
@@ -40,14 +40,14 @@ def python_blocks() -> list[tuple[str, str]]:
     ]
 
 
-def anchors(text: str) -> set[str]:
-    """Return the anchors that a page's headings get, in GitHub's way and MyST's."""
+def find_anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and MyST generate them."""
     headings = re.findall(r"^#{1,6} (.+)$", FENCED.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pages
-def test_relative_links_lead_somewhere(page: str) -> None:
+def test_relative_links_work(page: str) -> None:
     folder = (ROOT / page).parent
     for target in LINK.findall(FENCED.sub("", TEXTS[page])):
         if "://" in target:
@@ -56,7 +56,7 @@ def test_relative_links_lead_somewhere(page: str) -> None:
         file = folder / path if path else ROOT / page
         assert file.exists(), f"{page} links to {target}"
         if anchor:
-            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page} links to {target}"
+            assert anchor in find_anchors(file.read_text(encoding="utf-8")), f"{page} links to {target}"
 
 
 @pages
@@ -66,26 +66,26 @@ def test_included_files_exist(page: str) -> None:
 
 
 def test_there_are_blocks_to_check() -> None:
-    assert len(python_blocks()) > 10
+    assert len(find_python_blocks()) > 10
 
 
-@pytest.mark.parametrize(("page", "code"), python_blocks())
+@pytest.mark.parametrize(("page", "code"), find_python_blocks())
 def test_python_blocks_compile(page: str, code: str) -> None:
     compile(code, page, "exec")
 
 
-@pytest.mark.parametrize(("page", "code"), python_blocks())
+@pytest.mark.parametrize(("page", "code"), find_python_blocks())
 def test_names_imported_from_the_provider_exist(page: str, code: str) -> None:
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("intacct_provider"):
-            missing = {alias.name for alias in node.names} - names_in(str(node.module))
+            missing = {alias.name for alias in node.names} - find_names(str(node.module))
             assert not missing, f"{page} imports {missing} from {node.module}"
 
 
-def names_in(module: str) -> set[str]:
-    """Return what can be imported from a module, without running it or Airflow."""
+def find_names(module: str) -> set[str]:
+    """Return the names that can be imported from a module, without running it or Airflow."""
     spec = importlib.util.find_spec(module)
-    assert spec is not None, f"there is no module {module}"
+    assert spec is not None, f"module {module} not found"
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     names: set[str] = set()
@@ -111,7 +111,7 @@ def test_the_errors_page_names_every_error() -> None:
             r"^class (Intacct\w+Error)\(", source.read_text(encoding="utf-8"), re.MULTILINE
         )
     }
-    # Bases of others, never raised themselves or only for what has no better name.
+    # Base classes, which are rarely raised themselves.
     listed = set(re.findall(r"^\| `(Intacct\w+)` \|", TEXTS["docs/errors.md"], re.MULTILINE))
     assert defined - {"IntacctError", "IntacctAPIError"} == listed
 

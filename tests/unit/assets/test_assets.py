@@ -46,9 +46,9 @@ def test_other_spellings_of_an_object_become_that_one(uri, spelling):
 @pytest.mark.parametrize(
     ("uri", "problem"),
     [
-        ("intacct:///accounts-receivable/customer", "it names no company."),
-        ("intacct://%20/accounts-receivable/customer", "it names no company."),
-        ("intacct:accounts-receivable/customer", "it names no company."),
+        ("intacct:///accounts-receivable/customer", "the company is missing."),
+        ("intacct://%20/accounts-receivable/customer", "the company is missing."),
+        ("intacct:accounts-receivable/customer", "the company is missing."),
         ("intacct://ACME", "object_name '' must be an object's path"),
         ("intacct://ACME/accounts-receivable", "object_name 'accounts-receivable' must be an object's path"),
         ("intacct://ACME/customer", "Did you mean 'accounts-receivable/customer'?"),
