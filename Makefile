@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -q -n logical
+INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test lint types docs check package coverage mutation reliability soak soak-sandbox \
+.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability soak soak-sandbox \
   bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean
 
 help:  ## Show what there is to make
@@ -17,8 +18,11 @@ demo: $(VENV)/.run  ## Sync and export against a local Intacct, in real Airflow
 airflow: $(VENV)/.run  ## Start Airflow with the sandbox and the example DAGs, to click around
 	@$(BIN)/python tools/airflow.py
 
-test: $(VENV)/.dev  ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores (5 minutes on two)
+	@$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.dev  ## Run every test, on all cores
+	@$(PYTEST)
 
 lint: $(VENV)/.dev  ## Check style
 	@$(BIN)/ruff check .
@@ -72,8 +76,8 @@ bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records tha
 screenshot: $(VENV)/.dev  ## Take the pictures of the documentation (needs Chromium)
 	@$(BIN)/python tools/screenshot.py
 
-constraints: $(VENV)/.dev  ## Pin the newest versions that work together (needs uv)
-	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade -q --no-header \
+constraints: $(VENV)/.dev  ## Pin the newest versions that work together
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade -q --no-header \
 	  --no-annotate --no-emit-index-url -o constraints.tmp
 	@{ head -n 1 constraints.txt; cat constraints.tmp; } > constraints.new
 	@mv constraints.new constraints.txt && rm constraints.tmp
@@ -89,20 +93,20 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "Installing Airflow and the provider (about a minute) ..."
-	@$(PIP) install -q -c constraints.txt -e '.[sandbox,parquet]'
+	@echo "Installing Airflow and the provider ..."
+	@$(INSTALL) -c constraints.txt -e '.[sandbox,parquet]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "Installing Airflow, the provider and the test tools (about two minutes) ..."
-	@$(PIP) install -q -c constraints.txt -e '.[dev,parquet,sql,openlineage]'
+	@echo "Installing Airflow, the provider and the test tools ..."
+	@$(INSTALL) -c constraints.txt -e '.[dev,parquet,sql,openlineage]'
 	@touch $@ $(VENV)/.run
 
 # The benchmarks have an environment of their own, so that no peer is installed beside the provider.
 .venv-bench/.made: pyproject.toml constraints.txt benchmarks/constraints.txt
 	@echo "Making .venv-bench ..."
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt \
+	@.venv-bench/bin/python tools/install.py -c constraints.txt \
 	  -c benchmarks/constraints.txt -e '.[sandbox,parquet]' 'dlt[parquet]' sageintacctrestsdk \
 	  apache-airflow-providers-http
 	@touch $@

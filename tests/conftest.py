@@ -14,12 +14,16 @@ import shutil
 import tempfile
 from base64 import urlsafe_b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from log_audit import LogAudit
+from parallel import ModuleScheduling, order_items
 from wire_audit import WireAudit
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What ``-m`` selects for all tests and for those that `make test` runs.
+SUITES = ("", "not slow")
 _home = tempfile.mkdtemp(prefix="intacct-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 
@@ -84,7 +88,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Check what a test printed; Airflow's task logs get there, too."""
+    """Check what a test printed; Airflow's task logs get there, too. A worker has checked its own."""
+    if hasattr(report, "node"):
+        return
     for title, text in report.sections:
         audit.check(text, f"{title} of {report.nodeid}")
 
@@ -92,14 +98,43 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run when anything logged a secret or answered what is not documented, whichever test it was."""
     audit.check_xcoms(Path(_home, "airflow.db"))
+    if is_worker(session.config):
+        session.config.workeroutput["audits"] = (audit.findings(), wire.findings())
+        return
     unseen = whole_suite(session.config) and not (wire.answers and audit.exceptions and audit.xcoms)
     if (audit.leaks or wire.violations or unseen) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what the audits of a worker have found; one that crashed has failed the run already."""
+    if found := getattr(node, "workeroutput", {}).get("audits"):
+        audit.add(found[0])
+        wire.add(found[1])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give whole modules to the workers."""
+    return ModuleScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest when workers share the tests."""
+    if is_worker(config):
+        items[:] = order_items(items)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs a part of the tests for another."""
+    return hasattr(config, "workerinput")
+
+
 def whole_suite(config: pytest.Config) -> bool:
     """Whether nobody chose some of the tests; sandboxes have answered then."""
-    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    chosen = config.option.keyword or config.option.markexpr not in SUITES or config.option.collectonly
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
 
 
@@ -107,12 +142,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was audited, so that an audit of nothing shows."""
     terminalreporter.write_line(
         f"log audit: {audit.texts} texts, {audit.exceptions} exceptions and {audit.xcoms} XComs, "
-        f"{len(audit.secrets)} secrets and tokens, {len(audit.leaks)} leaks"
+        f"{audit.known} secrets and tokens, {len(audit.leaks)} leaks"
     )
     for leak in audit.leaks[:20]:
         terminalreporter.write_line(f"  SECRET LOGGED: {leak}", red=True)
     terminalreporter.write_line(
-        f"wire audit: {wire.answers} answers, {wire.schemas} schemas, {wire.violations.total()} violations",
+        f"wire audit: {wire.answers} answers, {len(wire.schemas)} schemas, {wire.violations.total()} violations",
         red=whole_suite(terminalreporter.config) and not wire.answers,
     )
     for violation, times in wire.violations.most_common(20):

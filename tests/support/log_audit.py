@@ -6,6 +6,7 @@ import logging
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 _BEARER = re.compile(r"Bearer [\w.~+/-]{8,}")
 #: What every request and answer has, and no sentence of ours.
@@ -23,6 +24,12 @@ class LogAudit(logging.Handler):
         self.texts = self.exceptions = self.xcoms = 0
         self.leaks: list[str] = []
         self._raised: list[BaseException] = []
+        self._known_elsewhere = 0
+
+    @property
+    def known(self) -> int:
+        """How many secrets and tokens were looked for, here and in workers."""
+        return len(self.secrets) + self._known_elsewhere
 
     def emit(self, record: logging.LogRecord) -> None:
         """Check a log record, its traceback included."""
@@ -68,3 +75,21 @@ class LogAudit(logging.Handler):
         for dag_id, task_id, key, value in rows:
             self.xcoms += 1
             self.check(str(value), f"XCom {key} of task {task_id} of DAG {dag_id}")
+
+    def findings(self) -> dict[str, Any]:
+        """Return what was audited and found, without a secret: for the process that judges the whole run."""
+        return {
+            "texts": self.texts,
+            "exceptions": self.exceptions,
+            "xcoms": self.xcoms,
+            "known": self.known,
+            "leaks": self.leaks,
+        }
+
+    def add(self, findings: dict[str, Any]) -> None:
+        """Add what the audit of a worker has found."""
+        self.texts += findings["texts"]
+        self.exceptions += findings["exceptions"]
+        self.xcoms += findings["xcoms"]
+        self._known_elsewhere += findings["known"]
+        self.leaks += findings["leaks"]

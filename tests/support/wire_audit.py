@@ -58,12 +58,27 @@ class WireAudit:
         self.answers = 0
         self.violations: Counter[str] = Counter()
         self._validators: dict[str, Any] = {}
+        self._schemas_elsewhere: set[str] = set()
         self._lock = threading.Lock()
 
     @property
-    def schemas(self) -> int:
-        """How many different descriptions of a body were needed."""
-        return sum("/content/" in pointer for pointer in self._validators)
+    def schemas(self) -> set[str]:
+        """The descriptions of bodies that were needed, here and in workers."""
+        return {pointer for pointer in self._validators if "/content/" in pointer} | self._schemas_elsewhere
+
+    def findings(self) -> dict[str, Any]:
+        """Return what was checked and found: for the process that judges the whole run."""
+        return {
+            "answers": self.answers,
+            "violations": dict(self.violations),
+            "schemas": sorted(self.schemas),
+        }
+
+    def add(self, findings: dict[str, Any]) -> None:
+        """Add what the audit of a worker has found."""
+        self.answers += findings["answers"]
+        self.violations.update(findings["violations"])
+        self._schemas_elsewhere |= set(findings["schemas"])
 
     @cached_property
     def document(self) -> dict[str, Any]:
