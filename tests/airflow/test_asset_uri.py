@@ -26,6 +26,7 @@ def test_the_metadata_names_the_functions():
     assert manager.asset_to_openlineage_converters["intacct"] is intacct.convert_asset_to_openlineage
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_the_scheme():
     done = subprocess.run(
         [AIRFLOW, "providers", "get", "airflow-provider-intacct", "--full", "-o", "json"],

@@ -16,6 +16,8 @@ from sandbox_client import running
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.operators.lineage import facets_on_complete, report_to_hooks, table_name
 
+pytestmark = pytest.mark.slow
+
 AIRFLOW = str(Path(sysconfig.get_path("scripts")) / "airflow")
 GROUP = "general-ledger/account-group"
 DAG = """

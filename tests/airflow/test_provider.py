@@ -96,6 +96,7 @@ def test_secret_extras_are_masked_and_no_other_is():
     assert masked == {"refresh_token"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -121,6 +122,7 @@ def test_the_form_in_the_user_interface_has_our_fields():
     assert set(form.extra_fields) == set(EXTRAS)
 
 
+@pytest.mark.slow
 def test_connection_test_command_succeeds_and_fails_as_the_credentials_do():
     with Sandbox(client_secret=secrets.token_urlsafe(24)) as sandbox:
         good = sandbox.connection()
@@ -136,6 +138,7 @@ def test_connection_test_command_succeeds_and_fails_as_the_credentials_do():
         assert "guessed-wrong-secret" not in output
 
 
+@pytest.mark.slow
 def test_a_dag_run_prints_no_secret_and_no_token(tmp_path):
     """Airflow masks secrets only in task log files, so a command prints messages as the provider wrote them.
 
@@ -196,6 +199,7 @@ print(sorted({"requests", "pyarrow", "pandas"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_parsing_dag_files_needs_no_network_and_loads_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-c", PARSE], capture_output=True, text=True, timeout=120, cwd=ROOT

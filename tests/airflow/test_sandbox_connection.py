@@ -36,6 +36,7 @@ def test_the_exported_connection_works_as_pasted(printed, form, monkeypatch):
     assert IntacctHook().test_connection()[0] is True
 
 
+@pytest.mark.slow
 def test_the_connection_command_works_as_pasted(printed, tmp_path):
     [line] = [line for line in printed if line.startswith("airflow connections add")]
     airflow = [sys.executable, "-m", "airflow"]

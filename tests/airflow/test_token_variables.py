@@ -142,6 +142,7 @@ def in_database(variables, sandbox, monkeypatch):
         session.query(Connection).filter(Connection.conn_id == "intacct_default").delete()
 
 
+@pytest.mark.slow
 def test_authorize_stores_the_token_of_a_connection_and_a_task_needs_nothing_else(in_database, sandbox):
     code, printed, problem = authorize("--conn-id", "intacct_default")
     assert (code, "Traceback" in problem) == (0, False), problem
@@ -158,6 +159,7 @@ def test_authorize_stores_the_token_of_a_connection_and_a_task_needs_nothing_els
     assert json.loads(stored())["refresh_token"] not in ("", kept["refresh_token"])
 
 
+@pytest.mark.slow
 def test_authorize_says_what_a_connection_that_uses_another_grant_needs(variables, sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(credential_store="variable"))
     code, printed, _ = authorize("--conn-id", "intacct_default")
@@ -169,6 +171,7 @@ def test_authorize_says_what_a_connection_that_uses_another_grant_needs(variable
         assert client.list(ENTITY) != []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth_type", ["client_credentials", "refresh_token"])
 def test_authorize_prints_the_token_of_a_connection_without_a_store(sandbox, monkeypatch, auth_type):
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(auth_type=auth_type))
@@ -178,6 +181,7 @@ def test_authorize_prints_the_token_of_a_connection_without_a_store(sandbox, mon
     assert extra["refresh_token"].count(".") == 2
 
 
+@pytest.mark.slow
 def test_a_token_that_cannot_be_stored_is_printed_rather_than_lost(sandbox, monkeypatch):
     given = {"auth_type": "refresh_token", "credential_store": "token_stores.FileStore"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**given))
@@ -192,6 +196,7 @@ def test_a_token_that_cannot_be_stored_is_printed_rather_than_lost(sandbox, monk
     assert extra["refresh_token"] not in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("store", "said"),
     [("FileStore", "cannot be read (KeyError)"), ("Nothing", "must be 'memory', 'variable'")],
@@ -206,6 +211,7 @@ def test_a_store_that_cannot_be_reached_says_so_before_anybody_consents(sandbox,
     assert "Traceback" not in problem
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_not_there_is_named(airflow_db):
     code, printed, problem = authorize("--conn-id", "nothing")
     assert (code, printed) == (1, "")

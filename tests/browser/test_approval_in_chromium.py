@@ -14,7 +14,7 @@ from sandbox_client import client_of, running
 
 from intacct_provider.sync.plan import Plan
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "example_dags"

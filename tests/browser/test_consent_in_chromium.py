@@ -5,6 +5,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from sandbox_client import running
 
+pytestmark = pytest.mark.slow
+
 BACK = "https://127.0.0.1:8443/callback"
 
 

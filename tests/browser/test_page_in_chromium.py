@@ -12,6 +12,8 @@ import pytest
 from contrasts import CONTRASTS
 from sandbox_pages import CUSTOMER, busy_company, of
 
+pytestmark = pytest.mark.slow
+
 WIDE, NARROW = 1280, 400
 
 FOCUSED = """

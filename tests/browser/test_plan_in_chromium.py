@@ -9,6 +9,8 @@ from sync_plans import create, delete, members, plan, rich, update
 
 from intacct_provider.sync.rendering.page import plan_page
 
+pytestmark = pytest.mark.slow
+
 MANY = [f"C-{n:05}" for n in range(300)]
 
 

@@ -20,6 +20,8 @@ from sandbox_client import running
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.openapi.document import build_document
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("INTACCT_CONTRACT_EXAMPLES", "10"))
 THOROUGH = EXAMPLES >= 50
 HOOKS = Path(__file__).parent / "schemathesis_hooks.py"

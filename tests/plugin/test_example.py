@@ -4,6 +4,10 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLE = DOCS / "examples"
 ELSEWHERE = '{"conn_type": "intacct", "host": "http://127.0.0.1:9/ia/api/v1", "login": "a", "password": "b"}'

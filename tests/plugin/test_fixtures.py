@@ -1,5 +1,9 @@
 """The fixtures of the pytest plugin, in projects of people who test DAGs."""
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 CUSTOMER = "accounts-receivable/customer"
 VARIABLE = "AIRFLOW_CONN_INTACCT_DEFAULT"
 REAL = '{"conn_type": "intacct", "host": "http://127.0.0.1:9/ia/api/v1", "login": "real", "password": "real"}'

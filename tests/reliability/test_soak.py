@@ -13,6 +13,8 @@ sys.path.insert(0, str(TOOLS))
 import soak_schedule  # noqa: E402
 import soak_work  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory):

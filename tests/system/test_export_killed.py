@@ -18,7 +18,7 @@ import pytest
 from export_deaths import left
 from sandbox_client import running
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CUSTOMER = "accounts-receivable/customer"
 ROWS = 200_000

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sandbox_client import calls, stored
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CUSTOMER = "accounts-receivable/customer"
 QUERY = "/services/core/query"

@@ -12,7 +12,7 @@ import pytest
 from reliability_work import events
 from sandbox_client import calls, client_of, running
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CUSTOMER = "accounts-receivable/customer"
 PATH = f"/objects/{CUSTOMER}"

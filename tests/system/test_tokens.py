@@ -6,7 +6,7 @@ import pytest
 from raw_client import token
 from sandbox_client import calls
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TASKS = 20
 TOKENS = "/oauth2/token"

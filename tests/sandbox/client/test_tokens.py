@@ -55,6 +55,7 @@ def rotating(sandbox, token):
 # --- in one process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["memory", STORE])
 def test_a_thousand_hooks_on_fifty_threads_at_once_ask_for_one_token(monkeypatch, store):
     from intacct_provider.hooks.intacct import IntacctHook
@@ -306,6 +307,7 @@ def settings_of(sandbox, **changes):
     return {name: getattr(config, name) for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["in the connection", "in the store"])
 def test_twenty_processes_at_once_on_one_single_use_refresh_token_all_succeed(kept):
     """And again when their access token dies under all of them; only one rotation wins each time."""
@@ -332,6 +334,7 @@ def test_twenty_processes_at_once_on_one_single_use_refresh_token_all_succeed(ke
         ), "the first token was not single-use"
 
 
+@pytest.mark.slow
 def test_processes_that_live_for_one_read_pass_their_tokens_on():
     with running(faults={"concurrency": 100, "latency": 0.05}) as sandbox:
         given = settings_of(sandbox, **rotating(sandbox, first_refresh_token(sandbox)))

@@ -4,6 +4,8 @@ import pytest
 from export_deaths import Exports, assert_told_truly, left, mortals, put
 from sandbox_client import running
 
+pytestmark = pytest.mark.slow
+
 CUSTOMER = "accounts-receivable/customer"
 ROWS, PAGE = 3000, 250
 FIELDS = ["key", "id", "name", "creditLimit", "isOnHold", "term.id", "audit.modifiedDateTime"]

@@ -20,6 +20,8 @@ from collections import Counter
 import pytest
 import requests
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("INTACCT_SOAK_SECONDS", "6"))
 WRITERS = 20
 KILLS = 3  # at least, however slow the machine is

@@ -156,6 +156,7 @@ def day(sandbox, tmp_path):
 # --- killed
 
 
+@pytest.mark.slow
 def test_killed_before_any_operation_on_a_file_the_next_try_ends_it_and_repeats_nothing(processes, tmp_path):
     """Every moment at which the journal, the reverse plan or the rejects file is about to change, one after another."""
     moment = 0
@@ -224,6 +225,7 @@ def test_killed_where_intacct_does_not_remember_only_what_cannot_be_seen_is_sent
     day.assert_applied_once()
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_at_every_call(processes, day):
     """Each try gets one call further, and is killed after the sandbox has carried it out."""
     for method in METHODS:
@@ -272,6 +274,7 @@ def test_killed_while_a_plan_is_taken_back_the_next_try_ends_it(processes, day, 
     assert happened["2", "modified"] == 2
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_ten_thousand(processes, sandbox, tmp_path):
     desired = [{"id": f"P{n:05d}", "status": "inactive"} for n in range(10_000)]
     with client_of(sandbox) as client:
@@ -291,6 +294,7 @@ def test_killed_in_the_middle_of_ten_thousand(processes, sandbox, tmp_path):
         assert planned(client, PURPOSE, desired).is_empty
 
 
+@pytest.mark.slow
 def test_a_task_that_comes_back_from_the_dead_does_nothing_again(processes, day):
     """Airflow gives a worker up that only lost its connection to it; both tries end the plan at the same time."""
     day.sandbox.fail(kind="hang", done=True, seconds=3, path="/objects", method="POST")

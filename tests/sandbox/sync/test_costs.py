@@ -79,6 +79,7 @@ def test_ten_thousand_groups_of_which_a_hundred_differ(company, client, tmp_path
     assert again.billed == 3
 
 
+@pytest.mark.slow
 def test_ten_thousand_groups_with_members_of_which_a_hundred_differ(company, client, tmp_path):
     with client_of(company) as other:
         everyone = [row["key"] for row in other.iter_rows(CUSTOMER_GROUP, ["key"])]
