@@ -14,9 +14,7 @@ from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctArgumentError,
     IntacctConflictError,
-    IntacctError,
     IntacctIdempotencyError,
-    IntacctInterruptedWriteError,
     IntacctNotFoundError,
     IntacctPermissionError,
     IntacctResponseError,
@@ -197,23 +195,6 @@ def check_counts(reply: Reply, failed: int) -> None:
 def is_unprocessed(error: IntacctAPIError | None) -> bool:
     """Whether an error says no more than that something else of the same call was refused."""
     return error is not None and error.code == _UNPROCESSED
-
-
-def interrupted(
-    verb: str, object_name: str, total: int, done: list[RecordResult], cause: IntacctError
-) -> IntacctError:
-    """Return the exception for a write of many that stopped, which keeps what was answered so far."""
-    if not done:
-        return cause
-    written = sum(result.ok for result in done)
-    refused = next((result for result in done if result.error and not result.unprocessed), None)
-    first = f", first refusal at index {refused.index}: {refused.error}" if refused else ""
-    error = IntacctInterruptedWriteError(
-        f"{verb} of {total} records of {object_name} stopped after {len(done)} ({written} written{first}): {cause}",
-        done,
-    )
-    error.__cause__ = cause
-    return error
 
 
 def _text(value: Any) -> str | None:

@@ -24,12 +24,12 @@ WELL_KNOWN_OBJECTS = (
 class ModelField:
     """A field of an object, as the model service describes it.
 
-    There is no ``required`` and no length: Intacct calls no field required, not even those that are, and tells no
+    There is no ``required`` and no length: Intacct calls no field required, not even those that are, and gives no
     lengths.
 
     :param name: dotted name, such as ``status``, ``audit.modifiedDateTime`` or ``term.id``.
     :param kind: ``field``, or ``list`` for a list of records or values, which queries do not return.
-    :param type: ``string``, ``integer``, ``number``, ``boolean`` and so on; empty if untold.
+    :param type: ``string``, ``integer``, ``number``, ``boolean`` and so on; empty if unknown.
     :param format: such as ``date``, ``date-time`` or ``decimal-precision-2``; empty if there is none.
     :param enum: values that it may have, None among them where Intacct lists it; empty when any value is allowed.
     :param nullable: whether None clears it.
@@ -52,30 +52,30 @@ class ModelField:
 
     @property
     def queryable(self) -> bool:
-        """Whether a query can return it, as far as the model tells: it is no list and not write-only."""
+        """Whether a query can return it, as far as the model says: it is not a list and not write-only."""
         return self.kind == "field" and not self.write_only
 
 
-def flattened(model: Mapping[str, Any]) -> dict[str, ModelField]:
+def read_fields(model: Mapping[str, Any]) -> dict[str, ModelField]:
     """Return the fields and lists of a model by dotted name, those of groups and references included."""
     return {found.name: found for found in _walk(model, "", deprecated=False)}
 
 
-def every_queryable(fields: Mapping[str, ModelField]) -> list[str]:
+def list_queryable(fields: Mapping[str, ModelField]) -> list[str]:
     """Return the names that queries can return: ``key`` first, the others sorted, whatever order Intacct sent."""
     return sorted(
         (name for name, found in fields.items() if found.queryable), key=lambda name: (name != "key", name)
     )
 
 
-def with_maps(model: Mapping[str, Any]) -> dict[str, Any]:
+def read_model(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a model, or of a part of it, in which empty maps are maps; Intacct sends them as ``[]``."""
     read = dict(model)
     for kind in ("fields", "groups", "refs", "lists"):
         if kind in read:
             parts = entries(model, kind)
             read[kind] = (
-                {name: with_maps(part) for name, part in parts.items()}
+                {name: read_model(part) for name, part in parts.items()}
                 if kind in ("groups", "refs")
                 else parts
             )

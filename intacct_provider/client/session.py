@@ -1,20 +1,24 @@
-"""What every call of a client goes through: its connections, its entity and its bill."""
+"""What every call of a client goes through: its connections, its entity, its idempotency keys and its bill."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Self
 
 from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import ENTITY_HEADER, Reply, Request, Transport
+from intacct_provider.client.idempotency import IdempotencyKeys
 
 
-class ClientCore:
-    """The part of :class:`~intacct_provider.client.client.IntacctClient` that knows no objects."""
+class Session:
+    """The connections to one company, or to one entity of it; knows no objects.
+
+    Safe to share between threads. The parameters are those of
+    :class:`~intacct_provider.client.client.IntacctClient`.
+    """
 
     def __init__(
         self,
@@ -25,36 +29,31 @@ class ClientCore:
         retry: RetryPolicy | None = None,
     ) -> None:
         self.config = config
-        self._transport = Transport(config, store=store, on_secret=on_secret, retry=retry)
-        self._entity = {ENTITY_HEADER: config.entity_id} if config.entity_id else {}
-        #: Told before each call how many transactions there will be with it; raises to prevent it.
+        self.transport = Transport(config, store=store, on_secret=on_secret, retry=retry)
+        self.idempotency = IdempotencyKeys()
+        self.entity_headers = {ENTITY_HEADER: config.entity_id} if config.entity_id else {}
+        #: Called before each call with how many transactions there will be including it; raises to prevent the call.
         self.before_call: Callable[[int], None] | None = None
         self._billed = 0
         self._begun = 0
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections. Tokens are never revoked: that would end every session of the user."""
-        self._transport.close()
-
     @property
     def transactions(self) -> int:
-        """Billed API transactions so far: each read that was answered, each record that was written."""
+        """Billed API transactions so far."""
         return self._billed
 
-    def _send(self, request: Request) -> Reply:
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
+
+    def send(self, request: Request) -> Reply:
+        """Send a request in the client's entity and return the answer, whatever its status. Bills nothing."""
         self._begin()
         reply = None
         try:
-            reply = self._transport.send(
-                replace(request, headers={**self._entity, **(request.headers or {})})
-            )
+            headers = {**self.entity_headers, **(request.headers or {})}
+            reply = self.transport.send(replace(request, headers=headers))
             return reply
         finally:
             # What Intacct refused, or never answered, is not billed.
@@ -62,15 +61,25 @@ class ClientCore:
                 with self._lock:
                     self._begun -= 1
 
+    def read(self, request: Request) -> Reply:
+        """Send a read; one transaction if it is answered.
+
+        :raises IntacctAPIError: if Intacct refuses it.
+        """
+        reply = self.send(request).checked()
+        self.bill(1)
+        return reply
+
+    def bill(self, transactions: int) -> None:
+        """Count transactions that Intacct bills."""
+        with self._lock:
+            self._billed += transactions
+
     def _begin(self) -> None:
-        """Count a call before it is sent, since other threads have calls under way that will be billed."""
+        """Count a call before it is sent, since calls of other threads that are in flight will be billed, too."""
         with self._lock:
             # A write may have been billed as many.
             begun = max(self._begun, self._billed) + 1
             if self.before_call is not None:
                 self.before_call(begun)
             self._begun = begun
-
-    def _bill(self, transactions: int) -> None:
-        with self._lock:
-            self._billed += transactions

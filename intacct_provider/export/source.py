@@ -104,7 +104,7 @@ def source_of(
     :raises IntacctArgumentError: naming the argument, the value and what to do.
     """
     named = named_fields(fields, detail=detail)
-    query = Query.checked(
+    query = Query.build(
         object_name,
         ["key"] if detail or named is None else list(named),
         filters=filters,
@@ -179,7 +179,7 @@ def _parameters(
 ) -> dict[str, Any] | None:
     parameters: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
     if given is not None and not isinstance(given, Mapping):
-        return given  # for Query.checked to refuse
+        return given  # for Query.build to refuse
     if as_of is not None:
         if "asOfDate" in parameters:
             raise IntacctArgumentError("Give as_of or filter_parameters['asOfDate'], not both.")
@@ -224,7 +224,7 @@ def _of_entities(
     wanted = [condition_on(_ENTITY).in_(ids)] if ids else []
     if "" in entities:
         wanted.append(condition_on(_ENTITY).is_null())
-    return named, query.narrowed(wanted[0] if len(wanted) == 1 else wanted[0] | wanted[1])
+    return named, query.narrow(wanted[0] if len(wanted) == 1 else wanted[0] | wanted[1])
 
 
 def _refuse_lists(named: Mapping[str, str], known: Mapping[str, ModelField]) -> None:

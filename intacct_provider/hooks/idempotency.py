@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, get_current_context
 
 if TYPE_CHECKING:
-    from intacct_provider.client.writing.idempotency import IdempotencyKeys
+    from intacct_provider.client.idempotency import IdempotencyKeys
 
 
 def current_context() -> Mapping[str, Any]:

@@ -178,7 +178,7 @@ class IntacctDeleteRecordOperator(_RecordOperator):
                 client.delete(self.object_name, key)
             except IntacctNotFoundError:
                 # A path that does not exist is no missing record, and must not pass for a deletion.
-                if not self.missing_ok or client.unknown_object(self.object_name):
+                if not self.missing_ok or client.has_object(self.object_name) is False:
                     raise
                 self.log.info("%s %s was not there.", self.object_name, self.record_id or key)
                 return {"key": key, "deleted": False}

@@ -6,7 +6,7 @@ import pytest
 
 from intacct_provider.client.http import transport
 from intacct_provider.client.http.retry import RetryPolicy
-from intacct_provider.client.writing.idempotency import IdempotencyKeys
+from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.hooks.idempotency import belong_to_task, current_context
 
 CUSTOMER = "accounts-receivable/customer"

@@ -7,9 +7,8 @@ from contextlib import suppress
 
 import pytest
 from reliability_work import PURPOSE, QUERY
-from sandbox_client import calls, client_of, config_of, running
+from sandbox_client import InterruptedClient, calls, client_of, running
 
-from intacct_provider.client import IntacctClient
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
 SECTION = "Paging"
@@ -87,21 +86,6 @@ def test_a_server_that_refuses_large_pages(order_by):
 # --- changes between the pages
 
 
-class InterruptedClient(IntacctClient):
-    """A client that calls a function after each page."""
-
-    def __init__(self, company, happen):
-        super().__init__(config_of(company, page_size=PAGE))
-        self._happen = happen
-        self.pages = 0
-
-    def _page(self, query, start, size):
-        page = super()._page(query, start, size)
-        self.pages += 1
-        self._happen(self.pages)
-        return page
-
-
 def deleted(client, keys, number):
     client.delete_many(PURPOSE, [keys.pop(0) for _ in range(3)])
 
@@ -142,11 +126,11 @@ def test_changes_between_pages_that_stop(company, order_by, change):
         keys = [row["key"] for row in read(company)]
         before = set(keys)
 
-        def happen(number):
-            if number <= PAGES:
-                change(other, keys, number)
+        def happen():
+            if reader.pages <= PAGES:
+                change(other, keys, reader.pages)
 
-        with InterruptedClient(company, happen) as reader:
+        with InterruptedClient(company, happen, page_size=PAGE) as reader:
             rows = [*reader.iter_rows(PURPOSE, ["key", "id"], order_by=order_by)]
         assert reader.pages >= PAGES
         names = [row["key"] for row in rows]

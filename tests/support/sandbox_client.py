@@ -9,6 +9,7 @@ from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.sandbox import Sandbox
 
+QUERY = "/services/core/query"
 #: Patient enough for a planned fault, quick enough for a test.
 RETRY = RetryPolicy(base=0.01, budget=10)
 
@@ -29,6 +30,29 @@ def config_of(sandbox, **changes):
 def client_of(sandbox, retry=RETRY, **changes):
     """Return a client of a sandbox; ``changes`` are those of its configuration."""
     return IntacctClient(config_of(sandbox, **changes), retry=retry)
+
+
+class InterruptedClient(IntacctClient):
+    """A client that lets something happen after each answer to some of its calls, which are queries by default.
+
+    ``pages`` counts those answers.
+    """
+
+    def __init__(
+        self, sandbox, happen, *, concerns=lambda request: request.path == QUERY, retry=None, **changes
+    ):
+        super().__init__(config_of(sandbox, **changes), retry=retry)
+        self.pages = 0
+        send = self._session.send
+
+        def interrupted(request):
+            reply = send(request)
+            if concerns(request):
+                self.pages += 1
+                happen()
+            return reply
+
+        self._session.send = interrupted
 
 
 def calls(sandbox, path="", method=None):

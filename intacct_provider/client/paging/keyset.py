@@ -67,7 +67,7 @@ class KeyOrder:
         limits = (("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last))
         for operator, key in limits:
             if key is not None:
-                query = query.narrowed({operator: {"key": str(key)}})
+                query = query.narrow({operator: {"key": str(key)}})
         return query
 
     def problem(self, raw: RawPage, keys: list[int] | None, base: Base) -> str:
@@ -116,7 +116,7 @@ class KeyOrder:
             both.append((key <= str(above)) & (key >= str(10 ** len(str(above)))))
         if upto is not None:
             both.append((key > str(upto)) & (key <= str(10 ** (len(str(upto)) - 1) - 1)))
-        query = replace(self.query.narrowed(reduce(or_, both)), fields=("key",))
+        query = replace(self.query.narrow(reduce(or_, both)), fields=("key",))
         for name in self.fetch(query, 1, 1)[0].page.keys:
             raise hidden_error(self.query, above if above is not None else upto, name)
 
@@ -164,7 +164,7 @@ class KeyOrder:
         A record beyond it hides from keys above it: the server compares keys as text ("200" is below "29") or sorts
         them so.
         """
-        upto = self.query.narrowed({"$lte": {"key": str(base.key)}})
+        upto = self.query.narrow({"$lte": {"key": str(base.key)}})
         highest = replace(upto, fields=("key",), order_by=({"key": "desc"},))
         for key in self.fetch(highest, 1, 1)[0].page.keys:
             if hides(key, base.names, base.before or 0, base.key or 0):

@@ -129,7 +129,7 @@ class _Reader:
         """Whether a record with one of these keys is there now."""
         some = sorted(keys)
         for start in range(0, len(some), BATCH_SIZE):
-            among = self._query.narrowed({"$in": {"key": some[start : start + BATCH_SIZE]}})
+            among = self._query.narrow({"$in": {"key": some[start : start + BATCH_SIZE]}})
             if self._fetch(replace(among, fields=("key",), order_by=()), 1, size=1).rows:
                 return True
         return False
@@ -175,7 +175,7 @@ class _Reader:
             raise KeysUnusableError(f"a filter on key is refused ({err.message})") from err
         _last_of_rising(page.rows, last)
         if first.total_count is None or page.total_count != first.total_count - len(first.rows):
-            upto = self._query.narrowed({"$lte": {"key": str(last)}})
+            upto = self._query.narrow({"$lte": {"key": str(last)}})
             count = self._fetch(replace(upto, fields=("key",)), 1, size=1).total_count
             if count is None or count > len(first.rows):
                 raise KeysUnusableError("a filter on key does not compare keys as numbers")
@@ -194,7 +194,7 @@ class _Reader:
         A record beyond it hides from keys above ``last``: the server compares keys as text ("200" is below
         "29") or sorts them so.
         """
-        upto = self._query.narrowed({"$lte": {"key": str(last)}})
+        upto = self._query.narrow({"$lte": {"key": str(last)}})
         highest = self._fetch(replace(upto, fields=("key",), order_by=({"key": "desc"},)), 1, size=1).rows
         for key in names_of(highest):
             if hides(key, names, before, last or 0):
@@ -297,7 +297,7 @@ def hidden_error(query: Query, last: int | None, key: str) -> IntacctIncompleteR
 
 def _by_key(query: Query, above: int | None = None) -> Query:
     ordered = replace(query, order_by=({"key": "asc"},))
-    return ordered if above is None else ordered.narrowed({"$gt": {"key": str(above)}})
+    return ordered if above is None else ordered.narrow({"$gt": {"key": str(above)}})
 
 
 def _last_of_rising(rows: list[Row], last: int | None) -> int | None:

@@ -48,7 +48,7 @@ class Condition:
         """
         if not isinstance(at_least, int) or isinstance(at_least, bool) or at_least < 1:
             raise IntacctArgumentError(f"at_least must be a whole number of 1 or more, not {at_least!r}.")
-        query = Query.checked(
+        query = Query.build(
             object_name,
             ["key"],
             filters=filters,

@@ -22,7 +22,7 @@ _OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\s?#%][^/?#%]*")
 class Query:
     """A checked query without paging: what to read, of what.
 
-    :raises IntacctArgumentError: from :meth:`checked`, naming what is wrong and the nearest right spelling.
+    :raises IntacctArgumentError: from :meth:`build`, naming what is wrong and the nearest right spelling.
     """
 
     object_name: str
@@ -33,7 +33,7 @@ class Query:
     order_by: tuple[Mapping[str, str], ...] = ()
 
     @classmethod
-    def checked(
+    def build(
         cls,
         object_name: str,
         fields: Sequence[str],
@@ -61,7 +61,7 @@ class Query:
         """Whether rows stand for groups of records, which have no key."""
         return is_aggregate(self.fields)
 
-    def narrowed(self, filters: Filters) -> Query:
+    def narrow(self, filters: Filters) -> Query:
         """Return the query of those records that meet these conditions, too.
 
         :param filters: an expression of :func:`field`, one condition, or a list of conditions that must all be met.

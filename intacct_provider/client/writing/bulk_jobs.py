@@ -14,9 +14,10 @@ from urllib3.filepost import encode_multipart_formdata
 from intacct_provider.client.batches import RecordResult, elements, read_result
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
+from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.query.request import check_object_name
+from intacct_provider.client.session import Session
 from intacct_provider.client.spelling import did_you_mean
-from intacct_provider.client.writing.idempotency import IdempotencyKeys
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConnectionError,
@@ -60,7 +61,45 @@ class JobStatus:
         return self.state == "failed"
 
 
-def job_request(
+class BulkJobs:
+    """Submits bulk jobs and reads what they did. The public methods of the client say what each of these promises."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def submit(
+        self,
+        object_name: str,
+        operation: str,
+        records: Sequence[Mapping[str, Any] | str],
+        callback_url: str | None,
+    ) -> str:
+        """Submit a job and return its id."""
+        request = _build_job(object_name, operation, records, self._session.idempotency, callback_url)
+        try:
+            return _read_job_id(self._session.send(request))
+        except IntacctError as err:
+            raised = _forbid_retry(err)
+            if raised is err:
+                raise
+            raise raised from err
+
+    def status(self, job_id: str) -> JobStatus:
+        """Return where a job is."""
+        return _read_status(self._session.read(_ask_status(job_id)), job_id)
+
+    def results(self, job_id: str, count: int | None) -> list[RecordResult]:
+        """Return the outcome of each record of a job that has ended, in the order of its file."""
+        job = self.status(job_id)
+        if not job.finished:
+            percent = f" ({job.percent} %)" if job.percent else ""
+            raise IntacctError(
+                f"The bulk job {job_id} is {job.state}{percent}; its results come when it has ended."
+            )
+        return _read_results(self._session.read(_ask_status(job_id, download=True)), job, count)
+
+
+def _build_job(
     object_name: str,
     operation: str,
     records: Sequence[Mapping[str, Any] | str],
@@ -100,7 +139,7 @@ def job_request(
     return Request("POST", CREATE_PATH, content=content, headers=headers, repeatable=False)
 
 
-def job_id_in(reply: Reply) -> str:
+def _read_job_id(reply: Reply) -> str:
     """Return the id of the job that was submitted.
 
     :raises IntacctResponseError: if a success names none.
@@ -117,7 +156,7 @@ def job_id_in(reply: Reply) -> str:
     return str(job_id)
 
 
-def unclear(error: IntacctError) -> IntacctError:
+def _forbid_retry(error: IntacctError) -> IntacctError:
     """Return what to raise for a submission that failed; one that may have been taken is not to be tried again."""
     if not isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError):
         return error
@@ -132,7 +171,7 @@ def unclear(error: IntacctError) -> IntacctError:
     return told
 
 
-def status_request(job_id: str, *, download: bool = False) -> Request:
+def _ask_status(job_id: str, *, download: bool = False) -> Request:
     """Return the request for a job's state, or for its results.
 
     :raises IntacctArgumentError: for what is no id.
@@ -145,7 +184,7 @@ def status_request(job_id: str, *, download: bool = False) -> Request:
     return Request("GET", STATUS_PATH, params=params)
 
 
-def read_status(reply: Reply, job_id: str) -> JobStatus:
+def _read_status(reply: Reply, job_id: str) -> JobStatus:
     """Return where a job is.
 
     :raises IntacctResponseError: for a state that is not documented, because nobody knows whether it is an end.
@@ -160,7 +199,7 @@ def read_status(reply: Reply, job_id: str) -> JobStatus:
     return JobStatus(job_id, state, int(percent) if percent.isdecimal() else None)
 
 
-def read_job_results(reply: Reply, job: JobStatus, count: int | None) -> list[RecordResult]:
+def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[RecordResult]:
     """Return what became of each record of a job that has ended, in the order of its file.
 
     :raises IntacctResponseError: if the file is none, or does not account for every record.

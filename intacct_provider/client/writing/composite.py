@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from intacct_provider.client.batches import REFUSALS, check_counts, elements, is_unprocessed, status_of
+from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.errors import build_error, error_in
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
+from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
+from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.session import Session
 from intacct_provider.client.writing.composite_request import PATH, Part
-from intacct_provider.client.writing.existence import Reference
-from intacct_provider.client.writing.idempotency import MAX_GENERATIONS, IdempotencyKeys, still_under_way
+from intacct_provider.client.writing.existence import find_missing
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctIdempotencyError,
@@ -53,32 +56,17 @@ class CompositeResult:
 
 
 class CompositeCall:
-    """Sends the parts of one composite call and reads what became of them.
+    """Sends the parts of one composite call and reads the outcome of each.
 
-    :param send: sends a request.
-    :param explain: adds to a refusal what is known about its cause.
-    :param bill: counts transactions.
-    :param gone: tells which of some references lead to no record any more.
-    :param known: tells whether there is an object of that path.
+    :param parts: the requests, checked.
     """
 
     def __init__(
-        self,
-        parts: Sequence[Part],
-        idempotency: IdempotencyKeys,
-        *,
-        send: Callable[[Request], Reply],
-        explain: Callable[[IntacctAPIError, str, Mapping[str, Any] | None], IntacctAPIError],
-        bill: Callable[[int], None],
-        gone: Callable[[str, Sequence[Reference]], set[int]],
-        known: Callable[[str], bool],
+        self, parts: Sequence[Part], session: Session, catalog: Catalog, queries: QueryReader
     ) -> None:
-        self._idempotency = idempotency
-        self._send = send
-        self._explain = explain
-        self._bill = bill
-        self._gone = gone
-        self._known = known
+        self._session = session
+        self._catalog = catalog
+        self._queries = queries
         # The same part of another call refers to other results, so it must have another key.
         self._content = codec.encode([part.wire() for part in parts])
         self._parts = [self._keyed(part, n) if part.needs_key else part for n, part in enumerate(parts)]
@@ -90,7 +78,7 @@ class CompositeCall:
         """Send the call and return one result per part, in order."""
         generation = 1
         while True:
-            reply = self._send(self._request())
+            reply = self._session.send(self._request())
             results = self._read(reply)
             stale = self._stale(reply, results, generation)
             if not stale:
@@ -107,7 +95,7 @@ class CompositeCall:
 
     def _keyed(self, part: Part, place: int) -> Part:
         content = b"%d\0" % place + self._content
-        return replace(part, key=self._idempotency.make(part.method, part.path, content))
+        return replace(part, key=self._session.idempotency.make(part.method, part.path, content))
 
     def _read(self, reply: Reply) -> list[CompositeResult]:
         items = elements(reply)
@@ -124,7 +112,7 @@ class CompositeCall:
         check_counts(reply, sum(not result.ok for result in results))
         last, deletion = results[-1], self._parts[-1]
         lost = deletion.method == "DELETE" and reply.unsure and isinstance(last.error, IntacctNotFoundError)
-        if lost and self._known(deletion.object_name):
+        if lost and self._catalog.has_object(deletion.object_name):
             # The sending whose answer was lost deleted it.
             results[-1] = CompositeResult(last.index, last.name, 204)
         for n, result in enumerate(results):
@@ -139,7 +127,7 @@ class CompositeCall:
                 return
             if result.ok:
                 self._counted.add(place)
-        self._bill(_transactions(part, result))
+        self._session.bill(_transactions(part, result))
 
     def _stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
         """Return the places of parts that must be asked again under new keys, because their answers are old ones.
@@ -150,9 +138,9 @@ class CompositeCall:
         """
         failed = next((result for result in results if not result.ok), None)
         if failed and self._parts[failed.index].writes:
-            under_way = still_under_way(failed.error, unsure=reply.unsure)
-            if under_way:
-                raise under_way
+            unfinished = find_unfinished(failed.error, unsure=reply.unsure)
+            if unfinished:
+                raise unfinished
         if generation == MAX_GENERATIONS or any(
             part.method == "DELETE" and result.ok for part, result in zip(self._parts, results, strict=True)
         ):
@@ -176,7 +164,7 @@ class CompositeCall:
             return changed
         # Sage does not document that elements tell their headers. Without them the first failure may be an old one.
         told = isinstance(_headers(elements(reply)[failed.index]), Mapping)
-        may_be = generation == 1 and (reply.unsure or part.method in self._idempotency.scopes)
+        may_be = generation == 1 and (reply.unsure or part.method in self._session.idempotency.scopes)
         return error.replayed or (may_be and not told)
 
     def _undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
@@ -189,7 +177,8 @@ class CompositeCall:
             part, record = self._parts[place], results[place].result
             if part.key and part.method == "POST" and _replayed(item) and _is_mapping(record):
                 reference = (_text(record.get("key")), _text(record.get("id")))
-                if any(reference) and part.object_name and self._gone(part.object_name, [reference]):
+                name = part.object_name
+                if any(reference) and name and find_missing(self._queries, name, [reference]):
                     found.add(place)
         return found
 
@@ -198,7 +187,7 @@ class CompositeCall:
         if guilty and guilty.error:
             part = self._parts[guilty.index]
             if part.object_name.count("/") == 1:
-                self._explain(guilty.error, part.object_name, part.body)
+                self._catalog.explain(guilty.error, part.object_name, part.body)
             if isinstance(guilty.error, IntacctIdempotencyError) and part.refers_to:
                 guilty.error.hint = (
                     "An earlier attempt sent it when what it refers to was different: look at what that wrote before "

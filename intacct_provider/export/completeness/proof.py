@@ -222,7 +222,7 @@ class _Comparison:
             raise _GaveUpError("what an earlier try has read has changed since")
         ours = set(unpacked(kept.keys)) if kept.rows else set()
         above, upto = self._between(place, place + 1)
-        query = self._pages.query.narrowed(
+        query = self._pages.query.narrow(
             [
                 {operator: {"key": str(key)}}
                 for operator, key in (("$gt", above), ("$lte", upto))
@@ -230,13 +230,7 @@ class _Comparison:
             ]
         )
         stamps = [name for name in STAMPS if name in self._client.fields(query.object_name)]
-        rows = self._client.iter_rows(
-            query.object_name,
-            ["key", *stamps],
-            filters=query.filters,
-            filter_expression=query.expression,
-            filter_parameters=query.parameters,
-        )
+        rows = self._client.iter_rows(replace(query, fields=("key", *stamps), order_by=()))
         now = {int(row["key"]): [row[name] for name in stamps] for row in rows}
         self._calls_left -= 1
         found.gone += len(ours.difference(now))

@@ -259,14 +259,14 @@ class Deletions:
 
     def _among(self, query: Query, keys: Sequence[str]) -> set[str]:
         """Return those of some keys that records of a query have."""
-        found = self._read(query.narrowed(field("key").in_(keys)))
+        found = self._read(query.narrow(field("key").in_(keys)))
         there = {one.key for one in found}
         found.close()
         return there
 
     def _count(self, upto: str) -> int | None:
-        query = self._query.narrowed(field("key") <= upto)
-        return self._client.query(query.object_name, ["key"], **_conditions(query), size=1).total_count
+        query = self._query.narrow(field("key") <= upto)
+        return self._client.query(replace(query, fields=("key",), order_by=()), size=1).total_count
 
     def _read(self, query: Query) -> Spool:
         """Return the keys of a query's records as they are now."""
@@ -326,14 +326,6 @@ class Deletions:
         digest = hashlib.sha256(self._run_id.encode()).hexdigest()[:8]
         path = self._target.with_name(f".{self._target.name}.{what}.{run}-{digest}.jsonl.gz")
         return {"path": str(path), "sha256": write_whole(path, packed(entries), alone=True).sha256}
-
-
-def _conditions(query: Query) -> dict[str, Any]:
-    return {
-        "filters": list(query.filters),
-        "filter_expression": query.expression,
-        "filter_parameters": query.parameters,
-    }
 
 
 def _place(file: Mapping[str, Any]) -> tuple[ObjectStoragePath, str]:

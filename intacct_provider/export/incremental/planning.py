@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.query.expressions import field
@@ -81,16 +82,8 @@ def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
 
     :raises IntacctResponseError: if Intacct answers something that is neither a date nor a moment.
     """
-    stamped = query.narrowed(field(name).is_not_null())
-    page = client.query(
-        query.object_name,
-        ["key", name],
-        filters=stamped.filters,
-        filter_expression=stamped.expression,
-        filter_parameters=stamped.parameters,
-        order_by=[{name: "desc"}],
-        size=1,
-    )
+    stamped = query.narrow(field(name).is_not_null())
+    page = client.query(replace(stamped, fields=("key", name), order_by=({name: "desc"},)), size=1)
     latest = page.rows[0][name] if page.rows else None
     if latest is None:
         return None

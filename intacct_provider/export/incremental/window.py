@@ -40,7 +40,7 @@ class Window:
 
     def narrow(self, query: Query) -> Query:
         """Return the query of those of its records that are in the window."""
-        return query.narrowed(self.conditions)
+        return query.narrow(self.conditions)
 
     def moves(self, watermark: str | None) -> bool:
         """Whether records up to the end of the window have been exported once this one is, and were not before."""

@@ -185,7 +185,7 @@ def count_again(client: IntacctClient, exports: Sequence[RangeExport]) -> dict[s
 def query_of(content: Mapping[str, Any]) -> Query:
     """Return the query that a manifest tells of."""
     asked = content["query"]
-    return Query.checked(
+    return Query.build(
         content["object"],
         ["key"],
         filters=asked.get("filters"),
@@ -202,7 +202,7 @@ def _count(client: IntacctClient, query: Query, one: RangeExport) -> int:
     if counted > one.rows and stamp:
         # The worker's clock may be wrong by some minutes.
         began = dt.datetime.fromisoformat(one.content["run"]["started_at"]) - dt.timedelta(hours=1)
-        counted = client.totals(query.narrowed(field(stamp) < began), above=above, upto=upto).count
+        counted = client.totals(query.narrow(field(stamp) < began), above=above, upto=upto).count
     elif counted > one.rows and upto is None:
         counted = client.totals(query, above=above, upto=one.tally.last_key or above or "0").count
     if counted > one.rows:

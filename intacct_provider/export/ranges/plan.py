@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ class _Keys:
     def check_comparison(self, highest: int) -> None:
         """Make sure that filters compare keys as numbers: as text, the last of all keys is above "1000"."""
         beyond = 10 ** len(str(highest))
-        _, keys = self._ask(self._query.narrowed(field("key") > str(beyond)), 1, "desc")
+        _, keys = self._ask(self._query.narrow(field("key") > str(beyond)), 1, "desc")
         if any(self._number(key) <= beyond for key in keys):
             raise self._no_use(f"Intacct compares them as text: key {keys[0]} is above {beyond} for it")
 
@@ -122,7 +123,7 @@ class _Keys:
         found: list[str] = []
         last = 0
         for _ in range(count):
-            above = self._query.narrowed(field("key") > found[-1]) if found else self._query
+            above = self._query.narrow(field("key") > found[-1]) if found else self._query
             _, keys = self._ask(above, step)
             key = self._number(keys[0]) if keys else highest
             if key <= last:
@@ -136,16 +137,8 @@ class _Keys:
     def _ask(self, query: Query, position: int, direction: str = "asc") -> tuple[int | None, list[str]]:
         """Return how many records there are, and the key of the one at a position, if there is one."""
         try:
-            page = self._client.query(
-                query.object_name,
-                ["key"],
-                filters=query.filters,
-                filter_expression=query.expression,
-                filter_parameters=query.parameters,
-                order_by=[{"key": direction}],
-                start=position,
-                size=1,
-            )
+            ordered = replace(query, fields=("key",), order_by=({"key": direction},))
+            page = self._client.query(ordered, start=position, size=1)
         except IntacctValidationError as err:
             if query is self._query:
                 raise

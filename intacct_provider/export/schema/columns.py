@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from intacct_provider.client.model import ModelField, entries, flattened
+from intacct_provider.client.model import ModelField, entries, read_fields
 from intacct_provider.exceptions import IntacctNotFoundError
 
 ColumnType = Literal["string", "boolean", "integer", "decimal", "date", "timestamp", "json", "struct", "list"]
@@ -122,7 +122,7 @@ def _column(name: str, field: str, found: ModelField | None) -> Column:
 def _members(model: Mapping[str, Any], element_model: ModelOf | None) -> tuple[Column, ...]:
     """Return the columns of a model or a part of it: fields with ``key`` first, then groups, references and lists."""
     own = {
-        name: found for name, found in flattened(model).items() if "." not in name and not found.write_only
+        name: found for name, found in read_fields(model).items() if "." not in name and not found.write_only
     }
     plain = sorted((n for n, found in own.items() if found.kind == "field"), key=lambda n: (n != "key", n))
     columns = [_column(name, name, own[name]) for name in plain]
@@ -155,7 +155,7 @@ def _struct(name: str, members: tuple[Column, ...]) -> Column:
 
 
 def _field(part: Mapping[str, Any]) -> ModelField:
-    return flattened({"fields": {"item": part}})["item"]
+    return read_fields({"fields": {"item": part}})["item"]
 
 
 def _unique(columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.model import flattened
+from intacct_provider.client.model import read_fields
 from intacct_provider.sync.desired.state import column_of
 from intacct_provider.sync.object_facts import REQUIRED
 from intacct_provider.sync.problems import Problem, shown
@@ -55,7 +55,7 @@ def unchangeable_problems(
 
     :param steps: of the plan; updates count.
     """
-    fixed = {name for name, field in flattened(model).items() if not field.mutable}
+    fixed = {name for name, field in read_fields(model).items() if not field.mutable}
     places = places_of(desired, match_on)
     return [
         Problem(

@@ -4,9 +4,8 @@ import threading
 
 import pytest
 import requests
-from sandbox_client import calls, client_of, config_of, running, stored
+from sandbox_client import InterruptedClient, calls, client_of, running, stored
 
-from intacct_provider.client import IntacctClient
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 
@@ -58,21 +57,6 @@ class Churn:
     def survivors(self):
         """The keys of the records that existed from beginning to end."""
         return self.seeded - self.deleted
-
-
-class InterruptedClient(IntacctClient):
-    """A client that lets something happen after each page that it has read."""
-
-    def __init__(self, sandbox, happen, **changes):
-        super().__init__(config_of(sandbox, **changes))
-        self._happen = happen
-        self.pages = 0
-
-    def _page(self, query, start, size):
-        page = super()._page(query, start, size)
-        self.pages += 1
-        self._happen()
-        return page
 
 
 def assert_complete(rows, churn):

@@ -6,7 +6,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sandbox_client import RETRY, calls, client_of, config_of, running, stored
+from sandbox_client import RETRY, InterruptedClient, calls, client_of, config_of, running, stored
 
 from intacct_provider.client import IntacctClient
 from intacct_provider.client.http.retry import RetryPolicy
@@ -314,18 +314,8 @@ def test_an_answer_that_does_not_account_for_every_record(sandbox, client, count
         client.create_many(PURPOSE, purposes(2))
 
 
-class WatchedClient(IntacctClient):
-    """A client that lets something happen after each answer to a write."""
-
-    def __init__(self, sandbox, happen, retry=RETRY):
-        super().__init__(config_of(sandbox), retry=retry)
-        self._happen = happen
-
-    def _send(self, request):
-        reply = super()._send(request)
-        if request.method in ("PATCH", "DELETE") or request.path == PATH:
-            self._happen()
-        return reply
+def is_write(request):
+    return request.method in ("PATCH", "DELETE") or request.path == PATH
 
 
 @pytest.mark.parametrize("verb", ["create_many", "update_many", "delete_many"])
@@ -337,7 +327,9 @@ def test_a_write_of_many_that_stops_keeps_what_was_answered(sandbox, client, ver
         "update_many": [{"key": key, "status": "inactive"} for key in keys],
         "delete_many": keys,
     }[verb]
-    stumbling = WatchedClient(sandbox, lambda: sandbox.fail(kind="reset", times=2), IMPATIENT)
+    stumbling = InterruptedClient(
+        sandbox, lambda: sandbox.fail(kind="reset", times=2), concerns=is_write, retry=IMPATIENT
+    )
     with stumbling, pytest.raises(IntacctInterruptedWriteError) as caught:
         getattr(stumbling, verb)(PURPOSE, what)
     assert len(caught.value.results) == 500

@@ -302,8 +302,10 @@ def test_a_later_attempt_submits_the_same_job_under_the_same_key(sandbox):
 
 def test_a_callback_is_passed_on(sandbox, client, monkeypatch):
     seen = []
-    send = client._transport.send
-    monkeypatch.setattr(client._transport, "send", lambda request: seen.append(request) or send(request))
+    send = client._session.transport.send
+    monkeypatch.setattr(
+        client._session.transport, "send", lambda request: seen.append(request) or send(request)
+    )
     client.submit_job(CUSTOMER, "create", customers("A"), callback_url="https://example.com/done")
     client.submit_job(CUSTOMER, "create", customers("A"))
     orders = [json.loads(request.content.split(b"\r\n\r\n")[1].split(b"\r\n")[0]) for request in seen]

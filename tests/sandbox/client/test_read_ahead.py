@@ -52,7 +52,7 @@ def unchanged(kept):
 
 
 def pages_of(client, fields=("key", "id"), *, name=PURPOSE, filters=None, **bounds):
-    return client.read_pages(Query.checked(name, fields, filters=filters), RowForm(fields), **bounds)
+    return client.read_pages(Query.build(name, fields, filters=filters), RowForm(fields), **bounds)
 
 
 def keys_of(pages):
@@ -348,7 +348,7 @@ def test_a_read_is_complete_while_a_writer_runs_freely(company):
 
 def test_totals_are_one_call_under_the_query_s_filters(demo, demo_client):
     before = demo.transactions, demo_client.transactions
-    query = Query.checked(CUSTOMER, ["id"], filters=field("status") == "active", order_by=[{"id": "asc"}])
+    query = Query.build(CUSTOMER, ["id"], filters=field("status") == "active", order_by=[{"id": "asc"}])
     totals = demo_client.totals(query, ["totalDue", "creditLimit"])
     assert (demo.transactions, demo_client.transactions) == (before[0] + 1, before[1] + 1)
     rows = [
@@ -363,13 +363,13 @@ def test_totals_are_one_call_under_the_query_s_filters(demo, demo_client):
 
 
 def test_totals_of_nothing_are_zero(demo_client):
-    query = Query.checked(CUSTOMER, ["id"], filters=field("id") == "nobody")
+    query = Query.build(CUSTOMER, ["id"], filters=field("id") == "nobody")
     assert demo_client.totals(query, ["totalDue"]) == Totals(0, {"totalDue": Decimal(0)})
 
 
 def test_totals_within_bounds(unchanged):
     with client_of(unchanged) as client:
-        query = Query.checked(PURPOSE, ["key"], filters=field("id") > "Purpose 00010")
+        query = Query.build(PURPOSE, ["key"], filters=field("id") > "Purpose 00010")
         assert client.totals(query, above="5", upto="100") == Totals(90)
 
 
@@ -401,15 +401,15 @@ def test_a_sum_that_cannot_be_had_ends_the_read(unchanged):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"count:key": "many", "sum:totalDue": "1"}, "count of accounts-receivable/customer is no number"),
-        ({"count:key": None, "sum:totalDue": "1"}, "count of accounts-receivable/customer is no number"),
-        ({"count:key": "3", "sum:totalDue": "a lot"}, "sum of totalDue is no number"),
+        ({"count:key": "many", "sum:totalDue": "1"}, "count of accounts-receivable/customer is not a number"),
+        ({"count:key": None, "sum:totalDue": "1"}, "count of accounts-receivable/customer is not a number"),
+        ({"count:key": "3", "sum:totalDue": "a lot"}, "sum of totalDue is not a number"),
     ],
 )
 def test_totals_that_are_no_numbers_are_no_totals(sandbox, client, row, says):
     sandbox.fail(status=200, body={"ia::result": [row]}, path=QUERY)
     with pytest.raises(IntacctResponseError, match=says):
-        client.totals(Query.checked(CUSTOMER, ["id"]), ["totalDue"])
+        client.totals(Query.build(CUSTOMER, ["id"]), ["totalDue"])
 
 
 # --- whole records

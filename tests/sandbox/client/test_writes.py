@@ -7,7 +7,7 @@ from sandbox_clocks import HeldClock
 
 from intacct_provider.client.batches import ADDRESS_LENGTH, key_batches, record_path
 from intacct_provider.client.http.retry import RetryPolicy
-from intacct_provider.client.writing.idempotency import IdempotencyKeys
+from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConflictError,
@@ -433,7 +433,7 @@ def test_a_second_sending_waits_for_the_first_and_takes_its_answer(verb):
         with client_of(sandbox) as warm:
             warm.list(PURPOSE)  # so that the token is there
         with client_of(sandbox, timeout=0.3) as client:
-            client._transport._tokens.get()
+            client._session.transport._tokens.get()
             let_go_after(clock, sandbox, refusals=2)
             clock.holding = True
             written = WRITES[verb](client)
@@ -464,7 +464,7 @@ def test_a_first_sending_that_does_not_end_is_neither_a_conflict_nor_a_success(v
     with running(clock=clock) as sandbox:
         sandbox.seed(PURPOSE, purposes("A", "B"))
         with client_of(sandbox, timeout=0.3, retry=IMPATIENT) as client:
-            client._transport._tokens.get()
+            client._session.transport._tokens.get()
             clock.holding = True
             with pytest.raises(IntacctServerError, match="whether it is done is unknown") as caught:
                 WRITES[verb](client)

@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 from sandbox_client import RETRY, client_of, running
 
-from intacct_provider.client import IntacctClient
 from intacct_provider.client.http import transport
+from intacct_provider.client.session import Session
 from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctResponseError
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
@@ -262,17 +262,17 @@ def assert_complete(exporter, output, before):
 @pytest.fixture
 def after_pages(busy, monkeypatch):
     """Return a function that lets something happen after each call of a query, told by its number."""
-    send, pages = IntacctClient._send, []
+    send, pages = Session.send, []
 
     def let(happen):
-        def interrupted(client, request):
-            reply = send(client, request)
+        def interrupted(session, request):
+            reply = send(session, request)
             if request.path == QUERY:
                 pages.append(request)
                 happen(len(pages))
             return reply
 
-        monkeypatch.setattr(IntacctClient, "_send", interrupted)
+        monkeypatch.setattr(Session, "send", interrupted)
         return pages
 
     return let

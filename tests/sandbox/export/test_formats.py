@@ -51,7 +51,7 @@ def exported(demo_client, tmp_path):
 
     def run(name, **options):
         columns = columns_of(FIELDS, demo_client.fields(CUSTOMER))
-        pages = demo_client.read_pages(Query.checked(CUSTOMER, list(FIELDS)), RowForm(list(FIELDS)))
+        pages = demo_client.read_pages(Query.build(CUSTOMER, list(FIELDS)), RowForm(list(FIELDS)))
         target = ObjectStoragePath(f"file://{tmp_path}/{name}")
         export(target, pages, columns, **options)
         return str(tmp_path / name)

@@ -40,7 +40,7 @@ class Read:
     def __init__(self, client, fields=("key", "id"), *, name=PURPOSE, filters=None, sums=(), **bounds):
         self.client = client
         self.pages = client.read_pages(
-            Query.checked(name, fields, filters=filters), RowForm(fields), sums=sums, **bounds
+            Query.build(name, fields, filters=filters), RowForm(fields), sums=sums, **bounds
         )
         count = Counter(fields, sums)
         self.tally = Tally(sums=dict.fromkeys(sums, Decimal(0)))

@@ -9,8 +9,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client import IntacctClient
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.session import Session
 from intacct_provider.exceptions import IntacctIncompleteReadError
 from intacct_provider.operators.export_ranges import IntacctCommitExportOperator, IntacctKeyRangesOperator
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
@@ -124,16 +124,16 @@ def test_records_that_come_and_go_while_ranges_are_planned_change_nothing_but_th
 @pytest.mark.parametrize("left", [0, 1, 300])
 def test_records_that_go_while_ranges_are_planned_make_fewer_ranges(company, monkeypatch, left):
     """What is left of the plan covers every key all the same."""
-    send = IntacctClient._send
+    send = Session.send
     with client_of(company) as other:
 
-        def interrupted(client, request):
-            reply = send(client, request)
-            if client is not other and len(calls(company, QUERY)) == 2:
+        def interrupted(session, request):
+            reply = send(session, request)
+            if session is not other._session and len(calls(company, QUERY)) == 2:
                 other.delete_many(PURPOSE, [str(key) for key in keys_of(company, lambda key: key > left)])
             return reply
 
-        monkeypatch.setattr(IntacctClient, "_send", interrupted)
+        monkeypatch.setattr(Session, "send", interrupted)
         made = plan(ranges=8)
     assert 1 <= len(made) < 8
     assert sum(sizes(made, keys_of(company))) == left

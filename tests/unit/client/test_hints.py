@@ -153,8 +153,8 @@ def test_the_list_of_objects_is_asked_for_once(intacct):
         with pytest.raises(IntacctNotFoundError, match="There is no object"):
             client.list("platform-apps/truk")
     assert len(model_calls(intacct)) == 1
-    assert client.unknown_object("platform-apps/truk")
-    assert not client.unknown_object("platform-apps/nsp::truck")
+    assert client.has_object("platform-apps/truk") is False
+    assert client.has_object("platform-apps/nsp::truck")
 
 
 def test_the_objects_are_those_of_the_company_without_services(intacct):

@@ -110,10 +110,10 @@ def test_a_client_steps_down_on_429_and_climbs_on_calm(intacct):
     intacct.on("GET", intacct.customers, {"status_code": 429}, {"json": LIST})
     client = intacct.client(max_concurrency=6)
     client.list(CUSTOMER)
-    assert client._transport.limit.allowed == 3
+    assert client._session.transport.limit.allowed == 3
     for _ in range(CLIMB_AFTER):
         client.list(CUSTOMER)
-    assert client._transport.limit.allowed == 4
+    assert client._session.transport.limit.allowed == 4
 
 
 def test_the_wait_before_a_repetition_holds_no_slot(intacct, monkeypatch):
@@ -122,7 +122,7 @@ def test_the_wait_before_a_repetition_holds_no_slot(intacct, monkeypatch):
     free = []
 
     def sleep(_seconds):
-        with client._transport.limit.slot():
+        with client._session.transport.limit.slot():
             free.append(True)
 
     monkeypatch.setattr("intacct_provider.client.http.transport.time.sleep", sleep)

@@ -195,7 +195,7 @@ def test_what_waiting_cannot_mend_is_tried_once(intacct, exception):
 
 
 def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
-    transport = intacct.client()._transport
+    transport = intacct.client()._session.transport
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
     for failure in (LOST, CUT, {"status_code": 503}, {"status_code": 429}, {"text": ""}):
         intacct.on("POST", "/services/x", failure, {"json": {}})
@@ -207,7 +207,7 @@ def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
 def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_nothing(intacct):
     intacct.on("POST", "/services/x", {"status_code": 401}, {"json": {}})
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
-    assert intacct.client()._transport.send(request).checked().status == 200
+    assert intacct.client()._session.transport.send(request).checked().status == 200
 
 
 def test_answers_that_stay_cut_raise(intacct):
@@ -266,7 +266,7 @@ REPLAYED = {"headers": {"x-ia-idempotency-cached-date": "Sat, 21 Nov 2026 07:28:
 def post(intacct, *answers, headers=None):
     intacct.on("POST", "/x", *answers)
     keyed = {"Idempotency-Key": "k"} if headers is None else headers
-    reply = intacct.client()._transport.send(Request("POST", "/x", content=b"{}", headers=keyed))
+    reply = intacct.client()._session.transport.send(Request("POST", "/x", content=b"{}", headers=keyed))
     return reply, len(intacct.calls("/x"))
 
 
@@ -393,7 +393,7 @@ def test_the_result_of_any_answer_can_be_asked_for(body, result):
 
 def test_an_answer_from_the_idempotency_cache_says_so_and_so_does_its_error(intacct):
     intacct.on("GET", "/x", headers={"x-ia-idempotency-cached-date": "2026-01-01T00:00:00Z"}, status_code=422)
-    reply = intacct.client()._transport.send(Request("GET", "/x"))
+    reply = intacct.client()._session.transport.send(Request("GET", "/x"))
     assert reply.replayed
     assert reply.error().replayed
 
@@ -416,7 +416,7 @@ def test_an_answer_from_the_idempotency_cache_says_so_and_so_does_its_error(inta
 )
 def test_an_answer_knows_whether_an_earlier_sending_may_have_done_it(intacct, answers, unsure):
     intacct.on("GET", "/x", *answers)
-    assert intacct.client()._transport.send(Request("GET", "/x")).unsure is unsure
+    assert intacct.client()._session.transport.send(Request("GET", "/x")).unsure is unsure
 
 
 # --- what nobody may see
@@ -442,7 +442,7 @@ def test_no_secret_or_token_is_in_any_error_log_record_or_repr(intacct, caplog):
         intacct.on("POST", intacct.customers, failure)
         for given in ({}, rotating):
             client = intacct.client(**given)
-            shown += [repr(client.config), str(client.config), repr(client), repr(client._transport)]
+            shown += [repr(client.config), str(client.config), repr(client), repr(client._session.transport)]
             with pytest.raises(IntacctError) as caught:
                 client.create(CUSTOMER, {"id": "C1", "taxId": "confidential"})
             error = caught.value

@@ -26,7 +26,7 @@ PROVE = settings(derandomize=True, deadline=None, max_examples=150)
 
 
 def read(server, size=10, fields=("key", "id"), **parts):
-    return list(iter_rows(server, Query.checked(CUSTOMER, fields, **parts), size))
+    return list(iter_rows(server, Query.build(CUSTOMER, fields, **parts), size))
 
 
 def keys_of(rows):
@@ -94,7 +94,7 @@ def test_the_user_s_filter_holds_on_every_page(parts, expression):
 
 def test_pages_are_read_as_rows_are_taken():
     server = Server(range(1, 101))
-    rows = iter_rows(server, Query.checked(CUSTOMER, ["key"]), 10)
+    rows = iter_rows(server, Query.build(CUSTOMER, ["key"]), 10)
     assert server.calls == []
     assert [next(rows)["key"] for _ in range(11)] == texts(range(1, 12))
     assert len(server.calls) == 2
@@ -470,7 +470,7 @@ def test_an_ordered_read_hands_on_only_a_pass_that_nothing_moved_under():
 def test_an_ordered_read_that_never_comes_to_rest_yields_nothing_and_says_what_helps():
     server = Server(range(1, 201))
     server.between = lambda server: server.delete(min(server.keys(), key=int))
-    rows = iter_rows(server, Query.checked(CUSTOMER, ["key"], order_by=[{"id": "asc"}]), 10)
+    rows = iter_rows(server, Query.build(CUSTOMER, ["key"], order_by=[{"id": "asc"}]), 10)
     with pytest.raises(
         IntacctIncompleteReadError, match="leave out order_by: reading in order of key does not mind"
     ):
@@ -556,7 +556,7 @@ def test_a_page_tells_its_place_and_the_next():
         "ia::result": [{"key": "1", "x": 1}],
         "ia::meta": {"totalCount": 508, "start": 1, "pageSize": 100, "next": 101, "previous": None},
     }
-    page = read_page(Query.checked(CUSTOMER, ["key", "id"]), body, 1, 4000)
+    page = read_page(Query.build(CUSTOMER, ["key", "id"]), body, 1, 4000)
     assert page == Page(rows=[{"key": "1", "id": None}], total_count=508, start=1, page_size=100, next=101)
 
 
@@ -570,13 +570,13 @@ def test_a_page_tells_its_place_and_the_next():
     ],
 )
 def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
-    page = read_page(Query.checked(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5, 100)
+    page = read_page(Query.build(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5, 100)
     assert page == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=100, next=None)
 
 
 def test_counts_may_be_text():
     page = read_page(
-        Query.checked(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1, 9
+        Query.build(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1, 9
     )
     assert page.total_count == 7
 
@@ -586,7 +586,7 @@ def test_counts_may_be_text():
 )
 def test_an_answer_without_rows_is_never_an_empty_page(body):
     with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
-        read_page(Query.checked(CUSTOMER, ["key"]), body, 1, 9)
+        read_page(Query.build(CUSTOMER, ["key"]), body, 1, 9)
 
 
 # --- through the client

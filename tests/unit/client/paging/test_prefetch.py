@@ -76,7 +76,7 @@ class Reading:
     def __init__(
         self, server, size=10, workers=4, choose=None, fields=("key", "id"), bounds=(None, None), **parts
     ):
-        query, form = Query.checked(CUSTOMER, fields, **parts), RowForm(fields)
+        query, form = Query.build(CUSTOMER, fields, **parts), RowForm(fields)
         self.server, self.counts, self.pool = server, 0, None
         fields = ("key", "id", "status")
 

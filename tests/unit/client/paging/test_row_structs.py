@@ -116,7 +116,7 @@ def test_what_is_no_page_without_doubt_is_none(content):
 def test_structs_hold_what_mappings_hold(rows):
     content = page(*rows, totalCount=len(rows))
     form = RowForm(FIELDS)
-    mappings = read_page(Query.checked(CUSTOMER, FIELDS), codec.decode(content), 1, 100).rows
+    mappings = read_page(Query.build(CUSTOMER, FIELDS), codec.decode(content), 1, 100).rows
     read = form.read(content).page
     assert [dict(zip(FIELDS, form.values(row), strict=True)) for row in read.rows] == mappings
     assert form.page_of(mappings) == read
@@ -149,7 +149,9 @@ def test_the_moment_of_an_answer_is_the_server_s(date, moment):
 
 def test_what_a_request_decodes_is_not_decoded_again(intacct):
     intacct.on("GET", intacct.customers, text="not JSON", headers=JSON)
-    reply = intacct.client()._send(Request("GET", intacct.customers, decode=lambda content: content.upper()))
+    reply = intacct.client()._session.send(
+        Request("GET", intacct.customers, decode=lambda content: content.upper())
+    )
     assert (reply.made, reply.body) == (b"NOT JSON", None)
     assert reply.error() is None
 
@@ -158,7 +160,7 @@ def test_what_a_request_decodes_is_not_decoded_again(intacct):
 def test_refusals_are_never_given_to_it(intacct, status):
     intacct.on("GET", intacct.customers, status_code=status, json={"ia::error": {"message": "no"}})
     asked = []
-    reply = intacct.client()._send(Request("GET", intacct.customers, decode=asked.append))
+    reply = intacct.client()._session.send(Request("GET", intacct.customers, decode=asked.append))
     assert "no" in str(reply.error())
     assert asked == []
 
@@ -166,7 +168,7 @@ def test_refusals_are_never_given_to_it(intacct, status):
 def test_what_it_does_not_take_is_read_as_ever(intacct):
     cut = {"text": '{"ia::result": [', "headers": JSON}
     intacct.on("GET", intacct.customers, cut, {"json": {"ia::result": 7}})
-    reply = intacct.client()._send(Request("GET", intacct.customers, decode=lambda _content: None))
+    reply = intacct.client()._session.send(Request("GET", intacct.customers, decode=lambda _content: None))
     assert (reply.made, reply.result) == (None, 7)
     assert len(intacct.calls(intacct.customers)) == 2
 
@@ -177,13 +179,16 @@ def test_a_request_that_nobody_waits_for_is_not_sent_again(intacct):
     stopped.set()
     client = intacct.client(retry=RetryPolicy(base=3600, budget=1e9))
     with pytest.raises(IntacctConnectionError, match=r"HTTP 503; nobody waits for it\.$"):
-        client._send(Request("GET", intacct.customers, stopped=stopped))
+        client._session.send(Request("GET", intacct.customers, stopped=stopped))
     assert len(intacct.calls(intacct.customers)) == 1
 
 
 def test_a_request_that_somebody_waits_for_is_sent_again(intacct):
     intacct.on("GET", intacct.customers, {"status_code": 503}, {"json": {"ia::result": 7}})
-    assert intacct.client()._send(Request("GET", intacct.customers, stopped=threading.Event())).result == 7
+    assert (
+        intacct.client()._session.send(Request("GET", intacct.customers, stopped=threading.Event())).result
+        == 7
+    )
 
 
 # --- pages, totals and records of a client
@@ -204,7 +209,7 @@ def served(intacct, server):
 
 
 def pages_of(client, **options):
-    return client.read_pages(Query.checked(CUSTOMER, ["key", "id"]), RowForm(("key", "id")), **options)
+    return client.read_pages(Query.build(CUSTOMER, ["key", "id"]), RowForm(("key", "id")), **options)
 
 
 def test_pages_of_a_client_are_billed_and_counted(intacct):
@@ -241,7 +246,7 @@ def test_keys_that_are_of_no_use_are_read_by_position(intacct):
 )
 def test_answers_that_are_no_pages_raise(intacct, answer, expected, says):
     intacct.on("POST", intacct.query, **answer)
-    query = Query.checked(CUSTOMER, ["id"])
+    query = Query.build(CUSTOMER, ["id"])
     with pytest.raises(expected, match=says):
         list(intacct.client().read_pages(query, RowForm(("id",))))
 
@@ -250,7 +255,7 @@ def test_totals_are_exact_and_zero_where_there_is_nothing(intacct):
     row = {"count:key": "3", "sum:a": "12345678901234567.89", "sum:b": 0.1, "sum:c": None}
     intacct.on("POST", intacct.query, json={"ia::result": [row]})
     client = intacct.client()
-    totals = client.totals(Query.checked(CUSTOMER, ["id"]), "abcd", above="5")
+    totals = client.totals(Query.build(CUSTOMER, ["id"]), "abcd", above="5")
     assert totals == Totals(
         3, {"a": Decimal("12345678901234567.89"), "b": Decimal("0.1"), "c": Decimal(0), "d": Decimal(0)}
     )
@@ -263,19 +268,19 @@ def test_totals_are_exact_and_zero_where_there_is_nothing(intacct):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([{"count:key": "x"}], "count of .* is no number"),
-        ([{"count:key": 1, "sum:a": "x"}], "sum of a is no number"),
+        ([{"count:key": "x"}], "count of .* is not a number"),
+        ([{"count:key": 1, "sum:a": "x"}], "sum of a is not a number"),
     ],
 )
 def test_totals_that_are_no_numbers_raise(intacct, rows, says):
     intacct.on("POST", intacct.query, json={"ia::result": rows})
     with pytest.raises(IntacctResponseError, match=says):
-        intacct.client().totals(Query.checked(CUSTOMER, ["id"]), ["a"])
+        intacct.client().totals(Query.build(CUSTOMER, ["id"]), ["a"])
 
 
 def test_no_row_of_totals_is_a_count_of_none(intacct):
     intacct.on("POST", intacct.query, json={"ia::result": []})
-    totals = intacct.client().totals(Query.checked(CUSTOMER, ["id"]), ["a"])
+    totals = intacct.client().totals(Query.build(CUSTOMER, ["id"]), ["a"])
     assert totals == Totals(0, {"a": Decimal(0)})
 
 

@@ -28,7 +28,7 @@ TWO = [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "1000"}}]
 
 
 def checked(fields=("key",), object_name=CUSTOMER, **parts):
-    return Query.checked(object_name, fields, **parts)
+    return Query.build(object_name, fields, **parts)
 
 
 def refusal(*args, **parts):

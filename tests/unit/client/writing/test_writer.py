@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, batches, collection, record_path
 from intacct_provider.client.http import codec
-from intacct_provider.client.writing.idempotency import MAX_GENERATIONS, IdempotencyKeys
+from intacct_provider.client.idempotency import MAX_GENERATIONS, IdempotencyKeys
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctAuthenticationError,

@@ -54,20 +54,20 @@ def deletions(number, file=None):
 
 
 def test_both_ends_belong_to_it_and_so_do_records_without_a_stamp():
-    query = window(NOON, ONE).narrow(Query.checked(CUSTOMER, ["key"]))
+    query = window(NOON, ONE).narrow(Query.build(CUSTOMER, ["key"]))
     assert query.filters == ({"$gte": {MODIFIED: NOON}}, {"$lte": {MODIFIED: ONE}}, {"$eq": {MODIFIED: None}})
     assert query.expression == "(1 and 2) or 3"
 
 
 def test_it_narrows_whatever_the_export_filters_already():
-    query = Query.checked(CUSTOMER, ["key"], filters=(field("status") == "active") | (field("id") == "C1"))
+    query = Query.build(CUSTOMER, ["key"], filters=(field("status") == "active") | (field("id") == "C1"))
     narrowed = window().narrow(query)
     assert narrowed.filters[2:] == ({"$lte": {MODIFIED: NOON}}, {"$eq": {MODIFIED: None}})
     assert narrowed.expression == "(1 or 2) and (3 or 4)"
 
 
 def test_where_nothing_has_a_stamp_it_is_what_has_none():
-    assert window(upper=None).narrow(Query.checked(CUSTOMER, ["key"])).filters == ({"$eq": {MODIFIED: None}},)
+    assert window(upper=None).narrow(Query.build(CUSTOMER, ["key"])).filters == ({"$eq": {MODIFIED: None}},)
 
 
 # --- what moves on
@@ -241,9 +241,7 @@ def latest(intacct, value, name=MODIFIED):
 
 
 def made(client, state, run_id="run", name=MODIFIED, **more):
-    return plan_window(
-        client, Query.checked(CUSTOMER, ["key"]), field=name, state=state, run_id=run_id, **more
-    )
+    return plan_window(client, Query.build(CUSTOMER, ["key"]), field=name, state=state, run_id=run_id, **more)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +270,7 @@ def test_the_first_one_and_a_full_refresh_begin_at_the_beginning(client, intacct
 
 def test_it_ends_at_the_latest_stamp_that_intacct_has(client, intacct, state):
     latest(intacct, ONE)
-    query = Query.checked(CUSTOMER, ["key"], filters=field("status") == "active")
+    query = Query.build(CUSTOMER, ["key"], filters=field("status") == "active")
     plan_window(client, query, field=MODIFIED, state=state, run_id="run")
     asked = intacct.calls(intacct.query)[-1].json()
     assert asked["orderBy"] == [{MODIFIED: "desc"}]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intacct_provider.client.model import flattened
+from intacct_provider.client.model import read_fields
 from intacct_provider.exceptions import IntacctColumnError, IntacctNotFoundError
 from intacct_provider.export.schema.columns import (
     REST,
@@ -95,12 +95,12 @@ DETAIL = by_name(detail_columns(MODEL, model_of))
     ],
 )
 def test_a_field_has_the_type_that_the_model_tells(field, type, scale):  # noqa: A002
-    [column] = columns_of({field: "called"}, flattened(MODEL))
+    [column] = columns_of({field: "called"}, read_fields(MODEL))
     assert column == Column("called", field, type, scale)
 
 
 def test_columns_come_in_the_order_asked_for_and_under_the_names_asked_for():
-    columns = columns_of({"totalDue": "due", "key": "key", "name": "Name"}, flattened(MODEL))
+    columns = columns_of({"totalDue": "due", "key": "key", "name": "Name"}, read_fields(MODEL))
     assert [(column.name, column.field) for column in columns] == [
         ("due", "totalDue"),
         ("key", "key"),

@@ -15,7 +15,7 @@ from intacct_provider.exceptions import IntacctAPIError, IntacctIdempotencyError
 #: Cached failures that are passed over before the last one is believed.
 MAX_GENERATIONS = 10
 #: How a server may say which of the two it means; what it says is not documented.
-_UNDER_WAY = re.compile(
+_UNFINISHED = re.compile(
     r"in progress|under way|being processed|already processing|\block|concurrent|simultaneous", re.IGNORECASE
 )
 _OTHER_CONTENT = re.compile(r"different|mismatch|not match|not the same|\bused\b|reuse", re.IGNORECASE)
@@ -56,7 +56,7 @@ class IdempotencyKeys:
         return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def still_under_way(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
+def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
     """Return what to raise when another sending under the same key has not ended after all the waiting, else None.
 
     A server holds a lock on the key of a request until it has ended, and refuses others with 409. What else is
@@ -67,7 +67,7 @@ def still_under_way(error: IntacctAPIError | None, *, unsure: bool) -> IntacctSe
     if error is None or error.status != 409 or error.replayed:
         return None
     about_key = error.message if isinstance(error, IntacctIdempotencyError) else ""
-    if not (_UNDER_WAY.search(about_key) or (unsure and not _OTHER_CONTENT.search(about_key))):
+    if not (_UNFINISHED.search(about_key) or (unsure and not _OTHER_CONTENT.search(about_key))):
         return None
     return IntacctServerError(
         error.message,

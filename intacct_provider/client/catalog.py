@@ -1,0 +1,152 @@
+"""What the company's model service says about objects and fields, and how it explains a refusal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from intacct_provider.client.hints import hint_for_field, hint_for_object, hint_for_value
+from intacct_provider.client.http.transport import Reply, Request
+from intacct_provider.client.model import (
+    WELL_KNOWN_OBJECTS,
+    ModelField,
+    list_queryable,
+    read_fields,
+    read_model,
+)
+from intacct_provider.client.query.request import check_object_name
+from intacct_provider.client.session import Session
+from intacct_provider.exceptions import (
+    IntacctAPIError,
+    IntacctError,
+    IntacctNotFoundError,
+    IntacctResponseError,
+    IntacctValidationError,
+)
+
+log = logging.getLogger(__name__)
+
+MODEL = "/services/core/model"
+
+
+class Catalog:
+    """The objects of a company and their fields; each model is read once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._models: dict[str, dict[str, Any]] = {}
+        self._model_lock = threading.Lock()
+        self._object_names: list[str] | None = None
+        self._unreadable = False
+
+    def model(self, object_name: str) -> dict[str, Any]:
+        """Return the description of an object, in which empty maps are maps."""
+        check_object_name(object_name)
+        with self._model_lock:
+            if object_name not in self._models:
+                self._models[object_name] = self._read_model(object_name)
+        return self._models[object_name]
+
+    def fields(self, object_name: str) -> dict[str, ModelField]:
+        """Return the fields of an object by dotted name."""
+        return read_fields(self.model(object_name))
+
+    def queryable_fields(self, object_name: str) -> list[str]:
+        """Return the names of the fields that a query can return, ``key`` first."""
+        names = list_queryable(self.fields(object_name))
+        if not names:
+            raise IntacctResponseError(f"Intacct's model of {object_name} has no field that can be queried.")
+        return names
+
+    def object_names(self) -> list[str]:
+        """Return the paths of all objects of the company."""
+        found = self._session.read(Request("GET", MODEL)).result
+        names = (str(item.get("apiObject", "")) for item in found or () if isinstance(item, Mapping))
+        return [name.removeprefix("objects/") for name in names if name.startswith("objects/")]
+
+    def has_object(self, object_name: str) -> bool | None:
+        """Whether Intacct has such an object; None if that cannot be found out.
+
+        Costs one call per client, unless the object is a well-known one.
+        """
+        if object_name in WELL_KNOWN_OBJECTS:
+            return True
+        try:
+            return object_name in self._list_objects()
+        except IntacctError as err:
+            log.warning("Intacct: could not read whether there is an object %s: %s", object_name, err)
+            return None
+
+    def read(self, object_name: str, request: Request) -> Reply:
+        """Read something of an object, one transaction, and explain it if Intacct refuses.
+
+        :raises IntacctAPIError: if Intacct refuses.
+        """
+        reply = self._session.send(request)
+        error = reply.error()
+        if error:
+            raise self.explain(error, object_name)
+        self._session.bill(1)
+        return reply
+
+    def explain(
+        self, error: IntacctAPIError, object_name: str, record: Mapping[str, Any] | None = None
+    ) -> IntacctAPIError:
+        """Return the error with a hint, where a wrong name or value can be the cause.
+
+        Asks the model service, and only after a refusal: a name that is right costs nothing.
+
+        :param record: what was written, when it was a write.
+        """
+        if isinstance(error, IntacctNotFoundError | IntacctValidationError):
+            fields = partial(self._fields_if_readable, object_name)
+            # The closest name says more than the general advice on the error.
+            error.hint = (
+                self._hint_for_object(object_name)
+                or hint_for_field(error, fields)
+                or hint_for_value(error, record or {}, fields)
+                or error.hint
+            )
+        return error
+
+    def _read_model(self, object_name: str) -> dict[str, Any]:
+        found = self._session.read(
+            Request("GET", MODEL, params={"name": object_name, "schema": "true"})
+        ).result
+        # Intacct answers an unknown object with HTTP 200 and an empty list.
+        if not isinstance(found, Mapping) or not found:
+            raise IntacctNotFoundError(
+                f"Intacct knows no object {object_name!r}.", hint=self._hint_for_object(object_name)
+            )
+        return read_model(found)
+
+    def _hint_for_object(self, object_name: str) -> str:
+        """Return what is wrong with an object's path, or an empty string when it exists."""
+        if object_name in WELL_KNOWN_OBJECTS:
+            return ""
+        try:
+            objects = [] if self._unreadable else self._list_objects()
+        except IntacctError:
+            # The refusal itself is what the caller must see; without the list it goes unexplained.
+            objects = []
+        return hint_for_object(object_name, objects)
+
+    def _list_objects(self) -> list[str]:
+        """Return the paths of all objects, read once per client."""
+        if self._object_names is None:
+            try:
+                self._object_names = self.object_names()
+            except IntacctError:
+                self._unreadable = True
+                raise
+        return self._object_names
+
+    def _fields_if_readable(self, object_name: str) -> Mapping[str, ModelField]:
+        """Return the fields of an object; none if the model service fails, since the refusal itself must be seen."""
+        try:
+            return self.fields(object_name)
+        except IntacctError:
+            return {}

@@ -1,0 +1,1 @@
+"""Reading records: by queries, and by their keys."""

@@ -1,0 +1,149 @@
+"""Records by their keys or ids: one, many, or all those that a query has found."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from intacct_provider.client.batches import (
+    RecordResult,
+    collection,
+    elements,
+    key_batches,
+    read_results,
+    record_path,
+)
+from intacct_provider.client.catalog import Catalog
+from intacct_provider.client.flatten import flat
+from intacct_provider.client.http.transport import Request
+from intacct_provider.client.paging.ordered_pool import in_order, threads
+from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
+from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.session import Session
+from intacct_provider.exceptions import (
+    IntacctError,
+    IntacctIncompleteReadError,
+    IntacctNotFoundError,
+    IntacctResponseError,
+)
+
+
+class RecordReader:
+    """Reads whole records. The public methods of the client say what each of these promises."""
+
+    def __init__(self, session: Session, catalog: Catalog, queries: QueryReader) -> None:
+        self._session = session
+        self._catalog = catalog
+        self._queries = queries
+
+    def list_references(self, object_name: str) -> list[dict[str, Any]]:
+        """Return the references that a GET of the collection gives, 100 at most."""
+        reply = self._catalog.read(object_name, Request("GET", collection(object_name)))
+        if not isinstance(reply.result, list):
+            raise IntacctResponseError(f"The answer to the list of {object_name} holds no list.")
+        return [dict(item) for item in reply.result]
+
+    def get(self, object_name: str, key: str, *, flatten: bool) -> dict[str, Any]:
+        """Return one record."""
+        reply = self._catalog.read(object_name, Request("GET", record_path(object_name, [key])))
+        record = _add_key(reply.result, key)
+        return flat(record) if flatten else record
+
+    def get_many(self, object_name: str, keys: Sequence[str], *, flatten: bool) -> Iterator[dict[str, Any]]:
+        """Yield the records with these keys, in order, reading 500 a call."""
+        for chunk in key_batches(object_name, keys):
+            if len(chunk) == 1:
+                yield self.get(object_name, chunk[0], flatten=flatten)
+                continue
+            reply = self._session.send(Request("GET", record_path(object_name, chunk)))
+            for result in read_results(reply, len(chunk), 0):
+                if result.error:
+                    raise self._catalog.explain(result.error, object_name)
+            self._session.bill(1)
+            for record in _match_keys(elements(reply), chunk, object_name):
+                yield flat(record) if flatten else record
+
+    def find(self, object_name: str, record_id: str) -> dict[str, Any] | None:
+        """Return the reference of the record with this id, or None."""
+        query = Query.build(object_name, ["key", "id", "href"], filters=field("id") == record_id)
+        page = self._queries.page(query, 1, 2)
+        if len(page.rows) > 1:
+            raise IntacctError(
+                f"Several records of {object_name} have the id {record_id!r}; name the one you mean by its key."
+            )
+        return page.rows[0] if page.rows else None
+
+    def read_records(self, object_name: str, pages: Iterable[RowPage]) -> Iterator[list[dict[str, Any]]]:
+        """Yield the records with the keys of pages that still exist, in their order, in lists of 500 at most."""
+        workers, stopped = self._session.config.max_concurrency, threading.Event()
+        read = partial(self._read_existing, object_name, stopped)
+        wanted = (chunk for page in pages for chunk in key_batches(object_name, page.keys))
+        with closing(wanted), closing(in_order(threads(workers), workers, read, wanted, stopped)) as lists:
+            yield from lists
+
+    def _read_existing(
+        self, object_name: str, stopped: threading.Event, keys: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Return those of the records with these keys that still exist."""
+        reply = self._session.send(Request("GET", record_path(object_name, keys), stopped=stopped))
+        if len(keys) == 1:
+            results, found = [RecordResult(0, error=reply.error())], [reply.result]
+        else:
+            results, found = read_results(reply, len(keys), 0), elements(reply)
+        missing = []
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result.error, IntacctNotFoundError):
+                missing.append(key)
+            elif result.error:
+                raise self._catalog.explain(result.error, object_name)
+        left = self._query_keys(object_name, missing) if missing else []
+        if left and len(left) < len(keys) and not isinstance(found, list):
+            # One answer for all, because some of them no longer exist.
+            return self._read_existing(object_name, stopped, left)
+        if left:
+            raise IntacctIncompleteReadError(
+                f"A query shows the record of {object_name} with key {left[0]}, but asked for it by that key, Intacct "
+                "says that there is none."
+            )
+        if len(missing) == len(keys):
+            return []
+        self._session.bill(1)
+        kept = [(key, one) for key, one, result in zip(keys, found, results, strict=True) if result.ok]
+        return list(_match_keys([one for _, one in kept], [key for key, _ in kept], object_name))
+
+    def _query_keys(self, object_name: str, keys: Sequence[str]) -> list[str]:
+        """Return those of some keys that a query finds."""
+        query = Query.build(
+            object_name,
+            ["key"],
+            filters=[{"$in": {"key": keys}}],
+            filter_parameters={"includePrivate": True},
+            order_by=[{"key": "asc"}],
+        )
+        return [str(row["key"]) for row in self._queries.fetch_page(query, 1, len(keys)).rows]
+
+
+def _add_key(record: Any, key: str) -> dict[str, Any]:
+    """Return the record with its key, which Intacct leaves out for account groups."""
+    if not isinstance(record, Mapping):
+        raise IntacctResponseError(f"The answer for key {key} holds no record.")
+    return {"key": str(key), **record}
+
+
+def _match_keys(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of an answer, each with its key.
+
+    :raises IntacctResponseError: if they are not those with these keys.
+    """
+    for key, record in zip(keys, records, strict=True):
+        found = _add_key(record.get("ia::result", record), key)
+        if str(found["key"]) != key:
+            raise IntacctResponseError(
+                f"Intacct answered with record {found['key']} of {object_name} where {key} was asked for."
+            )
+        yield found
