@@ -13,9 +13,9 @@ from intacct_provider.client.http.auth import CredentialStore
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.model import ModelField
-from intacct_provider.client.paging.pages import Page, Row
-from intacct_provider.client.paging.prefetch import PagesAhead
-from intacct_provider.client.paging.row_structs import RowForm, RowPage, Totals
+from intacct_provider.client.paging.complete_read import CompleteRead
+from intacct_provider.client.paging.pages import Page, Row, Totals
+from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
@@ -151,7 +151,11 @@ class IntacctClient:
         that can be relied on. Records that are created or deleted meanwhile may be among them or not. The parameters
         are those of :meth:`query`.
 
-        :raises IntacctIncompleteReadError: if completeness cannot be proven.
+        A page is read when its first row is wanted. After the last row, the counts that came with the pages prove that
+        nothing is missing; if they do not agree, a few calls more find out what changed meanwhile.
+
+        :raises IntacctIncompleteReadError: if completeness cannot be proven, naming the first keys that are missing. By
+            then rows have been yielded: use them when the iteration ends without an error.
         """
         query = self._queries.build_query(
             object_name,
@@ -166,25 +170,29 @@ class IntacctClient:
     def read_pages(
         self,
         query: Query,
-        form: RowForm,
+        rows: RowFormat,
         *,
         above: str | None = None,
         upto: str | None = None,
         sums: Sequence[str] = (),
-    ) -> PagesAhead:
+    ) -> CompleteRead:
         """Return every row that exists during the whole read, once, in pages that are read ahead.
 
         Up to ``max_concurrency`` calls are in flight, so stopping early pays for pages that are never taken. Rows come
         in order of key, unless keys cannot be used for paging.
 
-        :param query: fields that are those of the form, filters, and no order.
+        Call :func:`~intacct_provider.client.paging.proof.prove` after the last page.
+
+        :param query: fields and filters, and no order.
+        :param rows: the form of the rows, such as :class:`~intacct_provider.client.paging.row_formats.StructRows` of
+            the query's fields.
         :param above: only rows with keys above this one.
         :param upto: only rows with keys up to this one.
         :param sums: fields that Intacct adds up, too, when it is asked for its count.
         :raises IntacctArgumentError: for bounds that are not keys, and for a query of aggregates or with an order.
         :raises IntacctIncompleteReadError: while iterating, if completeness cannot be proven.
         """
-        return self._queries.read_pages(query, form, above=above, upto=upto, sums=sums)
+        return self._queries.read_pages(query, rows, above=above, upto=upto, sums=sums)
 
     def totals(
         self, query: Query, sums: Sequence[str] = (), *, above: str | None = None, upto: str | None = None
@@ -220,7 +228,7 @@ class IntacctClient:
         return self._records.get_many(object_name, keys, flatten=flatten)
 
     def read_records(
-        self, object_name: str, pages: Iterable[RowPage]
+        self, object_name: str, pages: Iterable[Page]
     ) -> Iterator[builtins.list[dict[str, Any]]]:
         """Yield the whole records with the keys of pages, in their order, in lists of 500 at most.
 

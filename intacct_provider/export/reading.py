@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from intacct_provider.client.paging.row_structs import RowForm, RowPage
-from intacct_provider.export.completeness.proof import Proof, prove
+from intacct_provider.client.paging.key_intervals import Bounds, Interval
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.proof import Proof, prove
+from intacct_provider.client.paging.row_formats import StructRows
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -32,7 +34,7 @@ class Reading:
         source.close()
         self._pages = client.read_pages(
             replace(source.query, fields=tuple(fields)),
-            RowForm(fields),
+            StructRows(fields),
             above=above,
             upto=source.upto,
             sums=source.sums,
@@ -48,7 +50,7 @@ class Reading:
         """How many rows there will be, by the newest page; None if untold."""
         return self._pages.expected
 
-    def __iter__(self) -> Iterator[RowPage]:
+    def __iter__(self) -> Iterator[Page]:
         """Yield every row that existed during the whole read, once, or raise.
 
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
@@ -57,7 +59,7 @@ class Reading:
             yield from self._pages
             return
         for records in self._client.read_records(self._source.object_name, iter(self._pages)):
-            yield RowPage([str(record["key"]) for record in records], records)
+            yield Page(records, keys=[str(record["key"]) for record in records])
 
     def prove(self, tally: Tally, *, earlier: Tally | None = None) -> Proof:
         """Compare what was read with what Intacct counts, after the last page.
@@ -65,4 +67,13 @@ class Reading:
         :param tally: all rows.
         :param earlier: those of them that an earlier try has read.
         """
-        return prove(self._client, self._pages, tally, committed=earlier, above=self._source.above)
+        before = None
+        if earlier is not None and earlier.rows:
+            before = Interval(int(earlier.first_key or 0), int(earlier.last_key or 0), earlier.rows)
+        return prove(
+            self._pages,
+            rows=tally.rows,
+            sums=tally.sums,
+            earlier=before,
+            above=Bounds.from_text(self._source.above, None).above,
+        )

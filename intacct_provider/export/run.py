@@ -14,10 +14,10 @@ from intacct_provider.export.schema.columns import column_facts
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.paging.row_structs import RowPage
+    from intacct_provider.client.paging.pages import Page
+    from intacct_provider.client.paging.proof import Proof
     from intacct_provider.client.query.request import Query
     from intacct_provider.export.completeness.budget import Budget
-    from intacct_provider.export.completeness.proof import Proof
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
@@ -39,7 +39,7 @@ class Sink(Protocol):
     def begin(self) -> Tally | None:
         """Make ready; return what is known of rows that an earlier try left whole, which are not read again."""
 
-    def write(self, page: RowPage) -> None:
+    def write(self, page: Page) -> None:
         """Take rows."""
 
     def finish(self) -> Tally:
@@ -110,7 +110,7 @@ class Export:
             "transactions": self.client.transactions,
         }
 
-    def _told(self, reading: Reading, earlier: int) -> Iterator[RowPage]:
+    def _told(self, reading: Reading, earlier: int) -> Iterator[Page]:
         """Yield the pages, and tell how far things are."""
         if earlier:
             self.log.info("%s: continues after %d rows of an earlier try.", self.source.object_name, earlier)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query
@@ -19,7 +19,7 @@ from intacct_provider.export.schema.columns import Column, column_facts, columns
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.model import ModelField
-    from intacct_provider.client.paging.prefetch import PagesAhead
+    from intacct_provider.client.paging.complete_read import CompleteRead
     from intacct_provider.export.reading import Reading
 
 #: Column that tells whose record it is, when an export reads several entities.
@@ -49,7 +49,7 @@ class Source:
     above: str | None = None
     upto: str | None = None
     detail: bool = False
-    early: list[PagesAhead] = field(default_factory=list)
+    early: list[CompleteRead] = field(default_factory=list)
 
     @property
     def object_name(self) -> str:
@@ -118,9 +118,9 @@ def source_of(
         )
     among = None if key_range is None else KeyRange.checked(key_range)
     above, upto = (among.above, among.upto) if among else (None, None)
-    begun: list[PagesAhead] = []
+    begun: list[CompleteRead] = []
     if early and named is not None and not detail and entities is None and not control_totals:
-        pages = client.read_pages(query, RowForm(query.fields), above=above, upto=upto)
+        pages = client.read_pages(query, StructRows(query.fields), above=above, upto=upto)
         pages.begin()
         begun.append(pages)
     try:

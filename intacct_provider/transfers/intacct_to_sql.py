@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.paging.row_structs import RowPage
-    from intacct_provider.export.completeness.proof import Proof
+    from intacct_provider.client.paging.pages import Page
+    from intacct_provider.client.paging.proof import Proof
     from intacct_provider.export.completeness.tally import Tally
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.run import Export
@@ -278,7 +278,7 @@ class _Rows:
         if self._deletions:
             self._deletions.begin()
 
-    def write(self, page: RowPage) -> None:
+    def write(self, page: Page) -> None:
         """Take rows."""
         if self._deletions:
             self._deletions.add(page)

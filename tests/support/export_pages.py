@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import msgspec
 
-from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.completeness.tally import Counter
 from intacct_provider.export.files.parts import Parts
 from intacct_provider.export.schema.columns import Column
@@ -39,9 +40,9 @@ def row(number):
 
 def page_of(rows, columns=COLUMNS):
     """Return one page, decoded from JSON like those of the query service."""
-    form = RowForm([column.field for column in columns])
+    form = StructRows([column.field for column in columns])
     structs = msgspec.json.Decoder(list[form.type], float_hook=Decimal).decode(json.dumps(rows))
-    return RowPage([each["key"] for each in rows], structs)
+    return Page(structs, keys=[each["key"] for each in rows])
 
 
 def pages_of(rows, cuts=(), columns=COLUMNS):

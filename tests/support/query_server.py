@@ -2,9 +2,14 @@
 
 import operator
 import re
+from dataclasses import replace
 
-from intacct_provider.client.paging.pages import read_page
-from intacct_provider.exceptions import IntacctValidationError
+import msgspec
+
+from intacct_provider.client.paging.pages import Totals
+from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctValidationError
+
+STAMP = "audit.modifiedDateTime"
 
 COMPARE = {
     "$eq": operator.eq, "$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le,
@@ -12,8 +17,13 @@ COMPARE = {
 }  # fmt: skip
 
 
+def moment(calls):
+    """Return the server's time after so many calls for pages, a second each."""
+    return f"2026-01-01T{calls // 3600:02}:{calls // 60 % 60:02}:{calls % 60:02}Z"
+
+
 class Server:
-    """A query service over a list of records.
+    """A query service over a list of records, which are stamped with the time at which they changed.
 
     :param sorts: whether keys are sorted as ``numbers`` or as ``text``.
     :param compares: the same for filters on keys.
@@ -38,11 +48,13 @@ class Server:
         self.sorts, self.compares, self.clamp, self.largest = sorts, compares, clamp, largest
         self.keys_filter, self.totals = keys_filter, totals
         self.calls = []
+        self.counts = 0
         self.between = lambda _server: None
 
     @staticmethod
-    def record(key):
-        return {"key": str(key), "id": f"C{key}", "status": "active", "API_QUERY_ALIAS__1": "stray"}
+    def record(key, at=0):
+        record = {"key": str(key), "id": f"C{key}", "status": "active", "API_QUERY_ALIAS__1": "stray"}
+        return {**record, STAMP: moment(at)}
 
     def keys(self):
         return {record["key"] for record in self.records}
@@ -52,16 +64,31 @@ class Server:
         self.records = [record for record in self.records if record["key"] not in gone]
 
     def insert(self, *keys):
-        self.records += [self.record(key) for key in keys]
+        self.records += [self.record(key, at=len(self.calls) + 1) for key in keys]
 
-    def __call__(self, query, start, size):
+    def change(self, record, **changes):
+        record.update(changes, **{STAMP: moment(len(self.calls) + 1)})
+
+    def fields(self, _object_name):
+        return dict.fromkeys(["key", "id", "status", STAMP])
+
+    def count(self, query, sums=(), *, stopped=None):
+        self.counts += 1
+        body = query.payload()
+        return Totals(sum(self.matches(record, body) for record in self.records), dict.fromkeys(sums, 0))
+
+    def fetch_page(self, query, start, size, *, rows, stopped=None):
         body = query.payload(start=start, size=size)
         self.calls.append(body)
         if self.largest and size > self.largest:
             raise IntacctValidationError("The value of size is too large", status=400, target="/size")
         answer = self.answer(body)
+        at = moment(len(self.calls))
         self.between(self)
-        return read_page(query, answer, start, size)
+        page = rows.read(msgspec.json.encode(answer), start, size)
+        if page is None:
+            raise IntacctIncompleteReadError("not a page")
+        return replace(page, moment=at)
 
     def answer(self, body):
         rows = self.sorted([r for r in self.records if self.matches(r, body)], body.get("orderBy", []))

@@ -70,7 +70,7 @@ def warm_up():
     """Import and find once, for all children, what takes them most of their time."""
     from airflow.providers.common.compat.sdk import get_hook_lineage_collector
 
-    import intacct_provider.client.paging.prefetch
+    import intacct_provider.client.paging.complete_read
     import intacct_provider.export.deletes.detection
     import intacct_provider.export.sql.table_load
     import intacct_provider.hooks.intacct  # noqa: F401

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from postgres import Postgres
 
-from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.table_load import TableLoad
 
@@ -111,8 +111,8 @@ def hook_of(kind):
 
 def page(*rows, columns=COLUMNS):
     """Return a page of rows, given as tuples."""
-    form = RowForm([column.field for column in columns])
-    return form.page_of(
+    form = StructRows([column.field for column in columns])
+    return form.convert(
         [dict(zip((column.field for column in columns), row, strict=True)) | {"key": row[0]} for row in rows]
     )
 

@@ -1,4 +1,4 @@
-"""What was read of the keys of an object: from which to which, and which, in little room."""
+"""Keys of an object, as numbers: from which to which, and which of them a read has returned, in little memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from itertools import accumulate, islice
 from operator import sub
 from typing import Any, NamedTuple
 
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 
 
 class Interval(NamedTuple):
     """What one page covers: all records with keys above the interval before it and up to ``last``.
 
-    :param keys: what :func:`packed` made of the keys; empty if they are not known any more.
+    :param packed: the keys, as :func:`pack_keys` returns them; empty if they are not known any more.
     """
 
     first: int
     last: int
     rows: int
-    keys: bytes = b""
+    packed: bytes = b""
+
+    def unpack(self) -> list[int]:
+        """Return the keys in rising order, if they are known."""
+        return unpack_keys(self.packed) if self.packed else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +38,28 @@ class Bounds:
     upto: int | None = None
 
     @classmethod
-    def checked(cls, above: str | None, upto: str | None) -> Bounds:
-        """Take keys as text.
+    def from_text(cls, above: str | None, upto: str | None) -> Bounds:
+        """Return bounds whose keys are text.
 
-        :raises IntacctArgumentError: for what is no key.
+        :raises IntacctArgumentError: for text that is not a key.
         """
-        return cls(_key("above", above), _key("upto", upto))
+        return cls(_read_key("above", above), _read_key("upto", upto))
+
+    def narrow(self, query: Query) -> Query:
+        """Return the query of the records within the bounds."""
+        return limit_keys(query, ("$gt", self.above), ("$lte", self.upto))
 
 
-def packed(keys: Sequence[int]) -> bytes:
-    """Return rising keys in little room: two bytes for each, or next to none where they follow each other."""
+def limit_keys(query: Query, *limits: tuple[str, int | None]) -> Query:
+    """Return the query of the records whose keys compare so with those given; None is no limit."""
+    for operator, key in limits:
+        if key is not None:
+            query = query.narrow({operator: {"key": str(key)}})
+    return query
+
+
+def pack_keys(keys: Sequence[int]) -> bytes:
+    """Return rising keys in little memory: about two bytes each, or next to none if they are consecutive."""
     try:
         if keys[-1] - keys[0] == len(keys) - 1:
             return b"r" + array("Q", (keys[0], len(keys))).tobytes()
@@ -52,15 +69,15 @@ def packed(keys: Sequence[int]) -> bytes:
     return b"z" + zlib.compress(steps.tobytes(), 1)
 
 
-def unpacked(kept: bytes) -> list[int]:
-    """Return the keys that :func:`packed` took."""
-    if kept[:1] == b"r":
-        first, count = array("Q", kept[1:])
+def unpack_keys(packed: bytes) -> list[int]:
+    """Return the keys that :func:`pack_keys` was given."""
+    if packed[:1] == b"r":
+        first, count = array("Q", packed[1:])
         return list(range(first, first + count))
-    return list(accumulate(array("Q", zlib.decompress(kept[1:]))))
+    return list(accumulate(array("Q", zlib.decompress(packed[1:]))))
 
 
-def _key(name: str, value: Any) -> int | None:
+def _read_key(name: str, value: Any) -> int | None:
     if value is None:
         return None
     if not str(value).isdecimal():

@@ -1,31 +1,37 @@
-"""Whether keys can be relied on: they rise as numbers, and the server compares them so."""
+"""Whether keys can be used for paging: they rise as numbers, and the server compares them so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
 from operator import lt, or_
 from typing import NamedTuple
 
-from intacct_provider.client.paging.key_intervals import Bounds
-from intacct_provider.client.paging.offset import KeysUnusableError, hidden_error, hides
-from intacct_provider.client.paging.pages import Sizes
-from intacct_provider.client.paging.row_structs import RawPage
+from intacct_provider.client.paging.fetcher import PageFetcher
+from intacct_provider.client.paging.key_intervals import Bounds, limit_keys
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-#: Reads one page: query, start, size.
-FetchRaw = Callable[[Query, int, int], RawPage]
+#: The order of pages by key.
+KEY_ORDER = ({"key": "asc"},)
+_TEXT_COMPARISON = "a filter on key does not compare keys as numbers"
+_WAY_OUT = "Read it with an order_by: that does not rely on keys."
+
+
+class KeysUnusableError(Exception):
+    """Internal: the object cannot be read in order of key; the message is the reason."""
 
 
 class Base(NamedTuple):
     """A key above which pages are asked for.
 
     :param rows: that were taken up to it.
-    :param names: keys of the page that ended with it.
+    :param names: keys of the page that ended with it, as text.
     :param before: the last key before that page.
     """
 
@@ -38,75 +44,85 @@ class Base(NamedTuple):
 class KeyOrder:
     """Fetches pages in order of key, and makes sure that this order is what it seems to be.
 
-    :param query: has ``key`` among its fields, and asks for that order.
+    :param query: asks for ``key`` and for its order.
     """
 
-    def __init__(self, fetch: FetchRaw, query: Query, page_size: int, bounds: Bounds) -> None:
+    def __init__(self, fetcher: PageFetcher, query: Query, bounds: Bounds) -> None:
         self.query = query
         self.bounds = bounds
-        self.sizes = Sizes(fetch, page_size)
-        #: Whether two pages have shown that keys are of use; what shows the contrary later ends the read.
+        #: Whether two pages have shown that keys can be used; what contradicts it later ends the read.
         self.settled = False
-        #: How many rows there will be, by the newest page; None if untold.
+        #: How many rows there will be, by the newest page; None if unknown.
         self.expected: int | None = None
+        #: Whether every page has counted the same for the whole read.
+        self.counts_agree = True
+        self._fetcher = fetcher
         self._checked: Base | None = None
         self._numeric = False
 
-    def fetch(self, query: Query, start: int, size: int | None = None) -> tuple[RawPage, list[int] | None]:
-        """Return a page and its keys as numbers; None if they are none, or do not rise."""
-        raw = self.sizes.fetch(query, start, size)
+    def fetch(self, query: Query, start: int = 1) -> tuple[Page, list[int] | None]:
+        """Return a page and its keys as numbers; None if they are not numbers, or do not rise."""
+        page = self._fetcher.fetch(query, start)
         try:
-            keys = list(map(int, raw.page.keys))
+            keys = list(map(int, page.keys))
         except ValueError:
-            return raw, None
-        return raw, keys if all(map(lt, keys, islice(keys, 1, None))) else None
+            return page, None
+        return page, keys if all(map(lt, keys, islice(keys, 1, None))) else None
 
-    def among(self, *, above: int | None, below: int | None = None, last: int | None = None) -> Query:
-        """Return the query of what lies between keys, within the bounds of the whole read."""
-        query = self.query
-        limits = (("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last))
-        for operator, key in limits:
-            if key is not None:
-                query = query.narrow({operator: {"key": str(key)}})
-        return query
+    def select(self, *, above: int | None, below: int | None = None, last: int | None = None) -> Query:
+        """Return the query of the records between keys, within the bounds of the whole read."""
+        return limit_keys(
+            self.query, ("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last)
+        )
 
-    def problem(self, raw: RawPage, keys: list[int] | None, base: Base) -> str:
+    def find_problem(self, page: Page, keys: list[int] | None, base: Base) -> str:
         """Return why keys of a page above a base cannot be relied on, or nothing."""
         upto = self.bounds.upto
         if keys is None:
-            return _why(raw.page.keys)
+            return _explain(page.keys)
         if keys and base.key is not None and keys[0] <= base.key:
             return f"its keys do not rise as numbers (key {keys[0]} follows {base.key})"
         if keys and upto is not None and keys[-1] > upto:
-            return f"a filter on key does not compare keys as numbers (key {keys[-1]} is not up to {upto})"
+            return f"{_TEXT_COMPARISON} (key {keys[-1]} is not up to {upto})"
         return ""
 
-    def check(self, base: Base, raw: RawPage) -> None:
+    def find_stranger(self, page: Page, keys: list[int] | None, base: Base) -> str:
+        """Return why rows of a page up to a base may not be those that were taken already, or nothing."""
+        if base.key is None or not keys or keys[0] >= base.key:
+            return ""
+        for name in page.keys[: bisect_right(keys, base.key)]:
+            if name > str(base.key) and name not in base.names:
+                return f"its keys do not rise as numbers (key {name} follows {base.key})"
+        return ""
+
+    def check(self, base: Base, page: Page) -> None:
         """Make sure of a base when the first page above it has come.
 
         When the count moved, either records came and went or the server compares keys as text, so that "9" is above
-        "10". While it has not been seen to compare numbers, that costs one more call.
+        "10". Until the server has been seen to compare numbers, that costs one more call.
         """
-        total = None if raw.total_count is None else base.rows + raw.total_count
-        before, self.expected = self.expected, total
-        self._numeric = self._numeric or self._compares_numbers(raw.page.keys, base)
+        total = None if page.total_count is None else base.rows + page.total_count
+        first = self._checked is None
+        moved = total is None or not (first or total == self.expected)
+        self.expected = total
+        self.counts_agree = self.counts_agree and not moved
+        self._numeric = self._numeric or self._compares_numbers(page.keys, base)
         if base is self._checked:
             return
-        first, self._checked = self._checked is None, base
+        self._checked = base
         if first:
             return
-        moved = total is None or total != before
         if not self.settled:
             if moved:
-                self._make_sure_of_second(base)
+                self._check_second(base)
             self.settled = True
         elif moved and not self._numeric:
-            self._make_sure_none_hides(base)
+            self._check_hidden(base)
 
-    def make_sure_of_bounds(self) -> None:
+    def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
 
-        Keys that would have to be above and below a bound at once are none, unless they are compared as text.
+        No key is above and below a bound at once, unless keys are compared as text.
         """
         above, upto = self.bounds.above, self.bounds.upto
         if self._numeric or (above is None and upto is None):
@@ -117,24 +133,28 @@ class KeyOrder:
         if upto is not None:
             both.append((key > str(upto)) & (key <= str(10 ** (len(str(upto)) - 1) - 1)))
         query = replace(self.query.narrow(reduce(or_, both)), fields=("key",))
-        for name in self.fetch(query, 1, 1)[0].page.keys:
-            raise hidden_error(self.query, above if above is not None else upto, name)
+        for name in self._fetcher.fetch(query, size=1).keys:
+            raise self._hidden(above if above is not None else upto, name)
 
-    def check_counted(self, raw: RawPage, base: Base) -> None:
-        """Refuse an empty page that counts rows."""
-        if not raw.page.rows and raw.total_count:
+    def refuse_empty(self, page: Page, base: Base) -> None:
+        """Refuse an empty page that counts rows.
+
+        :raises IntacctIncompleteReadError: naming how many, above which key.
+        """
+        if not page.rows and page.total_count:
             where = "" if base.key is None else f" above key {base.key}"
             raise IntacctIncompleteReadError(
-                f"Intacct counts {raw.total_count} more records of {self.query.object_name}{where} but sends none "
+                f"Intacct counts {page.total_count} more records of {self.query.object_name}{where} but sends none "
                 "of them."
             )
 
-    def unordered(self, reason: str) -> Exception:
-        """Return the exception for keys that are of no use: one that lets rows be read otherwise, while that can be."""
+    def unusable(self, reason: str) -> Exception:
+        """Return the exception for keys that cannot be used; before that is settled, rows are read otherwise."""
         if not self.settled:
             return KeysUnusableError(reason)
         return IntacctIncompleteReadError(
-            f"The read of {self.query.object_name} cannot be proven complete: {reason}, after pages in which keys rose."
+            f"The read of {self.query.object_name} cannot be proven complete: {reason}, after pages in which keys "
+            f"rose. {_WAY_OUT}"
         )
 
     def _compares_numbers(self, names: Sequence[str], base: Base) -> bool:
@@ -148,17 +168,17 @@ class KeyOrder:
             self.bounds.upto is not None and len(names[0]) < len(high) and any(name > high for name in names)
         )
 
-    def _make_sure_of_second(self, base: Base) -> None:
+    def _check_second(self, base: Base) -> None:
         """Make sure that there are no more keys up to the last of the first page than that page held.
 
         Keys only ever grow, so there cannot be, unless the page is not what the comparison means.
         """
-        query = replace(self.among(above=self.bounds.above, last=base.key), fields=("key",))
-        count = self.fetch(query, 1, 1)[0].total_count
+        query = replace(self.select(above=self.bounds.above, last=base.key), fields=("key",))
+        count = self._fetcher.fetch(query, size=1).total_count
         if count is None or count > base.rows:
-            raise KeysUnusableError("a filter on key does not compare keys as numbers")
+            raise KeysUnusableError(_TEXT_COMPARISON)
 
-    def _make_sure_none_hides(self, base: Base) -> None:
+    def _check_hidden(self, base: Base) -> None:
         """Make sure that the highest key up to that of a base is one that was read.
 
         A record beyond it hides from keys above it: the server compares keys as text ("200" is below "29") or sorts
@@ -166,12 +186,28 @@ class KeyOrder:
         """
         upto = self.query.narrow({"$lte": {"key": str(base.key)}})
         highest = replace(upto, fields=("key",), order_by=({"key": "desc"},))
-        for key in self.fetch(highest, 1, 1)[0].page.keys:
-            if hides(key, base.names, base.before or 0, base.key or 0):
-                raise hidden_error(self.query, base.key, key)
+        for name in self._fetcher.fetch(highest, size=1).keys:
+            if _hides(name, base):
+                raise self._hidden(base.key, name)
+
+    def _hidden(self, key: int | None, name: str) -> IntacctIncompleteReadError:
+        return IntacctIncompleteReadError(
+            f"The read of {self.query.object_name} cannot be proven complete: the server does not order keys {key} and "
+            f"{name} as numbers. {_WAY_OUT}"
+        )
 
 
-def _why(names: Sequence[str]) -> str:
+def _hides(name: str, base: Base) -> bool:
+    """Whether a key that the server says is not above that of a base belongs to a record that is never read."""
+    if name in base.names or not name.isdigit():
+        return name not in base.names
+    key, last = int(name), base.key or 0
+    # Compared as text, it is below; sorted as text, it comes later. Any other came to match after its page was read.
+    return key > last or (key > (base.before or 0) and name > str(last))
+
+
+def _explain(names: Sequence[str]) -> str:
+    """Return why keys do not rise, or nothing."""
     last = None
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Calls beside each other, whose results are taken in order."""
+"""Calls in parallel, whose results are taken in order."""
 
 from __future__ import annotations
 
@@ -8,43 +8,59 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-#: Results that are under way or wait to be taken, for each call in flight.
+#: Results that are in flight or wait to be taken, for each worker.
 AHEAD = 2
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Pool(Protocol):
-    """What carries out calls beside each other."""
+    """Carries out calls in parallel."""
 
     def submit(self, call: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Begin a call as soon as there is room."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End everything, and return when nothing is under way."""
+        """End everything, and return when nothing is in flight."""
 
 
-def threads(workers: int) -> Pool:
-    """Return a pool of threads, which are begun when there is something to do."""
-    return ThreadPoolExecutor(workers, thread_name_prefix="intacct-read")
+class CallersThread:
+    """A pool without workers: carries out each call at once, in the thread that submits it."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Carry out a call; its future is done."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(call(*args))
+        except Exception as err:
+            done.set_exception(err)
+        return done
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Do nothing, since nothing is ever in flight."""
+
+
+def make_pool(workers: int) -> Pool:
+    """Return a pool of threads, which start when there is something to do; of no thread with 0 workers."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="intacct-read") if workers else CallersThread()
 
 
 def in_order(
     pool: Pool,
     workers: int,
-    call: Callable[[Given], Made],
-    given: Iterable[Given],
+    call: Callable[[Item], Result],
+    items: Iterable[Item],
     stopped: threading.Event,
-) -> Generator[Made, None, None]:
-    """Yield what a call makes of each thing given, in order. However it ends, nothing is left under way.
+) -> Generator[Result, None, None]:
+    """Yield the result of a call for each item, in order. However it ends, nothing is left in flight.
 
     :param stopped: is set at the end, for calls that would go on for long.
     """
-    waiting: deque[Future[Made]] = deque()
+    waiting: deque[Future[Result]] = deque()
     try:
-        for one in given:
-            waiting.append(pool.submit(call, one))
+        for item in items:
+            waiting.append(pool.submit(call, item))
             if len(waiting) >= AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,116 +1,75 @@
-"""One page of a query's answer, and what it tells about the rows behind it."""
+"""What Intacct says about the records of a query: a page of them, or how many there are and what they add up to."""
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
 
-from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctValidationError
-
-log = logging.getLogger(__name__)
-
+#: A row by the names of its fields, dotted where they belong to a reference or a group.
 Row = dict[str, Any]
-AnyPage = TypeVar("AnyPage")
-#: Rows per page below which a refused page size is not halved any more.
-SMALLEST_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a query.
+    """One page of a query, or a part of one.
 
-    :param rows: flat rows with dotted names, just the fields asked for, in the order asked for.
-    :param total_count: records that the query matched when this page was made, or None if untold.
+    :param rows: with just the fields asked for: mappings by dotted name, in the order asked for, or the structs of a
+        :class:`~intacct_provider.client.paging.row_formats.StructRows`.
+    :param total_count: records that the query matched when this page was made, or None if unknown.
     :param start: position of the first row, from 1.
-    :param page_size: rows that the server says a page has; those asked for, if untold.
+    :param page_size: rows that the server says a page has; those asked for, if it does not say.
     :param next: ``start`` of the next page, or None on the last one.
+    :param keys: one for each row, as Intacct sent it; none if the query did not ask for the key.
+    :param moment: when the page was made, by the server's clock, as Intacct writes moments; None if unknown.
     """
 
-    rows: list[Row]
-    total_count: int | None
-    start: int
-    page_size: int
-    next: int | None
+    rows: list[Any]
+    total_count: int | None = None
+    start: int = 1
+    page_size: int = 0
+    next: int | None = None
+    keys: list[str] = field(default_factory=list, repr=False)
+    moment: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, start: int, stop: int | None = None) -> Page:
+        """Return some of the rows, by position."""
+        return replace(self, rows=self.rows[start:stop], keys=self.keys[start:stop])
 
 
-#: Reads one page: query, start, size.
-FetchPage = Callable[[Query, int, int], Page]
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What Intacct itself counts and adds up.
 
-
-class Sizes(Generic[AnyPage]):
-    """Fetches pages; a page size that the server refuses is halved for the rest of the read.
-
-    Two rows are the least, since a page by position repeats the last row of the one before it.
+    :param count: records.
+    :param sums: exact, by field; zero where there is nothing to add.
     """
 
-    def __init__(self, fetch: Callable[[Query, int, int], AnyPage], size: int) -> None:
-        self._fetch_page = fetch
-        self._lock = threading.Lock()
-        self.size = size
-
-    def fetch(self, query: Query, start: int, size: int | None = None) -> AnyPage:
-        """Fetch a page of the size that is accepted, or of the one given."""
-        while True:
-            asked = self.size
-            try:
-                return self._fetch_page(query, start, size or max(asked, 2))
-            except IntacctValidationError as err:
-                if size or asked <= SMALLEST_PAGE or not _about_size(err):
-                    raise
-                with self._lock:  # others may have halved it meanwhile
-                    if self.size == asked:
-                        self.size = max(SMALLEST_PAGE, asked // 2)
-                        log.info("Intacct: page size refused; going on with %d rows a page.", self.size)
+    count: int
+    sums: dict[str, Decimal] = field(default_factory=dict)
 
 
-def read_page(query: Query, body: Any, start: int, size: int) -> Page:
-    """Build a page from the query service's answer.
+def build_page(rows: list[Any], keys: list[str], meta: Any, start: int, size: int) -> Page:
+    """Return a page with what its ``ia::meta`` says about it.
 
-    Columns that were not asked for are dropped (Intacct lets some of its own leak in) and missing ones are
-    None.
-
-    :raises IntacctIncompleteReadError: if the answer has no list of rows.
+    :param start: asked for.
+    :param size: asked for.
     """
-    answer = body if isinstance(body, Mapping) else {}
-    rows, meta = answer.get("ia::result"), answer.get("ia::meta")
-    meta = meta if isinstance(meta, Mapping) else {}
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise IntacctIncompleteReadError(
-            f"The answer to the query of {query.object_name} holds no list of rows."
-        )
+    known = meta if isinstance(meta, Mapping) else {}
     return Page(
-        rows=[{name: row.get(name) for name in query.fields} for row in rows],
-        total_count=whole_number(meta.get("totalCount")),
-        start=whole_number(meta.get("start")) or start,
-        page_size=whole_number(meta.get("pageSize")) or size,
-        next=whole_number(meta.get("next")),
+        rows=rows,
+        total_count=whole_number(known.get("totalCount")),
+        start=whole_number(known.get("start")) or start,
+        page_size=whole_number(known.get("pageSize")) or size,
+        next=whole_number(known.get("next")),
+        keys=keys,
     )
-
-
-def is_whole(page: Page) -> bool:
-    """Whether nothing is left behind the page.
-
-    A full page never tells: were the count wrong by one, the last record would be lost.
-    """
-    if page.total_count is None or len(page.rows) >= page.page_size:
-        return not page.rows
-    return len(page.rows) >= page.total_count
-
-
-def names_of(rows: list[Row]) -> list[str]:
-    """Return the keys of rows as text."""
-    return [str(row["key"]) for row in rows]
 
 
 def whole_number(value: Any) -> int | None:
     """Return a number that the server may send as text, or None."""
     return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None
-
-
-def _about_size(err: IntacctValidationError) -> bool:
-    words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
-    return "size" in words.lower()

@@ -6,22 +6,27 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.retry import moment_of
 from intacct_provider.client.http.transport import Request
+from intacct_provider.client.model import ModelField
+from intacct_provider.client.paging.complete_read import CompleteRead
 from intacct_provider.client.paging.key_intervals import Bounds
-from intacct_provider.client.paging.offset import iter_rows
-from intacct_provider.client.paging.pages import Page, Row, read_page, whole_number
-from intacct_provider.client.paging.prefetch import PagesAhead
-from intacct_provider.client.paging.row_structs import Answer, RawPage, RowForm, Totals
+from intacct_provider.client.paging.pages import Page, Row, Totals, whole_number
+from intacct_provider.client.paging.row_formats import MappingRows, RowFormat
+from intacct_provider.client.paging.rows import iter_rows
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_page
 from intacct_provider.client.session import Session
-from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctError,
+    IntacctIncompleteReadError,
+    IntacctResponseError,
+)
 
 QUERY = "/services/core/query"
 
@@ -68,74 +73,89 @@ class QueryReader:
         """Return one page."""
         size = self._session.config.page_size if size is None else size
         check_page(start, size)
-        return self.fetch_page(query, start, size)
+        return self.fetch_page(
+            query, start, size, rows=MappingRows(query.fields, keyed="key" in query.fields)
+        )
 
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row that existed during the whole read, once, or raise."""
-        return iter_rows(self.fetch_page, query, self._session.config.page_size)
+        return iter_rows(self, query, self._session.config.page_size)
 
     def read_pages(
-        self, query: Query, form: RowForm, *, above: str | None, upto: str | None, sums: Sequence[str]
-    ) -> PagesAhead:
+        self, query: Query, rows: RowFormat, *, above: str | None, upto: str | None, sums: Sequence[str]
+    ) -> CompleteRead:
         """Return every row that exists during the whole read, once, in pages that are read ahead."""
-        stopped = threading.Event()
-        return PagesAhead(
+        return CompleteRead(
+            self,
             query,
-            form,
-            fetch=partial(self._fetch_raw_page, form, stopped),
-            fetch_mappings=self.fetch_page,
-            count=partial(self.totals, query, sums, above, upto, stopped),
+            rows,
             page_size=self._session.config.page_size,
-            workers=self._session.config.max_concurrency,
-            bounds=Bounds.checked(above, upto),
+            bounds=Bounds.from_text(above, upto),
             sums=sums,
-            stopped=stopped,
+            workers=self._session.config.max_concurrency,
         )
 
-    def totals(
+    def totals(self, query: Query, sums: Sequence[str], above: str | None, upto: str | None) -> Totals:
+        """Return how many records with keys within bounds a query matches, and what fields of them add up to."""
+        return self.count(Bounds.from_text(above, upto).narrow(query), sums)
+
+    # --- what paging asks of this service
+
+    def fetch_page(
         self,
         query: Query,
-        sums: Sequence[str],
-        above: str | None,
-        upto: str | None,
+        start: int,
+        size: int,
+        *,
+        rows: RowFormat,
         stopped: threading.Event | None = None,
+    ) -> Page:
+        """Return one page; one transaction.
+
+        :param rows: the form of its rows.
+        :param stopped: set when nobody waits for the answer any more.
+        """
+        request = Request(
+            "POST",
+            QUERY,
+            content=codec.encode(query.payload(start=start, size=size)),
+            decode=lambda content: rows.read(content, start, size),
+            stopped=stopped,
+        )
+        reply = self._catalog.read(query.object_name, request)
+        page: Page | None = reply.made
+        if page is None:
+            raise _refuse_answer(query, reply.result)
+        return replace(page, moment=moment_of(reply.headers))
+
+    def count(
+        self, query: Query, sums: Sequence[str] = (), *, stopped: threading.Event | None = None
     ) -> Totals:
-        """Return how many records a query matches, and what fields of them add up to.
+        """Return how many records a query matches, and what fields of them add up to; one transaction.
 
         :param stopped: set when nobody waits for the answer any more.
         """
         names = ("count:key", *(f"sum:{name}" for name in sums))
         asked = replace(query, fields=names, order_by=())
-        for operator, key in (("$gt", above), ("$lte", upto)):
-            if key is not None:
-                asked = asked.narrow({operator: {"key": key}})
-        request = replace(_request(asked, 1, 1), stopped=stopped)
-        rows = read_page(asked, self._catalog.read(query.object_name, request).body, 1, 1).rows
-        row = rows[0] if rows else {"count:key": 0}
+        found = self.fetch_page(asked, 1, 1, rows=MappingRows(names, keyed=False), stopped=stopped).rows
+        row = found[0] if found else {"count:key": 0}
         count = whole_number(row["count:key"])
         if count is None:
             raise IntacctResponseError(f"Intacct's count of {query.object_name} is not a number.")
         return Totals(count, {name: _read_sum(name, row.get(f"sum:{name}")) for name in sums})
 
-    def fetch_page(self, query: Query, start: int, size: int) -> Page:
-        """Return one page whose rows are mappings; one transaction."""
-        reply = self._catalog.read(query.object_name, _request(query, start, size))
-        return read_page(query, reply.body, start, size)
-
-    def _fetch_raw_page(
-        self, form: RowForm, stopped: threading.Event, query: Query, start: int, size: int
-    ) -> RawPage:
-        request = replace(_request(query, start, size), decode=form.read, stopped=stopped)
-        reply = self._catalog.read(query.object_name, request)
-        made: Answer | None = reply.made
-        if made is None:
-            read_page(query, reply.body, start, size)
-            raise IntacctResponseError(f"The answer to the query of {query.object_name} cannot be read.")
-        return RawPage(made.page, made.total_count, made.page_size or size, moment_of(reply.headers))
+    def fields(self, object_name: str) -> Mapping[str, ModelField]:
+        """Return the fields of an object by name."""
+        return self._catalog.fields(object_name)
 
 
-def _request(query: Query, start: int, size: int) -> Request:
-    return Request("POST", QUERY, content=codec.encode(query.payload(start=start, size=size)))
+def _refuse_answer(query: Query, result: Any) -> IntacctError:
+    """Return the exception for an answer that is not a page."""
+    if isinstance(result, list) and all(isinstance(row, Mapping) for row in result):
+        return IntacctResponseError(f"The answer to the query of {query.object_name} cannot be read.")
+    return IntacctIncompleteReadError(
+        f"The answer to the query of {query.object_name} holds no list of rows."
+    )
 
 
 def _refuse_parts(parts: Mapping[str, Any]) -> None:

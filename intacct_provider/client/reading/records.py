@@ -19,8 +19,9 @@ from intacct_provider.client.batches import (
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.flatten import flat
 from intacct_provider.client.http.transport import Request
-from intacct_provider.client.paging.ordered_pool import in_order, threads
-from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.paging.ordered_pool import in_order, make_pool
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
@@ -78,12 +79,12 @@ class RecordReader:
             )
         return page.rows[0] if page.rows else None
 
-    def read_records(self, object_name: str, pages: Iterable[RowPage]) -> Iterator[list[dict[str, Any]]]:
+    def read_records(self, object_name: str, pages: Iterable[Page]) -> Iterator[list[dict[str, Any]]]:
         """Yield the records with the keys of pages that still exist, in their order, in lists of 500 at most."""
         workers, stopped = self._session.config.max_concurrency, threading.Event()
         read = partial(self._read_existing, object_name, stopped)
         wanted = (chunk for page in pages for chunk in key_batches(object_name, page.keys))
-        with closing(wanted), closing(in_order(threads(workers), workers, read, wanted, stopped)) as lists:
+        with closing(wanted), closing(in_order(make_pool(workers), workers, read, wanted, stopped)) as lists:
             yield from lists
 
     def _read_existing(
@@ -125,7 +126,7 @@ class RecordReader:
             filter_parameters={"includePrivate": True},
             order_by=[{"key": "asc"}],
         )
-        return [str(row["key"]) for row in self._queries.fetch_page(query, 1, len(keys)).rows]
+        return self._queries.fetch_page(query, 1, len(keys), rows=MappingRows(())).keys
 
 
 def _add_key(record: Any, key: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from decimal import Context, Decimal, localcontext
 from operator import attrgetter
 from typing import Any
 
-from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
 #: Digits enough for any sum of amounts; Python's own 28 would round one.
@@ -70,7 +70,7 @@ class Counter:
         slots = {name: attrgetter(f"f{n}") for n, name in enumerate(fields)}
         self._sums = {name: slots[name] for name in sums}
 
-    def __call__(self, page: RowPage) -> Tally:
+    def __call__(self, page: Page) -> Tally:
         """Return the facts about a page's rows."""
         if not page.rows:
             return Tally(sums={name: Decimal(0) for name in self._sums})

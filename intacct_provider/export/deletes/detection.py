@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import structs
 
 from intacct_provider.client.batches import BATCH_SIZE
-from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
@@ -57,7 +58,7 @@ TOMBSTONE_COLUMNS = (
     Column("deleted_at", "deleted_at", "timestamp"),
 )
 #: Of the pages of tombstones.
-TOMBSTONES = RowForm([column.field for column in TOMBSTONE_COLUMNS])
+TOMBSTONES = StructRows([column.field for column in TOMBSTONE_COLUMNS])
 #: How often the audit history is asked before all keys are read: a record may go between two questions.
 _TRIES = 2
 #: Why a record is gone: it was deleted, or it lives and does not meet the export's filters any more.
@@ -132,7 +133,7 @@ class Deletions:
         elif self._audited is None:
             self._audited = self._ask(self._history.latest)
 
-    def add(self, page: RowPage) -> None:
+    def add(self, page: Page) -> None:
         """Take up the keys of rows of the export."""
         if self._repeated:
             return
@@ -170,7 +171,7 @@ class Deletions:
             "file": file,
         }
 
-    def pages(self) -> Iterator[RowPage]:
+    def pages(self) -> Iterator[Page]:
         """Yield the tombstones in order of key, as rows of :data:`TOMBSTONES`."""
         file = self._facts.get("file")
         gone: Iterable[Gone] = self._gone
@@ -178,7 +179,7 @@ class Deletions:
             gone = unpacked(*_place(file), Gone) if file else ()
         rest = iter(gone)
         while some := list(islice(rest, _PAGE)):
-            yield TOMBSTONES.page_of([structs.asdict(one) for one in some])
+            yield TOMBSTONES.convert([structs.asdict(one) for one in some])
 
     def facts(self) -> dict[str, Any]:
         """Return what the manifest tells: ``method``, ``rows``, of them ``deleted`` and ``left``, and ``keys`` left.
@@ -272,7 +273,7 @@ class Deletions:
         """Return the keys of a query's records as they are now."""
         names = ("key", "id") if self._id else ("key",)
         read = Spool(Held)
-        for page in self._client.read_pages(replace(query, fields=names, order_by=()), RowForm(names)):
+        for page in self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names)):
             read.add(_held(page, attrgetter("f1") if self._id else None))
         return read
 
@@ -332,7 +333,7 @@ def _place(file: Mapping[str, Any]) -> tuple[ObjectStoragePath, str]:
     return open_path(file["path"]), file["sha256"]
 
 
-def _held(page: RowPage, own: Callable[[Any], Any] | None) -> Iterator[Held]:
+def _held(page: Page, own: Callable[[Any], Any] | None) -> Iterator[Held]:
     """Yield what a page's rows leave behind.
 
     :param own: gives the id of a row.

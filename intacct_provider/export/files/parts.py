@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.completeness.tally import Tally
 from intacct_provider.export.files.encoders import Encoder, encoder_for
@@ -53,7 +53,7 @@ class Parts:
         rows_per_part: int | None = None,
         bytes_per_part: int | None = None,
         owner: str,
-        counter: Callable[[RowPage], Tally],
+        counter: Callable[[Page], Tally],
         attempt: int = 1,
         label: str = "",
     ) -> None:
@@ -91,7 +91,7 @@ class Parts:
             return None
         return Tally.joined(part.tally for part in self._parts)
 
-    def write(self, page: RowPage) -> None:
+    def write(self, page: Page) -> None:
         """Take rows: structs of one form or, with whole records, mappings.
 
         :raises IntacctColumnError: if a value does not fit its column.
@@ -128,7 +128,7 @@ class Parts:
         self._staging.discard()
         self._parts = []
 
-    def _write_some(self, page: RowPage) -> int:
+    def _write_some(self, page: Page) -> int:
         part = self._open = self._open or self._next()
         rows = page.part(0, self._rows_per_part - part.tally.rows) if self._rows_per_part else page
         taken = part.encoder.write(rows.keys, rows.rows, self._bytes_per_part)

@@ -19,8 +19,8 @@ from intacct_provider.storage.files import write_whole
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from intacct_provider.client.paging.row_structs import RowPage
-    from intacct_provider.export.completeness.proof import Proof
+    from intacct_provider.client.paging.pages import Page
+    from intacct_provider.client.paging.proof import Proof
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.run import Export
 
@@ -93,7 +93,7 @@ class Delivery:
     def resumable(self, value: bool) -> None:
         self._parts.resumable = value
 
-    def write(self, page: RowPage) -> None:
+    def write(self, page: Page) -> None:
         """Take rows."""
         if self.deletions:
             self.deletions.add(page)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Literal, Self
 
-from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.spelling import check_choice, did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
@@ -188,7 +188,7 @@ class TableLoad:
             self._rehearse()
         return done
 
-    def write(self, page: RowPage) -> None:
+    def write(self, page: Page) -> None:
         """Take rows."""
         if not page.rows:
             return

@@ -9,7 +9,8 @@ import pytest
 from sandbox_client import RETRY, calls, client_of, running
 
 from intacct_provider.client.http.retry import RetryPolicy
-from intacct_provider.client.paging.row_structs import RowForm, Totals
+from intacct_provider.client.paging.pages import Totals
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
@@ -52,7 +53,7 @@ def unchanged(kept):
 
 
 def pages_of(client, fields=("key", "id"), *, name=PURPOSE, filters=None, **bounds):
-    return client.read_pages(Query.build(name, fields, filters=filters), RowForm(fields), **bounds)
+    return client.read_pages(Query.build(name, fields, filters=filters), StructRows(fields), **bounds)
 
 
 def keys_of(pages):
@@ -132,7 +133,7 @@ def test_rows_are_decoded_once_and_keys_need_not_be_among_them(unchanged):
         f"Purpose {n:05d}" for n in range(1, TOTAL + 1)
     ]
     assert keys_of(pages) == EVERYTHING
-    assert {len(RowForm.values(row)) for page in pages for row in page.rows} == {1}
+    assert {len(StructRows.values(row)) for page in pages for row in page.rows} == {1}
 
 
 def test_values_are_those_of_other_reads(sandbox, client):
@@ -140,7 +141,7 @@ def test_values_are_those_of_other_reads(sandbox, client):
     client.create(CUSTOMER, {"id": "C", "name": "C", "creditLimit": Decimal("1234.56")})
     fields = client.queryable_fields(CUSTOMER)
     structs = [row for page in pages_of(client, fields, name=CUSTOMER) for row in page.rows]
-    rows = [dict(zip(fields, RowForm.values(row), strict=True)) for row in structs]
+    rows = [dict(zip(fields, StructRows.values(row), strict=True)) for row in structs]
     assert rows == [*client.iter_rows(CUSTOMER, fields)]
     assert rows[-1]["creditLimit"] == Decimal("1234.56")
 

@@ -11,7 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from export_pages import export, manifest_of, parts_of
 
-from intacct_provider.client.paging.row_structs import RowForm, RowPage
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.request import Query
 from intacct_provider.export.schema.columns import REST, columns_of, detail_columns
 
@@ -51,7 +52,7 @@ def exported(demo_client, tmp_path):
 
     def run(name, **options):
         columns = columns_of(FIELDS, demo_client.fields(CUSTOMER))
-        pages = demo_client.read_pages(Query.build(CUSTOMER, list(FIELDS)), RowForm(list(FIELDS)))
+        pages = demo_client.read_pages(Query.build(CUSTOMER, list(FIELDS)), StructRows(list(FIELDS)))
         target = ObjectStoragePath(f"file://{tmp_path}/{name}")
         export(target, pages, columns, **options)
         return str(tmp_path / name)
@@ -70,7 +71,7 @@ def whole(demo_client, tmp_path):
         target = ObjectStoragePath(f"file://{tmp_path}/{name}")
         with parts_of(target, columns, **options) as parts:
             parts.begin()
-            parts.write(RowPage(keys, records))
+            parts.write(Page(records, keys=keys))
             parts.finish()
             parts.publish(manifest_of(target))
             parts.done()

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError
@@ -88,7 +88,7 @@ class Mirror:
         if meanwhile:
             meanwhile()
         rows = []
-        for page in self.client.read_pages(query, RowForm(query.fields)):
+        for page in self.client.read_pages(query, StructRows(query.fields)):
             rows += [named(query.fields, row) for row in page.rows]
             if earlier:
                 earlier -= 1
@@ -134,7 +134,7 @@ def mirror(client, tmp_path):
 
 
 def named(fields, row):
-    return dict(zip(fields, RowForm.values(row), strict=True))
+    return dict(zip(fields, StructRows.values(row), strict=True))
 
 
 def change(client, key, status="inactive"):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sandbox_client import calls, client_of, running
 
-from intacct_provider.client.paging.row_structs import RowForm
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctBudgetError, IntacctValidationError
@@ -239,7 +239,7 @@ def test_the_cost_of_a_read_is_pages_that_overlap_by_a_row_and_one_count(rows, o
 def test_the_forecast_is_the_bill_of_a_quiet_read(company, rows, requests):
     some = Query.build(PURPOSE, ["key"], filters=field("key").lte(str(rows)))
     with client_of(company, page_size=10, max_concurrency=requests) as client:
-        assert sum(len(page) for page in client.read_pages(some, RowForm(["key"]))) == rows
+        assert sum(len(page) for page in client.read_pages(some, StructRows(["key"]))) == rows
         assert client.transactions == calls_for(rows, 10)
 
 
@@ -247,7 +247,7 @@ def test_the_forecast_is_the_bill_of_a_quiet_read(company, rows, requests):
 def test_a_read_ahead_that_may_not_be_finished_costs_one_call(company, limit):
     """Its first page tells that all of it needs twelve."""
     with client_of(company, page_size=10) as client:
-        pages = client.read_pages(Query.build(PURPOSE, ["key"]), RowForm(["key"]))
+        pages = client.read_pages(Query.build(PURPOSE, ["key"]), StructRows(["key"]))
         Progress(None, PURPOSE, client, total=lambda: pages.expected, budget=Budget(client, PURPOSE, limit))
         with pytest.raises(IntacctBudgetError, match=r"of 95 rows, for 1 billed .* needs about 12\."):
             list(pages)

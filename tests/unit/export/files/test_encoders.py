@@ -18,7 +18,7 @@ from export_pages import COLUMNS, page_of, pages_of, row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intacct_provider.client.paging.row_structs import RowPage
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.files.encoders import encoder_for
 from intacct_provider.export.files.parquet import rows_per_group, schema_of
@@ -52,7 +52,7 @@ def texts(*names):
 
 def whole(*records):
     """Return a page of whole records."""
-    return RowPage([record["key"] for record in records], list(records))
+    return Page(list(records), keys=[record["key"] for record in records])
 
 
 def cells(content):
@@ -258,7 +258,7 @@ def test_parquet_refuses_what_does_not_fit(type, value):  # noqa: A002
     page = texts("1", None)
     page.rows[1].f1 = value
     with pytest.raises(IntacctColumnError, match=r"Column 'due' is .* record 2 has"):
-        encoded([RowPage(page.keys[1:], page.rows[1:])], (Column("due", "name", type, 2),), "parquet")
+        encoded([Page(page.rows[1:], keys=page.keys[1:])], (Column("due", "name", type, 2),), "parquet")
 
 
 def test_parquet_of_whole_records_has_structs_lists_and_the_rest():

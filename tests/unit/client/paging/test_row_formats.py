@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -11,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Server
 
-from intacct_provider.client.http import codec
 from intacct_provider.client.http.retry import RetryPolicy, moment_of
 from intacct_provider.client.http.transport import Request
-from intacct_provider.client.paging.pages import read_page
-from intacct_provider.client.paging.row_structs import RowForm, RowPage, Totals
+from intacct_provider.client.paging.pages import Page, Totals
+from intacct_provider.client.paging.row_formats import MappingRows, StructRows
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
     IntacctConnectionError,
@@ -34,6 +34,10 @@ def page(*rows, **meta):
     return msgspec.json.encode({"ia::result": list(rows), **({"ia::meta": meta} if meta else {})})
 
 
+def decode(form, content):
+    return form.read(content, 1, 4000)
+
+
 # --- the form of rows
 
 
@@ -45,33 +49,37 @@ def test_each_field_has_its_place_and_strays_have_none():
         "creditLimit": 1234.10,
         "id": None,
     }
-    answer = RowForm(FIELDS).read(page(row, totalCount=1, pageSize=100))
-    assert [RowForm.values(one) for one in answer.page.rows] == [("24", None, "Net 30", Decimal("1234.1"))]
-    assert answer.page.keys == ["24"]
-    assert (answer.total_count, answer.page_size) == (1, 100)
+    found = decode(StructRows(FIELDS), page(row, totalCount=1, pageSize=100))
+    assert [StructRows.values(one) for one in found.rows] == [("24", None, "Net 30", Decimal("1234.1"))]
+    assert found.keys == ["24"]
+    assert (found.total_count, found.page_size) == (1, 100)
 
 
 def test_what_is_missing_is_none_and_texts_stay_texts():
-    answer = RowForm(("key", "id", "name")).read(page({"key": "1", "id": "2026-01-31"}))
-    assert [RowForm.values(one) for one in answer.page.rows] == [("1", "2026-01-31", None)]
-    assert (answer.total_count, answer.page_size) == (None, None)
+    found = decode(StructRows(("key", "id", "name")), page({"key": "1", "id": "2026-01-31"}))
+    assert [StructRows.values(one) for one in found.rows] == [("1", "2026-01-31", None)]
+    assert (found.total_count, found.page_size) == (None, 4000)
 
 
 def test_numbers_keep_their_digits():
     content = b'{"ia::result": [{"key": 7, "creditLimit": 12345678901234567890.123456789}]}'
-    [row] = RowForm(FIELDS).read(content).page.rows
+    [row] = decode(StructRows(FIELDS), content).rows
     assert row.f3 == Decimal("12345678901234567890.123456789")
 
 
 def test_keys_need_not_be_among_the_fields():
-    answer = RowForm(("id",)).read(page({"key": "5", "id": "C5"}, {"key": 6, "id": "C6"}))
-    assert answer.page.keys == ["5", "6"]
-    assert [RowForm.values(one) for one in answer.page.rows] == [("C5",), ("C6",)]
+    found = decode(StructRows(("id",)), page({"key": "5", "id": "C5"}, {"key": 6, "id": "C6"}))
+    assert found.keys == ["5", "6"]
+    assert [StructRows.values(one) for one in found.rows] == [("C5",), ("C6",)]
+    found = decode(MappingRows(("id",)), page({"key": "5", "id": "C5"}, {"key": 6, "id": "C6"}))
+    assert (found.keys, found.rows) == (["5", "6"], [{"id": "C5"}, {"id": "C6"}])
+    assert decode(MappingRows(("id",), keyed=False), page({"id": "C5"})).keys == []
 
 
 def test_a_row_without_a_key_has_none_that_could_pass_for_one():
-    assert RowForm(("key", "id")).read(page({"id": "C5"})).page.keys == ["None"]
-    assert RowForm(("id",)).read(page({"id": "C5"})) is None
+    assert decode(StructRows(("key", "id")), page({"id": "C5"})).keys == ["None"]
+    assert decode(StructRows(("id",)), page({"id": "C5"})) is None
+    assert decode(MappingRows(("id",)), page({"id": "C5"})).keys == ["None"]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +103,9 @@ def test_a_row_without_a_key_has_none_that_could_pass_for_one():
         page({"key": "1"})[:-1] + b', "error": "gone"}',
     ],
 )
-def test_what_is_no_page_without_doubt_is_none(content):
-    assert RowForm(FIELDS).read(content) is None
+@pytest.mark.parametrize("form", [StructRows, MappingRows])
+def test_what_is_no_page_without_doubt_is_none(form, content):
+    assert decode(form(FIELDS), content) is None
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
@@ -115,20 +124,60 @@ def test_what_is_no_page_without_doubt_is_none(content):
 )
 def test_structs_hold_what_mappings_hold(rows):
     content = page(*rows, totalCount=len(rows))
-    form = RowForm(FIELDS)
-    mappings = read_page(Query.build(CUSTOMER, FIELDS), codec.decode(content), 1, 100).rows
-    read = form.read(content).page
-    assert [dict(zip(FIELDS, form.values(row), strict=True)) for row in read.rows] == mappings
-    assert form.page_of(mappings) == read
+    form = StructRows(FIELDS)
+    mappings, structs = decode(MappingRows(FIELDS), content), decode(form, content)
+    assert [dict(zip(FIELDS, form.values(row), strict=True)) for row in structs.rows] == mappings.rows
+    assert mappings == replace(structs, rows=mappings.rows)
+    converted = form.convert(mappings.rows)
+    assert (converted.rows, converted.keys) == (structs.rows, structs.keys)
 
 
 def test_a_part_of_a_page_has_keys_and_rows_alike():
-    form = RowForm(("id",))
-    whole = form.page_of([{"key": str(n), "id": f"C{n}"} for n in range(5)])
+    form = StructRows(("id",))
+    whole = form.convert([{"key": str(n), "id": f"C{n}"} for n in range(5)])
     part = whole.part(1, 3)
     assert part.keys == ["1", "2"]
     assert [row.f0 for row in part.rows] == ["C1", "C2"]
-    assert (len(part), len(whole.part(4)), len(RowPage([], []))) == (2, 1, 0)
+    assert (len(part), len(whole.part(4)), len(Page([]))) == (2, 1, 0)
+
+
+def test_a_page_tells_its_place_and_the_next():
+    body = {
+        "ia::result": [{"key": "1", "x": 1}],
+        "ia::meta": {"totalCount": 508, "start": 1, "pageSize": 100, "next": 101, "previous": None},
+    }
+    rows = [{"key": "1", "id": None}]
+    found = decode(MappingRows(["key", "id"]), msgspec.json.encode(body))
+    assert found == Page(rows=rows, total_count=508, start=1, page_size=100, next=101, keys=["1"])
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {},
+        {"ia::meta": None},
+        {"ia::meta": ["x"]},
+        {"ia::meta": {"totalCount": None, "start": "x", "next": True, "pageSize": "²"}},
+    ],
+)
+def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
+    content = msgspec.json.encode({"ia::result": [{"key": "1"}], **meta})
+    found = MappingRows(["key"]).read(content, 5, 100)
+    assert found == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=100, next=None, keys=["1"])
+
+
+def test_counts_may_be_text():
+    assert decode(MappingRows(["key"]), page(totalCount="7")).total_count == 7
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"ia::result": None}, {"ia::result": {}}, {"ia::result": ["x"]}]
+)
+def test_an_answer_without_rows_is_never_an_empty_page(intacct, body):
+    assert decode(MappingRows(["key"]), msgspec.json.encode(body)) is None
+    intacct.on("POST", intacct.query, text=msgspec.json.encode(body).decode(), headers=JSON)
+    with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
+        intacct.client().query(CUSTOMER, ["key"])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +258,7 @@ def served(intacct, server):
 
 
 def pages_of(client, **options):
-    return client.read_pages(Query.build(CUSTOMER, ["key", "id"]), RowForm(("key", "id")), **options)
+    return client.read_pages(Query.build(CUSTOMER, ["key", "id"]), StructRows(("key", "id")), **options)
 
 
 def test_pages_of_a_client_are_billed_and_counted(intacct):
@@ -248,7 +297,7 @@ def test_answers_that_are_no_pages_raise(intacct, answer, expected, says):
     intacct.on("POST", intacct.query, **answer)
     query = Query.build(CUSTOMER, ["id"])
     with pytest.raises(expected, match=says):
-        list(intacct.client().read_pages(query, RowForm(("id",))))
+        list(intacct.client().read_pages(query, StructRows(("id",))))
 
 
 def test_totals_are_exact_and_zero_where_there_is_nothing(intacct):
@@ -285,7 +334,7 @@ def test_no_row_of_totals_is_a_count_of_none(intacct):
 
 
 def records(client, *keys):
-    return [one for some in client.read_records(CUSTOMER, [RowPage(list(keys), [])]) for one in some]
+    return [one for some in client.read_records(CUSTOMER, [Page([], keys=list(keys))]) for one in some]
 
 
 def gone(status=404):

@@ -12,12 +12,12 @@ from itertools import chain, pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from query_server import Miscounting, Server
+from query_server import Miscounting, Server, moment
 
-from intacct_provider.client.paging.key_intervals import Bounds, Interval, packed, unpacked
-from intacct_provider.client.paging.ordered_pool import in_order, threads
-from intacct_provider.client.paging.prefetch import PagesAhead
-from intacct_provider.client.paging.row_structs import RawPage, RowForm, Totals
+from intacct_provider.client.paging.complete_read import CompleteRead
+from intacct_provider.client.paging.key_intervals import Bounds
+from intacct_provider.client.paging.pages import Totals
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
@@ -76,42 +76,25 @@ class Reading:
     def __init__(
         self, server, size=10, workers=4, choose=None, fields=("key", "id"), bounds=(None, None), **parts
     ):
-        query, form = Query.build(CUSTOMER, fields, **parts), RowForm(fields)
-        self.server, self.counts, self.pool = server, 0, None
-        fields = ("key", "id", "status")
-
-        def fetch(query, start, size):
-            page = server(query, start, size)
-            return RawPage(form.page_of(page.rows), page.total_count, page.page_size, "2026-01-01T00:00:00Z")
+        self.server, self.pool = server, None
 
         def make(workers):
             self.pool = Turns(workers, choose or (lambda count: 0))
             return self.pool
 
-        self.pages = PagesAhead(
-            query,
-            form,
-            fetch=fetch,
-            fetch_mappings=server,
-            count=self.count,
+        self.pages = CompleteRead(
+            server,
+            Query.build(CUSTOMER, fields, **parts),
+            StructRows(fields),
             page_size=size,
             workers=workers,
-            bounds=Bounds.checked(*bounds),
+            bounds=Bounds.from_text(*bounds),
             pool=make,
         )
 
-    def count(self):
-        self.counts += 1
-        bounds = self.pages.bounds
-        if bounds == Bounds():
-            return Totals(len(list(self.server.keys())))
-        low = -math.inf if bounds.above is None else bounds.above
-        high = math.inf if bounds.upto is None else bounds.upto
-        return Totals(sum(low < key <= high for key in map(int, self.server.keys())))
-
     @property
     def calls(self):
-        return len(self.server.calls) + self.counts
+        return len(self.server.calls) + self.server.counts
 
 
 def test_a_first_page_that_was_asked_for_before_is_not_asked_for_again():
@@ -224,20 +207,8 @@ def test_the_intervals_tell_what_each_page_covers_and_its_keys():
     reading = Reading(Server(range(1, 26)))
     list(reading.pages)
     assert [one[:3] for one in reading.pages.intervals] == [(1, 10, 10), (11, 20, 10), (21, 25, 5)]
-    assert [key for one in reading.pages.intervals for key in unpacked(one.keys)] == [*range(1, 26)]
-    assert reading.pages.began == "2026-01-01T00:00:00Z"
-
-
-@PROVE
-@given(st.sets(st.integers(0, 2**63), min_size=1))
-def test_packed_keys_are_kept_exactly(keys):
-    assert unpacked(packed(sorted(keys))) == sorted(keys)
-
-
-def test_keys_that_follow_each_other_take_hardly_any_room_and_too_large_ones_none():
-    assert len(packed(range(10**6, 10**6 + 4000))) < 250
-    assert packed([1, 2**64 + 2]) == b""
-    assert Interval(1, 2, 2).keys == b""
+    assert [key for one in reading.pages.intervals for key in one.unpack()] == [*range(1, 26)]
+    assert reading.pages.began == moment(1)
 
 
 # --- changes
@@ -310,7 +281,7 @@ def test_records_that_begin_to_match_in_the_middle_shift_nothing():
     def activate(server):
         if len(server.calls) > 1:
             for record in [r for r in server.records if r["status"] == "inactive"][:2]:
-                record["status"] = "active"
+                server.change(record, status="active")
 
     server.between = activate
     keys = read(server, filters=field("status") == "active", fields=("key", "status"))
@@ -455,12 +426,11 @@ def test_errors_keep_their_type_and_end_everything(call):
 
 
 def test_a_count_that_cannot_be_had_ends_the_read():
-    reading = Reading(Server(range(100)))
+    class Refusing(Server):
+        def count(self, *_query, **_options):
+            raise IntacctValidationError("count of key is not allowed", status=400)
 
-    def count():
-        raise IntacctValidationError("count of key is not allowed", status=400)
-
-    reading.pages._ask_count = count
+    reading = Reading(Refusing(range(100)))
     with pytest.raises(IntacctValidationError, match="count of key"):
         list(reading.pages)
 
@@ -611,8 +581,8 @@ def test_a_count_that_is_wrong_once_does_not_matter(data):
 
 def test_rows_that_are_counted_by_all_and_never_come_raise():
     server = Miscounting(range(1, 101), 1)
+    server.count = lambda *_query, **_options: Totals(101)
     reading = Reading(server)
-    reading.pages._ask_count = lambda: Totals(101)
     with pytest.raises(
         IntacctIncompleteReadError, match=r"counts 1 more records of .* above key 100 but sends none"
     ):
@@ -699,33 +669,3 @@ def test_what_has_no_order_of_keys_is_refused():
         Reading(Server([]), order_by=[{"id": "asc"}])
     with pytest.raises(IntacctArgumentError, match="Rows of aggregates have no key"):
         Reading(Server([]), fields=("count:key",))
-
-
-# --- calls beside each other
-
-
-def test_results_come_in_order_and_few_wait():
-    begun, lock = [], threading.Lock()
-
-    def call(number):
-        with lock:
-            begun.append(number)
-        return number * 2
-
-    results = in_order(threads(3), 3, call, range(100), threading.Event())
-    assert next(results) == 0
-    assert len(begun) <= 6
-    assert list(results) == [2 * n for n in range(1, 100)]
-
-
-def test_the_first_error_in_order_is_raised_and_no_thread_is_left():
-    def call(number):
-        if number in (7, 8):
-            raise IntacctServerError(f"down at {number}", status=503)
-        return number
-
-    results = in_order(threads(3), 3, call, range(100), threading.Event())
-    assert [next(results) for _ in range(7)] == [*range(7)]
-    with pytest.raises(IntacctServerError, match="down at 7"):
-        next(results)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("intacct-read")]

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Miscounting, Server
 
-from intacct_provider.client.paging.offset import MAX_PASSES, iter_rows
-from intacct_provider.client.paging.pages import Page, read_page
+from intacct_provider.client.paging.by_position import MAX_PASSES
+from intacct_provider.client.paging.pages import Totals
+from intacct_provider.client.paging.rows import iter_rows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
@@ -57,6 +58,7 @@ def test_all_rows_come_in_order_of_key_with_as_few_calls_as_pages_and_one_to_see
     server = Server(range(1, count + 1))
     assert keys_of(read(server)) == texts(range(1, count + 1))
     assert len(server.calls) == calls
+    assert server.counts == 0, "the counts that came with the pages are proof enough"
 
 
 def test_only_the_fields_asked_for_come_without_stray_columns_and_in_their_order():
@@ -147,7 +149,7 @@ def test_records_that_begin_to_match_at_the_front_after_every_page_shift_nothing
     def activate(server):
         if len(server.calls) > 1:
             for record in [r for r in server.records if r["status"] == "inactive"][:2]:
-                record["status"] = "active"
+                server.change(record, status="active")
 
     server.between = activate
     rows = read(server, filters=field("status") == "active")
@@ -287,16 +289,30 @@ def test_keys_that_fall_after_pages_in_which_they_rose_raise():
         read(Shuffled(range(1, 101)))
 
 
-def test_a_page_that_comes_again_later_raises():
-    class Repeating(Server):
-        def answer(self, body):
-            answer = super().answer(body)
-            if len(self.calls) == 3:
-                answer["ia::result"] = self.records[10:20]
-            return answer
+class Repeating(Server):
+    """Sends the second page again on some calls."""
 
+    def __init__(self, *calls):
+        super().__init__(range(1, 101))
+        self.repeats = calls
+
+    def answer(self, body):
+        answer = super().answer(body)
+        if len(self.calls) in self.repeats:
+            answer["ia::result"] = self.records[10:20]
+        return answer
+
+
+def test_a_page_that_comes_again_once_is_asked_for_again():
+    server = Repeating(3)
+    assert keys_of(read(server)) == texts(range(1, 101))
+    assert server.calls[2] == server.calls[3]
+    assert len(server.calls) == 12
+
+
+def test_a_page_that_comes_again_later_raises():
     with pytest.raises(IntacctIncompleteReadError) as caught:
-        read(Repeating(range(1, 101)))
+        read(Repeating(3, 4))
     assert str(caught.value).endswith(
         "its keys do not rise as numbers (key 11 follows 20), after pages in which keys rose. Read it with an "
         "order_by: that does not rely on keys."
@@ -343,13 +359,29 @@ def test_pages_of_one_row_by_offset_raise_instead_of_ending_early():
 @pytest.mark.parametrize("clamp", [None, 5])
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 30])
 def test_a_count_that_is_always_one_too_low_loses_nothing(count, clamp):
-    assert keys_of(read(Miscounting(range(1, count + 1), -1, clamp=clamp))) == texts(range(1, count + 1))
+    server = Miscounting(range(1, count + 1), -1, clamp=clamp)
+    assert keys_of(read(server)) == texts(range(1, count + 1))
+    assert server.counts == 1, "what the pages say does not agree with their rows, so Intacct is asked"
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25, 30])
+def test_a_count_of_pages_that_is_always_one_too_high_loses_nothing_when_the_count_itself_is_right(count):
+    server = Miscounting(range(1, count + 1), +1)
+    assert keys_of(read(server)) == texts(range(1, count + 1))
+    assert server.counts == 1
+
+
+class Overcounting(Miscounting):
+    """Counts one too many everywhere."""
+
+    def count(self, *query, **options):
+        return Totals(super().count(*query, **options).count + 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25, 30])
 def test_a_count_that_is_always_one_too_high_raises(count):
     with pytest.raises(IntacctIncompleteReadError, match="counts 1 more records"):
-        read(Miscounting(range(1, count + 1), +1))
+        read(Overcounting(range(1, count + 1), +1))
 
 
 @pytest.mark.parametrize("off", [-1, 1])
@@ -510,7 +542,7 @@ class Moving(Server):
             self.between = lambda _server: None
             self.delete(1)
             self.insert(99)
-            next(record for record in self.records if record["key"] == "38")["id"] = "A"
+            self.change(next(record for record in self.records if record["key"] == "38"), id="A")
 
     def ordered(self):
         return [call for call in self.calls if call["fields"] != ["key"]]
@@ -546,47 +578,6 @@ def test_an_ordered_read_does_without_keys_where_they_are_no_use(options, caplog
 def test_aggregates_are_refused_with_what_to_use():
     with pytest.raises(IntacctArgumentError, match="Rows of aggregates have no key to read by"):
         read(Server([1]), fields=["sum:totalDue"])
-
-
-# --- one page
-
-
-def test_a_page_tells_its_place_and_the_next():
-    body = {
-        "ia::result": [{"key": "1", "x": 1}],
-        "ia::meta": {"totalCount": 508, "start": 1, "pageSize": 100, "next": 101, "previous": None},
-    }
-    page = read_page(Query.build(CUSTOMER, ["key", "id"]), body, 1, 4000)
-    assert page == Page(rows=[{"key": "1", "id": None}], total_count=508, start=1, page_size=100, next=101)
-
-
-@pytest.mark.parametrize(
-    "meta",
-    [
-        {},
-        {"ia::meta": None},
-        {"ia::meta": ["x"]},
-        {"ia::meta": {"totalCount": None, "start": "x", "next": True, "pageSize": "²"}},
-    ],
-)
-def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
-    page = read_page(Query.build(CUSTOMER, ["key"]), {"ia::result": [{"key": "1"}], **meta}, 5, 100)
-    assert page == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=100, next=None)
-
-
-def test_counts_may_be_text():
-    page = read_page(
-        Query.build(CUSTOMER, ["key"]), {"ia::result": [], "ia::meta": {"totalCount": "7"}}, 1, 9
-    )
-    assert page.total_count == 7
-
-
-@pytest.mark.parametrize(
-    "body", [None, [], {}, {"ia::result": None}, {"ia::result": {}}, {"ia::result": ["x"]}]
-)
-def test_an_answer_without_rows_is_never_an_empty_page(body):
-    with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
-        read_page(Query.build(CUSTOMER, ["key"]), body, 1, 9)
 
 
 # --- through the client

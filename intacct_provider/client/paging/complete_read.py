@@ -1,0 +1,335 @@
+"""Reading every row of a query in pages by key: one page after the other, or many ahead, without a gap.
+
+Pages by offset lose live rows when something before them is deleted between two pages. So a page is asked for by the
+keys above the last one that is certain: such pages cannot shift.
+
+With workers, pages are asked for while those before them are in flight: above the last key that is certain, and from
+there by a position that stays small. Each page begins with the row that the one before should end with. Pages that
+overlap cover everything between their ends, whatever was deleted or added meanwhile; what lies between pages that do
+not overlap is read by key. So a page is trusted for its rows alone, never for where it should stand.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intacct_provider.client.paging.by_position import read_by_position
+from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
+from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
+from intacct_provider.client.paging.keyset import KEY_ORDER, Base, KeyOrder, KeysUnusableError
+from intacct_provider.client.paging.ordered_pool import AHEAD, Pool, make_pool
+from intacct_provider.client.paging.pages import Page, Totals
+from intacct_provider.client.paging.row_formats import RowFormat
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctIncompleteReadError,
+    IntacctValidationError,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page that was asked for.
+
+    :param end: number of its last row, counted from the first row of the whole read, if nothing changes meanwhile.
+    :param again: whether it was asked for once before, in vain.
+    """
+
+    base: Base
+    start: int
+    end: int
+    again: bool
+    answer: Future[Any]
+
+
+class CompleteRead:
+    """Every row that existed during the whole read, once, in pages; to be iterated over once.
+
+    That the rows are everything is what :func:`~intacct_provider.client.paging.proof.prove` says after the last page.
+
+    :param service: answers queries.
+    :param rows: the form of the rows.
+    :param bounds: the keys that the read is about; all keys by default.
+    :param sums: fields that Intacct adds up, too, when it is asked for its count.
+    :param workers: calls in parallel, which read pages ahead. With 0 each page is read in the caller's thread when it
+        is wanted, and stopping early has cost nothing ahead.
+    :param pool: returns what carries out calls in parallel.
+    :raises IntacctArgumentError: for a query of aggregates or with an order of its own.
+    """
+
+    def __init__(
+        self,
+        service: QueryService,
+        query: Query,
+        rows: RowFormat,
+        *,
+        page_size: int,
+        bounds: Bounds | None = None,
+        sums: Sequence[str] = (),
+        workers: int = 0,
+        pool: Callable[[int], Pool] = make_pool,
+    ) -> None:
+        refuse_aggregates(query)
+        if query.order_by not in ((), KEY_ORDER):
+            raise IntacctArgumentError("order_by: pages come in order of key; leave it out.")
+        fields = query.fields if "key" in query.fields else ("key", *query.fields)
+        self.service = service
+        self.query = query
+        self.page_size = page_size
+        self.bounds = bounds = bounds or Bounds()
+        self.sums = tuple(sums)
+        #: Whether keys cannot be used, so that rows come in no order that can be relied on; known with the first page.
+        self.by_position = False
+        #: What was read in order of key, page by page.
+        self.intervals: list[Interval] = []
+        #: When Intacct answered first, by its own clock, as it writes moments; None if unknown.
+        self.began: str | None = None
+        self._stopped = threading.Event()
+        self._fetcher = PageFetcher(service, rows, page_size, self._stopped)
+        self._order = KeyOrder(self._fetcher, replace(query, fields=fields, order_by=KEY_ORDER), bounds)
+        self._workers = workers
+        self._make_pool = pool
+        self._pool: Pool | None = None
+        self._early_pool: Pool | None = None
+        self._early: Future[Any] | None = None
+        self._queue: deque[_Asked] = deque()
+        self._base = Base(bounds.above, before=bounds.above)
+        self._step = page_size
+        self._ended = False
+        self._counting: Future[Totals] | None = None
+        self._counted: Totals | None = None
+
+    @property
+    def counted(self) -> Totals | None:
+        """What Intacct counts; None if unknown.
+
+        Asked for together with the last pages, or else what all pages agree on.
+        """
+        if self._counting is not None:
+            self._counted, self._counting = self._counting.result(), None
+        return self._counted
+
+    @property
+    def expected(self) -> int | None:
+        """How many rows there will be, by the newest page; None if unknown."""
+        return self._order.expected
+
+    def begin(self) -> None:
+        """Ask for the first page now, while other things are found out. Call :meth:`close` if you do not iterate."""
+        if self._early_pool is None:
+            self._early_pool = self._make_pool(1)
+            self._early = self._early_pool.submit(self._fetch, self._base, 1)
+
+    def close(self) -> None:
+        """Ask for nothing more, and return when nothing is in flight."""
+        self._stopped.set()
+        for pool in (self._early_pool, self._pool):
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield the pages, in order of key unless :attr:`by_position` is true.
+
+        With workers, the first page waits for the second, which shows whether keys can be used; stopping early has paid
+        for pages ahead.
+
+        :raises IntacctIncompleteReadError: if the rows cannot be everything.
+        """
+        held: list[Page] = []
+        done: set[str] = set()
+        try:
+            for page in self.by_key():
+                held.append(page)
+                if self._workers and not self._order.settled:
+                    continue
+                if not self._order.settled:
+                    done.update(page.keys)
+                yield from held
+                held.clear()
+            yield from held
+        except KeysUnusableError as reason:
+            yield from self._by_position(reason, done)
+        finally:
+            self.close()
+
+    def by_key(self) -> Iterator[Page]:
+        """Yield the pages in order of key.
+
+        :raises KeysUnusableError: instead of the second page at the latest, if keys cannot be used.
+        """
+        yield from self._take(self._first())
+        counts = self._workers > 0 and not self._ended
+        while not self._ended:
+            self._plan()
+            if counts and self._is_all_planned:
+                # Last of all calls, since it is the shortest.
+                self._counting, counts = self._running().submit(self._count), False
+            yield from self._take(self._queue.popleft())
+        if counts and self._counted is None:
+            self._counted = self._count()
+        self._order.check_bounds()
+        if self.counted is None and not self.sums and self._order.counts_agree and self.expected is not None:
+            self._counted = Totals(self.expected)
+
+    # --- asking
+
+    def _first(self) -> _Asked:
+        """Ask for the first page, alone: it says how many there are, and how large the server lets them be."""
+        answer: Future[Any] = Future()
+        answer.set_result(self._early.result() if self._early else self._fetch(self._base, 1))
+        return _Asked(self._base, 1, self._step, again=False, answer=answer)
+
+    def _plan(self) -> None:
+        """Ask for the pages that should come next; one more than expected if the last one would be full."""
+        if not self._queue:
+            self._queue.append(self._ask(1))
+        most = AHEAD * self._workers
+        while self.expected is not None and len(self._queue) < most and self._queue[-1].end <= self.expected:
+            self._queue.append(self._ask(max(1, self._queue[-1].end - self._base.rows)))
+
+    @property
+    def _is_all_planned(self) -> bool:
+        return self.expected is None or self._queue[-1].end > self.expected
+
+    def _ask(self, start: int, *, again: bool = False) -> _Asked:
+        base = self._base
+        answer = self._running().submit(self._fetch, base, start)
+        return _Asked(base, start, base.rows + start + self._step - 1, again, answer)
+
+    def _fetch(self, base: Base, start: int) -> tuple[Page, list[int] | None]:
+        return self._order.fetch(self._order.select(above=base.key), start)
+
+    def _count(self) -> Totals:
+        return self.service.count(self.bounds.narrow(self.query), self.sums, stopped=self._stopped)
+
+    def _running(self) -> Pool:
+        if self._pool is None:
+            self._pool = self._make_pool(self._workers)
+        return self._pool
+
+    # --- taking
+
+    def _take(self, asked: _Asked) -> Iterator[Page]:
+        """Yield what a page adds to the rows taken so far, and before that what is missing between them and it."""
+        page, keys = self._receive(asked)
+        problem = self._order.find_problem(page, keys, asked.base)
+        problem = problem or self._order.find_stranger(page, keys, self._base)
+        if problem and (asked.again or not asked.base.rows):
+            raise self._order.unusable(problem)
+        if not problem:
+            self._order.check(asked.base, page)
+        if not keys or problem:
+            self._take_nothing(asked, page, spoiled=bool(problem))
+            return
+        known = 0 if self._base.key is None else bisect_right(keys, self._base.key)
+        if known == 0 and asked.start > 1:
+            yield from self._gap(keys[0])
+        if known < len(keys):
+            yield self._note(page.part(known) if known else page, keys[known:])
+        self._ended = _is_end(page, asked.start)
+        if not self._ended:
+            self._step = max(2, len(keys))
+            # A page that is short, and not the last, may have lost rows.
+            self._order.counts_agree &= len(page) >= page.page_size
+
+    def _receive(self, asked: _Asked) -> tuple[Page, list[int] | None]:
+        try:
+            page, keys = asked.answer.result()
+        except IntacctValidationError as err:
+            if self._order.settled or not asked.base.rows:
+                raise
+            raise KeysUnusableError(f"a filter on key is refused ({err.message})") from err
+        self.began = self.began or page.moment
+        return page, keys
+
+    def _note(self, page: Page, keys: list[int]) -> Page:
+        """Note which keys were read, and return their page."""
+        base = self._base
+        self._base = Base(keys[-1], base.rows + len(keys), page.keys, base.key)
+        self.intervals.append(Interval(keys[0], keys[-1], len(keys), pack_keys(keys)))
+        return page
+
+    def _take_nothing(self, asked: _Asked, page: Page, *, spoiled: bool) -> None:
+        """Decide what a page without rows, or without any that can be used, means.
+
+        One without rows from further on means nothing: what it should have held will be found missing.
+        """
+        if spoiled:
+            # Those ahead may be no better, and seem to be known already: "103" comes after "1020" in an order of text.
+            for ahead in self._queue:
+                ahead.answer.cancel()
+            self._queue.clear()
+        elif asked.start > 1:
+            return
+        if spoiled or (page.total_count and not asked.again):
+            self._queue.appendleft(self._ask(1, again=True))
+            return
+        if page.total_count:
+            self._counted = self._count()
+            if self._counted.count != self._base.rows:
+                self._order.refuse_empty(page, self._base)
+        self._ended = True
+
+    def _gap(self, below: int) -> Iterator[Page]:
+        """Yield the pages of what lies between the rows taken so far and a page that came from further on."""
+        whole = False
+        while not whole:
+            query = self._order.select(above=self._base.key, below=below)
+            page, keys = self._order.fetch(query)
+            if keys == [] and page.total_count:
+                page, keys = self._order.fetch(query)
+                self._order.refuse_empty(page, self._base)
+            if keys == []:
+                return
+            problem = self._order.find_problem(page, keys, self._base)
+            if problem or not keys or keys[-1] >= below:
+                raise self._order.unusable(problem or f"key {keys and keys[-1]} is not below {below}")
+            yield self._note(page, keys)
+            whole = _is_end(page, 1)
+
+    def _by_position(self, reason: KeysUnusableError, done: set[str]) -> Iterator[Page]:
+        """Yield pages by position.
+
+        :param done: keys of rows that were handed on before keys proved unusable.
+        """
+        for asked in self._queue:
+            asked.answer.cancel()
+        name = self.query.object_name
+        if self.bounds != Bounds():
+            raise IntacctIncompleteReadError(
+                f"{name} cannot be read from one key to another: {reason}. Read it as a whole."
+            ) from reason
+        log.info("Intacct: %s is read by offset: %s.", name, reason)
+        self.by_position = True
+        self.intervals.clear()
+        yield from read_by_position(self._fetcher, self._order.query, done)
+        if self._workers and self.counted is None:
+            self._counted = self._count()
+
+
+def refuse_aggregates(query: Query) -> None:
+    """Refuse rows without keys.
+
+    :raises IntacctArgumentError: for a query of aggregates.
+    """
+    if query.aggregated:
+        raise IntacctArgumentError(
+            "Rows of aggregates have no key to read by: ask for them with IntacctQueryOperator or client.query(), or "
+            "leave the aggregates out of fields."
+        )
+
+
+def _is_end(page: Page, start: int) -> bool:
+    """Whether nothing is left behind a page with rows. A full one never shows it: its count may be wrong."""
+    rows = len(page)
+    return page.total_count is not None and rows < page.page_size and start - 1 + rows >= page.total_count

@@ -1,0 +1,280 @@
+"""The proof that a read is complete: its rows against Intacct's own count, its amounts against Intacct's own sums.
+
+Where the counts differ, the pages that differ are found by counting halves, and their keys are read again: so what came
+or went during the read is told from what it lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from intacct_provider.client.paging.complete_read import CompleteRead
+from intacct_provider.client.paging.key_intervals import Bounds, Interval
+from intacct_provider.client.paging.pages import Totals
+from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.exceptions import IntacctIncompleteReadError
+
+#: Fields that say when a record was created, or came to be as it is.
+STAMPS = ("audit.createdDateTime", "audit.modifiedDateTime")
+#: Calls to find out what differs, at the least; half of what reading again would cost, if that is more.
+CALLS = 20
+#: Times that what differs is looked for, while it goes on changing.
+ROUNDS = 3
+#: Pages whose keys are read again together, when all are.
+TOGETHER = 50
+#: Keys that a message names.
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How the rows of a read compare with what Intacct says about them.
+
+    :param rows: that were read.
+    :param counted: what Intacct says now, or said when the read began if that is equal.
+    :param sums: what the rows add up to.
+    :param deleted: rows that do not exist any more, so that the count is allowed to be lower.
+    :param added: records that came to match during the read, so that the count is allowed to be higher.
+    :param problem: why the read is not proven; empty if it is.
+    """
+
+    object_name: str
+    rows: int
+    counted: Totals
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    deleted: int = 0
+    added: int = 0
+    problem: str = ""
+
+    @property
+    def again(self) -> bool:
+        """Whether everything must be read again."""
+        return bool(self.problem)
+
+    def error(self) -> IntacctIncompleteReadError:
+        """Return the exception for a read that is not proven and cannot be read again."""
+        return IntacctIncompleteReadError(
+            f"The read of {self.object_name} cannot be proven complete: {self.problem}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as JSON has it; amounts are text, with every digit."""
+        found = "changed meanwhile" if self.deleted or self.added else "equal"
+        return {
+            "result": "unproven" if self.problem else found,
+            "rows": self.rows,
+            "counted": self.counted.count,
+            "deleted_meanwhile": self.deleted,
+            "added_meanwhile": self.added,
+            "control_totals": {name: format(amount, "f") for name, amount in self.counted.sums.items()},
+        }
+
+
+def prove(
+    read: CompleteRead,
+    *,
+    rows: int | None = None,
+    sums: Mapping[str, Decimal] | None = None,
+    earlier: Interval | None = None,
+    above: int | None = None,
+    thorough: bool = False,
+) -> Proof:
+    """Compare what was read with what Intacct counts and adds up; one call at most if they agree.
+
+    :param read: taken to its end.
+    :param rows: how many there are, with those of an earlier try; those of the read by default.
+    :param sums: what they add up to, by field.
+    :param earlier: what an earlier try has read of them, with keys up to where the read begins.
+    :param above: where the keys of the earlier try begin.
+    :param thorough: read all keys again rather than give up, for rows that cannot be read again themselves.
+    :return: a proof; with ``again``, everything must be read anew, and if that was done before, ``error()`` be raised.
+    """
+    return _Comparison(read, rows, sums or {}, earlier, above, thorough).prove()
+
+
+@dataclass(slots=True)
+class _Found:
+    """Keys in which a read and the server differ."""
+
+    gone: int = 0
+    came: int = 0
+    missing: list[int] = field(default_factory=list)
+
+
+class _GaveUpError(Exception):
+    """Internal: what differs cannot be found out; the message is the reason."""
+
+
+class _Comparison:
+    def __init__(
+        self,
+        read: CompleteRead,
+        rows: int | None,
+        sums: Mapping[str, Decimal],
+        earlier: Interval | None,
+        above: int | None,
+        thorough: bool,
+    ) -> None:
+        self._read = read
+        self._sums = sums
+        self._thorough = thorough
+        self._intervals = list(read.intervals)
+        self._bounds = read.bounds
+        self._first_count = read.counted
+        if earlier is not None:
+            self._intervals.insert(0, earlier)
+            self._bounds = replace(read.bounds, above=above)
+            self._first_count = None
+        self._covered = sum(one.rows for one in self._intervals)
+        self._rows = self._covered if rows is None else rows
+        self._calls_left = max(CALLS, len(self._intervals) // 2)
+
+    def prove(self) -> Proof:
+        """Return the proof."""
+        totals = self._first_count
+        if totals is None or not self._agrees(totals):
+            totals = self._count(self._bounds, self._read.sums)
+        name, sums = self._read.query.object_name, {name: self._ours(name) for name in self._read.sums}
+        proof = Proof(name, self._rows, totals, sums)
+        if self._agrees(totals):
+            return proof
+        if totals.count == self._rows:
+            return replace(proof, problem=self._compare_sums(totals))
+        proof = self._explain(proof)
+        if not proof.problem and self._read.sums:
+            what = f"{proof.deleted} records went and {proof.added} came during the read"
+            return replace(
+                proof, problem=f"{what}, so control totals cannot be compared. {self._compare_sums(totals)}"
+            )
+        return proof
+
+    def _agrees(self, totals: Totals) -> bool:
+        amounts = all(self._ours(name) == amount for name, amount in totals.sums.items())
+        return totals.count == self._rows and amounts
+
+    def _ours(self, name: str) -> Decimal:
+        return self._sums.get(name, Decimal(0))
+
+    def _compare_sums(self, totals: Totals) -> str:
+        """Return which control totals differ, and by how much."""
+        wrong = [
+            f"{name} adds up to {self._ours(name)} in the rows and to {amount} in Intacct, which is "
+            f"{amount - self._ours(name)} more"
+            for name, amount in totals.sums.items()
+            if amount != self._ours(name)
+        ]
+        return f"{'; '.join(wrong)}." if wrong else ""
+
+    def _explain(self, proof: Proof) -> Proof:
+        """Find out why the counts differ."""
+        differ = f"{self._rows} rows were read and Intacct counts {proof.counted.count}"
+        if self._read.by_position:
+            return replace(proof, problem=f"{differ}.")
+        try:
+            found = self._find(proof.counted.count)
+        except _GaveUpError as reason:
+            return replace(proof, problem=f"{differ}; {reason}.")
+        if found.missing:
+            return replace(proof, problem=_name_missing(found.missing))
+        gone = self._gone(found)
+        counted = replace(proof.counted, count=self._rows - gone + found.came)
+        return replace(proof, counted=counted, deleted=gone, added=found.came)
+
+    def _find(self, count: int) -> _Found:
+        try:
+            return self._search(count)
+        except _GaveUpError:
+            if not self._thorough:
+                raise
+        found = _Found()
+        for start in range(0, max(1, len(self._intervals)), TOGETHER):
+            self._compare(start, min(start + TOGETHER, len(self._intervals)), found)
+        return found
+
+    def _search(self, count: int) -> _Found:
+        """Find what explains a count in the intervals that differ.
+
+        :raises _GaveUpError: if that takes too many calls, or more changes meanwhile.
+        """
+        for _ in range(ROUNDS):
+            found = _Found()
+            for place in self._find_differing(count):
+                self._calls_left -= 1
+                self._compare(place, place + 1, found)
+            gone = self._gone(found)
+            if found.missing or (gone >= 0 and self._rows - gone + found.came == count):
+                return found
+            count = self._count(self._bounds).count
+        raise _GaveUpError("the count goes on changing")
+
+    def _gone(self, found: _Found) -> int:
+        """Return how many rows do not exist any more; keys whose records were gone when asked for are not rows."""
+        return found.gone - (self._covered - self._rows)
+
+    def _find_differing(self, count: int) -> Iterator[int]:
+        """Yield the positions of intervals in which the server has another number of records, by counting halves."""
+        waiting = [(0, max(1, len(self._intervals)), count)]
+        while waiting:
+            start, stop, count = waiting.pop()
+            if count == sum(one.rows for one in self._intervals[start:stop]):
+                continue
+            if stop - start == 1:
+                yield start
+                continue
+            middle = (start + stop) // 2
+            lower = self._count(self._between(start, middle)).count
+            waiting += [(middle, stop, count - lower), (start, middle, lower)]
+
+    def _between(self, start: int, stop: int) -> Bounds:
+        """Return the keys that some intervals are about; together they leave nothing out."""
+        above = self._intervals[start - 1].last if start else self._bounds.above
+        upto = self._intervals[stop - 1].last if stop < len(self._intervals) else self._bounds.upto
+        return Bounds(above, upto)
+
+    def _count(self, bounds: Bounds, sums: Sequence[str] = ()) -> Totals:
+        if self._calls_left <= 0:
+            raise _GaveUpError("too much changed during the read to find out what")
+        self._calls_left -= 1
+        return self._read.service.count(bounds.narrow(self._read.query), sums)
+
+    def _compare(self, start: int, stop: int, found: _Found) -> None:
+        """Compare the keys of some intervals with those that exist now."""
+        some = self._intervals[start:stop]
+        if any(one.rows and not one.packed for one in some):
+            raise _GaveUpError("what an earlier try has read has changed since")
+        ours = {key for one in some for key in one.unpack()}
+        query = self._between(start, stop).narrow(self._read.query)
+        stamps = [name for name in STAMPS if name in self._read.service.fields(query.object_name)]
+        again = CompleteRead(
+            self._read.service,
+            replace(query, fields=("key", *stamps)),
+            MappingRows(stamps),
+            page_size=self._read.page_size,
+        )
+        for page in again:
+            for key, row in zip(map(int, page.keys), page.rows, strict=True):
+                if key in ours:
+                    ours.remove(key)
+                elif self._is_new(key, row):
+                    found.came += 1
+                else:
+                    found.missing.append(key)
+        found.gone += len(ours)
+
+    def _is_new(self, key: int, stamps: Mapping[str, Any]) -> bool:
+        """Whether a record came to match during the read: by the server's own clock, or else by its key."""
+        began = self._read.began
+        if stamps and began:
+            return any(str(stamp or "")[: len(began) - 1] >= began[:-1] for stamp in stamps.values())
+        return not self._intervals or key > self._intervals[-1].last
+
+
+def _name_missing(keys: Sequence[int]) -> str:
+    named = ", ".join(map(str, sorted(keys)[:NAMED]))
+    if len(keys) == 1:
+        return f"1 record that existed during the whole read is missing: key {named}."
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return f"{len(keys)} records that existed during the whole read are missing: keys {named}{more}."

@@ -1,0 +1,63 @@
+"""Every row of a query, one by one, proven complete, or raising."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+from intacct_provider.client.paging.by_position import read_in_order
+from intacct_provider.client.paging.complete_read import CompleteRead, refuse_aggregates
+from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
+from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError
+from intacct_provider.client.paging.pages import Page, Row
+from intacct_provider.client.paging.proof import prove
+from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.client.query.request import Query
+from intacct_provider.exceptions import IntacctIncompleteReadError
+
+log = logging.getLogger(__name__)
+
+
+def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[Row]:
+    """Yield every row that existed during the whole read, once, or raise.
+
+    Rows come in order of ``key``, with one page in memory, and each page is asked for when it is wanted. A query with
+    an order of its own comes in that order with ``key`` as tie-break and is held in memory as a whole. Where keys
+    cannot be used, rows come by position, pass after pass, in no order that can be relied on.
+
+    When the counts that come with the pages agree, they are the proof, and it costs no call. When they do not, Intacct
+    is asked for its count, and what came and went meanwhile is told from what was lost.
+
+    :raises IntacctIncompleteReadError: if completeness cannot be proven, after the last row.
+    """
+    refuse_aggregates(query)
+    ordered = query.order_by not in ((), KEY_ORDER)
+    for page in _read_in_order(service, query, page_size) if ordered else _read(service, query, page_size):
+        yield from page.rows
+
+
+def _read(service: QueryService, query: Query, page_size: int) -> Iterator[Page]:
+    read = CompleteRead(service, query, MappingRows(query.fields), page_size=page_size)
+    yield from read
+    if read.by_position:
+        return  # proven by the last pass, during which nothing moved
+    proof = prove(read, thorough=True)
+    if proof.problem:
+        raise proof.error()
+
+
+def _read_in_order(service: QueryService, query: Query, page_size: int) -> Iterator[Page]:
+    fields = query.fields if "key" in query.fields else ("key", *query.fields)
+    fetcher = PageFetcher(service, MappingRows(query.fields), page_size)
+
+    def read_keys() -> set[str]:
+        keys_only = replace(query, fields=("key",), order_by=())
+        read = CompleteRead(service, keys_only, MappingRows(()), page_size=fetcher.size)
+        try:
+            return {key for page in read.by_key() for key in page.keys}
+        except (KeysUnusableError, IntacctIncompleteReadError) as reason:
+            log.info("Intacct: the order of %s is read without comparing keys: %s", query.object_name, reason)
+            return set()
+
+    return read_in_order(fetcher, replace(query, fields=fields), read_keys)

@@ -1,0 +1,20 @@
+"""Keys in little memory, exactly."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intacct_provider.client.paging.key_intervals import Interval, pack_keys, unpack_keys
+
+PROVE = settings(derandomize=True, deadline=None, max_examples=200)
+
+
+@PROVE
+@given(st.sets(st.integers(0, 2**63), min_size=1))
+def test_packed_keys_are_kept_exactly(keys):
+    assert unpack_keys(pack_keys(sorted(keys))) == sorted(keys)
+
+
+def test_keys_that_follow_each_other_take_hardly_any_room_and_too_large_ones_none():
+    assert len(pack_keys(range(10**6, 10**6 + 4000))) < 250
+    assert pack_keys([1, 2**64 + 2]) == b""
+    assert Interval(1, 2, 2).packed == b""
