@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
+    IntacctArgumentError,
     IntacctError,
     IntacctNotFoundError,
     IntacctResponseError,
@@ -236,6 +238,49 @@ def test_a_query_sends_all_of_its_parts(intacct):
         "start": 1,
         "size": 4000,
     }
+
+
+QUERY_OF_TWO = Query.build(
+    CUSTOMER,
+    ["key", "id"],
+    filters=[{"$eq": {"status": "active"}}],
+    filter_parameters={"includePrivate": True},
+)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda client, query: client.query(query), lambda client, query: [*client.iter_rows(query)]]
+)
+def test_a_query_that_is_checked_is_sent_as_it_is(intacct, read):
+    intacct.on("POST", intacct.query, json=rows({"key": "1", "id": "C1"}))
+    read(intacct.client(), QUERY_OF_TWO)
+    asked = intacct.calls(intacct.query)[0].json()
+    assert asked["object"] == CUSTOMER
+    assert asked["fields"] == ["key", "id"]
+    assert asked["filters"] == [{"$eq": {"status": "active"}}]
+    assert asked["filterParameters"] == {"includePrivate": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fields", ["key"]),
+        ("filters", []),
+        ("filter_expression", "1"),
+        ("filter_parameters", {}),
+        ("order_by", []),
+    ],
+)
+def test_a_query_that_is_checked_takes_no_other_parts(intacct, name, value):
+    for call in (intacct.client().query, intacct.client().iter_rows):
+        with pytest.raises(IntacctArgumentError, match=f"^{name} cannot be given with a Query"):
+            call(QUERY_OF_TWO, **{name: value})
+    assert intacct.calls() == []
+
+
+def test_an_object_s_path_needs_fields(intacct):
+    with pytest.raises(IntacctArgumentError, match="fields must be a list of field names"):
+        intacct.client().query(CUSTOMER)
 
 
 def test_a_refused_query_raises_and_costs_nothing(intacct):
