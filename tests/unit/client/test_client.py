@@ -248,17 +248,16 @@ QUERY_OF_TWO = Query.build(
 )
 
 
-@pytest.mark.parametrize(
-    "read", [lambda client, query: client.query(query), lambda client, query: [*client.iter_rows(query)]]
-)
-def test_a_query_that_is_checked_is_sent_as_it_is(intacct, read):
+def test_a_query_that_is_checked_is_sent_as_it_is(intacct):
     intacct.on("POST", intacct.query, json=rows({"key": "1", "id": "C1"}))
-    read(intacct.client(), QUERY_OF_TWO)
-    asked = intacct.calls(intacct.query)[0].json()
-    assert asked["object"] == CUSTOMER
-    assert asked["fields"] == ["key", "id"]
-    assert asked["filters"] == [{"$eq": {"status": "active"}}]
-    assert asked["filterParameters"] == {"includePrivate": True}
+    client = intacct.client()
+    page, read = client.query(QUERY_OF_TWO).rows, list(client.iter_rows(QUERY_OF_TWO))
+    assert page == read == [{"key": "1", "id": "C1"}]
+    for call in intacct.calls(intacct.query):
+        asked = call.json()
+        assert (asked["object"], asked["fields"]) == (CUSTOMER, ["key", "id"])
+        assert asked["filters"] == [{"$eq": {"status": "active"}}]
+        assert asked["filterParameters"] == {"includePrivate": True}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +280,12 @@ def test_a_query_that_is_checked_takes_no_other_parts(intacct, name, value):
 def test_an_object_s_path_needs_fields(intacct):
     with pytest.raises(IntacctArgumentError, match="fields must be a list of field names"):
         intacct.client().query(CUSTOMER)
+
+
+def test_a_page_that_cannot_be_right_is_refused_before_the_names_of_all_fields_are_paid_for(intacct):
+    with pytest.raises(IntacctArgumentError, match="size must be a whole number from 1 to 4000, not 0"):
+        intacct.client().query(CUSTOMER, "*", size=0)
+    assert intacct.calls() == []
 
 
 def test_a_refused_query_raises_and_costs_nothing(intacct):
