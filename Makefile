@@ -41,7 +41,9 @@ package: $(VENV)/.dev  ## Install the built package alone, and run the documente
 	@$(BIN)/python tools/check_package.py
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/sandbox/client
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q -n logical tests/unit tests/sandbox/client
+	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
 mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line by line: do the tests notice? (5 minutes)
@@ -83,7 +85,7 @@ constraints: $(VENV)/.dev  ## Pin the newest versions that work together
 	@mv constraints.new constraints.txt && rm constraints.tmp
 
 clean:  ## Remove what was built, and the demo's files
-	@rm -rf $(VENV) .venv-bench .demo .coverage mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-bench .demo .coverage .coverage.* mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps change when what they were installed from does.
 $(VENV)/.made:
