@@ -24,9 +24,10 @@ test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores 
 test-all: $(VENV)/.dev  ## Run every test, on all cores
 	@$(PYTEST)
 
-lint: $(VENV)/.dev  ## Check style
+lint: $(VENV)/.dev  ## Check style, and that imports point downwards
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.dev  ## Check types
 	@$(BIN)/mypy
