@@ -92,6 +92,8 @@ class CompleteRead:
         self.by_position = False
         #: What was read in order of key, page by page.
         self.intervals: list[Interval] = []
+        #: How many rows were read.
+        self.rows_read = 0
         #: When Intacct answered first, by its own clock, as it writes moments; None if unknown.
         self.began: str | None = None
         self._stopped = threading.Event()
@@ -256,6 +258,7 @@ class CompleteRead:
         """Note which keys were read, and return their page."""
         base = self._base
         self._base = Base(keys[-1], base.rows + len(keys), page.keys, base.key)
+        self.rows_read += len(keys)
         self.intervals.append(Interval(keys[0], keys[-1], len(keys), pack_keys(keys)))
         return page
 
@@ -312,7 +315,10 @@ class CompleteRead:
         log.info("Intacct: %s is read by offset: %s.", name, reason)
         self.by_position = True
         self.intervals.clear()
-        yield from read_by_position(self._fetcher, self._order.query, done)
+        self.rows_read = len(done)
+        for page in read_by_position(self._fetcher, self._order.query, done):
+            self.rows_read += len(page)
+            yield page
         if self._workers and self.counted is None:
             self._counted = self._count()
 

@@ -129,7 +129,7 @@ class _Comparison:
             self._bounds = replace(read.bounds, above=above)
             self._first_count = None
         self._covered = sum(one.rows for one in self._intervals)
-        self._rows = self._covered if rows is None else rows
+        self._rows = read.rows_read if rows is None else rows
         self._calls_left = max(CALLS, len(self._intervals) // 2)
 
     def prove(self) -> Proof:
@@ -178,7 +178,7 @@ class _Comparison:
         except _GaveUpError as reason:
             return replace(proof, problem=f"{differ}; {reason}.")
         if found.missing:
-            return replace(proof, problem=_name_missing(found.missing))
+            return replace(proof, problem=self._name_missing(found.missing))
         gone = self._gone(found)
         counted = replace(proof.counted, count=self._rows - gone + found.came)
         return replace(proof, counted=counted, deleted=gone, added=found.came)
@@ -246,23 +246,33 @@ class _Comparison:
         if any(one.rows and not one.packed for one in some):
             raise _GaveUpError("what an earlier try has read has changed since")
         ours = {key for one in some for key in one.unpack()}
-        query = self._between(start, stop).narrow(self._read.query)
-        stamps = [name for name in STAMPS if name in self._read.service.fields(query.object_name)]
+        try:
+            for key, stamps in self._read_keys(self._between(start, stop)):
+                if key in ours:
+                    ours.remove(key)
+                elif self._is_new(key, stamps):
+                    found.came += 1
+                else:
+                    found.missing.append(key)
+        except IntacctIncompleteReadError as reason:
+            raise _GaveUpError(f"their keys cannot be read again ({str(reason).rstrip('.')})") from reason
+        found.gone += len(ours)
+
+    def _read_keys(self, bounds: Bounds) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield the keys that exist now, and when their records changed."""
+        stamps = self._find_stamps()
         again = CompleteRead(
             self._read.service,
-            replace(query, fields=("key", *stamps)),
+            replace(bounds.narrow(self._read.query), fields=("key", *stamps)),
             MappingRows(stamps),
             page_size=self._read.page_size,
         )
         for page in again:
-            for key, row in zip(map(int, page.keys), page.rows, strict=True):
-                if key in ours:
-                    ours.remove(key)
-                elif self._is_new(key, row):
-                    found.came += 1
-                else:
-                    found.missing.append(key)
-        found.gone += len(ours)
+            yield from zip(map(int, page.keys), page.rows, strict=True)
+
+    def _find_stamps(self) -> list[str]:
+        known = self._read.service.fields(self._read.query.object_name)
+        return [name for name in STAMPS if name in known]
 
     def _is_new(self, key: int, stamps: Mapping[str, Any]) -> bool:
         """Whether a record came to match during the read: by the server's own clock, or else by its key."""
@@ -271,10 +281,14 @@ class _Comparison:
             return any(str(stamp or "")[: len(began) - 1] >= began[:-1] for stamp in stamps.values())
         return not self._intervals or key > self._intervals[-1].last
 
-
-def _name_missing(keys: Sequence[int]) -> str:
-    named = ", ".join(map(str, sorted(keys)[:NAMED]))
-    if len(keys) == 1:
-        return f"1 record that existed during the whole read is missing: key {named}."
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return f"{len(keys)} records that existed during the whole read are missing: keys {named}{more}."
+    def _name_missing(self, keys: Sequence[int]) -> str:
+        named = ", ".join(map(str, sorted(keys)[:NAMED]))
+        more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+        if not self._find_stamps():
+            return (
+                f"records exist that were not read, and the object has no {STAMPS[0]} to show that they are new "
+                f"(keys {named}{more})."
+            )
+        if len(keys) == 1:
+            return f"1 record that existed during the whole read is missing: key {named}."
+        return f"{len(keys)} records that existed during the whole read are missing: keys {named}{more}."

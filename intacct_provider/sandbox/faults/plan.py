@@ -53,6 +53,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param ending: what ends the connection of a ``cut``: ``close`` in an orderly way, or ``reset``
     :param count: is added to the ``totalCount`` of the answer to a query
     :param repeat: so many rows of the page that was answered before come again, and move those behind them
+    :param drop: position of a row, from 1, that is missing from the page of a query; every count includes it
     :param gzip: compress the answer, if the client takes that
     """
 
@@ -73,6 +74,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ending: Ending = "close"
     count: int = 0
     repeat: int = 0
+    drop: int = 0
     gzip: bool = False
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             self.times = 1 if self.every == 1 else 0
         _at_least("times", self.times, 0)
         _at_least("every", self.every, 1)
-        for name in ("skip", "seconds", "repeat"):
+        for name in ("skip", "seconds", "repeat", "drop"):
             _at_least(name, getattr(self, name), 0)
         if self.at is not None:
             _at_least("at", self.at, 0)

@@ -97,11 +97,13 @@ def alter(answer: Whole, fault: Fault, before: bytes) -> None:
     """
     answer.status = fault.status or answer.status
     answer.set(fault.headers)
-    if fault.count or fault.repeat:
+    if fault.count or fault.repeat or fault.drop:
         page = msgspec.json.decode(answer.body)
         if "ia::meta" in page and "pageSize" in page["ia::meta"]:
             _repeat(page, msgspec.json.decode(before)["ia::result"] if before else [], fault.repeat)
             _miscount(page["ia::meta"], fault.count)
+            if fault.drop:
+                del page["ia::result"][fault.drop - 1 : fault.drop]
             answer.body = msgspec.json.encode(page)
 
 

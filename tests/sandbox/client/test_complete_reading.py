@@ -6,7 +6,10 @@ import pytest
 import requests
 from sandbox_client import InterruptedClient, calls, client_of, running, stored
 
+from intacct_provider.client.paging.proof import prove
+from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 
 CUSTOMER = "accounts-receivable/customer"
@@ -188,6 +191,109 @@ def test_a_plain_offset_pager_doubles_live_records(purposes):
             start = page.next
     with pytest.raises(AssertionError, match="twice"):
         assert_complete(rows, churn)
+
+
+# --- a server that loses rows
+
+
+@pytest.fixture
+def lossy(purposes):
+    """A company that has existed for an hour, so that its records are known not to be new."""
+    purposes.faults.clock_skew = 3600
+    return purposes
+
+
+def read_row_by_row(client):
+    """Read as a user does; return the keys, and what the read says about itself."""
+    keys, problem = [], ""
+    try:
+        keys.extend(row["key"] for row in client.iter_rows(PURPOSE, ["key"]))
+    except IntacctIncompleteReadError as err:
+        problem = str(err)
+    return keys, problem
+
+
+def read_ahead(client):
+    """Read as an export does."""
+    pages = client.read_pages(Query.build(PURPOSE, ["key"]), StructRows(["key"]))
+    keys = []
+    try:
+        keys.extend(key for page in pages for key in page.keys)
+    except IntacctIncompleteReadError as err:
+        return keys, str(err)
+    proof = prove(pages)
+    return keys, str(proof.error()) if proof.problem else ""
+
+
+readers = pytest.mark.parametrize("read", [read_row_by_row, read_ahead])
+
+
+@readers
+@pytest.mark.parametrize("page", [1, 7, 19])
+def test_a_row_that_is_lost_in_the_middle_of_a_page_is_found_and_named(lossy, read, page):
+    lossy.fail(kind="alter", drop=PAGE // 2, path=QUERY, skip=page)
+    with client_of(lossy, page_size=PAGE, max_concurrency=1) as client:
+        keys, problem = read(client)
+    lost = {str(n) for n in range(1, TOTAL + 1)}.difference(keys)
+    assert len(lost) == 1
+    assert problem == (
+        f"The read of {PURPOSE} cannot be proven complete: 1 record that existed during the whole read is missing: "
+        f"key {lost.pop()}."
+    )
+
+
+@readers
+@pytest.mark.parametrize("page", [0, 1, 19])
+def test_a_row_that_is_lost_at_the_end_of_a_page_is_read_with_the_next(lossy, read, page):
+    lossy.fail(kind="alter", drop=PAGE, path=QUERY, skip=page)
+    with client_of(lossy, page_size=PAGE, max_concurrency=1) as client:
+        keys, problem = read(client)
+    assert (keys, problem) == ([str(n) for n in range(1, TOTAL + 1)], "")
+
+
+@readers
+@pytest.mark.parametrize("size", [3, 10, 19, 20, 21, 4000])
+def test_a_row_that_is_lost_from_the_first_page_is_read_by_position(sandbox, read, size):
+    """What is missing might be compared as text, so that keys cannot be used."""
+    sandbox.seed(f"{PURPOSE}=20")
+    sandbox.fail(kind="alter", drop=2, path=QUERY)
+    with client_of(sandbox, page_size=size) as client:
+        keys, problem = read(client)
+    assert (sorted(keys, key=int), problem) == ([str(n) for n in range(1, 21)], "")
+
+
+@readers
+@pytest.mark.parametrize("skip", [0, 1])
+def test_rows_that_are_lost_from_every_page_are_not_taken_for_deleted(lossy, read, skip):
+    """The pages of the proof lose theirs, too."""
+    lossy.fail(kind="alter", drop=3, path=QUERY, times=0, skip=skip)
+    with client_of(lossy, page_size=PAGE, max_concurrency=1) as client:
+        assert "cannot be proven complete" in read(client)[1]
+
+
+def test_a_row_that_is_lost_while_others_come_and_go_is_found(lossy):
+    churn = Churn(lossy)
+    lossy.fail(kind="alter", drop=3, path=QUERY, skip=10)
+
+    def change():
+        if churn.steps < 12:
+            churn.step(5, 3)
+
+    with InterruptedClient(lossy, change, page_size=PAGE) as reader:
+        keys, problem = read_row_by_row(reader)
+    lost = churn.survivors.difference(keys)
+    assert len(lost) == 1
+    assert f"is missing: key {min(lost)}." in problem
+
+
+def test_what_a_proof_costs(lossy):
+    """Nothing when nothing changes. Else a look at the highest key, the count, halves of it, a model and a page."""
+    with client_of(lossy, page_size=PAGE) as client:
+        for lost, most in ((0, 0), (3, 1 + 1 + 5 + 1 + 1)):
+            before = client.transactions
+            lossy.fail(kind="alter", drop=lost, path=QUERY, skip=9)
+            read_row_by_row(client)
+            assert client.transactions - before - (TOTAL / PAGE + 1) <= most
 
 
 # --- by offset, where keys are of no use

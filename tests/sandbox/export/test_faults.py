@@ -177,6 +177,10 @@ FAULTS = {
     "keys that sort and compare as text": {"text_keys": True},
     "filters on key refused": {"key_filter": False},
     "totalCount wrong on one page": {"fail": [{"kind": "alter", "count": 7, "path": QUERY, "skip": 2}]},
+    "a row lost from the middle of a page": {
+        "clock_skew": 3600,  # so that the records are known not to be new
+        "fail": [{"kind": "alter", "drop": 500, "path": QUERY, "skip": 4}],
+    },
 }
 
 
@@ -214,6 +218,7 @@ CONTRADICTIONS = {
         "times": 0,
         "skip": 2,
     },
+    "a row lost from every page": {"kind": "alter", "drop": 500, "path": QUERY, "times": 0, "skip": 1},
     "a page without its rows": {
         "status": 200,
         "body": {

@@ -266,6 +266,7 @@ def test_an_object_without_stamps_is_judged_by_its_keys(sandbox, client, lost, a
     proof = read.prove()
     assert proof.again is again
     assert proof.added == (0 if again else 1)
+    assert ("no audit.createdDateTime to show that they are new" in proof.problem) is again
 
 
 def test_rows_by_position_that_are_not_as_many_are_read_again(company):

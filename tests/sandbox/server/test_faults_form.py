@@ -66,6 +66,7 @@ def read_by_offset(sandbox, headers, **query):
         ({"fail": [{"ending": "bang"}]}, "ending must be one of close, reset, not 'bang'"),
         ({"fail": [{"at": -1}]}, "at must be at least 0, not -1"),
         ({"fail": [{"repeat": -1}]}, "repeat must be at least 0, not -1"),
+        ({"fail": [{"drop": -1}]}, "drop must be at least 0, not -1"),
         ({"fail": [{"path": "objects"}]}, "path must start with /, as in \"/objects\", not 'objects'"),
         ('{"latency": ', "faults must be a JSON object"),
         ("[1]", "faults must be an object"),

@@ -185,6 +185,17 @@ def test_rows_of_the_page_before_come_again_and_move_the_others(purposes):
     assert keys(page(purposes, headers)) == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("drop", "left"), [(1, [2, 3, 4]), (3, [1, 2, 4]), (4, [1, 2, 3]), (5, [1, 2, 3, 4])]
+)
+def test_a_row_is_missing_from_a_page_that_counts_it(purposes, drop, left):
+    headers = bearer(purposes)
+    purposes.fail(kind="alter", drop=drop, path=QUERY)
+    altered, plain = (page(purposes, headers) for _ in range(2))
+    assert keys(altered) == left
+    assert altered.json()["ia::meta"] == plain.json()["ia::meta"]
+
+
 def test_what_is_no_page_is_left_alone(sandbox):
     headers = bearer(sandbox)
     sandbox.fail(kind="alter", count=1, repeat=1)
