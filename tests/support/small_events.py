@@ -1,0 +1,174 @@
+"""What can happen at a call: records come and go, the answer lies, or there is none. To add one, add a line."""
+
+from dataclasses import dataclass
+
+import requests
+from small_world import error
+from urllib3.exceptions import NewConnectionError
+
+# --- what others do to the records before the call is answered; with a key: to which one
+
+CHANGES = {
+    "come": lambda company, _key: company.add(),
+    "come backdated": lambda company, _key: company.add(backdated=True),
+    "go": lambda company, key: company.remove(key),
+    "change": lambda company, key: company.set(key, totalDue="99.00"),
+    "leave": lambda company, key: company.set(key, status="inactive"),
+    "enter": lambda company, key: company.set(key, status="active"),
+    "move first": lambda company, key: company.set(key, name=f"!{key}"),
+    "move last": lambda company, key: company.set(key, name=f"~{key}"),
+}
+WITHOUT_KEY = {"come", "come backdated"}
+
+# --- what is wrong with an answer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The true answer to a query, to be bent.
+
+    :param ask: returns the true rows of the same query with other parts.
+    """
+
+    body: dict
+    rows: list
+    meta: dict
+    ask: object
+
+    def but(self, rows=None, **meta):
+        return {"ia::result": self.rows if rows is None else rows, "ia::meta": self.meta | meta}
+
+    @property
+    def total(self):
+        return self.meta["totalCount"]
+
+    def without(self, place):
+        return self.rows[:place] + self.rows[place + 1 :]
+
+    def unfiltered(self):
+        """Return the first page of everything, as if the key asked for were not looked at."""
+        kept = [one for one in self.body.get("filters", ()) if "key" not in next(iter(one.values()))]
+        return self.ask(filters=kept, filterExpression="and", start=1)
+
+    def recount(self, by):
+        return [
+            {k: str(max(0, int(v) + by)) if k.startswith("count:") else v for k, v in row.items()}
+            for row in self.rows
+        ]
+
+
+LIES = {
+    "empty": lambda a: a.but([], totalCount=0, next=None),
+    "empty but counted": lambda a: a.but([]),
+    "first row missing": lambda a: a.but(a.rows[1:]),
+    "middle row missing": lambda a: a.but(a.without(len(a.rows) // 2)),
+    "last row missing": lambda a: a.but(a.rows[:-1]),
+    "middle row hidden": lambda a: a.but(a.without(len(a.rows) // 2), totalCount=max(0, a.total - 1)),
+    "last row hidden": lambda a: a.but(a.rows[:-1], totalCount=max(0, a.total - 1)),
+    "last row twice": lambda a: a.but(a.rows + a.rows[-1:]),
+    "first row for the second": lambda a: a.but(a.rows[:1] * 2 + a.rows[2:] if a.rows[1:] else a.rows),
+    "shifted on": lambda a: a.but(a.ask(start=a.meta["start"] + 1)),
+    "shifted back": lambda a: a.but(a.ask(start=max(1, a.meta["start"] - 1))),
+    "start ignored": lambda a: a.but(a.ask(start=1)),
+    "start capped": lambda a: a.but(a.ask(start=min(3, a.meta["start"]))),
+    "capped": lambda a: a.but(a.rows[:1], next=a.meta["start"] + 1 if a.rows[1:] else a.meta["next"]),
+    "capped, own rows counted": lambda a: a.but(
+        a.rows[:1], totalCount=len(a.rows[:1]), next=a.meta["start"] + 1 if a.rows[1:] else a.meta["next"]
+    ),
+    "key ignored": lambda a: a.but(a.unfiltered()),
+    "next page instead": lambda a: a.but(a.ask(start=a.meta["start"] + a.meta["pageSize"])),
+    "order reversed": lambda a: a.but(a.rows[::-1]),
+    "one more counted": lambda a: a.but(a.recount(1), totalCount=a.total + 1),
+    "one less counted": lambda a: a.but(a.recount(-1), totalCount=max(0, a.total - 1)),
+    "nothing counted": lambda a: a.but(a.recount(-99), totalCount=0),
+    "own rows counted": lambda a: a.but(totalCount=len(a.rows)),
+    "count missing": lambda a: a.but(totalCount=None),
+    "next missing": lambda a: a.but(next=None),
+    "next given": lambda a: a.but(next=a.meta["start"] + a.meta["pageSize"]),
+    "page size larger": lambda a: a.but(pageSize=a.meta["pageSize"] + 1),
+    "page size smaller": lambda a: a.but(pageSize=max(1, a.meta["pageSize"] - 1)),
+    "page size missing": lambda a: a.but(pageSize=None),
+}
+#: When said from some call on, these say the same as a company that has fewer records: no reader could know.
+CONSISTENT = {"empty", "middle row hidden", "last row hidden"}
+
+# --- why there is no answer; each returns status, body and headers, or raises
+
+
+def _late(world, _carry_out):
+    world.clock.sleep(world.timeout)
+    raise requests.ReadTimeout("timed out")
+
+
+def _broken(_world, _carry_out):
+    raise requests.ConnectionError("broke off")
+
+
+def _unreached(_world, _carry_out):
+    raise requests.ConnectionError(type("Reason", (), {"reason": NewConnectionError(None, "refused")})())
+
+
+def _done(failure):
+    """Return the same failure, but after the request was carried out."""
+
+    def done(world, carry_out):
+        carry_out()
+        return failure(world, carry_out)
+
+    return done
+
+
+def _locked(world, carry_out):
+    """Lose the answer, and refuse the next sending because this one is still being carried out."""
+    carry_out()
+    world.plan(world.calls, "409 in progress")
+    raise requests.ConnectionError("broke off")
+
+
+def _dead(world, _carry_out):
+    world.dead.add(world.token)
+    return 401, error(401, "Invalid token", "tokenInvalid"), {}
+
+
+FAILURES = {
+    "unreached": _unreached,
+    "late": _late,
+    "lost": _done(_broken),
+    "late but done": _done(_late),
+    "cut": lambda _world, carry_out: (carry_out()[0], "cut", {}),
+    "token dead": _dead,
+    "429": lambda *_: (429, error(429, "Too many requests", errorId="GW-0010"), {"Retry-After": "2"}),
+    "503": lambda *_: (503, error(503, "Overloaded"), {}),
+    "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),
+    "locked": _locked,
+    "409 in progress": lambda *_: (409, error(409, "Idempotency key: a request with it is in progress"), {}),
+    "size refused": lambda *_: (400, error(400, "The value of size is too large", target="/size"), {}),
+}
+#: What passes when the call is made again; any read or keyed write must survive it.
+TRANSIENT = {*FAILURES} - {"size refused", "409 in progress"}
+#: Those that mean something else for a write than for a read.
+FOR_WRITES = {"lost", "late but done", "502 but done", "locked", "409 in progress"}
+
+
+@dataclass(frozen=True)
+class At:
+    """One event of a schedule.
+
+    :param call: number of the call at which it happens, from 0.
+    :param what: name of a change, a lie or a failure.
+    :param key: the record that a change is about.
+    :param on: whether a lie is told from this call on.
+    """
+
+    call: int
+    what: str
+    key: int | None = None
+    on: bool = False
+
+    def __repr__(self):
+        more = "" if self.key is None else f", {self.key}"
+        return f'At({self.call}, "{self.what}"{more}{", on=True" if self.on else ""})'
+
+    @property
+    def kind(self):
+        return "change" if self.what in CHANGES else "lie" if self.what in LIES else "failure"

@@ -1,0 +1,166 @@
+"""Lets a schedule of events meet a client, call by call."""
+
+import itertools
+import json
+import os
+from contextlib import contextmanager
+from email.utils import formatdate
+from unittest.mock import patch
+
+import structlog
+from small_clock import CALL, Clock, Pool, in_small, json_of
+from small_events import CHANGES, FAILURES, LIES, Answer
+from small_world import REPLAYED
+
+from intacct_provider.client import IntacctClient, IntacctConfig
+from intacct_provider.exceptions import IntacctError
+
+#: Tokens are cached for the whole process, so none may come twice.
+_tokens = itertools.count(1)
+PLACE = {
+    "client_id": "app",
+    "client_secret": "small-world",
+    "company_id": "Small",
+    "user_id": "ws",
+    "base_url": "https://intacct.test/ia/api/v1",
+}
+
+
+class EndlessError(BaseException):
+    """More calls than any sound read or write makes; no client can catch it by accident."""
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+class World:
+    """One company, one schedule, and what came of their meeting.
+
+    :param events: what happens at which call; calls for a token are not counted.
+    :param most: calls after which this is endless.
+    :ivar calls: those that reached the server so far.
+    :ivar failed: those of them that got no answer, or were told to come again.
+    :ivar struck: events that made a difference.
+    """
+
+    def __init__(self, company, events=(), *, pool="at once", most=200):
+        self.company, self.most = company, most
+        self.clock, self.pool = Clock(), Pool(pool)
+        self.calls = self.failed = 0
+        self.struck = []
+        self.steady = []
+        self.dead = set()
+        self.token, self.timeout = "", 60.0
+        self.on_change = lambda: None
+        self.endless = False
+        self._planned = {}
+        for event in events:
+            self._planned.setdefault(event.call, []).append(event)
+
+    def plan(self, call, what):
+        """Let something happen at a later call."""
+        self._planned.setdefault(call, []).append(
+            type("Then", (), {"what": what, "kind": "failure", "on": False})
+        )
+
+    def __enter__(self):
+        self._inside = in_small(self.handle, self.clock, self.pool)
+        self._inside.__enter__()
+        return self
+
+    def __exit__(self, *problem):
+        return self._inside.__exit__(*problem)
+
+    def handle(self, request, timeout):
+        """Answer a request, or let what is planned happen to it."""
+        self.clock.passed += CALL
+        date = {"Date": formatdate(self.clock.time(), usegmt=True)}
+        if request.url.endswith("/oauth2/token"):
+            return 200, date, json_of({"access_token": f"small-{next(_tokens)}", "expires_in": 43_200})
+        self.timeout = timeout
+        self.token = request.headers["Authorization"]
+        if self.token in self.dead:
+            return 401, date, json_of({"error": {"code": "tokenInvalid", "message": "Invalid token"}})
+        number, self.calls = self.calls, self.calls + 1
+        if self.calls > self.most:
+            self.endless = True
+            raise EndlessError(f"more than {self.most} calls")
+        events = self._planned.pop(number, ())
+        self._change(event for event in events if event.kind == "change")
+        body = json.loads(request.body) if request.body else None
+
+        def carry_out():
+            return self.company.answer(request.method, request.url, request.headers, body)
+
+        for event in events:
+            if event.kind == "failure":
+                self.failed += 1
+                self.struck.append(event)
+                status, content, headers = FAILURES[event.what](self, carry_out)
+                if content == "cut":
+                    whole = json_of(carry_out()[1]) or b"{}"
+                    return status, date | {"Content-Length": str(len(whole))}, whole[: len(whole) // 2]
+                return status, date | headers, json_of(content)
+        status, content, replayed = carry_out()
+        headers = date | ({REPLAYED: "2026-11-20T00:00:00Z"} if replayed else {})
+        self.steady += [event for event in events if event.on]
+        for lie in [*self.steady, *(event for event in events if event.kind == "lie" and not event.on)]:
+            content = self._bend(lie, body, content) if request.url.endswith("/core/query") else content
+        return status, headers, json_of(content)
+
+    def _change(self, events):
+        for event in events:
+            before = {**self.company.records}
+            CHANGES[event.what](self.company, event.key)
+            if before != self.company.records:
+                self.struck.append(event)
+                self.on_change()
+
+    def _bend(self, lie, body, true):
+        def ask(**other):
+            return self.company.query({**body, **other})["ia::result"]
+
+        said = LIES[lie.what](Answer(body, true["ia::result"], true["ia::meta"], ask))
+        if said != true and lie not in self.struck:
+            self.struck.append(lie)
+        return said
+
+
+def client_of(**changes):
+    """Return a client of a small world."""
+    return IntacctClient(IntacctConfig(**{**PLACE, **changes}))
+
+
+def outcome_of(work):
+    """Return what work returns, or what it raised: an error of the provider, or anything else."""
+    try:
+        return work(), None
+    except IntacctError as err:
+        return None, err
+    except Exception as err:
+        # Operators raise what a retry cannot mend as Airflow's exception; all else is a crash, for the judge.
+        return None, err.__cause__ if isinstance(err.__cause__, IntacctError) else err
+
+
+def _drop(_logger, _name, _event):
+    raise structlog.DropEvent
+
+
+@contextmanager
+def airflow_of(**extra):
+    """Let operators find the small world, and say nothing."""
+    connection = {
+        "conn_type": "intacct",
+        "host": PLACE["base_url"],
+        "login": PLACE["client_id"],
+        "password": PLACE["client_secret"],
+        "extra": {"company_id": PLACE["company_id"], "user_id": PLACE["user_id"], **extra},
+    }
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        with patch.dict(os.environ, {"AIRFLOW_CONN_INTACCT_DEFAULT": json.dumps(connection)}):
+            yield
+    finally:
+        structlog.configure(**before)
