@@ -6,8 +6,8 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability soak soak-sandbox worlds \
-  bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean
+.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability soak soak-sandbox \
+  bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean worlds
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -24,9 +24,10 @@ test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores 
 test-all: $(VENV)/.dev  ## Run every test, on all cores
 	@$(PYTEST)
 
-lint: $(VENV)/.dev  ## Check style
+lint: $(VENV)/.dev  ## Check style, and that imports point downwards
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.dev  ## Check types
 	@$(BIN)/mypy
@@ -41,7 +42,9 @@ package: $(VENV)/.dev  ## Install the built package alone, and run the documente
 	@$(BIN)/python tools/check_package.py
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/sandbox/client
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q -n logical tests/unit tests/sandbox/client
+	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
 mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line by line: do the tests notice? (5 minutes)
@@ -55,7 +58,7 @@ reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliabilit
 soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 random schedules of faults
 	@$(BIN)/python tools/soak.py --schedules 1000
 
-worlds: $(VENV)/.dev  ## Try everything that can happen to reads in 300,000 small worlds (10 minutes)
+worlds: $(VENV)/.dev  ## Try everything that can happen to a read in 300,000 small worlds (10 minutes)
 	@$(BIN)/python tools/worlds.py
 
 soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost
@@ -86,7 +89,7 @@ constraints: $(VENV)/.dev  ## Pin the newest versions that work together
 	@mv constraints.new constraints.txt && rm constraints.tmp
 
 clean:  ## Remove what was built, and the demo's files
-	@rm -rf $(VENV) .venv-bench .demo .coverage mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-bench .demo .coverage .coverage.* mutants build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps change when what they were installed from does.
 $(VENV)/.made:

@@ -13,6 +13,8 @@ import sys
 import time
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+#: Compiled as pip does it, else each process that may not write bytecode compiles all of Airflow again.
+UV_OPTIONS = ("--quiet", "--compile-bytecode", "--python", sys.executable)
 #: What pip calls a setting, and the variable in which uv looks for it.
 SETTINGS = {
     "cert": "SSL_CERT_FILE",
@@ -32,7 +34,7 @@ SECTIONS = ("global", "install", ":env:")
 def main(arguments: list[str]) -> int:
     """Install and return the exit code of the installer."""
     begun = time.monotonic()
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments]
+    uv = [sys.executable, "-m", "uv", "pip", "install", *UV_OPTIONS, *arguments]
     if install_uv() and run(uv, {**os.environ, **uv_settings(pip_configuration())}):
         tool, code = "uv", 0
     else:

@@ -17,7 +17,7 @@ from intacct_provider.client.paging.complete_read import CompleteRead
 from intacct_provider.client.paging.pages import Page, Row, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.filters import Filters
-from intacct_provider.client.query.request import Query
+from intacct_provider.client.query.request import Query, check_page
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.reading.records import RecordReader
 from intacct_provider.client.session import Session
@@ -123,6 +123,8 @@ class IntacctClient:
         :param size: rows at most, 1 to 4000; by default the connection's ``page_size``.
         :raises IntacctArgumentError: for a query that cannot be right, before a call is made.
         """
+        size = self.config.page_size if size is None else size
+        check_page(start, size)
         query = self._queries.build_query(
             object_name,
             fields,

@@ -19,7 +19,7 @@ from intacct_provider.client.paging.pages import Page, Row, Totals, whole_number
 from intacct_provider.client.paging.row_formats import MappingRows, RowFormat
 from intacct_provider.client.paging.rows import iter_rows
 from intacct_provider.client.query.filters import Filters
-from intacct_provider.client.query.request import Query, check_page
+from intacct_provider.client.query.request import Query
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
     IntacctArgumentError,
@@ -69,13 +69,10 @@ class QueryReader:
         checked = Query.build(query, ["key"], **parts)  # type: ignore[arg-type]
         return replace(checked, fields=tuple(self._catalog.queryable_fields(query)))
 
-    def page(self, query: Query, start: int, size: int | None) -> Page:
-        """Return one page."""
-        size = self._session.config.page_size if size is None else size
-        check_page(start, size)
-        return self.fetch_page(
-            query, start, size, rows=MappingRows(query.fields, keyed="key" in query.fields)
-        )
+    def page(self, query: Query, start: int, size: int) -> Page:
+        """Return one page whose rows are mappings."""
+        rows = MappingRows(query.fields, keyed="key" in query.fields)
+        return self.fetch_page(query, start, size, rows=rows)
 
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row that existed during the whole read, once, or raise."""

@@ -74,10 +74,10 @@ def test_every_format_is_the_same_as_on_a_disk(target, tmp_path, file_format, co
 
 
 def test_a_try_that_died_is_continued(target):
-    parts = parts_of(target, rows_per_part=20)
-    parts.begin()
-    parts.write(pages_of(ROWS[:70])[0])
-    del parts  # as a killed process: nothing is closed, nothing is completed
+    # A killed process closes nothing. Kept in a name, since garbage collection would close and so upload its file.
+    killed = parts_of(target, rows_per_part=20)
+    killed.begin()
+    killed.write(pages_of(ROWS[:70])[0])
     with parts_of(target, rows_per_part=20) as parts:
         left = parts.begin()
         assert (left.rows, left.last_key) == (60, "60")

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
+    IntacctArgumentError,
     IntacctError,
     IntacctNotFoundError,
     IntacctResponseError,
@@ -236,6 +238,54 @@ def test_a_query_sends_all_of_its_parts(intacct):
         "start": 1,
         "size": 4000,
     }
+
+
+QUERY_OF_TWO = Query.build(
+    CUSTOMER,
+    ["key", "id"],
+    filters=[{"$eq": {"status": "active"}}],
+    filter_parameters={"includePrivate": True},
+)
+
+
+def test_a_query_that_is_checked_is_sent_as_it_is(intacct):
+    intacct.on("POST", intacct.query, json=rows({"key": "1", "id": "C1"}))
+    client = intacct.client()
+    page, read = client.query(QUERY_OF_TWO).rows, list(client.iter_rows(QUERY_OF_TWO))
+    assert page == read == [{"key": "1", "id": "C1"}]
+    for call in intacct.calls(intacct.query):
+        asked = call.json()
+        assert (asked["object"], asked["fields"]) == (CUSTOMER, ["key", "id"])
+        assert asked["filters"] == [{"$eq": {"status": "active"}}]
+        assert asked["filterParameters"] == {"includePrivate": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fields", ["key"]),
+        ("filters", []),
+        ("filter_expression", "1"),
+        ("filter_parameters", {}),
+        ("order_by", []),
+    ],
+)
+def test_a_query_that_is_checked_takes_no_other_parts(intacct, name, value):
+    for call in (intacct.client().query, intacct.client().iter_rows):
+        with pytest.raises(IntacctArgumentError, match=f"^{name} cannot be given with a Query"):
+            call(QUERY_OF_TWO, **{name: value})
+    assert intacct.calls() == []
+
+
+def test_an_object_s_path_needs_fields(intacct):
+    with pytest.raises(IntacctArgumentError, match="fields must be a list of field names"):
+        intacct.client().query(CUSTOMER)
+
+
+def test_a_page_that_cannot_be_right_is_refused_before_the_names_of_all_fields_are_paid_for(intacct):
+    with pytest.raises(IntacctArgumentError, match="size must be a whole number from 1 to 4000, not 0"):
+        intacct.client().query(CUSTOMER, "*", size=0)
+    assert intacct.calls() == []
 
 
 def test_a_refused_query_raises_and_costs_nothing(intacct):
