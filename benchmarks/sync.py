@@ -25,11 +25,11 @@ from measuring import check, machine, sandbox, spread
 
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sync.desired.coerce import typed
-from intacct_provider.sync.desired.read import desired_of
+from intacct_provider.sync.desired.sources import Layout, read_desired_records
+from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.plan import Plan
 from intacct_provider.sync.planning.live import read_live
-from intacct_provider.sync.planning.planner import make_plan
+from intacct_provider.sync.planning.planner import plan_changes
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
@@ -92,7 +92,9 @@ def time_of(port: int, records: int, rounds: int) -> dict[str, list[float]]:
                 times["read"].append(read[0])
                 times["plan"].append(plan[0])
         given = timed(
-            lambda: typed(desired_of(desired, source="desired", match_on="id"), model, match_on="id")
+            lambda: convert_records(
+                read_desired_records(desired, Layout(match_on="id"), source="desired"), model, match_on="id"
+            )
         )
         times["typed"] = [given[0]]
     return times
@@ -129,7 +131,7 @@ def size_of(port: int, desired: Callable[[], list[dict[str, Any]]], records: int
         list(client.iter_rows(GROUP, ["key"], filters={"$eq": {"key": "1"}}))
         gc.collect()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        wanted = desired_of(desired(), source="desired", match_on="id").records
+        wanted = read_desired_records(desired(), Layout(match_on="id"), source="desired").records
         plan = planned(client, wanted, model)
         plan.to_json()
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -168,7 +170,7 @@ def seeded_description(number: int) -> str | None:
 def planned(client: IntacctClient, desired: Any, model: Any) -> Plan:
     """Read what is live and return the plan."""
     live = read_live(client, GROUP, desired, model, match_on="id", mode="upsert")
-    return make_plan(GROUP, desired, live, model=model, mode="upsert")
+    return plan_changes(GROUP, desired, live, model=model, mode="upsert")
 
 
 def check_plan(plan: Plan, records: int) -> None:

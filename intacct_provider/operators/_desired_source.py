@@ -13,17 +13,18 @@ from intacct_provider.exceptions import IntacctArgumentError
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+    from intacct_provider.sync.desired.sources import Layout
     from intacct_provider.sync.desired.state import Desired
 
-#: What makes records when the task runs, without arguments.
+#: Returns the records when the task runs; takes no arguments.
 DesiredFunction = Callable[[], Iterable[Mapping[str, Any]]]
 
 
-def called(desired: Any) -> Any:
-    """Return a function so that it is called when the task runs; all else as it is.
+def defer_call(desired: Any) -> Any:
+    """Return a function so that it is called when the task runs; other values as they are.
 
-    Airflow calls functions in templated arguments when it renders them, without the task's context, and keeps what
-    they return in its database, where records do not belong.
+    Airflow calls functions in templated arguments when it renders them, and stores what they return in its database,
+    where records do not belong.
     """
     if not callable(desired):
         return desired
@@ -35,41 +36,39 @@ def called(desired: Any) -> Any:
     return call
 
 
-def desired_state(
+def read_desired_state(
     desired: str | Iterable[Mapping[str, Any]] | DesiredFunction | None,
     sql: str | None,
     sql_conn_id: str | None,
-    **reading: Any,
+    layout: Layout,
 ) -> Desired:
-    """Return the desired records from whichever source is given.
+    """Return the desired records from the source that is given.
 
     :param desired: path or URI of a file, the records themselves, or a function that returns either.
     :param sql: query whose rows are the records, run through the connection ``sql_conn_id``.
-    :param reading: ``match_on``, ``columns``, ``constants`` and ``null_marker``.
-    :raises IntacctArgumentError: if both or none are given, or for what cannot be read.
+    :param layout: how the records of the source become records of Intacct.
+    :raises IntacctArgumentError: if both or neither are given, or if they cannot be read.
     """
-    from intacct_provider.sync.desired.read import desired_of, read_desired
+    from intacct_provider.sync.desired.sources import read_desired_file, read_desired_records
 
     if (desired is None) == (sql is None):
         which = "neither is" if desired is None else "both are"
         raise IntacctArgumentError(f"Give either desired or desired_sql; {which} given.")
     if sql is not None:
         if not sql_conn_id:
-            raise IntacctArgumentError(
-                "desired_sql needs sql_conn_id, the connection that it is run through."
-            )
-        return desired_of(_rows(sql, sql_conn_id), source="desired_sql", table=True, **reading)
+            raise IntacctArgumentError("desired_sql needs sql_conn_id, the connection to run it with.")
+        return read_desired_records(_run_query(sql, sql_conn_id), layout, source="desired_sql", table=True)
     if callable(desired):
         desired = desired()
     if isinstance(desired, str):
-        return read_desired(desired, content_of("desired", desired), **reading)
-    return desired_of(cast("Iterable[Mapping[str, Any]]", desired), source="desired", **reading)
+        return read_desired_file(desired, read_file("desired", desired), layout)
+    return read_desired_records(cast("Iterable[Mapping[str, Any]]", desired), layout, source="desired")
 
 
-def content_of(argument: str, path: str) -> bytes:
-    """Read a file. What is wrong with the path is told as such; a storage's hiccups may be retried.
+def read_file(argument: str, path: str) -> bytes:
+    """Read a file. A wrong path is an argument error; temporary failures of the storage may be retried.
 
-    :param argument: what errors call the path.
+    :param argument: name of the path in errors.
     :raises IntacctArgumentError: if there is no such file, or it may not be read.
     """
     try:
@@ -82,23 +81,21 @@ def content_of(argument: str, path: str) -> bytes:
     return content
 
 
-def _rows(sql: str, sql_conn_id: str) -> list[dict[str, Any]]:
+def _run_query(sql: str, sql_conn_id: str) -> list[dict[str, Any]]:
     hook = BaseHook.get_connection(sql_conn_id).get_hook()
     if not hasattr(hook, "run"):
         raise IntacctArgumentError(
-            f"sql_conn_id {sql_conn_id!r} is a connection for {type(hook).__name__}, which runs no SQL."
+            f"sql_conn_id {sql_conn_id!r} is not a SQL connection (its hook is {type(hook).__name__})."
         )
-    return cast("list[dict[str, Any]]", cast("DbApiHook", hook).run(sql, handler=_named))
+    return cast("list[dict[str, Any]]", cast("DbApiHook", hook).run(sql, handler=_name_columns))
 
 
-def _named(cursor: Any) -> list[dict[str, Any]]:
+def _name_columns(cursor: Any) -> list[dict[str, Any]]:
     """Return the rows under the names of their columns."""
     if cursor.description is None:
-        raise IntacctArgumentError("desired_sql returns no rows; it must be a query.")
+        raise IntacctArgumentError("desired_sql does not return rows; it must be a query.")
     names = [str(column[0]) for column in cursor.description]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise IntacctArgumentError(
-            f"desired_sql returns the column {twice!r} twice; name one of them otherwise."
-        )
+        raise IntacctArgumentError(f"desired_sql returns the column {twice!r} twice; rename one of them.")
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

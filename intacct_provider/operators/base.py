@@ -1,7 +1,7 @@
-"""What every Intacct operator and sensor does around its own work.
+"""The base of every Intacct operator and sensor.
 
-One client for the task, idempotency keys that an Airflow retry makes again, errors in Airflow's terms, and one
-line on what the task cost.
+One client for the task, idempotency keys that an Airflow retry repeats, errors in Airflow's terms, and a log line on
+what the task cost.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 
 def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
-    """Return filters as plain JSON, whose templates Airflow renders; it does not look into expressions."""
+    """Return filters as plain JSON, in which Airflow renders templates; it does not look into expressions."""
     if filters is None or isinstance(filters, list | dict | str):
         return filters, filter_expression
-    # Whoever has an expression has loaded this already; a DAG file without one does not wait for it.
+    # A DAG file with an expression has imported this already; one without must not wait for it.
     from intacct_provider.client.query.filters import templatable as made_plain
 
     return made_plain(filters, filter_expression)
 
 
 def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:
-    """Tell the assets that the task declares as outlets what was done to them."""
+    """Attach a report to the events of the assets that the task declares as outlets."""
     events = context.get("outlet_events")
     for outlet in outlets:
         if events is not None and isinstance(outlet, Asset):
             events[outlet].extra = dict(extra)
 
 
-def owner_of(context: Mapping[str, Any], *, cleared: bool = False) -> str:
-    """Name the task, whichever try it is in; nothing outside of one.
+def name_task(context: Mapping[str, Any], *, cleared: bool = False) -> str:
+    """Return a name of the task that is the same in every try; ``""`` outside of a task.
 
-    :param cleared: tell a task that a person cleared from what it was before.
+    :param cleared: whether the name changes when a person clears the task.
     """
     task = context.get("ti")
     if task is None:
@@ -59,8 +59,8 @@ def owner_of(context: Mapping[str, Any], *, cleared: bool = False) -> str:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Make what a retry cannot mend an ``AirflowFailException``; raise everything else as it is."""
+def airflow_errors() -> Iterator[None]:
+    """Turn errors that a retry cannot fix into ``AirflowFailException``; raise all others as they are."""
     try:
         yield
     except IntacctError as err:
@@ -70,7 +70,7 @@ def translated() -> Iterator[None]:
 
 
 class IntacctOperator(BaseOperator):
-    """What Intacct operators have in common.
+    """Base of the Intacct operators.
 
     :param intacct_conn_id: id of the Airflow connection. (templated)
     :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
@@ -95,18 +95,23 @@ class IntacctOperator(BaseOperator):
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
 
     @contextmanager
-    def client(self, context: Context) -> Iterator[IntacctClient]:
-        """Lend the hook's client to the task and translate what goes wrong.
+    def client(self, context: Context, *, default_entity_id: str | None = None) -> Iterator[IntacctClient]:
+        """Give the hook's client to the task and translate its errors.
 
-        Errors that a retry cannot mend become ``AirflowFailException`` from the original; all others are
-        raised as they are, so that ``retries`` and retry policies can tell them apart. However the task ends, the
-        log tells its billed transactions.
+        Errors that a retry cannot fix become ``AirflowFailException`` from the original; all others are raised as they
+        are, so that ``retries`` and retry policies can distinguish them. However the task ends, its billed transactions
+        are logged.
+
+        :param default_entity_id: entity to work in if the task names none; None takes the connection's.
         """
         started = time.monotonic()
         client: IntacctClient | None = None
         try:
-            with translated():
-                client = self.hook.client
+            with airflow_errors():
+                hook = self.hook
+                if self.entity_id is None and default_entity_id is not None:
+                    hook = IntacctHook(self.intacct_conn_id, entity_id=default_entity_id)
+                client = hook.client
                 belong_to_task(client.idempotency, context)
                 yield client
         finally:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets, templatable, translated
+from intacct_provider.operators.base import IntacctOperator, airflow_errors, report_to_outlets, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -130,7 +130,7 @@ class IntacctCommitExportOperator(IntacctOperator):
         from intacct_provider.export.ranges.commit import Ranges, count_again
         from intacct_provider.storage.files import parse_destination
 
-        with translated():
+        with airflow_errors():
             ranges = Ranges(parse_destination(self.destination), self.exports)
             content, billed = ranges.committed, 0
             if content is None:

@@ -1,4 +1,4 @@
-"""Sync: desired records in, a plan that a person can read, and Intacct made as the plan says, nothing else touched."""
+"""Sync operators: plan how Intacct becomes as desired, apply exactly that plan, or both in one task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from intacct_provider.operators._desired_source import DesiredFunction, called, content_of, desired_state
-from intacct_provider.operators.base import IntacctOperator, owner_of, report_to_outlets, translated
+from intacct_provider.operators._desired_source import (
+    DesiredFunction,
+    defer_call,
+    read_desired_state,
+    read_file,
+)
+from intacct_provider.operators.base import IntacctOperator, airflow_errors, name_task, report_to_outlets
 
-# What syncs is loaded when a task syncs: a DAG file that names an operator must not wait for it.
+# The rest is imported when a task runs, so that DAG files parse fast.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -24,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class IntacctPlanSyncOperator(IntacctOperator):
-    """Plan how the records of an object become as they should be, for a person or a later task; write nothing.
+    """Plan the changes that make the records of an object as desired, for a person or a later task; write nothing.
 
-    Reads what is live, compares only the fields that a desired record gives, and writes the exact difference to a
-    file, with a page for people beside it. Everything is checked: the desired records among themselves, against the
+    Reads the live records, compares only the fields that a desired record gives, and writes the exact difference to a
+    file, with an HTML page beside it. Everything is checked: the desired records among themselves, against the
     object's model and against the records that they refer to, then the limits. The same desired and live records
     give the same plan, byte by byte.
 
@@ -35,9 +40,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param desired: path or URI of a ``.csv``, ``.json``, ``.jsonl``, ``.yaml`` or ``.parquet`` file on any object
         storage that Airflow knows; or the records themselves, such as an upstream task returns; or a function without
         arguments that returns them. (templated)
-    :param desired_sql: in place of ``desired``: a query, or the path of a ``.sql`` file with one. (templated)
-    :param sql_conn_id: connection that ``desired_sql`` is run through. (templated)
-    :param plan_path: path or URI of the plan that is written, such as ``s3://aws_default@finance/groups.plan.json``.
+    :param desired_sql: instead of ``desired``: a query, or the path of a ``.sql`` file with one. (templated)
+    :param sql_conn_id: connection to run ``desired_sql`` with. (templated)
+    :param plan_path: path or URI to write the plan to, such as ``s3://aws_default@finance/groups.plan.json``.
         The page is written beside it, as ``groups.plan.html``. (templated)
     :param mode: ``create`` adds what is missing, ``update`` changes what exists, ``upsert`` does both,
         ``mirror`` also deletes what is not desired. (templated)
@@ -45,18 +50,18 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param scope: for ``mirror``, which live records are ours: Intacct's JSON conditions or an expression of
         ``field(...)``; ``"all"`` for every record of the object. (templated)
     :param protect: conditions for live records that are never touched. (templated)
-    :param on_delete: what becomes of records that are not desired: ``delete``, or ``deactivate`` to set their status to
-        inactive. (templated)
-    :param columns: fields by the names that the source has for them; None leaves a column out. (templated)
-    :param constants: values of fields that are the same in every desired record. (templated)
-    :param null_marker: text that stands for null, which clears a field; in tables an empty cell leaves it alone.
+    :param on_delete: what a mirror does with records that are not desired: ``delete``, or ``deactivate`` to set their
+        status to inactive. (templated)
+    :param columns: field path of each column that has another name; None leaves a column out. (templated)
+    :param constants: fields with the same value in every desired record. (templated)
+    :param null_marker: text of a table's cell that clears its field; an empty cell leaves it alone.
     :param max_creates: refuse a plan that creates more records.
     :param max_updates: refuse a plan that updates more records.
     :param max_deletes: refuse a plan that deletes or deactivates more records.
-    :param max_change_percent: refuse a plan that touches more of the live records, in percent.
+    :param max_change_percent: refuse a plan that changes a larger share of the live records, in percent.
     :param max_transactions: refuse a plan that takes more billed transactions to apply.
-    :param fail_on_change: fail with :class:`IntacctOutOfSyncError` when there is anything to change: success means that
-        Intacct is as desired.
+    :param fail_on_change: fail with :class:`IntacctOutOfSyncError` if there is anything to change; success then means
+        that Intacct is as desired.
     :return: ``plan`` and ``page`` (paths), ``markdown`` (the plan for ``ApprovalOperator``), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
         ``estimated_transactions`` of applying it, and ``transactions`` (billed so far).
@@ -106,7 +111,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.object_name = object_name
-        self.desired = called(desired)
+        self.desired = defer_call(desired)
         self.desired_sql = desired_sql
         self.sql_conn_id = sql_conn_id
         self.plan_path = plan_path
@@ -126,29 +131,31 @@ class IntacctPlanSyncOperator(IntacctOperator):
         self.fail_on_change = fail_on_change
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Plan, and write the plan."""
+        """Plan, and write the plan to a file."""
         from intacct_provider.exceptions import IntacctOutOfSyncError
-        from intacct_provider.operators._sync_report import in_words, planned, push
+        from intacct_provider.operators._sync_report import describe_counts, push_result, summarize_plan
 
         with self.client(context) as client:
-            plan = self._planned(client, context)
-            result = planned(plan) | self._files(plan) | {"transactions": client.transactions}
-            self._refuse(context, plan, result)
+            plan = self._plan(client, context)
+            result = summarize_plan(plan) | self._write_plan(plan) | {"transactions": client.transactions}
+            self._check_limits(context, plan, result)
             if plan.steps and self.fail_on_change:
-                push(context, result)
+                push_result(context, result)
                 raise IntacctOutOfSyncError(
-                    f"{plan.object_name} is not as {plan.source} says: {in_words(plan)}. Nothing was written."
+                    f"{plan.object_name} is not as {plan.source} says: {describe_counts(plan)}. Nothing was written."
                     + (f" The plan is {result['plan']}." if "plan" in result else "")
                 )
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
         return result
 
-    def _planned(self, client: IntacctClient, context: Context) -> Plan:
-        """Read everything, and return the plan with what it breaks."""
+    def _plan(self, client: IntacctClient, context: Context) -> Plan:
+        """Return the plan, with the limits that it breaks."""
         from intacct_provider.exceptions import IntacctDesiredStateError
-        from intacct_provider.sync.build import plan_for
-        from intacct_provider.sync.planning.limits import Guards, breaches
-        from intacct_provider.sync.rendering.markdown import plan_markdown
+        from intacct_provider.sync.build import build_plan
+        from intacct_provider.sync.desired.sources import Layout
+        from intacct_provider.sync.planning.limits import Guards, find_breaches
+        from intacct_provider.sync.rendering.markdown import render_markdown
+        from intacct_provider.sync.request import SyncRequest
 
         guards = Guards(
             max_creates=self.max_creates,
@@ -157,95 +164,86 @@ class IntacctPlanSyncOperator(IntacctOperator):
             max_change_percent=self.max_change_percent,
             max_transactions=self.max_transactions,
         )
-        desired = desired_state(
-            self.desired,
-            self.desired_sql,
-            self.sql_conn_id,
+        request = SyncRequest(
+            object_name=self.object_name,
+            mode=self.mode,
             match_on=self.match_on,
-            columns=self.columns,
-            constants=self.constants,
-            null_marker=self.null_marker,
+            scope=self.scope,
+            protect=self.protect,
+            on_delete=self.on_delete,
         )
+        layout = Layout(self.match_on, self.columns, self.constants, self.null_marker)
+        desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
         try:
-            plan = plan_for(
-                client,
-                self.object_name,
-                desired,
-                mode=self.mode,
-                match_on=self.match_on,
-                scope=self.scope,
-                protect=self.protect,
-                on_delete=self.on_delete,
-                origin=owner_of(context, cleared=True),
-            )
+            plan = build_plan(client, desired, request, origin=name_task(context, cleared=True))
         except IntacctDesiredStateError as err:
-            self._keep_rejected(desired, err)
+            self._write_rejected(desired, err)
             raise
-        plan = replace(plan, breaches=breaches(plan, guards))
-        self.log.info("%s", plan_markdown(plan))
+        plan = replace(plan, breaches=find_breaches(plan, guards))
+        self.log.info("%s", render_markdown(plan))
         return plan
 
-    def _keep_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
-        """Write what is wrong with the desired records to a file, to be corrected and given again."""
+    def _write_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
+        """Write the desired records that have problems to a file, to be corrected."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.applying.journal import beside
-        from intacct_provider.sync.desired.state import rejected_lines
+        from intacct_provider.sync.applying.journal import companion_path
+        from intacct_provider.sync.desired.state import encode_rejected
 
         path = self._plan_file
         if path is not None:
-            file = beside(path, ".rejects.jsonl")
-            write_whole(file, rejected_lines(desired, error.problems))
+            file = companion_path(path, ".rejects.jsonl")
+            write_whole(file, encode_rejected(desired, error.problems))
             self.log.error("The desired records with problems are in %s.", file)
 
     @cached_property
     def _plan_file(self) -> ObjectStoragePath | None:
         return None if self.plan_path is None else ObjectStoragePath(self.plan_path)
 
-    def _files(self, plan: Plan) -> dict[str, str]:
-        """Write the plan and its page, the page first, so that whoever finds a plan finds its page."""
+    def _write_plan(self, plan: Plan) -> dict[str, str]:
+        """Write the plan and its page; the page first, so that every plan has a page."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.applying.journal import beside
-        from intacct_provider.sync.rendering.markdown import plan_markdown
-        from intacct_provider.sync.rendering.page import plan_page
+        from intacct_provider.sync.applying.journal import companion_path
+        from intacct_provider.sync.rendering.markdown import render_markdown
+        from intacct_provider.sync.rendering.page import render_page
 
         path = self._plan_file
         if path is None:
             return {}
-        page = beside(path, ".html")
-        write_whole(page, [plan_page(plan)])
+        page = companion_path(path, ".html")
+        write_whole(page, [render_page(plan)])
         write_whole(path, [plan.to_json()])
         self.log.info("The plan is %s, and its page %s.", path, page)
-        return {"plan": str(path), "page": str(page), "markdown": plan_markdown(plan, page=str(page))}
+        return {"plan": str(path), "page": str(page), "markdown": render_markdown(plan, page=str(page))}
 
-    def _refuse(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
-        """Fail for a plan that breaks a limit, after everybody can see what it would have done."""
+    def _check_limits(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
+        """Fail if a plan breaks a limit, after it was written for people to see."""
         from intacct_provider.exceptions import IntacctSyncGuardError
-        from intacct_provider.operators._sync_report import push
+        from intacct_provider.operators._sync_report import push_result
 
         if plan.breaches:
-            push(context, result)
+            push_result(context, result)
             raise IntacctSyncGuardError(f"{' '.join(plan.breaches)} Nothing was written.")
 
 
 class IntacctApplySyncOperator(IntacctOperator):
     """Apply exactly the plan that :class:`IntacctPlanSyncOperator` wrote.
 
-    Reads the records again that the plan touches, and refuses it when one of them is not what the plan saw. Before the
-    first write it writes the reverse plan; as it goes, a journal. An Airflow retry continues where the last attempt
-    ended, and writes nothing twice. A plan is applied by one task; another one is told whose it is.
+    Reads the records of the plan again, and refuses the plan if one of them is not what the plan saw. Before the first
+    write it writes the reverse plan, and after each call the journal. An Airflow retry continues where the last attempt
+    ended, and writes nothing twice. Only one task can apply a plan.
 
     The entity is the plan's.
 
     :param plan: path or URI of the plan, such as ``{{ ti.xcom_pull(task_ids="plan")["plan"] }}``; a reverse plan
         (``.undo.json``) is applied in the same way. (templated)
-    :param on_stale: ``fail``, or ``skip`` to apply the rest of a plan when records changed after it was made.
+    :param on_stale: ``fail``, or ``skip`` to apply the rest of a plan if records changed after it was made.
         (templated)
-    :param max_rejects: how many records Intacct may refuse before the task fails. Those that it accepts are written
-        either way; nothing is deleted when more are refused.
+    :param max_rejects: number of records that Intacct may refuse before the task fails. The others are written either
+        way, but nothing is deleted if more are refused.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
-    :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (as planned before), ``stale``,
-        ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``, ``journal`` and, when records were
-        refused, ``rejects``.
+    :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (already as planned),
+        ``stale``, ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``, ``journal`` and, if
+        records were refused, ``rejects``.
     """
 
     template_fields: Sequence[str] = (*IntacctOperator.template_fields, "plan", "on_stale")
@@ -265,48 +263,42 @@ class IntacctApplySyncOperator(IntacctOperator):
         self.max_rejects = max_rejects
         self.max_reject_percent = max_reject_percent
 
-    @property
-    def _tolerated(self) -> dict[str, Any]:
-        return {"max_rejects": self.max_rejects, "max_reject_percent": self.max_reject_percent}
-
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check that the plan still holds, and apply it."""
-        from intacct_provider.operators._sync_report import check_place, report
+        """Check that the plan still fits, and apply it."""
+        from intacct_provider.operators._sync_report import check_company, report_outcome
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
-        from intacct_provider.sync.applying.result import counts_of
+        from intacct_provider.sync.applying.rejects import Tolerance
         from intacct_provider.sync.plan import Plan
 
-        with translated():
-            plan = Plan.from_json(content_of("plan", self.plan))
-        if self.entity_id is None:
-            self.entity_id = plan.entity_id
-        with self.client(context) as client:
-            check_place(client, plan)
-            journal = Journal(ObjectStoragePath(self.plan), plan, owner_of(context))
-            outcome = apply_plan(client, plan, journal=journal, on_stale=self.on_stale, **self._tolerated)
-            result = (
-                counts_of(outcome) | journal.files | {"plan": self.plan, "transactions": client.transactions}
-            )
-            report(context, plan, outcome, result, **self._tolerated)
+        tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
+        with airflow_errors():
+            plan = Plan.from_json(read_file("plan", self.plan))
+        with self.client(context, default_entity_id=plan.entity_id) as client:
+            check_company(client, plan)
+            journal = Journal(ObjectStoragePath(self.plan), plan, name_task(context))
+            outcome = apply_plan(client, plan, journal=journal, on_stale=self.on_stale, tolerance=tolerance)
+            written = {"plan": self.plan, "transactions": client.transactions}
+            result = outcome.counts | journal.files | written
+            report_outcome(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, result)
         return result
 
 
 class IntacctSyncOperator(IntacctPlanSyncOperator):
-    """Make the records of an object as they should be, in one task: plan, check, apply.
+    """Make the records of an object as desired in one task: plan, check, apply.
 
-    Takes what :class:`IntacctPlanSyncOperator` takes. With a ``plan_path`` the plan, its page, the reverse plan and a
-    journal are kept, and an Airflow retry continues the plan of the attempt before it; without one nothing is kept, and
-    a retry plans again. Either way nothing is written twice. A second run with the same desired records changes
+    Takes the arguments of :class:`IntacctPlanSyncOperator`. With a ``plan_path`` the plan, its page, the reverse plan
+    and a journal are kept, and an Airflow retry continues the plan of the last attempt; without one nothing is kept,
+    and a retry plans again. Either way nothing is written twice. A second run with the same desired records changes
     nothing and costs only reads.
 
     :param plan_path: see above; None keeps no files. (templated)
     :param dry_run: plan and show, but write nothing. (templated)
-    :param max_rejects: how many records Intacct may refuse before the task fails. Those that it accepts are written
-        either way; nothing is deleted when more are refused.
+    :param max_rejects: number of records that Intacct may refuse before the task fails. The others are written either
+        way, but nothing is deleted if more are refused.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
-    :return: what both return, and ``dry_run``.
+    :return: what both operators return, and ``dry_run``.
     """
 
     template_fields: Sequence[str] = (*IntacctPlanSyncOperator.template_fields, "plan_only")
@@ -321,37 +313,35 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(plan_path=plan_path, **kwargs)
-        # Not under the argument's name: BaseOperator.dry_run is a method of Airflow's.
+        # Not under the name of the argument: dry_run is a method of BaseOperator.
         self.plan_only = dry_run
         self.max_rejects = max_rejects
         self.max_reject_percent = max_reject_percent
 
-    @property
-    def _tolerated(self) -> dict[str, Any]:
-        return {"max_rejects": self.max_rejects, "max_reject_percent": self.max_reject_percent}
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
-        from intacct_provider.operators._sync_report import flag, planned, report
+        from intacct_provider.operators._sync_report import read_flag, report_outcome, summarize_plan
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
-        from intacct_provider.sync.applying.result import Outcome, counts_of
+        from intacct_provider.sync.applying.outcomes import Outcome
+        from intacct_provider.sync.applying.rejects import Tolerance
 
+        tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
         with self.client(context) as client:
-            dry_run = flag("dry_run", self.plan_only)
-            path, owner = self._plan_file, owner_of(context)
+            dry_run = read_flag("dry_run", self.plan_only)
+            path, owner = self._plan_file, name_task(context)
             begun = None if path is None or dry_run else Journal.unfinished(path, owner)
-            plan = begun or self._planned(client, context)
-            result = planned(plan) | ({"plan": str(path)} if begun else self._files(plan))
-            self._refuse(context, plan, result)
+            plan = begun or self._plan(client, context)
+            result = summarize_plan(plan) | ({"plan": str(path)} if begun else self._write_plan(plan))
+            self._check_limits(context, plan, result)
             outcome, files = Outcome(), {}
             if dry_run:
                 self.log.info("Dry run: nothing was written to %s.", plan.object_name)
             else:
                 journal = None if path is None else Journal(path, plan, owner)
-                outcome = apply_plan(client, plan, journal=journal, fresh=not begun, **self._tolerated)
+                outcome = apply_plan(client, plan, journal=journal, tolerance=tolerance, fresh=not begun)
                 files = journal.files if journal else {}
-            result |= counts_of(outcome) | files | {"transactions": client.transactions, "dry_run": dry_run}
-            report(context, plan, outcome, result, **self._tolerated)
+            result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}
+            report_outcome(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
         return result

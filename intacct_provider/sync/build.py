@@ -1,75 +1,57 @@
-"""From desired records to a plan: every check and every read that it takes, in order."""
+"""From desired records to a plan: every check and every read, in order."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.coerce import typed
+from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.planning.live import read_live
-from intacct_provider.sync.planning.planner import make_plan
-from intacct_provider.sync.planning.references import reference_problems
-from intacct_provider.sync.planning.required import required_problems, unchangeable_problems
-from intacct_provider.sync.problems import Problem, refuse
+from intacct_provider.sync.planning.planner import plan_changes
+from intacct_provider.sync.planning.references import check_references
+from intacct_provider.sync.planning.required import check_fixed_fields, check_required_fields
+from intacct_provider.sync.problems import Problem, raise_problems
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.sync.desired.state import Desired
-    from intacct_provider.sync.plan import Mode, Plan
+    from intacct_provider.sync.plan import Plan
+    from intacct_provider.sync.request import SyncRequest
 
 
-def plan_for(
-    client: IntacctClient,
-    object_name: str,
-    desired: Desired,
-    *,
-    mode: Mode,
-    match_on: str,
-    scope: Any,
-    protect: Any,
-    on_delete: Literal["delete", "deactivate"],
-    origin: str,
-) -> Plan:
+def build_plan(client: IntacctClient, desired: Desired, request: SyncRequest, *, origin: str = "") -> Plan:
     """Return the plan that makes the live records as desired.
 
-    What is wrong with the desired records is told all at once: types, required fields and references alike.
+    All problems of the desired records are reported at once: types, required fields and references.
 
-    :raises IntacctDesiredStateError: for that.
-    :raises IntacctArgumentError: for other arguments that are wrong.
+    :param origin: whose plan it is, such as the task and run.
+    :raises IntacctDesiredStateError: for such problems.
+    :raises IntacctArgumentError: if desired and live records conflict.
     :raises IntacctIncompleteReadError: if it cannot be proven that all live records were read.
     """
-    model = client.model(object_name)
-    records, problems = typed(desired, model, match_on=match_on)
-    good = [record for record in records if record is not None]
+    model = client.model(request.object_name)
+    typed, problems = convert_records(desired, model, match_on=request.match_on)
+    good = [record for record in typed if record is not None]
     if not good:
-        refuse(desired.source, problems)
-    live = read_live(
-        client, object_name, good, model, match_on=match_on, mode=mode, scope=scope, protect=protect
-    )
+        raise_problems(desired.source, problems)
+    live = read_live(client, good, model, request)
     try:
-        plan = make_plan(
-            object_name,
-            good,
-            live,
-            model=model,
-            mode=mode,
-            match_on=match_on,
-            entity_id=client.config.entity_id,
-            on_delete=on_delete,
-            source=desired.source,
-            origin=origin,
-        )
-    except IntacctArgumentError as err:
+        plan = plan_changes(good, live, model, request)
+    except IntacctArgumentError as error:
         if not problems:
             raise
-        refuse(desired.source, [*problems, Problem("all records", "", "", "", str(err))])
-    creates = {step.match for step in plan.steps if step.action == "create"}
-    problems += required_problems(object_name, desired, records, creates, match_on=match_on)
-    problems += unchangeable_problems(model, desired, plan.steps, match_on=match_on)
-    problems += reference_problems(
-        client, object_name, model, desired, plan.steps, live.rows, typed=records, match_on=match_on
-    )
+        raise_problems(desired.source, [*problems, Problem("all records", "", "", "", str(error))])
+    problems += check_required_fields(desired, typed, plan.steps, request)
+    problems += check_fixed_fields(desired, plan.steps, model, request)
+    problems += check_references(client, desired, typed, plan.steps, live.rows, model, request)
     if problems:
-        refuse(desired.source, problems)
-    return replace(plan, company_id=client.config.company_id)
+        raise_problems(desired.source, problems)
+    config = client.config
+    return replace(
+        plan,
+        company_id=config.company_id,
+        entity_id=config.entity_id,
+        source=desired.source,
+        origin=origin,
+    )

@@ -1,4 +1,4 @@
-"""What is known of Intacct's main objects that its model service does not tell."""
+"""What the model service reports of an object, and what is known of the main objects beyond that."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Any
 
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS, entries
 
-#: Fields that a new record must have. Intacct's model calls no field required; a customer's ``id`` can be numbered
-#: by Intacct.
+#: Type of a field that queries cannot read.
+LIST = "list"
+#: Type of a field that can be written and never read, so that it cannot be compared.
+WRITE_ONLY = "write-only"
+#: Fields that a new record must have; Intacct's model marks no field as required. A customer's ``id`` is missing here,
+#: because Intacct can number customers.
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "accounts-receivable/customer": ("name",),
     "accounts-receivable/customer-group": ("id", "name"),
@@ -17,9 +21,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 }
 
 #: Kind (``fields``, ``groups``, ``refs`` or ``lists``) and description of a model's members, by name.
-Known = dict[str, tuple[str, Mapping[str, Any]]]
+Members = dict[str, tuple[str, Mapping[str, Any]]]
 
-_KINDS = ("fields", "groups", "refs", "lists")
+KINDS = ("fields", "groups", "refs", "lists")
 _TEXT = {"type": "string"}
 _INTEGER = {"type": "integer"}
 _FIXED = {"type": "string", "readOnly": True}
@@ -71,14 +75,14 @@ _OWNED: Mapping[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def elements_of(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is known of a list's elements, in the form of a model's part.
+def describe_elements(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is known of a list's elements, in the form of a part of a model.
 
-    With the member ``references`` they are nothing but references, with ``open`` they may have any other field.
+    With the member ``references`` they are references and nothing else; with ``open`` they may have other fields too.
     """
     if any(spec.get(kind) for kind in ("fields", "groups", "refs")):
         return spec
-    name = object_of(spec)
+    name = get_object_name(spec)
     if name in WELL_KNOWN_OBJECTS:
         reference = _reference(name)
         return {**reference, "fields": {**reference["fields"], "sortOrder": _FIXED}, "references": True}
@@ -89,34 +93,34 @@ def elements_of(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**owned, "fields": {"key": _TEXT, "id": _FIXED, "href": _FIXED, **owned["fields"]}}
 
 
-class Parts:
-    """What the parts of a model list by name, put together once and not once per record."""
+class ModelMembers:
+    """The members of a model's parts by name, collected once and not once per record."""
 
     def __init__(self) -> None:
         # The parts are kept, so that no other object gets the identity of one meanwhile.
-        self._known: dict[int, tuple[Mapping[str, Any], Known]] = {}
+        self._members: dict[int, tuple[Mapping[str, Any], Members]] = {}
         self._elements: dict[int, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
 
-    def of(self, part: Mapping[str, Any]) -> Known:
+    def of(self, part: Mapping[str, Any]) -> Members:
         """Return the members of a model, or of a part of it."""
-        if id(part) not in self._known:
-            known = {name: (kind, spec) for kind in _KINDS for name, spec in entries(part, kind).items()}
-            self._known[id(part)] = part, known
-        return self._known[id(part)][1]
+        if id(part) not in self._members:
+            members = {name: (kind, spec) for kind in KINDS for name, spec in entries(part, kind).items()}
+            self._members[id(part)] = part, members
+        return self._members[id(part)][1]
 
     def elements(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what :func:`elements_of` does."""
+        """Return the description of a list's elements, as :func:`describe_elements` does."""
         if id(spec) not in self._elements:
-            self._elements[id(spec)] = spec, elements_of(spec)
+            self._elements[id(spec)] = spec, describe_elements(spec)
         return self._elements[id(spec)][1]
 
 
-def object_of(spec: Mapping[str, Any]) -> str:
-    """Return the path of the object that a reference or list of the model leads to; ``""`` if it says none."""
+def get_object_name(spec: Mapping[str, Any]) -> str:
+    """Return the path of the object that a reference or list of the model leads to; ``""`` if unknown."""
     return str(spec.get("apiObject") or "").removeprefix("objects/")
 
 
-def types_of(model: Mapping[str, Any]) -> dict[str, str]:
+def collect_types(model: Mapping[str, Any]) -> dict[str, str]:
     """Return the type of every field of a model by dotted path; list elements as ``lines[].id``.
 
     Types are ``string``, ``number``, ``integer``, ``boolean``, ``decimal`` (an exact amount sent as text),
@@ -124,29 +128,42 @@ def types_of(model: Mapping[str, Any]) -> dict[str, str]:
 
     :param model: the answer of Intacct's model service; its empty maps may be ``[]``.
     """
-    return dict(_types(model, ""))
+    return dict(_walk_types(model, ""))
 
 
-def type_of(spec: Mapping[str, Any]) -> str:
-    """Return the type of one field of a model, as :func:`types_of` names it."""
+def read_type(spec: Mapping[str, Any]) -> str:
+    """Return the type of one field of a model, as :func:`collect_types` names it."""
     form = str(spec.get("format") or "")
     if form.startswith("decimal"):
         return "decimal"
     return form if form in {"date", "date-time"} else str(spec.get("type", "string"))
 
 
-def _types(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def find_self_references(model: Mapping[str, Any], object_name: str) -> tuple[str, ...]:
+    """Return the dotted paths of the references from an object to itself, such as a customer's ``parent``."""
+    return tuple(_walk_self_references(model, object_name, ""))
+
+
+def has_owned_lists(model: Mapping[str, Any], object_name: str) -> bool:
+    """Return whether an object owns records in lists, which may refer to the object as a group's members do."""
+    owned = f"{object_name}-"
+    return any(str(part.get("apiObject", "")).startswith(owned) for part in entries(model, "lists").values())
+
+
+def _walk_types(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for name, spec in entries(model, "fields").items():
-        yield f"{prefix}{name}", WRITE_ONLY if spec.get("writeOnly") is True else type_of(spec)
+        yield f"{prefix}{name}", WRITE_ONLY if spec.get("writeOnly") is True else read_type(spec)
     for kind in ("groups", "refs"):
         for name, part in entries(model, kind).items():
-            yield from _types(part, f"{prefix}{name}.")
+            yield from _walk_types(part, f"{prefix}{name}.")
     for name, part in entries(model, "lists").items():
         yield f"{prefix}{name}", LIST
-        yield from _types(part, f"{prefix}{name}[].")
+        yield from _walk_types(part, f"{prefix}{name}[].")
 
 
-#: Type of a field that queries cannot read.
-LIST = "list"
-#: Type of a field that Intacct takes and never shows, so that it cannot be compared.
-WRITE_ONLY = "write-only"
+def _walk_self_references(model: Mapping[str, Any], object_name: str, prefix: str) -> Iterator[str]:
+    for name, part in entries(model, "refs").items():
+        if get_object_name(part) == object_name:
+            yield f"{prefix}{name}"
+    for name, part in entries(model, "groups").items():
+        yield from _walk_self_references(part, object_name, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""What a sync would change, as a document that a person can approve and a task can apply."""
+"""The plan of a sync: a document that a person can approve and a task can apply."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import msgspec
 
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.problems import shown
+from intacct_provider.sync.problems import show_value
 
 Mode = Literal["create", "update", "upsert", "mirror"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 Action = Literal["create", "update", "deactivate", "delete"]
+#: In the order in which they are written.
+ACTIONS: tuple[Action, ...] = get_args(Action)
 
 _VERSION = "2"
 
@@ -40,16 +42,16 @@ class FieldChange:
 class Step:
     """One record that a plan writes.
 
-    :param action: what happens to it. ``deactivate`` sets its status to ``inactive`` in place of a deletion.
+    :param action: what happens to it. ``deactivate`` sets its status to ``inactive`` instead of deleting it.
     :param match: value of the field that identifies it.
-    :param key: Intacct's key of it; ``""`` when it is to be created, or when an undo has to look it up.
+    :param key: its key in Intacct; ``""`` for a creation, or if an undo has to look it up.
     :param reason: why, in a few words for the person who approves.
-    :param changes: old and new value of each field: all fields given of a creation (old is None), those that
-        differ of an update. A deletion has the fields that were compared (new is None).
+    :param changes: old and new value of each field. A creation has all given fields (old is None), an update those that
+        differ, a deletion those that were compared (new is None).
     :param body: nested body of the POST or PATCH; empty for a deletion.
-    :param level: steps of one action are written by rising level, since those of a later one refer to earlier ones.
-    :param fingerprint: SHA-256 of the live record's compared fields, ``""`` for a creation; None means that the
-        old values of ``changes`` are compared instead (in an undo).
+    :param level: steps of one action are written by rising level, since higher ones refer to lower ones.
+    :param fingerprint: SHA-256 of the live record's compared fields, ``""`` for a creation; None if the old values of
+        ``changes`` are compared instead (in an undo).
     """
 
     action: Action
@@ -61,31 +63,36 @@ class Step:
     level: int = 0
     fingerprint: str | None = ""
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Its place in the order of writing: by action, then by level."""
+        return ACTIONS.index(self.action), self.level
+
 
 @dataclass(frozen=True)
 class Plan:
     """The exact difference between desired and live records of one object.
 
     :param object_name: such as ``accounts-receivable/customer``.
-    :param entity_id: entity the plan is for; ``""`` is the top level, None the connection's default.
+    :param entity_id: entity that the plan is for; ``""`` is the top level, None the connection's default.
     :param mode: one of :data:`MODES`, or ``undo`` for the reverse of another plan.
     :param match_on: dotted path of the field that pairs desired and live records.
-    :param steps: what is written, in the order in which it is: creations, updates and deactivations, deletions.
+    :param steps: what is written, in order: creations, updates, deactivations, deletions.
     :param desired: number of desired records.
     :param live: number of live records that the plan was made from.
     :param in_scope: number of those that are ours, when a scope says so; None for all.
-    :param unchanged: number of live records that are as desired already.
+    :param unchanged: number of live records that are already as desired.
     :param left_alone: number not touched because of the mode: existing records that differ (``create``), desired
         records that do not exist (``update``).
     :param protected: number not touched because the user protects them.
-    :param transactions: billed transactions that applying it takes: a record written is one, and so is a read call.
+    :param transactions: billed transactions that applying it takes, one for each record written and each read call.
     :param fields: dotted paths that a fingerprint is made of.
-    :param full_records: whether ``fields`` has what queries cannot read, so that records must be fetched by key.
+    :param full_records: whether ``fields`` has fields that queries cannot return, so records must be fetched by key.
     :param source: name of the desired state.
-    :param origin: whose plan it is, such as the task and run that made it; two plans of one origin with the same
-        content are the same plan.
+    :param origin: whose plan it is, such as the task and run that made it; plans of one origin with equal content are
+        the same plan.
     :param company_id: the company that it was made for.
-    :param breaches: limits that it breaks; such a plan is for reading and can not be applied.
+    :param breaches: limits that it breaks; such a plan can be read but not applied.
     """
 
     object_name: str
@@ -124,7 +131,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the plan's JSON, as hexadecimal digits: what one plan is told from another by."""
+        """SHA-256 of the plan's JSON, as hexadecimal digits, which identifies the plan."""
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
@@ -144,7 +151,7 @@ class Plan:
             version = msgspec.json.decode(data, type=_Envelope).version
             if version != _VERSION:
                 raise IntacctArgumentError(
-                    f"The plan has version {shown(version)}; this release reads version {_VERSION!r}. "
+                    f"The plan has version {show_value(version)}; this release reads version {_VERSION!r}. "
                     "Make the plan again."
                 )
             return _decoder.decode(data).plan

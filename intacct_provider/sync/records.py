@@ -1,7 +1,8 @@
-"""Records as dictionaries, nested and flat: paths, blank values, and what pairs two of them."""
+"""Records as dictionaries, nested and flat: their paths, blank values, and what pairs two of them."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,19 +10,24 @@ from intacct_provider.exceptions import IntacctArgumentError
 
 
 def match_text(value: Any) -> str:
-    """Return a ``match_on`` value as text, which is how desired and live records are paired."""
+    """Return a ``match_on`` value as text, by which desired and live records are paired."""
     return "" if value is None else str(value)
+
+
+def fold_match(match: str) -> str:
+    """Return what two ids share that differ only by case or by how their characters are composed."""
+    return match.lower() if match.isascii() else unicodedata.normalize("NFC", match).casefold()
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the leaves of a record by dotted path: ``{"term": {"id": "N30"}}`` has ``term.id``.
 
-    Lists and empty objects are leaves. Names that are dotted already, as in query rows, are kept.
+    Lists and empty objects are leaves. Names that are already dotted, as in query rows, are kept.
 
     :raises IntacctArgumentError: if a path is given twice, nested and dotted.
     """
     flat: dict[str, Any] = {}
-    _gather(record, "", flat)
+    _collect_leaves(record, "", flat)
     return flat
 
 
@@ -40,16 +46,16 @@ def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
                 raise IntacctArgumentError(f"{path} and {parent} are both given; give one of them")
         if leaf in node:
             raise IntacctArgumentError(f"{path} and a field below it are both given; give one of them")
-        # A fresh object, because later paths may be put into it.
+        # A new object, because later paths may be put into it.
         node[leaf] = {} if value == {} else value
     return record
 
 
 def value_at(flat: Mapping[str, Any], path: str) -> Any:
-    """Return the value at ``path`` of a flat record: a whole object is gathered from its parts.
+    """Return the value at ``path`` of a flat record; an object is put together from its parts.
 
     :param flat: from :func:`flatten`.
-    :returns: None if the path is absent or nothing below it has a value.
+    :return: None if the path is missing or nothing below it has a value.
     """
     if path in flat:
         return flat[path]
@@ -57,21 +63,30 @@ def value_at(flat: Mapping[str, Any], path: str) -> Any:
     return None if is_blank(below) else unflatten(below)
 
 
-def is_blank(value: Any) -> bool:
-    """Tell whether Intacct would show nothing: null, empty text, or an object or list of nothing.
+def look_up(record: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path of a record, nested or dotted; None if it is missing."""
+    if path in record:
+        return record[path]
+    name, _, rest = path.partition(".")
+    inner = record.get(name)
+    return look_up(inner, rest) if rest and isinstance(inner, Mapping) else None
 
-    An empty reference arrives as an object full of nulls, so that counts too.
+
+def is_blank(value: Any) -> bool:
+    """Return whether Intacct would show nothing: null, empty text, or an object or list without content.
+
+    An empty reference arrives as an object full of nulls, which is blank too.
     """
     if isinstance(value, Mapping):
         return all(is_blank(item) for item in value.values())
     return value is None or (isinstance(value, str | list | tuple) and len(value) == 0)
 
 
-def _gather(record: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
+def _collect_leaves(record: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
     for name, value in record.items():
         path = prefix + name
         if value.__class__ is not str and value and isinstance(value, Mapping):
-            _gather(value, f"{path}.", flat)
+            _collect_leaves(value, f"{path}.", flat)
         elif path in flat:
             raise IntacctArgumentError(f"{path} is given twice, nested and dotted; give it once")
         else:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.operators.base import owner_of, report_to_outlets
+from intacct_provider.operators.base import name_task, report_to_outlets
 from intacct_provider.operators.export import IntacctExportOperator, is_final
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             target,
             export,
             # Not for a task after a person has cleared it; and outside of one, each export is on its own.
-            owner=owner_of(context, cleared=True) or uuid.uuid4().hex,
+            owner=name_task(context, cleared=True) or uuid.uuid4().hex,
             attempt=getattr(context.get("ti"), "try_number", 1),
             form={"file_format": self.file_format, "compression": self.compression},
             cut={

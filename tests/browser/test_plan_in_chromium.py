@@ -7,7 +7,7 @@ import pytest
 from contrasts import CONTRASTS
 from sync_plans import create, delete, members, plan, rich, update
 
-from intacct_provider.sync.rendering.page import plan_page
+from intacct_provider.sync.rendering.page import render_page
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def opened(chromium, tmp_path):
     file = tmp_path / "groups.plan.html"
 
     def open_page(*, scheme="light", width=1280, shown=None):
-        file.write_bytes(plan_page(shown or made()))
+        file.write_bytes(render_page(shown or made()))
         context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
         contexts.append(context)
         page = context.new_page()
@@ -112,7 +112,7 @@ def test_tables_have_names_for_a_screen_reader(opened):
 
 def test_the_browser_refuses_what_an_injected_text_could_do(chromium, tmp_path):
     file, refused = tmp_path / "plan.html", []
-    file.write_bytes(plan_page(rich()))
+    file.write_bytes(render_page(rich()))
     page = chromium.new_page()
     page.on("console", lambda message: refused.append(message.text))
     page.goto(file.as_uri())

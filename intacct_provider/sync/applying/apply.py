@@ -1,4 +1,4 @@
-"""Carrying a plan to Intacct: what has changed since, what is written in which order, what became of each record."""
+"""Applying a plan: what changed since, what is written in which order, and the outcome of each record."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from intacct_provider.exceptions import (
     IntacctStalePlanError,
     IntacctSyncGuardError,
 )
-from intacct_provider.sync.applying.batches import TAKES_AWAY, Batch, batches_of
-from intacct_provider.sync.applying.journal import Fate, Journal, Sending
-from intacct_provider.sync.applying.outcomes import fates_of, refusal_error
-from intacct_provider.sync.applying.rejects import Reject, reject_lines, tolerated
-from intacct_provider.sync.applying.reread import read_touched
-from intacct_provider.sync.applying.result import Outcome, counts_of, wanted_of
-from intacct_provider.sync.applying.staleness import already_done, stale_steps
-from intacct_provider.sync.applying.undo import has_lists, merged, undo_plan
-from intacct_provider.sync.object_facts import types_of
+from intacct_provider.sync.applying.batches import REMOVALS, Batch, split_batches
+from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Sending
+from intacct_provider.sync.applying.outcomes import Outcome, collect_outcomes, rebuild_error
+from intacct_provider.sync.applying.rejects import Reject, Tolerance, build_desired, encode_rejects
+from intacct_provider.sync.applying.reread import reread_records
+from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
+from intacct_provider.sync.applying.undo import build_merge, changes_list, reverse_plan
+from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import Plan, Step
 from intacct_provider.sync.records import flatten, match_text, value_at
 
@@ -36,15 +35,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ON_STALE = ("fail", "skip")
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """How the records of the steps to do are now, by position of the step.
+class _Current:
+    """How the records of the remaining steps are now, by position of the step.
 
-    :param done: are as their steps want them.
-    :param stale: are neither that nor what the plan saw.
+    :param rows: the records by match value.
+    :param done: steps whose records are as planned.
+    :param stale: steps whose records are neither as planned nor what the plan saw.
     """
 
     rows: Mapping[str, Mapping[str, Any]]
@@ -58,29 +58,27 @@ def apply_plan(
     *,
     journal: Journal | None = None,
     on_stale: Literal["fail", "skip"] = "fail",
-    max_rejects: int = 0,
-    max_reject_percent: float | None = None,
+    tolerance: Tolerance = Tolerance(),  # noqa: B008 - frozen
     fresh: bool = False,
 ) -> Outcome:
     """Write a plan: creations, then updates, then deactivations and deletions, 500 records a call.
 
-    The records concerned are read again first. A record that Intacct refuses does not keep the others from being
-    written. But nothing is deleted or deactivated once more were refused than the user tolerates: whatever is wrong
-    then, what is live may still be needed.
+    The records are read again first. A record that Intacct refuses does not keep the others from being written. But
+    nothing is deleted or deactivated once more were refused than is tolerated: the cause is unknown then, and what is
+    live may still be needed.
 
-    With a journal, the reverse plan is written before the first record is. Another try of the same owner goes on
-    where the last one broke off: what is done is not sent again, and what was under way is sent again as it was, under
-    the same idempotency keys, unless all of it can be seen. So nothing is written twice even when two tries run at
-    once. When the last try came to its end, what was refused or held back then is tried anew.
+    With a journal, the reverse plan is written before the first record is. Another try of the same owner continues
+    where the last one ended: what is done is not sent again, and what was in flight is sent again as it was, under the
+    same idempotency keys, unless its records show that all of it was written. So nothing is written twice, even by two
+    tries at once. If the last try completed, what was refused or held back then is tried again.
 
-    :param on_stale: ``skip`` applies the rest of a plan some of whose records are not what it saw.
-    :param max_rejects: see :func:`~intacct_provider.sync.applying.rejects.tolerated`; the caller decides what to do
-        about them.
+    :param on_stale: ``skip`` applies the rest of a plan if some of its records are not what it saw.
+    :param tolerance: how many refused records are tolerated; the caller decides whether to fail for them.
     :param fresh: the plan was made a moment ago, so the first try need not read the records again.
     :raises IntacctSyncGuardError: for a plan that breaks a limit.
     :raises IntacctStalePlanError: if a record is not what the plan saw; nothing more is written.
-    :raises IntacctPlanInUseError: if another owner applies the plan, or has.
-    :raises IntacctError: if Intacct could not be reached half way; the journal knows how far it came.
+    :raises IntacctPlanInUseError: if another owner applies the plan, or has applied it.
+    :raises IntacctError: if Intacct could not be reached; the journal knows what is written.
     """
     if on_stale not in _ON_STALE:
         raise IntacctArgumentError(
@@ -88,247 +86,251 @@ def apply_plan(
         )
     if plan.breaches:
         raise IntacctSyncGuardError(
-            f"The plan can not be applied. {' '.join(plan.breaches)} Nothing was written."
+            f"The plan cannot be applied. {' '.join(plan.breaches)} Nothing was written."
         )
     resumed = journal is not None and journal.begin(anew=fresh)
-    run = _Run(client, plan, journal, max_rejects, max_reject_percent)
-    run.look(on_stale, fresh=fresh and not resumed)
-    with _keys_of(client, journal):
-        return run.carry_out()
+    run = _Run(client, plan, journal, tolerance)
+    run.check_records(on_stale, fresh=fresh and not resumed)
+    with _use_plan_keys(client, journal):
+        return run.write()
 
 
 class _Run:
     """One try to apply a plan."""
 
     def __init__(
-        self, client: IntacctClient, plan: Plan, journal: Journal | None, most: int, share: float | None
+        self, client: IntacctClient, plan: Plan, journal: Journal | None, tolerance: Tolerance
     ) -> None:
         self.client = client
         self.plan = plan
         self.journal = journal
-        self.limits = (most, share)
-        self.batches = batches_of(plan)
+        self.tolerance = tolerance
+        self.batches = split_batches(plan)
         recorded = {} if journal is None else {b.number: journal.done(b.number) for b in self.batches}
-        self.fates = {number: fates for number, fates in recorded.items() if fates is not None}
-        ended = journal is not None and journal.ended
-        self.left = {b.number: left for b in self.batches if (left := self._left(b, ended))}
-        self.seen = _Seen({})
+        self.outcomes = {number: outcomes for number, outcomes in recorded.items() if outcomes is not None}
+        self.completed = journal is not None and journal.ended
+        self.left = {batch.number: left for batch in self.batches if (left := self._list_left(batch))}
+        self.current = _Current({})
 
-    def look(self, on_stale: str, *, fresh: bool) -> None:
-        """Read the records of the steps to do, and refuse the plan if some are not what it saw."""
-        if self.journal is not None and self.journal.ended:
-            self._check_end()
+    def check_records(self, on_stale: str, *, fresh: bool) -> None:
+        """Read the records of the remaining steps, and refuse the plan if some are not what it saw."""
+        if self.completed:
+            self._check_completed()
         left = [n for steps in self.left.values() for n in steps]
-        if not left or (fresh and all(self._known(self.plan.steps[n]) for n in left)):
+        if not left or (fresh and not any(self._needs_row(self.plan.steps[n]) for n in left)):
             return
-        self.seen = self._see(left)
-        if self.seen.stale and on_stale == "fail":
-            raise self._stale(
-                self.seen.stale, "Make a new plan, or set on_stale to 'skip' to apply the rest."
-            )
+        self.current = self._read_current(left)
+        if self.current.stale and on_stale == "fail":
+            advice = "Make a new plan, or set on_stale to 'skip' to apply the rest."
+            raise self._stale_error(self.current.stale, advice)
 
-    def carry_out(self) -> Outcome:
-        """Send what is to be sent, batch by batch."""
+    def write(self) -> Outcome:
+        """Send what is left, batch by batch."""
         self._keep_undo()
         held = 0
         for batch in self.batches:
             if batch.number not in self.left:
                 continue
-            refused = self._rejects(before=batch.number)
-            if batch.action in TAKES_AWAY and not tolerated(self.plan, refused, *self.limits):
-                held += 0 if batch.number in self.fates else len(batch.steps)
+            refused = self._list_rejects(before=batch.number)
+            if batch.action in REMOVALS and not self.tolerance.allows(self.plan, refused):
+                held += 0 if batch.number in self.outcomes else len(batch.steps)
                 continue
-            self.fates[batch.number] = self._fates(batch)
-        outcome = self._outcome(held)
+            self.outcomes[batch.number] = self._write_batch(batch)
+        outcome = self._sum_up(held)
         if self.journal is not None:
-            self.journal.keep_rejects(reject_lines(outcome.rejects, self.plan.match_on))
-            self.journal.end(counts_of(outcome))
+            self.journal.keep_rejects(encode_rejects(outcome.rejects, self.plan.match_on))
+            self.journal.end(outcome.counts)
         return outcome
 
-    def _left(self, batch: Batch, ended: bool) -> tuple[int, ...]:
-        """Return the steps of a batch to do: what was refused as well, once a try has ended and the task is cleared."""
-        fates = self.fates.get(batch.number)
-        if fates is None:
+    def _list_left(self, batch: Batch) -> tuple[int, ...]:
+        """Return the remaining steps of a batch; refused ones too, if the last try completed."""
+        outcomes = self.outcomes.get(batch.number)
+        if outcomes is None:
             return batch.steps
-        return tuple(fate.step for fate in fates if fate.refusal) if ended else ()
+        return tuple(one.step for one in outcomes if one.refusal) if self.completed else ()
 
-    def _sending(self, number: int) -> Sending | None:
+    def _get_sending(self, number: int) -> Sending | None:
         return None if self.journal is None else self.journal.sending(number)
 
-    def _known(self, step: Step) -> bool:
-        """Whether a step can be taken without another look at its record."""
-        return step.action == "create" or (bool(step.key) and not self._merges(step))
+    def _needs_row(self, step: Step) -> bool:
+        """Return whether a step can be applied only when its record has been read."""
+        return step.action != "create" and (not step.key or self._is_merge(step))
 
-    def _merges(self, step: Step) -> bool:
-        """Whether the body of a step depends on what its record is now."""
-        return self.plan.mode == "undo" and step.action == "update" and has_lists(step)
+    def _is_merge(self, step: Step) -> bool:
+        """Return whether the body of a step depends on what its record is now."""
+        return self.plan.mode == "undo" and step.action == "update" and changes_list(step)
 
-    def _see(self, left: Sequence[int]) -> _Seen:
+    def _read_current(self, positions: Sequence[int]) -> _Current:
         steps = self.plan.steps
-        part = replace(self.plan, steps=tuple(steps[n] for n in left))
-        rows = [*read_touched(self.client, part)]
+        part = replace(self.plan, steps=tuple(steps[n] for n in positions))
+        rows = reread_records(self.client, part)
         by_match = {match_text(value_at(flatten(row), self.plan.match_on)): row for row in rows}
         # The model is a billed call, which a plan does without as long as nothing has changed.
-        types = self._types() if any(step.fingerprint is None for step in part.steps) else {}
-        other = {step.match for step in stale_steps(part, rows, types)}
-        types = types or (self._types() if other else {})
-        doubtful = [n for n in left if steps[n].match in other]
-        done = {n for n in doubtful if already_done(steps[n], by_match.get(steps[n].match), types)}
-        return _Seen(by_match, frozenset(done), frozenset(doubtful) - done)
+        types = self._read_types() if any(step.fingerprint is None for step in part.steps) else {}
+        changed = {step.match for step in find_stale_steps(part, rows, types)}
+        types = types or (self._read_types() if changed else {})
+        differing = [n for n in positions if steps[n].match in changed]
+        done = {n for n in differing if is_done(steps[n], by_match.get(steps[n].match), types)}
+        return _Current(by_match, frozenset(done), frozenset(differing) - done)
 
-    def _types(self) -> dict[str, str]:
-        return types_of(self.client.model(self.plan.object_name))
+    def _read_types(self) -> dict[str, str]:
+        return collect_types(self.client.model(self.plan.object_name))
 
-    def _stale(self, positions: Collection[int], advice: str) -> IntacctStalePlanError:
+    def _stale_error(self, positions: Collection[int], advice: str) -> IntacctStalePlanError:
         steps = [self.plan.steps[n] for n in sorted(positions)]
-        named = ", ".join(f"{step.match!r} {self._change(step)}" for step in steps[:_MOST_NAMED])
-        more = f" and {len(steps) - _MOST_NAMED} more" if len(steps) > _MOST_NAMED else ""
-        some = self.fates or any(self._sending(number) for number in self.left)
-        before = "Nothing more was written" if some else "Nothing was written"
+        named = ", ".join(f"{step.match!r} {self._describe_change(step)}" for step in steps[:_MAX_NAMED])
+        more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
+        some = self.outcomes or any(self._get_sending(number) for number in self.left)
+        written = "Nothing more was written" if some else "Nothing was written"
         return IntacctStalePlanError(
             f"{len(steps)} of {len(self.plan.steps)} records of {self.plan.object_name} are not what the plan saw: "
-            f"{named}{more}. {before}. {advice}",
+            f"{named}{more}. {written}. {advice}",
             steps,
         )
 
-    def _change(self, step: Step) -> str:
-        row = self.seen.rows.get(step.match)
+    def _describe_change(self, step: Step) -> str:
+        row = self.current.rows.get(step.match)
         if row is None:
-            return "is gone"
+            return "no longer exists"
         if step.action == "create":
-            return "is there by now"
+            return "exists now"
         return "is another record now" if step.key and str(row.get("key")) != step.key else "was changed"
 
-    def _check_end(self) -> None:
-        """Refuse to say of a plan that it is applied when somebody has changed its records since."""
-        written = [
-            fate.step for fates in self.fates.values() for fate in fates if fate.fate in ("written", "found")
-        ]
+    def _check_completed(self) -> None:
+        """Refuse to report a plan as applied when somebody has changed its records since."""
+        outcomes = [one for outcomes in self.outcomes.values() for one in outcomes]
+        written = [one.step for one in outcomes if one.outcome in ("written", "found")]
         if written:
-            seen = self._see(written)
-            if changed := set(written) - seen.done:
-                self.seen = seen
-                raise self._stale(changed, "This task has applied the plan before; make a new one.")
+            current = self._read_current(written)
+            if changed := set(written) - current.done:
+                self.current = current
+                raise self._stale_error(changed, "This task has applied the plan before; make a new one.")
 
     def _keep_undo(self) -> None:
         """Write the reverse plan, unless an earlier try did."""
-        left = {n for steps in self.left.values() for n in steps} - self.seen.done - self.seen.stale
-        steps = [self._located(self.plan.steps[n]) for n in sorted(left)]
+        left = {n for steps in self.left.values() for n in steps} - self.current.done - self.current.stale
+        steps = [self._add_key(self.plan.steps[n]) for n in sorted(left)]
         if self.journal is None or not steps or self.journal.undo() is not None:
             return
         try:
-            undo = undo_plan(self.client, self.plan, steps)
-        except IntacctNotFoundError as err:
+            undo = reverse_plan(self.client, self.plan, steps)
+        except IntacctNotFoundError as error:
             raise IntacctStalePlanError(
-                f"A record of {self.plan.object_name} that the plan deletes is gone. Nothing was written. Make a new "
-                "plan."
-            ) from err
+                f"A record of {self.plan.object_name} that the plan deletes no longer exists. Nothing was written. "
+                "Make a new plan."
+            ) from error
         self.journal.keep_undo(undo)
 
-    def _fates(self, batch: Batch) -> tuple[Fate, ...]:
-        """Send a batch, and write down what became of each of its records."""
-        # Read this late, because another try may still be alive, and have sent it meanwhile.
-        before = self._sending(batch.number)
-        known = {fate.step: fate for fate in self.fates.get(batch.number, ()) if not fate.refusal}
-        if before and not known and self.seen.done.issuperset(before.steps):
-            sending, results = before, []  # all of it was sent by an earlier try, and is there
+    def _write_batch(self, batch: Batch) -> tuple[RecordOutcome, ...]:
+        """Send a batch, and write the outcome of each of its records to the journal."""
+        # Read this late, because another try may still be running, and have sent it meanwhile.
+        before = self._get_sending(batch.number)
+        known = {one.step: one for one in self.outcomes.get(batch.number, ()) if not one.refusal}
+        if before and not known and self.current.done.issuperset(before.steps):
+            sending, results = before, []  # an earlier try has written all of it
         else:
-            sending = self._to_send(batch, before)
-            results = self._write(batch, sending)
-        earlier = () if before is None else before.steps
-        left = self.left[batch.number]
-        fates = fates_of(self.plan, left, sending.steps, results, self.seen.done, self.seen.stale, earlier)
-        known |= {fate.step: fate for fate in fates}
-        fates = tuple(known[n] for n in batch.steps)
+            sending = self._choose_sending(batch, before)
+            results = self._send(batch, sending)
+        found = collect_outcomes(
+            {n: self.plan.steps[n] for n in self.left[batch.number]},
+            sending.steps,
+            results,
+            done=self.current.done,
+            stale=self.current.stale,
+            sent_before=() if before is None else before.steps,
+        )
+        known |= {one.step: one for one in found}
+        outcomes = tuple(known[n] for n in batch.steps)
         if self.journal is not None:
-            self.journal.record(batch.number, fates)
-        counted = Counter(fate.fate for fate in fates)
+            self.journal.record(batch.number, outcomes)
+        self._log_batch(batch, outcomes)
+        return outcomes
+
+    def _log_batch(self, batch: Batch, outcomes: Sequence[RecordOutcome]) -> None:
+        counts = Counter(one.outcome for one in outcomes)
         log.info(
             "Intacct: batch %d of %d of the plan for %s, to %s: %s.",
             batch.number,
             len(self.batches),
             self.plan.object_name,
             batch.action,
-            ", ".join(f"{number} {fate}" for fate, number in counted.items()),
+            ", ".join(f"{number} {outcome}" for outcome, number in counts.items()),
         )
-        return fates
 
-    def _to_send(self, batch: Batch, before: Sending | None) -> Sending:
+    def _choose_sending(self, batch: Batch, before: Sending | None) -> Sending:
         """Return what to send of a batch: the same as before, if Intacct may recognize it."""
         keyed = batch.action != "delete"  # a deletion carries no idempotency key
-        again = batch.number in self.fates
-        if before and keyed and not again and self._recognized(before):
+        again = batch.number in self.outcomes
+        if before and keyed and not again and self._may_be_recognized(before):
             return before
         left = self.left[batch.number]
-        steps = tuple(n for n in left if n not in self.seen.done and n not in self.seen.stale)
-        sending = Sending(steps, dict(self._bodies(steps)))
+        steps = tuple(n for n in left if n not in self.current.done and n not in self.current.stale)
+        sending = Sending(steps, dict(self._build_merges(steps)))
         if self.journal is None or not steps or again or (before and not keyed):
             return sending
         written = self.journal.send(batch.number, sending, instead=before is not None)
         return written if keyed else sending
 
-    def _recognized(self, before: Sending) -> bool:
-        """Whether to send again what an earlier try may have sent: some of it may be done, and must not be repeated."""
-        if self.seen.stale.intersection(before.steps):
+    def _may_be_recognized(self, before: Sending) -> bool:
+        """Return whether to send again what an earlier try may have sent; what is done must not be repeated."""
+        if self.current.stale.intersection(before.steps):
             return False
-        if not self.seen.done.intersection(before.steps):
+        if not self.current.done.intersection(before.steps):
             return True
         supported = self.client.model(self.plan.object_name).get("idempotenceSupported")
         return before.remembered and supported is not False
 
-    def _bodies(self, steps: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for n in steps:
+    def _build_merges(self, positions: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for n in positions:
             step = self.plan.steps[n]
-            if self._merges(step):
-                yield n, merged(step, self.seen.rows[step.match])
+            if self._is_merge(step):
+                yield n, build_merge(step, self.current.rows[step.match])
 
-    def _write(self, batch: Batch, sending: Sending) -> list[RecordResult]:
+    def _send(self, batch: Batch, sending: Sending) -> list[RecordResult]:
         if not sending.steps:
             return []
         name, steps = self.plan.object_name, [(n, self.plan.steps[n]) for n in sending.steps]
         if batch.action == "delete":
-            return self.client.delete_many(name, [self._key(step) for _n, step in steps], missing_ok=True)
+            return self.client.delete_many(name, [self._get_key(step) for _n, step in steps], missing_ok=True)
         bodies = [sending.bodies.get(n, step.body) for n, step in steps]
         if batch.action == "create":
             return self.client.create_many(name, bodies, with_key=False)
-        keyed = [{**body, "key": self._key(step)} for body, (_n, step) in zip(bodies, steps, strict=True)]
+        keyed = [{**body, "key": self._get_key(step)} for body, (_n, step) in zip(bodies, steps, strict=True)]
         return self.client.update_many(name, keyed)
 
-    def _located(self, step: Step) -> Step:
-        """Return a step with the key of its record; an undo has to look it up."""
-        return step if step.action == "create" else replace(step, key=self._key(step))
+    def _add_key(self, step: Step) -> Step:
+        """Return a step with the key of its record, which an undo has to look up."""
+        return step if step.action == "create" else replace(step, key=self._get_key(step))
 
-    def _key(self, step: Step) -> str:
-        return step.key or str(self.seen.rows[step.match]["key"])
+    def _get_key(self, step: Step) -> str:
+        return step.key or str(self.current.rows[step.match]["key"])
 
-    def _rejects(self, before: int | None = None) -> list[Reject]:
-        some = [fates for number, fates in sorted(self.fates.items()) if before is None or number < before]
-        refused = [fate for fates in some for fate in fates if fate.refusal]
-        steps = [self.plan.steps[fate.step] for fate in refused]
+    def _list_rejects(self, before: int | None = None) -> list[Reject]:
+        some = [found for number, found in sorted(self.outcomes.items()) if before is None or number < before]
+        refused = [(one.refusal, self.plan.steps[one.step]) for found in some for one in found if one.refusal]
         return [
-            Reject(step.action, step.match, refusal_error(fate.refusal), wanted_of(step))
-            for fate, step in zip(refused, steps, strict=True)
-            if fate.refusal
+            Reject(step.action, step.match, rebuild_error(refusal), build_desired(step))
+            for refusal, step in refused
         ]
 
-    def _outcome(self, held: int) -> Outcome:
-        fates = [fate for _number, some in sorted(self.fates.items()) for fate in some]
-        written = Counter(self.plan.steps[fate.step].action for fate in fates if fate.fate == "written")
+    def _sum_up(self, held: int) -> Outcome:
+        outcomes = [one for _number, found in sorted(self.outcomes.items()) for one in found]
+        written = Counter(self.plan.steps[one.step].action for one in outcomes if one.outcome == "written")
         return Outcome(
             created=written["create"],
             updated=written["update"],
             deactivated=written["deactivate"],
             deleted=written["delete"],
             held=held,
-            found=sum(fate.fate == "found" for fate in fates),
-            stale=tuple(fate.match for fate in fates if fate.fate == "stale"),
-            rejects=tuple(self._rejects()),
+            found=sum(one.outcome == "found" for one in outcomes),
+            stale=tuple(one.match for one in outcomes if one.outcome == "stale"),
+            rejects=tuple(self._list_rejects()),
         )
 
 
 @contextmanager
-def _keys_of(client: IntacctClient, journal: Journal | None) -> Iterator[None]:
-    """Let a client's idempotency keys belong to the plan and its owner, so that every try makes the same ones."""
+def _use_plan_keys(client: IntacctClient, journal: Journal | None) -> Iterator[None]:
+    """Derive a client's idempotency keys from the plan and its owner, so that every try makes the same ones."""
     keys = client.idempotency
     before = keys.scopes, keys.attempt
     if journal is not None:

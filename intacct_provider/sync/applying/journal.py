@@ -1,14 +1,14 @@
-"""What became of a plan, written as it is applied, so that whoever goes on knows what is done.
+"""The journal of a plan: written as the plan is applied, so that a later try knows what is done.
 
-Object storages cannot append to a file, so a journal is a folder of small files that are written once and whole:
+Object storages cannot append to a file, so a journal is a folder of small files that are each written once, whole:
 
-- ``begin.json``: whose the plan is, and since when; written by one owner only
+- ``begin.json``: who applies the plan, and since when; written by one owner only
 - ``undo.json``: the reverse plan
 - ``00001.sent.json``: the first batch is about to be sent, with these records
-- ``00001.done.json``: what became of each of its records
-- ``end.json``: all batches are done; what came out of it
+- ``00001.done.json``: the outcome of each of its records
+- ``end.json``: all batches are done, with the counts of outcomes
 
-A batch that is sent and not done is in doubt: it is sent again as it was, under the same idempotency key, so that
+A batch that is sent but not done is in flight: it is sent again as it was, under the same idempotency key, so that
 Intacct recognizes it.
 """
 
@@ -32,13 +32,13 @@ from intacct_provider.sync.plan import Plan
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-#: How long Intacct keeps an answer under its idempotency key, less what clocks may differ.
-_REMEMBERED = dt.timedelta(hours=47)
+#: How long Intacct keeps an answer under its idempotency key, less a margin for different clocks.
+_KEY_LIFETIME = dt.timedelta(hours=47)
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class Refusal(msgspec.Struct, omit_defaults=True):
-    """Why Intacct refused a record, in the words of :class:`~intacct_provider.exceptions.IntacctAPIError`."""
+    """Why Intacct refused a record, with the attributes of :class:`~intacct_provider.exceptions.IntacctAPIError`."""
 
     message: str
     status: int = 0
@@ -50,19 +50,19 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     hint: str = ""
 
 
-class Fate(msgspec.Struct, omit_defaults=True):
-    """What became of one record.
+class RecordOutcome(msgspec.Struct, omit_defaults=True):
+    """The outcome of one record.
 
     :param step: its position among the plan's steps, from 0.
-    :param match: what identifies it.
-    :param fate: ``written``; ``found``, because it was as the plan wants it before it was sent; ``stale``, because
-        somebody else changed it; or ``refused``.
-    :param key: Intacct's key of it, as far as it is known.
+    :param match: value of the field that identifies it.
+    :param outcome: ``written``; ``found``, if it was as planned before it was sent; ``stale``, if somebody else changed
+        it; or ``refused``. Stored under the name ``fate``.
+    :param key: its key in Intacct; ``""`` if unknown.
     """
 
     step: int
     match: str
-    fate: str
+    outcome: str = msgspec.field(name="fate")
     key: str = ""
     refusal: Refusal | None = None
 
@@ -72,8 +72,8 @@ class Sending:
     """What a batch sends.
 
     :param steps: positions of its records among the plan's steps, in order.
-    :param bodies: those bodies, by position, that are not the plan's own.
-    :param when: when that was written; None when it is not.
+    :param bodies: by position, the bodies that differ from the plan's.
+    :param when: when it was written to the journal; None if it was not.
     """
 
     steps: tuple[int, ...]
@@ -82,8 +82,8 @@ class Sending:
 
     @property
     def remembered(self) -> bool:
-        """Whether Intacct still knows the answer to it, if it was sent."""
-        return self.when is not None and dt.datetime.now(dt.UTC) - self.when < _REMEMBERED
+        """Whether Intacct still keeps the answer to it, if it was sent."""
+        return self.when is not None and dt.datetime.now(dt.UTC) - self.when < _KEY_LIFETIME
 
 
 class _Begin(msgspec.Struct):
@@ -94,7 +94,7 @@ class _Begin(msgspec.Struct):
 
 
 class _Done(msgspec.Struct):
-    records: tuple[Fate, ...]
+    records: tuple[RecordOutcome, ...]
 
 
 class _End(msgspec.Struct):
@@ -103,23 +103,23 @@ class _End(msgspec.Struct):
 
 
 class Journal:
-    """The journal of one plan that one task applies, in as many tries as it takes.
+    """The journal of one plan, which one task applies in as many tries as it takes.
 
-    :param plan_path: where the plan is. The journal lies beside it, in a folder for each plan that was ever there.
+    :param plan_path: where the plan is. The journal is beside it, in a folder for each plan that was ever there.
     :param owner: who applies it, such as the task and its run; the same for every try.
     """
 
     def __init__(self, plan_path: ObjectStoragePath, plan: Plan, owner: str) -> None:
         self.plan = plan
         self.owner = owner
-        self.undo_path = beside(plan_path, ".undo.json")
-        self.rejects_path = beside(plan_path, ".rejects.jsonl")
-        self._root = beside(plan_path, ".journal")
+        self.undo_path = companion_path(plan_path, ".undo.json")
+        self.rejects_path = companion_path(plan_path, ".rejects.jsonl")
+        self._root = companion_path(plan_path, ".journal")
         self._round = 1
 
     @classmethod
     def unfinished(cls, plan_path: ObjectStoragePath, owner: str) -> Plan | None:
-        """Return the plan that this owner has begun to apply and not ended, to go on with it."""
+        """Return the plan that this owner has begun to apply and not completed, to continue it."""
         try:
             plan = Plan.from_json(plan_path.read_bytes())
         except (OSError, ValueError):
@@ -131,18 +131,18 @@ class Journal:
 
     @property
     def folder(self) -> ObjectStoragePath:
-        """Where its files are."""
+        """The folder of its files."""
         name = self.plan.digest[:16]
         return self._root / (name if self._round == 1 else f"{name}-{self._round}")
 
     @property
     def scope(self) -> str:
-        """What its idempotency keys belong to."""
+        """The scope of its idempotency keys."""
         return "\0".join((self.owner, self.plan.digest, str(self._round)))
 
     @property
     def files(self) -> dict[str, str]:
-        """Paths of what it has written: ``journal``, ``undo`` and, when records were refused, ``rejects``."""
+        """Paths of what it has written: ``journal``, ``undo`` and, if records were refused, ``rejects``."""
         found = {"journal": str(self.folder)}
         if (self.folder / "undo.json").exists():
             found["undo"] = str(self.undo_path)
@@ -151,21 +151,21 @@ class Journal:
         return found
 
     def begin(self, *, anew: bool = False) -> bool:
-        """Make the plan this owner's. Return whether it was so before, and this is another try.
+        """Claim the plan for this owner. Return whether it was claimed before, so this is another try.
 
-        :param anew: whether the plan was made a moment ago. Then a plan with the same content that ended before is
-            another one.
-        :raises IntacctPlanInUseError: if it is another owner's.
+        :param anew: whether the plan was made a moment ago. Then an equal plan that was completed before is another
+            one.
+        :raises IntacctPlanInUseError: if another owner has claimed it.
         :raises IntacctArgumentError: if nothing can be written beside the plan.
         """
         try:
-            return self._begun(anew)
+            return self._claim(anew)
         except (PermissionError, NotADirectoryError) as err:
             raise IntacctArgumentError(
                 f"The journal {str(self._root)!r} cannot be written ({type(err).__name__}). Nothing was applied."
             ) from err
 
-    def _begun(self, anew: bool) -> bool:
+    def _claim(self, anew: bool) -> bool:
         self._round = self._last_round()
         if anew and self.ended:
             self._round += 1
@@ -179,45 +179,41 @@ class Journal:
         found = self._read("begin.json", _Begin)
         if found is None:
             raise IntacctPlanInUseError(
-                f"{self.folder / 'begin.json'} cannot be read, so who applies the plan is unknown. Make a new plan."
+                f"{self.folder / 'begin.json'} cannot be read, so it is unknown who applies the plan. Make a new plan."
             )
         if found.owner != self.owner:
             end = self._read("end.json", _End)
-            doing = (
-                f"has applied the plan: it ended {end.when}"
-                if end
-                else "applies the plan and has not ended it"
-            )
+            state = f"has applied the plan and completed it {end.when}" if end else "is applying the plan"
             raise IntacctPlanInUseError(
-                f"{found.owner or 'Somebody else'} {doing}, begun {found.since}. {so_far} Make a new plan"
-                + ("." if end else ", or clear that task to let it go on.")
+                f"{found.owner or 'Somebody else'} {state}, begun {found.since}. {so_far} Make a new plan"
+                + ("." if end else ", or clear that task to continue.")
             )
 
     @property
     def ended(self) -> bool:
-        """Whether the plan was applied to its end."""
+        """Whether all batches of the plan are done."""
         return self._read("end.json", _End) is not None
 
     def end(self, counts: Mapping[str, int]) -> None:
-        """Write that all is done, and what came out of it."""
+        """Write that all batches are done, with the counts of outcomes."""
         self._write("end.json", _End(_now(), dict(counts)))
 
     def undo(self) -> Plan | None:
-        """Return the reverse plan, if it is written."""
+        """Return the reverse plan; None if it is not written yet."""
         try:
             return Plan.from_json((self.folder / "undo.json").read_bytes())
         except (OSError, ValueError):
             return None
 
     def keep_undo(self, undo: Plan) -> None:
-        """Write the reverse plan, beside the plan and in the journal: a later plan takes the place of the former."""
+        """Write the reverse plan, in the journal and beside the plan, where a later plan replaces it."""
         content = undo.to_json()
         write_whole(self.undo_path, [content])
-        # The journal's comes last: when it is there, both are.
+        # The journal's comes last: if it exists, both do.
         write_whole(self.folder / "undo.json", [content])
 
     def keep_rejects(self, lines: Iterable[bytes]) -> None:
-        """Write the rejects file, or remove that of an earlier plan when there is nothing to write."""
+        """Write the rejects file, or remove that of an earlier plan if there are no rejects."""
         content = b"".join(lines)
         if content:
             write_whole(self.rejects_path, [content])
@@ -225,18 +221,18 @@ class Journal:
             self.rejects_path.unlink(missing_ok=True)
 
     def sending(self, batch: int) -> Sending | None:
-        """Return what a batch sends, if that was ever written."""
+        """Return what a batch sends; None if that was never written."""
         found = self._read(f"{batch:05}.sent.json", _Sent)
         return None if found is None else Sending(found.steps, found.bodies, found.when)
 
     def send(self, batch: int, sending: Sending, *, instead: bool = False) -> Sending:
-        """Write what a batch is about to send, and return what it has to send.
+        """Write what a batch is about to send, and return what it must send.
 
-        That is what another try of the same task has written meanwhile, if one has.
+        That is what another try of the same task has written meanwhile, if there is one.
 
-        :param instead: write it in the place of what is there.
-        :raises IntacctPlanInUseError: if the plan has become another owner's, on a storage that cannot tell who was
-            first.
+        :param instead: replace what is written already.
+        :raises IntacctPlanInUseError: if another owner has claimed the plan meanwhile, on a storage that cannot create
+            files exclusively.
         """
         self._check_owner("This task writes nothing more.")
         name, content = (
@@ -249,14 +245,14 @@ class Journal:
             return self.sending(batch) or sending
         return sending
 
-    def done(self, batch: int) -> tuple[Fate, ...] | None:
-        """Return what became of the records of a batch; None while that is unknown."""
+    def done(self, batch: int) -> tuple[RecordOutcome, ...] | None:
+        """Return the outcomes of the records of a batch; None while they are unknown."""
         found = self._read(f"{batch:05}.done.json", _Done)
         return None if found is None else found.records
 
-    def record(self, batch: int, fates: Sequence[Fate]) -> None:
-        """Write what became of the records of a batch."""
-        self._write(f"{batch:05}.done.json", _Done(tuple(fates)))
+    def record(self, batch: int, outcomes: Sequence[RecordOutcome]) -> None:
+        """Write the outcomes of the records of a batch."""
+        self._write(f"{batch:05}.done.json", _Done(tuple(outcomes)))
 
     def _last_round(self) -> int:
         number = 1
@@ -265,7 +261,7 @@ class Journal:
         return number
 
     def _read(self, name: str, kind: type[_Part]) -> _Part | None:
-        """Return a file of the journal; None if it is not there, or broke off when a machine did."""
+        """Return a file of the journal; None if it is missing or incomplete, as after a crash of the machine."""
         try:
             content = (self.folder / name).read_bytes()
         except FileNotFoundError:
@@ -278,7 +274,7 @@ class Journal:
         write_whole(self.folder / name, [encode(content)])
 
     def _create(self, name: str, content: msgspec.Struct) -> bool:
-        """Write a file that nobody has written before; return False if somebody has."""
+        """Write a file that does not exist; return False if it does."""
         return create_whole(self.folder / name, encode(content))
 
 
@@ -288,7 +284,7 @@ class _Sent(msgspec.Struct, omit_defaults=True):
     bodies: dict[int, dict[str, Any]] = {}
 
 
-def beside(plan_path: ObjectStoragePath, ending: str) -> ObjectStoragePath:
+def companion_path(plan_path: ObjectStoragePath, ending: str) -> ObjectStoragePath:
     """Return the path of a plan's companion: ``groups.plan.json`` has ``groups.plan.html`` for ``.html``."""
     return plan_path.with_name(plan_path.name.removesuffix(".json") + ending)
 

@@ -1,86 +1,110 @@
-"""What became of each record of a batch, and refusals as they are kept."""
+"""The outcome of applying a plan, and of each of its records."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.errors import build_error
 from intacct_provider.exceptions import IntacctAPIError
-from intacct_provider.sync.applying.journal import Fate, Refusal
+from intacct_provider.sync.applying.journal import RecordOutcome, Refusal
 
 if TYPE_CHECKING:
     from intacct_provider.client.batches import RecordResult
-    from intacct_provider.sync.plan import Plan
+    from intacct_provider.sync.applying.rejects import Reject
+    from intacct_provider.sync.plan import Step
 
 
-def fates_of(
-    plan: Plan,
-    steps: Sequence[int],
-    sent: Sequence[int],
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying a plan did, in numbers of records.
+
+    :param held: deletions and deactivations that were not tried, because too many other records were refused.
+    :param found: records that were as planned before the plan was applied; nothing was written.
+    :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
+    """
+
+    created: int = 0
+    updated: int = 0
+    deactivated: int = 0
+    deleted: int = 0
+    held: int = 0
+    found: int = 0
+    stale: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers by name."""
+        return {
+            "created": self.created,
+            "updated": self.updated,
+            "deactivated": self.deactivated,
+            "deleted": self.deleted,
+            "held": self.held,
+            "found": self.found,
+            "stale": len(self.stale),
+            "rejected": len(self.rejects),
+        }
+
+
+def collect_outcomes(
+    steps: Mapping[int, Step],
+    sent: Iterable[int],
     results: Sequence[RecordResult],
+    *,
     done: Collection[int],
     stale: Collection[int],
-    earlier: Collection[int],
-) -> tuple[Fate, ...]:
-    """Return what became of each record that a batch had left to do.
+    sent_before: Collection[int],
+) -> tuple[RecordOutcome, ...]:
+    """Return the outcome of each record that a batch had left to do.
 
-    :param steps: positions of their steps.
+    :param steps: their steps by position.
     :param sent: positions of the steps that were sent, in the order of ``results``.
-    :param results: nothing, if none had to be sent again.
-    :param done: steps whose records were as wanted before this try sent anything.
+    :param results: empty if nothing had to be sent again.
+    :param done: steps whose records were as planned before this try sent anything.
     :param stale: steps that were left out.
-    :param earlier: steps that an earlier try may have sent.
+    :param sent_before: steps that an earlier try may have sent.
     """
     answers = dict(zip(sent, results, strict=True)) if results else {}
-    return tuple(_fate(plan, n, answers.get(n), n in done, n in stale, n in earlier) for n in steps)
+    found = []
+    for position, step in steps.items():
+        answer = answers.get(position)
+        refusal = None
+        if answer is not None and answer.ok:
+            outcome = "written"
+        elif position in done:
+            # Also if it was refused now: an earlier try wrote it, and Intacct has forgotten the idempotency key.
+            outcome = "written" if position in sent_before else "found"
+        elif answer is not None and answer.error is not None:
+            outcome, refusal = "refused", _to_refusal(answer.error)
+        elif position in stale:
+            outcome = "stale"
+        else:
+            raise AssertionError(f"{step.match!r} was neither sent nor left out")
+        key = (answer.key if answer else None) or step.key
+        found.append(RecordOutcome(position, step.match, outcome, key, refusal))
+    return tuple(found)
 
 
-def _fate(
-    plan: Plan, position: int, answer: RecordResult | None, done: bool, stale: bool, earlier: bool
-) -> Fate:
-    step = plan.steps[position]
-    key = (answer.key if answer else None) or step.key
-    if answer is not None and answer.ok:
-        return Fate(position, step.match, "written", key)
-    if done:
-        # Also when it was refused now: an earlier try has written it, and Intacct does not remember.
-        return Fate(position, step.match, "written" if earlier else "found", key)
-    if answer is not None and answer.error is not None:
-        return Fate(position, step.match, "refused", key, _refusal(answer.error))
-    if not stale:
-        raise AssertionError(f"{step.match!r} was neither sent nor left out")
-    return Fate(position, step.match, "stale", key)
-
-
-def _refusal(error: IntacctAPIError) -> Refusal:
-    return Refusal(
-        message=error.message,
-        status=error.status,
-        code=error.code,
-        error_id=error.error_id,
-        support_id=error.support_id,
-        target=error.target,
-        details=error.details,
-        hint=error.hint,
-    )
-
-
-def refusal_error(refusal: Refusal) -> IntacctAPIError:
-    """Return the exception that a kept refusal was."""
-    error = build_error(
-        refusal.status,
-        {
-            "message": refusal.message,
-            "code": refusal.code,
-            "errorId": refusal.error_id,
-            "supportId": refusal.support_id,
-            "target": refusal.target,
-            "details": [
-                {"message": text, "errorId": error_id, "target": target}
-                for text, error_id, target in refusal.details
-            ],
-        },
-    )
+def rebuild_error(refusal: Refusal) -> IntacctAPIError:
+    """Return the exception that a stored refusal was."""
+    details = [
+        {"message": text, "errorId": error_id, "target": target} for text, error_id, target in refusal.details
+    ]
+    body = {
+        "message": refusal.message,
+        "code": refusal.code,
+        "errorId": refusal.error_id,
+        "supportId": refusal.support_id,
+        "target": refusal.target,
+        "details": details,
+    }
+    error = build_error(refusal.status, body)
     error.hint = refusal.hint
     return error
+
+
+def _to_refusal(error: IntacctAPIError) -> Refusal:
+    return Refusal(**{name: getattr(error, name) for name in Refusal.__struct_fields__})

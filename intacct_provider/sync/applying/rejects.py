@@ -1,4 +1,4 @@
-"""Records that Intacct refused: for the log, for the decision to go on, and as a file to correct and give again."""
+"""Records that Intacct refused: how many are tolerated, a table for the log, and a file to correct."""
 
 from __future__ import annotations
 
@@ -12,7 +12,24 @@ from intacct_provider.sync.problems import REJECT
 from intacct_provider.sync.records import flatten, unflatten
 
 if TYPE_CHECKING:
-    from intacct_provider.sync.plan import Plan
+    from intacct_provider.sync.plan import Plan, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many refused records are tolerated; the larger of both numbers counts.
+
+    :param max_rejects: so many, whatever their share is.
+    :param max_reject_percent: so many percent of the records that the plan writes, whatever their number.
+    """
+
+    max_rejects: int = 0
+    max_reject_percent: float | None = None
+
+    def allows(self, plan: Plan, rejects: Sequence[Reject]) -> bool:
+        """Return whether so many refused records are tolerated."""
+        share = (self.max_reject_percent or 0) / 100 * len(plan.steps)
+        return len(rejects) <= max(self.max_rejects, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +48,28 @@ class Reject:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def tolerated(
-    plan: Plan, rejects: Sequence[Reject], max_rejects: int = 0, max_reject_percent: float | None = None
-) -> bool:
-    """Tell whether the user accepts that so many records were refused.
-
-    :param max_rejects: so many are accepted whatever their share is.
-    :param max_reject_percent: so many percent of the records that the plan writes are accepted, whatever their number.
-    """
-    share = (max_reject_percent or 0) / 100 * len(plan.steps)
-    return len(rejects) <= max(max_rejects, share)
+def build_desired(step: Step) -> dict[str, Any]:
+    """Return what a step writes as a desired record."""
+    changed = {change.path: change.new for change in step.changes if step.body}
+    return unflatten({**flatten(step.body), **changed})
 
 
-def rejects_table(rejects: Sequence[Reject], *, limit: int = 50) -> str:
+def format_rejects(rejects: Sequence[Reject], *, limit: int = 50) -> str:
     """Return refused records as a markdown table: which, why, and what to tell Sage support."""
     lines = ["| action | id | status | reason |", "| --- | --- | --- | --- |"]
     for reject in rejects[:limit]:
         cells = (reject.action, reject.match, str(reject.error.status), str(reject.error))
-        lines.append(
-            f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
-        )
+        escaped = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
+        lines.append(f"| {' | '.join(escaped)} |")
     if len(rejects) > limit:
         lines.append(f"{len(rejects) - limit} more are not shown.")
     return "\n".join(lines)
 
 
-def reject_lines(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
-    """Yield one line of JSON per refused record: what was wanted of it, and why it was refused.
+def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
+    """Yield one line of JSON per refused record: what it should have become, and why Intacct refused.
 
-    Corrected, the lines are desired records again: :data:`REJECT` need not be taken out.
+    Once corrected, the lines are desired records; :data:`REJECT` is ignored then.
     """
     for reject in rejects:
         error = reject.error
@@ -67,15 +77,15 @@ def reject_lines(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
             "action": reject.action,
             "status": error.status,
             "code": error.error_id or error.code,
-            "message": _said(error),
+            "message": _describe_error(error),
             "field": error.target.strip("/").replace("/", "."),
             "support_id": error.support_id,
         }
-        wanted = unflatten({match_on: reject.match, **flatten(reject.record)})
-        yield encode({**wanted, REJECT: why}) + b"\n"
+        record = unflatten({match_on: reject.match, **flatten(reject.record)})
+        yield encode({**record, REJECT: why}) + b"\n"
 
 
-def _said(error: IntacctAPIError) -> str:
+def _describe_error(error: IntacctAPIError) -> str:
     causes = "; ".join(text for text, _error_id, _target in error.details if text)
-    said = f"{error.message}: {causes}" if causes else error.message
-    return f"{said} {error.hint}" if error.hint else said
+    text = f"{error.message}: {causes}" if causes else error.message
+    return f"{text} {error.hint}" if error.hint else text

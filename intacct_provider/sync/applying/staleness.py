@@ -1,4 +1,4 @@
-"""What a plan saw, compared with the records as they are now."""
+"""Whether the records of a plan are still what the plan saw."""
 
 from __future__ import annotations
 
@@ -7,37 +7,41 @@ from typing import Any
 
 from intacct_provider.sync.plan import Plan, Step
 from intacct_provider.sync.planning.diff import compare
-from intacct_provider.sync.planning.fingerprint import fingerprint_of
+from intacct_provider.sync.planning.fingerprint import fingerprint_record
 from intacct_provider.sync.records import flatten, match_text, value_at
 
 
-def stale_steps(plan: Plan, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> tuple[Step, ...]:
+def find_stale_steps(
+    plan: Plan, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]
+) -> tuple[Step, ...]:
     """Return the steps whose record is not what the plan saw.
 
-    A record to create has come to be; one to write is gone, has another key or another value in one of
-    ``plan.fields``. Where a step has no fingerprint, the old values of its changes count instead. Other records may
-    change freely. What is as the plan wants it already differs from what it saw, too: see :func:`already_done`.
+    A record to create exists now; one to write no longer exists, has another key, or another value in one of
+    ``plan.fields``. If a step has no fingerprint, the old values of its changes are compared instead. Other records may
+    change freely. A record that is already as planned differs from what the plan saw, too: see :func:`is_done`.
 
-    :param rows: from :func:`~intacct_provider.sync.applying.reread.read_touched`.
-    :param types: from :func:`~intacct_provider.sync.object_facts.types_of`.
+    :param rows: from :func:`~intacct_provider.sync.applying.reread.reread_records`.
+    :param types: from :func:`~intacct_provider.sync.object_facts.collect_types`.
     """
-    found = rows_by_match(plan, rows)
-    return tuple(step for step in plan.steps if not _as_seen(plan, step, found.get(step.match, ()), types))
+    found = group_by_match(plan, rows)
+    return tuple(
+        step for step in plan.steps if not _is_unchanged(plan, step, found.get(step.match, ()), types)
+    )
 
 
-def already_done(step: Step, row: Mapping[str, Any] | None, types: Mapping[str, str]) -> bool:
-    """Tell whether a record is as a step wants it, so that writing it would change nothing.
+def is_done(step: Step, row: Mapping[str, Any] | None, types: Mapping[str, str]) -> bool:
+    """Return whether a record is as planned, so that writing it would change nothing.
 
-    :param row: the live record, or None if there is none.
-    :param types: from :func:`~intacct_provider.sync.object_facts.types_of`.
+    :param row: the live record; None if it does not exist.
+    :param types: from :func:`~intacct_provider.sync.object_facts.collect_types`.
     """
     if step.action == "delete" or row is None:
         return step.action == "delete" and row is None
     return not compare({change.path: change.new for change in step.changes}, row, types)
 
 
-def rows_by_match(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """Return live records by what the plan matches on; several may share a value."""
+def group_by_match(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Return live records by match value; several may share one."""
     found: dict[str, tuple[Mapping[str, Any], ...]] = {}
     for row in rows:
         match = match_text(value_at(flatten(row), plan.match_on))
@@ -45,7 +49,9 @@ def rows_by_match(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> dict[str, tu
     return found
 
 
-def _as_seen(plan: Plan, step: Step, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> bool:
+def _is_unchanged(
+    plan: Plan, step: Step, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]
+) -> bool:
     if step.action == "create" or len(rows) != 1:
         return step.action == "create" and not rows
     row = rows[0]
@@ -53,4 +59,4 @@ def _as_seen(plan: Plan, step: Step, rows: Sequence[Mapping[str, Any]], types: M
         return False
     if step.fingerprint is None:
         return not compare({change.path: change.old for change in step.changes}, row, types)
-    return fingerprint_of(row, plan.fields) == step.fingerprint
+    return fingerprint_record(row, plan.fields) == step.fingerprint

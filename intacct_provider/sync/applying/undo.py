@@ -1,4 +1,4 @@
-"""The reverse of a plan: what makes the records that it writes as they were before."""
+"""The reverse of a plan, which restores the records that the plan writes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.model import entries
-from intacct_provider.sync.plan import Action, FieldChange, Plan, Step
-from intacct_provider.sync.planning.cost import reads_to_apply
-from intacct_provider.sync.planning.diff import patch_for
+from intacct_provider.sync.object_facts import KINDS
+from intacct_provider.sync.plan import FieldChange, Plan, Step
+from intacct_provider.sync.planning.cost import count_reads
+from intacct_provider.sync.planning.diff import build_patch
 from intacct_provider.sync.records import flatten, is_blank, unflatten, value_at
 
 if TYPE_CHECKING:
@@ -17,31 +18,30 @@ if TYPE_CHECKING:
 
 #: What Intacct sets on every record and on every element of a list.
 _SET_BY_INTACCT = frozenset({"key", "href", "audit"})
-_ORDER: tuple[Action, ...] = ("create", "update", "deactivate", "delete")
 _REASONS = {"create": "deleted by the plan", "update": "changed by the plan", "delete": "created by the plan"}
 
 
-def undo_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Plan:
-    """Return the plan that takes back some steps of another one, which are not yet written.
+def reverse_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Plan:
+    """Return the plan that reverses some steps of another one, which are not written yet.
 
     What was created is deleted, what was changed gets its old values again, what was deleted is created again with
-    everything that Intacct lets be set: under another key, and with another history. The records that will be deleted
-    are read for it in full, 500 a call.
+    every field that can be set, under another key and with another history. For that, the records that will be deleted
+    are read in full, 500 a call.
 
-    Whether a record is still as the plan left it is told by its values, so a step whose record never came to be
-    changed is one that is done already.
+    Whether a record is still as the plan left it is decided by its values, so the step of a record that was never
+    changed counts as done.
 
-    :param steps: those of ``plan`` that are going to be written.
+    :param steps: those of ``plan`` that are about to be written.
     """
     keys = [step.key for step in steps if step.action == "delete"]
     # A billed call, which most plans do without.
     model = client.model(plan.object_name) if keys or _clears_objects(steps) else {}
     doomed = {str(one["key"]): one for one in client.get_many(plan.object_name, keys)} if keys else {}
     last = max((step.level for step in steps), default=0)
-    turned = (_reverse(step, model, doomed, last) for step in steps)
-    reverse = [step for step in turned if step.body or step.action == "delete"]
-    reverse.sort(key=lambda step: (_ORDER.index(step.action), step.level))
-    # What a deleted record had is more than a query can read.
+    reversed_steps = (_reverse_step(step, model, doomed, last) for step in steps)
+    reverse = [step for step in reversed_steps if step.body or step.action == "delete"]
+    reverse.sort(key=lambda step: step.rank)
+    # A deleted record may have fields that a query cannot return.
     full = plan.full_records or bool(doomed)
     actions = [step.action for step in reverse]
     return replace(
@@ -53,7 +53,7 @@ def undo_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Plan:
         unchanged=0,
         left_alone=0,
         protected=0,
-        transactions=len(reverse) + reads_to_apply(actions, plan.live, full_records=full),
+        transactions=len(reverse) + count_reads(actions, plan.live, full_records=full),
         full_records=full,
         source=f"undo of {plan.source}" if plan.source else "undo",
         origin=f"undo of {plan.digest}",
@@ -61,79 +61,78 @@ def undo_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Plan:
     )
 
 
-def writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a record, as Intacct gives it, can be given to Intacct to create it again.
+def select_writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a live record with which it can be created again.
 
-    Not what is read-only or empty, nor what the model does not know, unless it is a custom field. References are by
-    id, or by key when they have none.
+    Read-only and empty fields are left out, and so are fields that are not in the model, unless they are custom fields.
+    References are by id, or by key if they have no id.
 
     :param model: the answer of Intacct's model service for the object, or a part of it.
     """
     found: dict[str, Any] = {}
-    kinds = {name: (kind, spec) for kind in _MEMBERS for name, spec in entries(model, kind).items()}
+    kinds = {name: (kind, spec) for kind in KINDS for name, spec in entries(model, kind).items()}
     for name, value in record.items():
         kind, spec = kinds.get(name, ("custom" if "::" in name else "", {}))
-        kept = None if spec.get("readOnly") is True else _member(kind, name, value, spec, record)
+        kept = None if spec.get("readOnly") is True else _convert_member(kind, name, value, spec, record)
         if name not in _SET_BY_INTACCT and not is_blank(kept):
             found[name] = kept
     return found
 
 
-_MEMBERS = ("fields", "groups", "refs", "lists")
-
-
-def _member(kind: str, name: str, value: Any, spec: Mapping[str, Any], owner: Mapping[str, Any]) -> Any:
+def _convert_member(
+    kind: str, name: str, value: Any, spec: Mapping[str, Any], owner: Mapping[str, Any]
+) -> Any:
     if kind in ("fields", "custom"):
         return value
     if kind == "lists":
-        return list_content(name, value, owner)
+        return convert_list(name, value, owner)
     if kind == "groups":
-        return writable(value, spec) if isinstance(value, Mapping) else None
+        return select_writable(value, spec) if isinstance(value, Mapping) else None
     if kind == "refs" and isinstance(value, Mapping):
         given = entries(spec, "fields")
         for leaf in ("id", "key"):
             if not is_blank(value.get(leaf)) and given.get(leaf, {}).get("readOnly") is not True:
                 return {leaf: value[leaf]}
-        return writable({k: v for k, v in value.items() if k not in ("id", "key")}, spec)
+        return select_writable({k: v for k, v in value.items() if k not in ("id", "key")}, spec)
     return None
 
 
-def list_content(name: str, value: Any, owner: Mapping[str, Any] | None = None) -> Any:
-    """Return a list as Intacct gives it in the form in which it takes it.
+def convert_list(name: str, value: Any, owner: Mapping[str, Any] | None = None) -> Any:
+    """Return a list that was read from Intacct in the form in which it can be written.
 
     The model does not describe elements. Those of ``groupMembers`` are references; those of other lists are records
-    of their own: their keys and history are Intacct's, and the reference to their owner goes without saying.
+    that the record owns, whose keys, history and reference to their owner Intacct sets.
 
     :param owner: the record that the list is of.
     """
     if not isinstance(value, list | tuple):
         return value
     if name == "groupMembers":
-        return [_reference(item) for item in value]
-    return [_element(item, owner or {}) for item in value]
+        return [_shorten_reference(item) for item in value]
+    return [_convert_element(item, owner or {}) for item in value]
 
 
-def _element(item: Any, owner: Mapping[str, Any]) -> Any:
+def _convert_element(item: Any, owner: Mapping[str, Any]) -> Any:
     if not isinstance(item, Mapping) or not any(mark in item for mark in _SET_BY_INTACCT):
         return item  # a condition of a filter, or a plain value
-    content = {name: value for name, value in item.items() if name != "id" and not _is_record(value, owner)}
-    return _parts(content)
+    content = {name: value for name, value in item.items() if name != "id" and not _is_owner(value, owner)}
+    return _convert_group(content)
 
 
-def _parts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what there is in an element or in a group of its fields, references by id."""
+def _convert_group(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an element, or of a group in it, that have a value; references by id."""
     kept = {}
     for name, value in record.items():
         if name in _SET_BY_INTACCT or is_blank(value):
             continue
         if isinstance(value, Mapping):
-            kept[name] = _reference(value) if {"key", "id"} & value.keys() else _parts(value)
+            kept[name] = _shorten_reference(value) if {"key", "id"} & value.keys() else _convert_group(value)
         else:
             kept[name] = value
     return kept
 
 
-def _is_record(value: Any, owner: Mapping[str, Any]) -> bool:
+def _is_owner(value: Any, owner: Mapping[str, Any]) -> bool:
     return (
         isinstance(value, Mapping)
         and not is_blank(owner.get("key"))
@@ -141,30 +140,30 @@ def _is_record(value: Any, owner: Mapping[str, Any]) -> bool:
     )
 
 
-def _reference(item: Any) -> Any:
+def _shorten_reference(item: Any) -> Any:
     if not isinstance(item, Mapping):
         return item
     return next(({leaf: item[leaf]} for leaf in ("id", "key") if not is_blank(item.get(leaf))), item)
 
 
-def merged(step: Step, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of an undoing update as the record is now.
+def build_merge(step: Step, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of an update that undoes another one, for the record as it is now.
 
-    A list of records of their own is merged by Intacct, so a PATCH has to name the elements that go.
+    Intacct merges a list of owned records, so a PATCH has to name the elements to remove.
 
     :param row: the live record with its lists.
     """
     flat = flatten(row)
     changes = [FieldChange(change.path, value_at(flat, change.path), change.new) for change in step.changes]
-    return patch_for(changes, step.body)
+    return build_patch(changes, step.body)
 
 
-def has_lists(step: Step) -> bool:
-    """Tell whether a step changes a list."""
+def changes_list(step: Step) -> bool:
+    """Return whether a step changes a list."""
     return any(isinstance(value, list | tuple) for c in step.changes for value in (c.old, c.new))
 
 
-def _reverse(
+def _reverse_step(
     step: Step, model: Mapping[str, Any], doomed: Mapping[str, Mapping[str, Any]], last: int
 ) -> Step:
     level = last - step.level
@@ -172,25 +171,27 @@ def _reverse(
         changes = tuple(FieldChange(change.path, change.new, None) for change in step.changes)
         return Step("delete", step.match, "", _REASONS["delete"], changes, {}, level, None)
     if step.action == "delete":
-        body = writable(doomed[step.key], model)
+        body = select_writable(doomed[step.key], model)
         changes = tuple(FieldChange(path, None, value) for path, value in sorted(flatten(body).items()))
         return Step("create", step.match, "", _REASONS["create"], changes, body, level, "")
     owner = {"key": step.key, "id": step.match}
-    changes = tuple(back for change in step.changes for back in _back(change, model, owner))
+    changes = tuple(back for change in step.changes for back in _reverse_change(change, model, owner))
     paths = {change.path for change in step.changes}
     kept = {path: value for path, value in flatten(step.body).items() if path not in paths}
     body = unflatten(kept | {change.path: change.new for change in changes})
     return Step("update", step.match, step.key, _REASONS["update"], changes, body, level, None)
 
 
-def _back(change: FieldChange, model: Mapping[str, Any], owner: Mapping[str, Any]) -> Iterator[FieldChange]:
-    """Yield what gives a field its old value, in the form in which Intacct takes it."""
+def _reverse_change(
+    change: FieldChange, model: Mapping[str, Any], owner: Mapping[str, Any]
+) -> Iterator[FieldChange]:
+    """Yield the changes that give a field its old value, in the form in which it can be written."""
     if isinstance(change.old, Mapping):  # a reference or a group that is cleared as a whole
-        parts = flatten(writable(unflatten({change.path: change.old}), model))
+        parts = flatten(select_writable(unflatten({change.path: change.old}), model))
         yield from (FieldChange(path, None, value) for path, value in parts.items())
     elif isinstance(change.old, list | tuple):
         name = change.path.rpartition(".")[2]
-        yield FieldChange(change.path, change.new, list_content(name, change.old, owner))
+        yield FieldChange(change.path, change.new, convert_list(name, change.old, owner))
     elif is_blank(change.old) and isinstance(change.new, list | tuple):
         yield FieldChange(change.path, change.new, [])
     else:

@@ -1,4 +1,4 @@
-"""Tables as records: what the header of each column means, and a row's cells as the fields of a record."""
+"""Tables: which field each column header names, and the cells of a row as a record."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.json_reader import json_cell
-from intacct_provider.sync.problems import REJECT, Problem, refuse, shown
+from intacct_provider.sync.desired.json_reader import parse_cell
+from intacct_provider.sync.problems import REJECT, Problem, raise_problems, show_value
 from intacct_provider.sync.records import unflatten
 
-#: Which column is which field: its name there, and a field's path or None to leave the column out.
+#: Field path of each column that has another name; None leaves the column out.
 Renames = Mapping[str, str | None]
 
 _PATH = re.compile(r"[^.\[\]]+(\.[^.\[\]]+)*(\[\](\.[^.\[\]]+)*)?")
@@ -25,8 +25,9 @@ _NUMBERED = re.compile(r"(?P<path>.+?)\.(?P<number>[0-9]+)(\.(?P<member>.+))?")
 class _Column:
     """A header cell.
 
-    ``number`` is the element's, from 1, of ``groupMembers.1.id``; 0 is ``groupMembers[].id``, whose cell has all
-    elements; None is a column that is no list. ``member`` is what follows either.
+    :param number: of the element, from 1, in ``groupMembers.1.id``; 0 for ``groupMembers[].id``, whose cell holds all
+        elements; None for a column that is not a list.
+    :param member: path inside the element, such as ``id``.
     """
 
     header: str
@@ -35,19 +36,19 @@ class _Column:
     member: str
 
     @property
-    def named(self) -> str:
-        """The path with the element in it."""
+    def full_path(self) -> str:
+        """The path, with number and member of the element."""
         return ".".join(part for part in (self.path, str(self.number or ""), self.member) if part)
 
 
-class Table:
+class TableColumns:
     """The columns of a table.
 
-    :param source: what errors call the table.
+    :param source: name of the table in errors.
     :param place: where its header is, such as ``line 1``.
-    :param columns: which column is which field; the others have the path of a field as their name.
+    :param columns: field path of each column that has another name.
     :param null_marker: cell that clears its field; an empty cell leaves it alone.
-    :raises IntacctDesiredStateError: for headers that have no clear meaning.
+    :raises IntacctDesiredStateError: for headers that do not name a field, or name one twice.
     """
 
     def __init__(
@@ -62,23 +63,25 @@ class Table:
     ) -> None:
         names = [header.strip() for header in headers]
         check_renames(columns, names, source)
-        paths = [_renamed(name, columns) for name in names]
+        paths = [_get_path(name, columns) for name in names]
         problems = [
-            Problem(f"{place}, column {number}", "", "", shown(name), wrong)
+            Problem(f"{place}, column {number}", "", "", show_value(name), wrong)
             for number, name in enumerate(names, start=1)
-            if (wrong := _header_problem(names[:number], paths[:number]))
+            if (wrong := _check_header(names[:number], paths[:number]))
         ]
-        problems += [Problem(place, "", "", "", wrong) for wrong in _gaps(paths)]
+        problems += [Problem(place, "", "", "", wrong) for wrong in _check_numbers(paths)]
         given = [path for path in paths if path]
         if match_on not in given:
             guess = did_you_mean(match_on, given)
             problems.append(
-                Problem(place, "", match_on, "", f"is no column, so records cannot be matched on it.{guess}")
+                Problem(
+                    place, "", match_on, "", f"is not a column, so records cannot be matched on it.{guess}"
+                )
             )
         if problems:
-            refuse(source, problems)
+            raise_problems(source, problems)
         self._columns = [
-            _column(name, path) if path else None for name, path in zip(names, paths, strict=True)
+            _parse_column(name, path) if path else None for name, path in zip(names, paths, strict=True)
         ]
         # Spreadsheets write empty columns too.
         self._blank = {number for number, name in enumerate(names, start=1) if not name}
@@ -86,11 +89,11 @@ class Table:
 
     @property
     def names(self) -> dict[str, str]:
-        """What the table calls each field path."""
-        return {column.named: column.header for column in self._columns if column}
+        """Name of the column of each field path."""
+        return {column.full_path: column.header for column in self._columns if column}
 
     def record(self, cells: Sequence[Any], place: str) -> tuple[dict[str, Any], list[Problem]]:
-        """Return a row as a nested record. A column without a value in it leaves its field alone."""
+        """Return a row as a nested record, and its problems. An empty cell leaves its field alone."""
         flat: dict[str, Any] = {}
         lists: dict[str, list[tuple[_Column, Any]]] = {}
         problems: list[Problem] = []
@@ -98,17 +101,15 @@ class Table:
             value = self._value(cell)
             if column is None:
                 if number in self._blank and value is not _NOTHING:
-                    text = (
-                        f"column {number} has no header, but a value here; name the field or remove the value"
-                    )
-                    problems.append(Problem(place, "", "", shown(cell), text))
+                    text = f"column {number} has a value but no header; name the field or remove the value"
+                    problems.append(Problem(place, "", "", show_value(cell), text))
             elif column.number is not None:
                 lists.setdefault(column.path, []).append((column, value))
             elif value is not _NOTHING:
                 flat[column.path] = value
         for path, given in lists.items():
             try:
-                value = _list(given)
+                value = _build_list(given)
             except _ListError as wrong:
                 column, text = wrong.args
                 problems.append(Problem(place, "", column.header, "", text))
@@ -122,7 +123,7 @@ class Table:
             return _NOTHING
         if self._marker is not None and isinstance(cell, str) and cell.strip() == self._marker:
             return None
-        return json_cell(cell) if isinstance(cell, str) else cell
+        return parse_cell(cell) if isinstance(cell, str) else cell
 
 
 class _Nothing:
@@ -133,34 +134,36 @@ _NOTHING: Any = _Nothing()
 
 
 class _ListError(Exception):
-    """The column with which a list goes wrong, and how."""
+    """A list cannot be built from its columns; the arguments are the column and the rest of the sentence."""
 
 
 def check_renames(columns: Renames | None, names: Sequence[str], source: str) -> None:
-    """Refuse a mapping of columns that are not there.
+    """Refuse a mapping of columns that do not exist.
 
-    :raises IntacctArgumentError: naming the column and the nearest that is there.
+    :raises IntacctArgumentError: naming the column and the nearest one that exists.
     """
     if columns is None:
         return
     if not isinstance(columns, Mapping):
-        raise IntacctArgumentError(f"columns must be a mapping of column to field path, not {shown(columns)}")
+        raise IntacctArgumentError(
+            f"columns must be a mapping of column to field path, not {show_value(columns)}"
+        )
     for name, path in columns.items():
         if name not in names:
             raise IntacctArgumentError(
-                f"{source}: columns names {shown(name)}, which is not there."
-                f"{did_you_mean(str(name), names)} There are: {', '.join(map(shown, names[:20]))}"
+                f"{source}: columns names {show_value(name)}, which does not exist."
+                f"{did_you_mean(str(name), names)} Columns: {', '.join(map(show_value, names[:20]))}"
             )
         if path is not None and (not isinstance(path, str) or not _PATH.fullmatch(path)):
             raise IntacctArgumentError(
-                f"columns: {shown(name)} is to be {shown(path)}, which is not a field path; write it like "
-                "'term.id', or None to leave the column out"
+                f"columns: {show_value(name)} is mapped to {show_value(path)}, which is not a field path; write it "
+                "like 'term.id', or None to leave the column out"
             )
 
 
-def clash(one: str, other: str) -> bool:
-    """Tell whether one path is inside the other, or one takes a list for what the other does not."""
-    left, right = _parts(one), _parts(other)
+def paths_clash(one: str, other: str) -> bool:
+    """Return whether one path is inside the other, or only one of them treats a field as a list."""
+    left, right = _split_path(one), _split_path(other)
     for level, (mark, another) in enumerate(zip(left, right, strict=False)):
         if mark != another:
             elements = _is_element(mark) or _is_element(another)
@@ -169,7 +172,7 @@ def clash(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _parts(path: str) -> tuple[str, ...]:
+def _split_path(path: str) -> tuple[str, ...]:
     return tuple(path.replace("[]", ".[]").split("."))
 
 
@@ -177,13 +180,13 @@ def _is_element(mark: str) -> bool:
     return mark == "[]" or mark.isdigit()
 
 
-def _renamed(name: str, columns: Renames | None) -> str | None:
+def _get_path(name: str, columns: Renames | None) -> str | None:
     if name in ("", REJECT):
         return None
     return columns.get(name, name) if columns else name
 
 
-def _column(header: str, path: str) -> _Column:
+def _parse_column(header: str, path: str) -> _Column:
     found = _NUMBERED.fullmatch(path)
     if found:
         return _Column(header, found["path"], int(found["number"]), found["member"] or "")
@@ -191,25 +194,25 @@ def _column(header: str, path: str) -> _Column:
     return _Column(header, path, 0 if marker else None, member.removeprefix("."))
 
 
-def _header_problem(names: Sequence[str], paths: Sequence[str | None]) -> str:
-    """Tell what is wrong with the last of some headers."""
+def _check_header(names: Sequence[str], paths: Sequence[str | None]) -> str:
+    """Return what is wrong with the last of some headers; ``""`` if nothing is."""
     *before, name = names
     *others, path = paths
     if not path:
         return ""
     if name in before:
-        return f"the header {name!r} is in column {before.index(name) + 1} already; keep one of them"
+        return f"the header {name!r} is also in column {before.index(name) + 1}; keep one of them"
     if not _PATH.fullmatch(path):
-        return f"{shown(path)} is not a field path; write it like 'term.id' or 'groupMembers.1.id'"
+        return f"{show_value(path)} is not a field path; write it like 'term.id' or 'groupMembers.1.id'"
     if (found := _NUMBERED.fullmatch(path)) and found["number"].startswith("0"):
         return f"{path!r} has element {found['number']}; number the elements 1, 2, 3 and so on"
-    other = next((n for n, given in enumerate(others) if given and clash(path, given)), None)
+    other = next((n for n, given in enumerate(others) if given and paths_clash(path, given)), None)
     if other is None:
         return ""
     return f"{name!r} and {before[other]!r} set the same field; keep one of them"
 
 
-def _gaps(paths: Sequence[str | None]) -> Iterator[str]:
+def _check_numbers(paths: Sequence[str | None]) -> Iterator[str]:
     """Yield what is wrong with the numbers of numbered columns."""
     numbers: dict[str, set[int]] = {}
     for path in paths:
@@ -219,21 +222,21 @@ def _gaps(paths: Sequence[str | None]) -> Iterator[str]:
         missing = next(number for number in range(1, len(given) + 2) if number not in given)
         if missing <= len(given):
             yield (
-                f"there is no column {path}.{missing}, but one of element {max(given)}; "
+                f"there is a column of element {max(given)}, but no column {path}.{missing}; "
                 "number them from 1, without gaps"
             )
 
 
-def _list(given: list[tuple[_Column, Any]]) -> Any:
-    """Return the list that the cells of its columns make."""
+def _build_list(given: list[tuple[_Column, Any]]) -> Any:
+    """Return the list that is spread over the cells of its columns."""
     if all(value is _NOTHING for _, value in given):
         return _NOTHING
     if given[0][0].number == 0:
-        return _joined([(column, value) for column, value in given if value is not _NOTHING])
-    return _numbered(given)
+        return _build_joined([(column, value) for column, value in given if value is not _NOTHING])
+    return _build_numbered(given)
 
 
-def _numbered(given: list[tuple[_Column, Any]]) -> list[Any]:
+def _build_numbered(given: list[tuple[_Column, Any]]) -> list[Any]:
     elements: dict[int, dict[str, Any]] = {}
     first: dict[int, _Column] = {}
     for column, value in given:
@@ -247,15 +250,15 @@ def _numbered(given: list[tuple[_Column, Any]]) -> list[Any]:
     if empty is not None:
         text = f"is empty, but element {max(elements)} is not; fill the elements from the first on"
         raise _ListError(first[empty], text)
-    return [_element(elements[number]) for number in sorted(elements)]
+    return [_build_element(elements[number]) for number in sorted(elements)]
 
 
-def _joined(given: list[tuple[_Column, Any]]) -> list[Any]:
-    """Return the list of cells in which the elements are separated by ``|``."""
+def _build_joined(given: list[tuple[_Column, Any]]) -> list[Any]:
+    """Return the list whose elements are separated by ``|`` in each cell."""
     if all(value is None for _, value in given):
         return []
     first = given[0][0]
-    parts = [[part.strip() for part in _cell_text(column, value).split("|")] for column, value in given]
+    parts = [[part.strip() for part in _get_text(column, value).split("|")] for column, value in given]
     for (column, _), texts in zip(given, parts, strict=True):
         if len(texts) != len(parts[0]):
             raise _ListError(
@@ -268,15 +271,16 @@ def _joined(given: list[tuple[_Column, Any]]) -> list[Any]:
         raise _ListError(first, "has an empty part between two |; remove it or fill it in")
     members = [column.member for column, _ in given]
     return [
-        _element({member: text for member, text in zip(members, row, strict=True) if text}) for row in rows
+        _build_element({member: text for member, text in zip(members, row, strict=True) if text})
+        for row in rows
     ]
 
 
-def _cell_text(column: _Column, value: Any) -> str:
+def _get_text(column: _Column, value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise _ListError(column, f"is {shown(value)}, but must be text, with the elements separated by |")
+    raise _ListError(column, f"is {show_value(value)}, but must be text, with the elements separated by |")
 
 
-def _element(members: dict[str, Any]) -> Any:
+def _build_element(members: dict[str, Any]) -> Any:
     return members[""] if "" in members else unflatten(members)

@@ -12,17 +12,17 @@ from intacct_provider.exceptions import IntacctArgumentError
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
-def csv_rows(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
+def read_csv(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that have any text, each with the line it starts on (a quoted cell may span lines).
 
-    The separator is the one that the header line has: comma, semicolon or tab (spreadsheets in many
-    countries write the latter two).
+    The separator is the one in the header line: comma, semicolon or tab (spreadsheets in many countries write
+    the latter two).
 
-    :raises IntacctArgumentError: if it is not valid CSV, or the separator is not clear.
+    :raises IntacctArgumentError: if it is not valid CSV, or the separator is ambiguous.
     """
-    # The module refuses cells of more than 128 KiB, which a long list can have; this holds for the whole process.
+    # The csv module refuses cells of more than 128 KiB, which a long list can have; the limit is process-wide.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(source, text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_find_separator(source, text), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -37,7 +37,7 @@ def csv_rows(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
             yield line, cells
 
 
-def _separator(source: str, text: str) -> str:
+def _find_separator(source: str, text: str) -> str:
     lines = enumerate(io.StringIO(text), start=1)
     number, header = next(((n, line) for n, line in lines if line.strip(" \t\r\n,;")), (1, ""))
     header = re.sub(r'"[^"]*"', "", header)
@@ -45,6 +45,6 @@ def _separator(source: str, text: str) -> str:
     if len(found) > 1:
         names = " and ".join(_SEPARATORS[separator] for separator in found)
         raise IntacctArgumentError(
-            f"{source}: line {number}: the header has {names}, so the separator is not clear; use commas"
+            f"{source}: line {number}: the header has {names}, so the separator is ambiguous; use commas"
         )
     return found[0] if found else ","

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.problems import shown
+from intacct_provider.sync.problems import show_value
 
 
-def json_records(source: str, text: str) -> list[tuple[str, Any]]:
+def read_json(source: str, text: str) -> list[tuple[str, Any]]:
     """Return the elements of a JSON array, each with its place."""
-    records = _load(source, text, first_line=1)
+    records = _parse(source, text, first_line=1)
     if not isinstance(records, list):
         raise IntacctArgumentError(
             f"{source}: line 1: the file must hold an array of objects; use .jsonl for one object a line"
@@ -20,17 +20,17 @@ def json_records(source: str, text: str) -> list[tuple[str, Any]]:
     return [(f"record {number}", record) for number, record in enumerate(records, start=1)]
 
 
-def json_lines(source: str, text: str) -> list[tuple[str, Any]]:
-    """Return what each line holds that is not blank, with its place."""
+def read_json_lines(source: str, text: str) -> list[tuple[str, Any]]:
+    """Return the value of each line that is not blank, with its place."""
     return [
-        (f"line {number}", _load(source, line, first_line=number))
+        (f"line {number}", _parse(source, line, first_line=number))
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
 
 
-def json_cell(cell: str) -> Any:
-    """Return the object or array that a cell of a table holds; any other text as it is."""
+def parse_cell(cell: str) -> Any:
+    """Return the object or array in a cell of a table; other text as it is."""
     if cell.lstrip()[:1] not in {"{", "["}:
         return cell
     try:
@@ -40,10 +40,10 @@ def json_cell(cell: str) -> Any:
 
 
 class _JsonRuleError(ValueError):
-    """Valid JSON by the letter, but not with one clear meaning."""
+    """Valid JSON that is ambiguous."""
 
 
-def _load(source: str, text: str, *, first_line: int) -> Any:
+def _parse(source: str, text: str, *, first_line: int) -> Any:
     """Parse JSON with exact numbers; errors name the place and never show the content."""
     try:
         return _loads(text)
@@ -61,17 +61,19 @@ def _load(source: str, text: str, *, first_line: int) -> Any:
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+    return json.loads(
+        text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+    )
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise _JsonRuleError(f"{name} is not a JSON value; use null")
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _JsonRuleError(f"an object has the name {shown(twice)} twice; keep one")
+        raise _JsonRuleError(f"an object has the name {show_value(twice)} twice; keep one")
     return record

@@ -9,8 +9,8 @@ from typing import Any
 from intacct_provider.exceptions import IntacctArgumentError
 
 
-def parquet_rows(source: str, data: bytes) -> tuple[list[str], Iterator[list[Any]]]:
-    """Return the names of the columns and the rows, whose values are Python's: decimals, dates, times, lists.
+def read_parquet(source: str, data: bytes) -> tuple[list[str], Iterator[list[Any]]]:
+    """Return the names of the columns, and the rows with Python values: decimals, dates, times, lists.
 
     :raises IntacctArgumentError: if it is not a Parquet file, or pyarrow is missing (extra ``parquet``).
     """
@@ -26,15 +26,15 @@ def parquet_rows(source: str, data: bytes) -> tuple[list[str], Iterator[list[Any
         names = [str(name) for name in file.schema_arrow.names]
     except (arrow.ArrowException, OSError) as error:
         raise IntacctArgumentError(
-            f"{source}: not a Parquet file that can be read ({type(error).__name__})"
+            f"{source}: the Parquet file cannot be read ({type(error).__name__})"
         ) from None
-    return names, _rows(source, arrow, file)
+    return names, _read_rows(source, arrow, file)
 
 
-def _rows(source: str, arrow: Any, file: Any) -> Iterator[list[Any]]:
+def _read_rows(source: str, arrow: Any, file: Any) -> Iterator[list[Any]]:
     try:
         for batch in file.iter_batches():
-            columns = [_without_nanoseconds(arrow, column).to_pylist() for column in batch.columns]
+            columns = [_drop_nanoseconds(arrow, column).to_pylist() for column in batch.columns]
             yield from map(list, zip(*columns, strict=True))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise IntacctArgumentError(
@@ -42,8 +42,8 @@ def _rows(source: str, arrow: Any, file: Any) -> Iterator[list[Any]]:
         ) from None
 
 
-def _without_nanoseconds(arrow: Any, column: Any) -> Any:
-    """Python's times end at microseconds, and Intacct's at seconds."""
+def _drop_nanoseconds(arrow: Any, column: Any) -> Any:
+    """Return a column of times in microseconds, as far as Python goes; Intacct keeps seconds."""
     kind = column.type
     if arrow.types.is_timestamp(kind) and kind.unit == "ns":
         return column.cast(arrow.timestamp("us", kind.tz), safe=False)

@@ -1,4 +1,4 @@
-"""Desired records as they were given, where each is, and those that are wrong in a form to correct."""
+"""Desired records as they were given, where each is, and the rejected ones as lines to correct."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from intacct_provider.client.http.codec import wire_value
-from intacct_provider.sync.problems import REJECT, Problem, finite
+from intacct_provider.sync.problems import REJECT, Problem, is_finite
+from intacct_provider.sync.records import flatten, match_text
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Desired:
     :param records: nested, under the paths of Intacct's fields; in the order of the source.
     :param places: where each record is: ``line 7``, ``record 3`` or ``row 2``.
     :param source: name of the file or argument, for errors.
-    :param from_text: whether the values are text or a table's, so that in a field for booleans the text ``true`` and
-        the number 1 are one.
-    :param columns: what the user calls a field, by the field's path, where the two differ.
-    :param problems: what is wrong with the records whatever the object;
-        :func:`~intacct_provider.sync.desired.coerce.typed` tells of it.
+    :param from_text: whether the values are text or come from a table, so that the text ``true`` and the number 1 are
+        booleans too.
+    :param columns: names of fields in the source, by field path, where the two differ.
+    :param problems: what is wrong with the records, whatever the object;
+        :func:`~intacct_provider.sync.desired.typed_records.convert_records` reports it.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -34,53 +35,55 @@ class Desired:
     columns: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
 
+    def column(self, path: str) -> str:
+        """Return the name of a field in the source: its column, or its path and the column that it is part of."""
+        parts = path.split(".")
+        for count in range(len(parts), 0, -1):
+            start = ".".join(parts[:count])
+            # A column of whole lists has no number.
+            bare = ".".join(part for part in parts[:count] if not part.isdigit())
+            name = self.columns.get(start, self.columns.get(bare))
+            if name is None:
+                continue
+            if count == len(parts) and "[]" not in name:
+                return name
+            return path if name == start else f"{name} ({path})"
+        return path
 
-def column_of(path: str, columns: Mapping[str, str]) -> str:
-    """Return what the user calls a field: its column, or its path and the column that it is part of."""
-    parts = path.split(".")
-    for count in range(len(parts), 0, -1):
-        name = columns.get(".".join(parts[:count]))
-        if name is None:  # a column of whole lists has no number
-            name = columns.get(".".join(part for part in parts[:count] if not part.isdigit()))
-        if name is not None:
-            known = ".".join(parts[:count])
-            return (
-                name
-                if count == len(parts) and "[]" not in name
-                else path
-                if name == known
-                else f"{name} ({path})"
-            )
-    return path
+    def places_by_match(self, match_on: str) -> dict[str, str]:
+        """Return where each record is, by its ``match_on`` value."""
+        return {
+            match_text(flatten(record).get(match_on)): place
+            for place, record in zip(self.places, self.records, strict=True)
+        }
 
 
-def rejected_lines(desired: Desired, problems: Iterable[Problem]) -> Iterator[bytes]:
+def encode_rejected(desired: Desired, problems: Iterable[Problem]) -> Iterator[bytes]:
     """Yield the records that have problems as lines of JSON, in their order.
 
-    Each has its fields by their paths, and a member ``_reject`` with ``place``, ``match`` and ``problems`` (of
-    ``column``, ``value`` and ``problem``). Corrected, such lines are desired records of a ``.jsonl`` file:
-    reading leaves ``_reject`` out, and takes names and constants for applied already.
+    Each has its fields by path, and a member ``_reject`` with ``place``, ``match`` and ``problems`` (a list of
+    ``column``, ``value`` and ``problem``). Once corrected, such lines are the desired records of a ``.jsonl`` file:
+    reading them ignores ``_reject``, and does not apply ``columns`` and ``constants`` again.
     """
-    found: dict[str, list[Problem]] = {}
+    by_place: dict[str, list[Problem]] = {}
     for problem in problems:
-        found.setdefault(problem.place, []).append(problem)
+        by_place.setdefault(problem.place, []).append(problem)
     for place, record in zip(desired.places, desired.records, strict=True):
-        if place not in found:
-            continue
-        told = [{"column": one.column, "value": one.value, "problem": one.text} for one in found[place]]
-        reject = {"place": place, "match": found[place][0].match, "problems": told}
-        yield _encoder.encode(_plain({**record, REJECT: reject})) + b"\n"
+        if found := by_place.get(place):
+            listed = [{"column": one.column, "value": one.value, "problem": one.text} for one in found]
+            reject = {"place": place, "match": found[0].match, "problems": listed}
+            yield _encoder.encode(_to_json(record | {REJECT: reject})) + b"\n"
 
 
-def _plain(value: Any) -> Any:
-    """Return what JSON can carry; a value that it can not, which is a problem of its own, as text."""
+def _to_json(value: Any) -> Any:
+    """Return what JSON can carry; other values, which are problems of their own, as text."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _to_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | Decimal) and not finite(value):
+        return [_to_json(item) for item in value]
+    if isinstance(value, float | Decimal) and not is_finite(value):
         return str(value)
     found = wire_value(value)
     return found if found is None or isinstance(found, bool | int | float | Decimal | str) else str(found)

@@ -1,4 +1,4 @@
-"""Desired records in YAML, without its habit of turning text into something else."""
+"""Desired records in YAML, in which text stays text."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 import yaml
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.problems import shown
+from intacct_provider.sync.problems import show_value
 
-_MOST_LEVELS = 50
+_MAX_LEVELS = 50
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-# As many digits as every reader of JSON has; a longer number is an account's rather than an amount.
+# As many digits as every JSON reader keeps; a longer number identifies an account rather than being an amount.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-# Without a point, 1e3 is text: so it is for those that write YAML as it was before 1.2.
+# Without a decimal point 1e3 is text, as in YAML 1.1.
 _FRACTION = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]{1,3})?")
 
 
 class Unquoted(str):
-    """A YAML value without quotes, as it is written: whether it is text is told by the field it is for.
+    """A YAML value without quotes, as written; the field that it is for decides whether it is text.
 
-    So ``NO`` in a text field is Norway and not false, ``0123`` keeps its zero, and ``2026-01-01`` is no date unless
-    the field has dates.
+    ``NO`` in a text field is Norway and not false, ``0123`` keeps its zero, and ``2026-01-01`` is a date only in a
+    field for dates.
     """
 
     __slots__ = ()
 
     @property
     def meaning(self) -> bool | int | Decimal | str:
-        """What it is where no field tells: a boolean or number as JSON would have it, or text."""
+        """The value where the type of the field is unknown: a boolean or number as in JSON, or text."""
         text = str(self)
         if text in _BOOLEANS:
             return _BOOLEANS[text]
@@ -41,11 +41,11 @@ class Unquoted(str):
         return Decimal(text) if _FRACTION.fullmatch(text) else text
 
 
-def yaml_records(source: str, text: str) -> list[tuple[str, Any]]:
+def read_yaml(source: str, text: str) -> list[tuple[str, Any]]:
     """Return the elements of a YAML list, each with the line it starts on.
 
-    Values in quotes are text, ``null``, ``~`` and nothing are null, and all others are :class:`Unquoted`. Repeated
-    names, anchors, aliases, tags and further documents are refused, since they can mean more than they seem to.
+    Values in quotes are text; ``null``, ``~`` and nothing are null; all others are :class:`Unquoted`. Repeated names,
+    anchors, aliases, tags and further documents are refused, because they can mean more than they seem to.
 
     :raises IntacctArgumentError: naming the line.
     """
@@ -57,10 +57,10 @@ def yaml_records(source: str, text: str) -> list[tuple[str, Any]]:
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
         reason = error.problem or error.context or "it cannot be read"
     except yaml.YAMLError as error:
-        place = "somewhere"
+        place = "unknown place"
         reason = str(getattr(error, "reason", "")) or "it cannot be read"
     raise IntacctArgumentError(
-        f"{source}: {place}: not valid YAML ({reason}); text with special characters goes in quotes"
+        f"{source}: {place}: not valid YAML ({reason}); put text with special characters in quotes"
     )
 
 
@@ -91,16 +91,16 @@ class _Reader:
         return records
 
     def _content(self) -> _Event:
-        """Return the next event that is more than the beginning or end of a document."""
+        """Return the next event that is not the beginning or end of a document."""
         frame = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
         return next(event for event in self.events if not isinstance(event, frame))
 
     def _value(self, event: _Event, level: int) -> Any:
         self._check(event)
-        if level > _MOST_LEVELS:
-            self._refuse(event, f"values are nested more than {_MOST_LEVELS} deep")
+        if level > _MAX_LEVELS:
+            self._refuse(event, f"values are nested more than {_MAX_LEVELS} deep")
         if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event)
+            return _read_scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
@@ -116,27 +116,27 @@ class _Reader:
                     name, "'<<' merges another mapping, which is not supported; write its fields here"
                 )
             if name.value in record:
-                self._refuse(name, f"the name {shown(name.value)} is given twice; keep one")
+                self._refuse(name, f"the name {show_value(name.value)} is given twice; keep one")
             record[str(name.value)] = self._value(next(self.events), level + 1)
         return record
 
     def _check(self, event: _Event) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             mark = "*" if isinstance(event, yaml.AliasEvent) else "&"
-            name = shown(f"{mark}{event.anchor}")
+            name = show_value(f"{mark}{event.anchor}")
             self._refuse(
                 event, f"{name} is an anchor or alias, which is not supported; write the value, or quote it"
             )
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", "tag:yaml.org,2002:str"):
-            self._refuse(event, f"the tag {shown(tag)} is not supported; leave it out")
+            self._refuse(event, f"the tag {show_value(tag)} is not supported; leave it out")
 
     def _refuse(self, event: _Event, text: str) -> None:
         line = event.start_mark.line + 1
         raise IntacctArgumentError(f"{self.source}: line {line}: {text}")
 
 
-def _scalar(event: _Event) -> str | None:
+def _read_scalar(event: _Event) -> str | None:
     if event.style or event.tag is not None:
         return str(event.value)
     return None if event.value in _NULLS else Unquoted(event.value)

@@ -1,4 +1,4 @@
-"""Which fields of a live record differ from what the user wants, in Intacct's own terms."""
+"""The fields in which a live record differs from the desired one, and the body that changes them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from intacct_provider.sync.plan import FieldChange
 from intacct_provider.sync.planning.equality import has_conditions, same_element, same_set, same_value
 from intacct_provider.sync.records import flatten, unflatten, value_at
 
-#: What an element has that is nothing but a reference to another record.
+#: Fields of an element that is only a reference to another record.
 _REFERENCE = frozenset({"key", "id", "href", "name", "sortOrder"})
 
 
-def fields_of(
+def select_fields(
     flat: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
 ) -> tuple[list[str], bool]:
     """Return the dotted paths that a comparison needs, and whether records must be fetched by key for them.
 
-    The paths are ``key``, ``match_on``, then the rest sorted. A whole object that is to be cleared (``{"term": null}``)
-    stands for its typed fields, because Intacct can be asked for ``term.id`` but not for ``term``. Filters bring their
-    ``filterExpression``, which says whether their order means anything. Lists appear under their own path; Intacct's
-    query service cannot read them, whether they are given or cleared.
+    The paths are ``key``, ``match_on``, then the rest sorted. A whole object that is cleared (``{"term": null}``)
+    stands for its typed fields, because queries can return ``term.id`` but not ``term``. Filters bring their
+    ``filterExpression``, which says whether their order matters. Lists appear under their own path; queries cannot
+    return them.
 
     :param flat: desired records, from :func:`flatten`.
     :param types: from :func:`types_of`.
@@ -36,8 +36,8 @@ def fields_of(
             elif value != {}:
                 given.add(path)
                 lists = lists or isinstance(value, list | tuple)
-    wanted = {leaf for path in given for leaf in _readable(path, types)}
-    wanted |= {_expression(path) for path in wanted if path.endswith(".filters")}
+    wanted = {leaf for path in given for leaf in _list_readable(path, types)}
+    wanted |= {_expression_path(path) for path in wanted if path.endswith(".filters")}
     seen = sorted(path for path in wanted if types.get(path) != WRITE_ONLY)
     full = lists or any(types.get(path) == LIST for path in seen)
     return list(dict.fromkeys(["key", match_on, *seen])), full
@@ -46,22 +46,22 @@ def fields_of(
 def compare(
     desired: Mapping[str, Any], live: Mapping[str, Any], types: Mapping[str, str]
 ) -> list[FieldChange]:
-    """Return the fields, among those that ``desired`` gives, whose live value is another one.
+    """Return the fields, among those that ``desired`` gives, whose live value differs.
 
     Values compare as :func:`~intacct_provider.sync.planning.equality.same_value` says. The conditions of a filter
-    are a set, unless its ``filterExpression`` numbers them. What can only be written is not compared.
+    are a set, unless its ``filterExpression`` numbers them. Write-only fields are not compared.
 
     :param desired: nested or dotted.
     :param live: nested (from GET) or dotted (a query row).
     :param types: from :func:`types_of`.
     """
-    return differences(flatten(desired), flatten(live), types)
+    return compare_flat(flatten(desired), flatten(live), types)
 
 
-def differences(
+def compare_flat(
     wanted: Mapping[str, Any], current: Mapping[str, Any], types: Mapping[str, str]
 ) -> list[FieldChange]:
-    """Return what :func:`compare` does, of records that are flat already."""
+    """Do as :func:`compare` does, with records that are flat already."""
     changes = []
     for path, new in wanted.items():
         old = current[path] if path in current else value_at(current, path)
@@ -69,20 +69,20 @@ def differences(
             continue  # most values by far
         if new == {} or types.get(path) == WRITE_ONLY or same_value(new, old, path, types):
             continue
-        if has_conditions(new) and not _numbered(path, wanted, current) and same_set(new, old):
+        if has_conditions(new) and not _is_numbered(path, wanted, current) and same_set(new, old):
             continue
         changes.append(FieldChange(path, old, new))
     return changes
 
 
-def patch_for(changes: Sequence[FieldChange], desired: Mapping[str, Any]) -> dict[str, Any]:
+def build_patch(changes: Sequence[FieldChange], desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return the nested body of a PATCH that makes ``changes`` and touches nothing else.
 
-    A list of references or values goes whole, as Intacct replaces it. A list of records that the record owns, such
-    as ``accountGroupMembers``, is merged by Intacct element by element: those with a key change, those without are
-    added, those that are not wanted have to be named. An object that holds a list, such as ``memberFilter``, goes as
-    far as ``desired`` gives it: its ``filterExpression`` numbers the conditions in its ``filters``, so half of it
-    would mean something else.
+    A list of references or values is sent as a whole, since Intacct replaces it. A list of records that the record
+    owns, such as ``accountGroupMembers``, is merged by Intacct element by element: those with a key change, those
+    without are added, those to remove have to be named. Of an object that holds a list, such as ``memberFilter``, all
+    that ``desired`` gives is sent: its ``filterExpression`` numbers the conditions in its ``filters``, so a part would
+    mean something else.
     """
     wanted = flatten(desired)
     parents = {path.rpartition(".")[0] for path, value in wanted.items() if isinstance(value, list | tuple)}
@@ -92,34 +92,34 @@ def patch_for(changes: Sequence[FieldChange], desired: Mapping[str, Any]) -> dic
         if any(change.path.startswith(f"{parent}.") for change in changes)
     ]
     body = {path: value for path, value in wanted.items() if path.startswith(tuple(wholes))}
-    return unflatten(body | {change.path: _sent(change) for change in changes})
+    return unflatten(body | {change.path: _build_sent_value(change) for change in changes})
 
 
-def _readable(path: str, types: Mapping[str, str]) -> list[str]:
+def _list_readable(path: str, types: Mapping[str, str]) -> list[str]:
     if path in types:
         return [path]
     below = [known for known in types if known.startswith(f"{path}.") and "[]" not in known]
     return [known for known in below if not known.endswith(".href")] or [path]
 
 
-def _expression(path: str) -> str:
+def _expression_path(path: str) -> str:
     return f"{path.removesuffix('filters')}filterExpression"
 
 
-def _numbered(path: str, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
-    """Tell whether the conditions at ``path`` are joined by an expression that counts them."""
-    name = _expression(path)
+def _is_numbered(path: str, wanted: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    """Return whether the conditions at ``path`` are joined by an expression that numbers them."""
+    name = _expression_path(path)
     expression = wanted[name] if name in wanted else current.get(name)
     return str(expression or "and").strip().lower() not in ("and", "or")
 
 
-def _sent(change: FieldChange) -> Any:
-    """Return the value that a PATCH needs; for a list of owned records, what turns the old one into the new."""
+def _build_sent_value(change: FieldChange) -> Any:
+    """Return the value for a PATCH; for a list of owned records, what turns the old list into the new one."""
     new, old = change.new, change.old
     if not isinstance(old, list | tuple) or not isinstance(new, list | tuple | None):
         return new
     wanted = new or []
-    if not _owned(wanted, old):
+    if not _is_owned(wanted, old):
         return new
     if len(wanted) == len(old):
         pairs = zip(wanted, old, strict=True)
@@ -134,10 +134,10 @@ def _sent(change: FieldChange) -> Any:
     return [*merge, *wanted[kept:]]
 
 
-def _owned(new: Sequence[Any], old: Sequence[Any]) -> bool:
-    """Tell whether a list holds records of its own, rather than references to others or values.
+def _is_owned(new: Sequence[Any], old: Sequence[Any]) -> bool:
+    """Return whether a list holds records that the record owns, rather than references or values.
 
-    Models do not say it. Owned records have keys, and something to them besides what names a record.
+    Models do not say so. Owned records have keys, and fields besides those of a reference.
     """
     if not old or not all(isinstance(item, Mapping) and item.get("key") for item in old):
         return False

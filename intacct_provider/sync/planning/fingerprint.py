@@ -1,4 +1,4 @@
-"""What a plan saw of a live record, in a form that can be compared later."""
+"""Fingerprints of live records, by which a plan recognizes later that they have changed."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from intacct_provider.sync.records import flatten, is_blank, value_at
 _canonical = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 
-def plain(value: Any) -> Any:
-    """Return a copy in the types that JSON gives back, so that a saved plan equals the one made."""
+def to_json_types(value: Any) -> Any:
+    """Return a copy in the types that JSON gives back, so that a saved plan equals the one that was made."""
     if type(value) is str:  # most values by far
         return value
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: to_json_types(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_json_types(item) for item in value]
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
-            raise IntacctArgumentError(f"{value} is not a number that JSON can carry; use null")
+            raise IntacctArgumentError(f"{value} cannot be written as JSON; use null")
         number = Decimal(str(value))
         return int(number) if number.as_tuple().exponent == 0 else number
     return wire_value(value)
 
 
-def fingerprint_of(row: Mapping[str, Any], fields: Iterable[str]) -> str:
-    """Return the SHA-256 of what was read of a record, whether nested or dotted, as hexadecimal digits.
+def fingerprint_record(row: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """Return the SHA-256 of what was read of a record, nested or dotted, as hexadecimal digits.
 
-    :param fields: dotted paths that count; a blank value is the same as an absent one.
+    :param fields: dotted paths that count; a blank value equals a missing one.
     """
     flat = flatten(row)
     values = {path: value_at(flat, path) for path in fields}
     seen = {path: value for path, value in values.items() if not is_blank(value)}
-    return hashlib.sha256(_canonical.encode(plain(seen))).hexdigest()
+    return hashlib.sha256(_canonical.encode(to_json_types(seen))).hexdigest()

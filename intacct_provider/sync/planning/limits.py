@@ -1,4 +1,4 @@
-"""What keeps a plan from going too far, and from being applied to records that it did not see."""
+"""Limits that keep a plan from changing too much."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from intacct_provider.exceptions import (
-    IntacctArgumentError,
-)
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Action, Plan, Step
-from intacct_provider.sync.problems import shown
+from intacct_provider.sync.problems import show_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +36,12 @@ class Guards:
             number = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 0
             if limit is not None and not number:
                 raise IntacctArgumentError(
-                    f"{name} is {shown(limit)}; it must be a number of 0 or more, or None"
+                    f"{name} is {show_value(limit)}; it must be a number of 0 or more, or None"
                 )
 
 
-def breaches(plan: Plan, guards: Guards) -> tuple[str, ...]:
-    """Return what a plan breaks: for each limit the number, the limit, the first records and what allows it."""
+def find_breaches(plan: Plan, guards: Guards) -> tuple[str, ...]:
+    """Return a sentence for each limit that a plan breaks, with the first records and what would allow it."""
     return tuple(_breaches(plan, guards))
 
 
@@ -56,17 +54,18 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
     for name, limit, verb, actions in limits:
         steps = [step for step in plan.steps if step.action in actions]
         if limit is not None and len(steps) > limit:
-            verb = _removing(steps) if name == "max_deletes" else verb
+            verb = _removal_verb(steps) if name == "max_deletes" else verb
+            some = f"{_count_records(len(steps))} ({_name_first(steps)})"
             yield (
-                f"The plan for {plan.object_name} {verb} {_records(len(steps))} ({_first(steps)}), more than "
-                f"{name}={limit}. To allow it, set {name}={len(steps)}."
+                f"The plan for {plan.object_name} {verb} {some}, more than {name}={limit}. To allow it, set "
+                f"{name}={len(steps)}."
             )
     live = plan.live if plan.in_scope is None else plan.in_scope
     percent = 100 * len(plan.steps) / max(live, 1)
     if guards.max_change_percent is not None and percent > guards.max_change_percent:
         yield (
-            f"The plan for {plan.object_name} changes {_records(len(plan.steps))} "
-            f"({_first(plan.steps[::-1])}), {percent:.1f} % of the {live} live ones, more than "
+            f"The plan for {plan.object_name} changes {_count_records(len(plan.steps))} "
+            f"({_name_first(plan.steps[::-1])}), {percent:.1f} % of the {live} live ones, more than "
             f"max_change_percent={guards.max_change_percent}. To allow it, set "
             f"max_change_percent={math.ceil(percent)}."
         )
@@ -77,15 +76,15 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
         )
 
 
-def _removing(steps: Sequence[Step]) -> str:
+def _removal_verb(steps: Sequence[Step]) -> str:
     kinds = {step.action for step in steps}
     return "deletes" if kinds == {"delete"} else "deactivates" if kinds == {"deactivate"} else "removes"
 
 
-def _records(count: int) -> str:
+def _count_records(count: int) -> str:
     return f"{count} record" if count == 1 else f"{count} records"
 
 
-def _first(steps: Sequence[Step]) -> str:
-    names = ", ".join(shown(step.match) for step in steps[:5])
+def _name_first(steps: Sequence[Step]) -> str:
+    names = ", ".join(show_value(step.match) for step in steps[:5])
     return f"{names} and {len(steps) - 5} more" if len(steps) > 5 else names

@@ -17,7 +17,7 @@ from intacct_provider.exceptions import (
 )
 from intacct_provider.sync.applying.apply import apply_plan
 from intacct_provider.sync.applying.journal import Journal
-from intacct_provider.sync.applying.result import Outcome
+from intacct_provider.sync.applying.outcomes import Outcome
 from intacct_provider.sync.plan import Plan
 
 CUSTOMER = "accounts-receivable/customer"
@@ -332,7 +332,7 @@ def test_the_same_task_again_is_not_told_that_all_is_well_when_it_is_not(sandbox
     applied(client, path)
     client.delete(PURPOSE, client.find(PURPOSE, "A")["key"])
     with pytest.raises(
-        IntacctStalePlanError, match=r"1 of 2 records .*: 'A' is gone.*applied the plan before"
+        IntacctStalePlanError, match=r"1 of 2 records .*: 'A' no longer exists.*applied the plan before"
     ):
         applied(client, path)
     assert stored(sandbox, PURPOSE) == ["B"]
@@ -341,13 +341,13 @@ def test_the_same_task_again_is_not_told_that_all_is_well_when_it_is_not(sandbox
 def test_another_task_is_told_whose_the_plan_is(sandbox, client, tmp_path):
     path = saved(planned(client, PURPOSE, purposes("A")), tmp_path)
     applied(client, path)
-    with pytest.raises(IntacctPlanInUseError, match=rf"^{OWNER} has applied the plan: it ended \d{{4}}-"):
+    with pytest.raises(
+        IntacctPlanInUseError, match=rf"^{OWNER} has applied the plan and completed it \d{{4}}-"
+    ):
         applied(client, path, owner="dag/other/apply")
     path = saved(planned(client, PURPOSE, purposes("B")), tmp_path)
     Journal(path, Plan.from_json(path.read_bytes()), OWNER).begin()
-    with pytest.raises(
-        IntacctPlanInUseError, match=rf"^{OWNER} applies the plan and has not ended it, begun \d{{4}}-"
-    ):
+    with pytest.raises(IntacctPlanInUseError, match=rf"^{OWNER} is applying the plan, begun \d{{4}}-"):
         applied(client, path, owner="dag/other/apply")
     assert stored(sandbox, PURPOSE) == ["A"]
 
@@ -387,5 +387,5 @@ def test_without_a_journal_nothing_is_kept_and_all_is_written(sandbox, client):
     assert stored(sandbox, PURPOSE) == ["A", "B"]
     assert numbers(apply_plan(client, plan)) == {"found": 2}
     client.update(PURPOSE, client.find(PURPOSE, "B")["key"], {"status": "inactive"})
-    with pytest.raises(IntacctStalePlanError, match="'B' is there by now"):
+    with pytest.raises(IntacctStalePlanError, match="'B' exists now"):
         apply_plan(client, plan)

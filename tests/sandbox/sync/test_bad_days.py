@@ -136,8 +136,8 @@ class Day:
     def assert_journal_true(self):
         journal = Journal(self.path, self.plan, OWNER)
         assert journal.ended
-        fates = [fate for batch in range(1, CALLS + 1) for fate in journal.done(batch)]
-        assert {self.plan.steps[fate.step].match: fate.fate for fate in fates} == {
+        outcomes = [one for batch in range(1, CALLS + 1) for one in journal.done(batch)]
+        assert {self.plan.steps[one.step].match: one.outcome for one in outcomes} == {
             "NEW": "written",
             "NEW TOO": "written",
             "CHANGES": "written",
@@ -145,7 +145,7 @@ class Day:
             "GOES": "written",
             "GOES TOO": "written",
         }
-        assert len(fates) == len(self.plan.steps)
+        assert len(outcomes) == len(self.plan.steps)
 
 
 @pytest.fixture
@@ -339,13 +339,13 @@ def create_again(sandbox, name):
 
 MEANWHILE = {
     "changed": (lambda one: change(one, "CHANGES", name="By hand"), "CHANGES", "'CHANGES' was changed"),
-    "deleted": (lambda one: delete(one, "CHANGES"), "CHANGES", "'CHANGES' is gone"),
+    "deleted": (lambda one: delete(one, "CHANGES"), "CHANGES", "'CHANGES' no longer exists"),
     "another record": (
         lambda one: create_again(one, "CHANGES"),
         "CHANGES",
-        "'CHANGES' is gone",
+        "'CHANGES' no longer exists",
     ),
-    "created": (lambda one: create(one, "NEW"), "NEW", "'NEW' is there by now"),
+    "created": (lambda one: create(one, "NEW"), "NEW", "'NEW' exists now"),
     "changed before its deletion": (
         lambda one: change(one, "GOES TOO", name="By hand"),
         "GOES TOO",

@@ -8,7 +8,7 @@ from sandbox_client import client_of, running
 from sync_work import applied, planned, saved
 
 from intacct_provider.client.query.expressions import field
-from intacct_provider.sync.applying.reread import read_touched
+from intacct_provider.sync.applying.reread import reread_records
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
@@ -114,7 +114,7 @@ def test_an_approved_plan_costs_what_it_says(company, client, tmp_path):
     plan = planned(client, CUSTOMER_GROUP, groups("approved", changed=600, new=600))
     assert plan.counts == {"create": 600, "update": 600}
     meter = Meter(company)
-    touched = read_touched(client, plan)
+    touched = reread_records(client, plan)
     assert len(touched) == 600
     assert meter.calls == {"query": 3}
     applied(client, saved(plan, tmp_path))

@@ -6,14 +6,15 @@ import pytest
 from sandbox_client import client_of, stored
 
 from intacct_provider.exceptions import IntacctDesiredStateError
-from intacct_provider.sync.applying.rejects import Reject, reject_lines
-from intacct_provider.sync.build import plan_for
-from intacct_provider.sync.desired.coerce import typed
-from intacct_provider.sync.desired.read import desired_of, read_desired
-from intacct_provider.sync.desired.state import rejected_lines
+from intacct_provider.sync.applying.rejects import Reject, encode_rejects
+from intacct_provider.sync.build import build_plan
+from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
+from intacct_provider.sync.desired.state import encode_rejected
+from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.plan import FieldChange, Step
-from intacct_provider.sync.planning.references import reference_problems
-from intacct_provider.sync.planning.required import required_problems, unchangeable_problems
+from intacct_provider.sync.planning.references import check_references
+from intacct_provider.sync.planning.required import check_fixed_fields, check_required_fields
+from intacct_provider.sync.request import SyncRequest
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
@@ -33,19 +34,20 @@ def company(client):
 def checked(client, object_name, desired, match_on="id"):
     """Return the typed records and what is wrong with them, as text."""
     model = client.model(object_name)
-    records, problems = typed(desired, model, match_on=match_on)
+    records, problems = convert_records(desired, model, match_on=match_on)
     return records, [str(problem) for problem in problems]
 
 
 def references(client, object_name, records, *, steps=(), live=(), action="create"):
     """Return what is wrong with the references of records that are all to be written, and the queries it took."""
     model = client.model(object_name)
-    desired = desired_of(records, source="desired", match_on="id")
-    made, problems = typed(desired, model, match_on="id")
+    desired = read_desired_records(records, Layout(match_on="id"), source="desired")
+    made, problems = convert_records(desired, model, match_on="id")
     assert problems == []
     written = [Step(action, record["id"], body=record) for record in made]
     sandbox_calls = client.transactions
-    found = reference_problems(client, object_name, model, desired, [*written, *steps], live)
+    request = SyncRequest(object_name)
+    found = check_references(client, desired, made, [*written, *steps], live, model, request)
     return [str(problem) for problem in found], client.transactions - sandbox_calls
 
 
@@ -147,12 +149,12 @@ def test_references_to_records_with_problems_of_their_own_are_no_second_problem(
         {"id": "C-9", "name": "x", "parent": {"id": "C-3"}},
     ]
     model = company.model(CUSTOMER)
-    desired = desired_of(records, source="x", match_on="id")
-    made, problems = typed(desired, model, match_on="id")
+    desired = read_desired_records(records, Layout(match_on="id"), source="x")
+    made, problems = convert_records(desired, model, match_on="id")
     assert len(problems) == 2
     steps = [Step("create", record["id"], body=record) for record in made[2:]]
     steps.append(Step("delete", "C-3", key="3"))
-    assert reference_problems(company, CUSTOMER, model, desired, steps, [], typed=made) == []
+    assert check_references(company, desired, made, steps, [], model, SyncRequest(CUSTOMER)) == []
 
 
 def test_elements_of_account_groups_refer_to_groups_accounts_and_categories(company):
@@ -202,11 +204,8 @@ def test_a_record_of_one_entity_exists_for_the_top_level(sandbox):
 
 
 def planned(client, object_name, records, *, match_on="id", mode="upsert"):
-    desired = desired_of(records, source="desired", match_on=match_on)
-    return plan_for(
-        client, object_name, desired, mode=mode, match_on=match_on, scope=None, protect=None,
-        on_delete="delete", origin="",
-    )  # fmt: skip
+    desired = read_desired_records(records, Layout(match_on=match_on), source="desired")
+    return build_plan(client, desired, SyncRequest(object_name, mode, match_on))
 
 
 def test_types_required_fields_and_references_are_told_in_one_error_and_nothing_is_written(company, sandbox):
@@ -233,23 +232,22 @@ def test_types_required_fields_and_references_are_told_in_one_error_and_nothing_
 
 
 def test_required_fields_are_told_of_new_records_and_of_those_that_clear_them(company):
-    desired = desired_of(
+    desired = read_desired_records(
         [{"id": "New", "groupType": "all"}, {"id": "Old"}, {"id": "Old 2", "name": ""}],
+        Layout(match_on="id"),
         source="x",
-        match_on="id",
-        columns=None,
     )
     records, problems = checked(company, CUSTOMER_GROUP, desired)
     assert problems == []
-    found = required_problems(CUSTOMER_GROUP, desired, records, {"New"})
+    found = check_required_fields(desired, records, [Step("create", "New")], SyncRequest(CUSTOMER_GROUP))
     assert [str(problem) for problem in found] == [
         "record 1 ('New'): name is required to create the record",
         "record 3 ('Old 2'): name is required, so it cannot be cleared",
     ]
-    desired = desired_of([{"id": "Old", "name": None}], source="x", match_on="id")
+    desired = read_desired_records([{"id": "Old", "name": None}], Layout(match_on="id"), source="x")
     records, [problem] = checked(company, CUSTOMER_GROUP, desired)
-    assert "name is null, but this field cannot be cleared" in problem
-    assert required_problems(CUSTOMER_GROUP, desired, records, set()) == [], "told once"
+    assert "name is null, but the field cannot be cleared" in problem
+    assert check_required_fields(desired, records, [], SyncRequest(CUSTOMER_GROUP)) == [], "told once"
 
 
 def test_intacct_refuses_what_is_called_required(company):
@@ -268,14 +266,17 @@ def test_intacct_refuses_what_is_called_required(company):
 
 def test_a_field_that_is_fixed_after_creation_is_told_before_the_write(company):
     model = company.model(ACCOUNT_GROUP)
-    desired = desired_of([{"id": "Assets", "groupType": "groups"}], source="x", match_on="id")
+    desired = read_desired_records(
+        [{"id": "Assets", "groupType": "groups"}], Layout(match_on="id"), source="x"
+    )
     step = Step("update", "Assets", changes=(FieldChange("groupType", "accounts", "groups"),))
-    [problem] = unchangeable_problems(model, desired, [step])
+    request = SyncRequest(ACCOUNT_GROUP)
+    [problem] = check_fixed_fields(desired, [step], model, request)
     assert str(problem) == (
-        "record 1 ('Assets'): groupType is 'groups', but 'accounts' in Intacct, where it cannot be changed any more"
+        "record 1 ('Assets'): groupType is 'groups', but 'accounts' in Intacct, where it can no longer be changed"
     )
     created = Step("create", "Assets", changes=(FieldChange("groupType", None, "groups"),))
-    assert unchangeable_problems(model, desired, [created]) == []
+    assert check_fixed_fields(desired, [created], model, request) == []
 
 
 # --- the models of the company
@@ -297,7 +298,7 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(company):
         "Members.1": "groupMembers.1.id",
         "Members.2": "groupMembers.2.id",
     }
-    desired = read_desired("groups.csv", text.encode(), match_on="id", columns=columns)
+    desired = read_desired_file("groups.csv", text.encode(), Layout(match_on="id", columns=columns))
     records, problems = checked(company, CUSTOMER_GROUP, desired)
     assert problems == [
         "line 2 ('G-1'): groupType is 'specifc'. Did you mean 'specific'? Allowed: all, specific",
@@ -323,9 +324,11 @@ def test_rejected_records_can_be_corrected_and_fed_back(company):
     columns = {"Group": "id", "Members.1": "groupMembers.1.id", "Notes": None}
     reading = {"match_on": "id", "columns": columns, "constants": {"name": "A group"}, "null_marker": "-"}
     text = "Group,Members.1,description,isDimensionStructure,Notes\nG-1,C-1,-,true,a\nG-2,C-2,-,true,b\n"
-    desired = read_desired("groups.csv", text.replace("G-2,C-2,-,true", "G-2,C-2,-,on").encode(), **reading)
-    _, problems = typed(desired, company.model(CUSTOMER_GROUP), match_on="id")
-    [line] = rejected_lines(desired, problems)
+    desired = read_desired_file(
+        "groups.csv", text.replace("G-2,C-2,-,true", "G-2,C-2,-,on").encode(), Layout(**reading)
+    )
+    _, problems = convert_records(desired, company.model(CUSTOMER_GROUP), match_on="id")
+    [line] = encode_rejected(desired, problems)
     assert json.loads(line) == {
         "id": "G-2",
         "name": "A group",
@@ -344,7 +347,7 @@ def test_rejected_records_can_be_corrected_and_fed_back(company):
             ],
         },
     }
-    again = read_desired("rejects.jsonl", line.replace(b'"on"', b'"true"'), **reading)
+    again = read_desired_file("rejects.jsonl", line.replace(b'"on"', b'"true"'), Layout(**reading))
     [record], problems = checked(company, CUSTOMER_GROUP, again)
     assert problems == []
     assert record["isDimensionStructure"] is True
@@ -355,13 +358,12 @@ def test_rejected_records_can_be_corrected_and_fed_back(company):
 def test_what_intacct_refused_can_be_fed_back_with_the_arguments_of_before(company):
     record = {"id": "G-9", "name": "Nine", "groupMembers": [{"id": "Nobody"}], "isDimensionStructure": True}
     [result] = company.create_many(CUSTOMER_GROUP, [record])
-    lines = reject_lines([Reject("create", "G-9", result.error, record)], "id")
-    again = read_desired(
+    lines = encode_rejects([Reject("create", "G-9", result.error, record)], "id")
+    again = read_desired_file(
         "groups.plan.rejects.jsonl",
         b"".join(lines).replace(b"Nobody", b"C-1"),
-        match_on="id",
-        columns={"Group": "id", "Notes": None},
-        constants={"name": "Nine"},
-        null_marker="-",
+        Layout(
+            match_on="id", columns={"Group": "id", "Notes": None}, constants={"name": "Nine"}, null_marker="-"
+        ),
     )
     assert checked(company, CUSTOMER_GROUP, again) == ([{**record, "groupMembers": [{"id": "C-1"}]}], [])

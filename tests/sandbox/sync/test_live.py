@@ -11,12 +11,13 @@ from intacct_provider.exceptions import (
     IntacctIncompleteReadError,
     IntacctPermissionError,
 )
-from intacct_provider.sync.applying.reread import read_touched
-from intacct_provider.sync.applying.staleness import stale_steps
-from intacct_provider.sync.object_facts import types_of
+from intacct_provider.sync.applying.reread import reread_records
+from intacct_provider.sync.applying.staleness import find_stale_steps
+from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import FieldChange
-from intacct_provider.sync.planning.live import read_live, whole_records
-from intacct_provider.sync.planning.planner import make_plan
+from intacct_provider.sync.planning.live import fetch_records, read_live
+from intacct_provider.sync.planning.planner import plan_changes
+from intacct_provider.sync.request import SyncRequest
 
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
@@ -27,17 +28,18 @@ ODD = ["a, b", "a/b", "a b", "Ünïcode", "日本", "it's", '"q"', "10%", "x;y"]
 
 
 def live_of(client, object_name, desired, *, mode="upsert", match_on="id", **how):
-    scope = "all" if mode == "mirror" and "scope" not in how else how.pop("scope", None)
-    model = client.model(object_name)
-    return read_live(client, object_name, desired, model, match_on=match_on, mode=mode, scope=scope, **how)
+    request = request_for(object_name, mode, match_on=match_on, **how)
+    return read_live(client, desired, client.model(object_name), request)
+
+
+def request_for(object_name, mode, **how):
+    return SyncRequest(object_name, mode, **({"scope": "all"} if mode == "mirror" else {}) | how)
 
 
 def plan_of(client, object_name, desired, *, mode="upsert", on_delete="delete", **how):
     live = live_of(client, object_name, desired, mode=mode, **how)
-    return make_plan(
-        object_name, desired, live, model=client.model(object_name), mode=mode, on_delete=on_delete,
-        match_on=how.get("match_on", "id"),
-    )  # fmt: skip
+    request = request_for(object_name, mode, on_delete=on_delete, **how)
+    return plan_changes(desired, live, client.model(object_name), request)
 
 
 def ids(live):
@@ -126,7 +128,7 @@ def test_odd_ids_are_found_and_found_again(sandbox, client, odd):
     sandbox.seed(PURPOSE, [{"id": one, "status": "active"} for one in ODD])
     plan = plan_of(client, PURPOSE, [{"id": odd, "status": "inactive"}, {"id": f"{odd}!"}])
     assert [(step.action, step.match) for step in plan.steps] == [("create", f"{odd}!"), ("update", odd)]
-    assert [row["id"] for row in read_touched(client, plan)] == [odd]
+    assert [row["id"] for row in reread_records(client, plan)] == [odd]
 
 
 def test_an_id_that_differs_only_by_case_is_never_created(purposes):
@@ -186,7 +188,10 @@ def test_a_mirror_of_lists_reads_what_it_deletes_whole_too(groups):
     plan = plan_of(groups, CUSTOMER_GROUP, desired, mode="mirror")
     assert [step.match for step in plan.steps] == ["G-1", "G-2", "G-3"]
     assert [change.path for change in plan.steps[0].changes] == ["id", "groupMembers"]
-    assert stale_steps(plan, read_touched(groups, plan), types_of(groups.model(CUSTOMER_GROUP))) == ()
+    assert (
+        find_stale_steps(plan, reread_records(groups, plan), collect_types(groups.model(CUSTOMER_GROUP)))
+        == ()
+    )
 
 
 def test_conditions_in_another_order_are_no_difference(sandbox, client):
@@ -207,7 +212,7 @@ def test_a_field_that_queries_cannot_read_after_all_is_read_with_the_record(sand
     plan = plan_of(client, CUSTOMER, [{"id": "B", "notInTheModel": "x"}])
     assert plan.full_records
     assert plan.steps[0].changes == (FieldChange("notInTheModel", None, "x"),)
-    assert [row["id"] for row in read_touched(client, replace(plan, full_records=False))] == ["B"]
+    assert [row["id"] for row in reread_records(client, replace(plan, full_records=False))] == ["B"]
 
 
 def test_another_refusal_of_a_query_is_told(purposes, sandbox):
@@ -217,21 +222,21 @@ def test_another_refusal_of_a_query_is_told(purposes, sandbox):
     plan = plan_of(purposes, PURPOSE, [{"id": "x", "status": "inactive"}])
     sandbox.fail(path=QUERY, status=403, times=1)
     with pytest.raises(IntacctPermissionError):
-        read_touched(purposes, plan)
+        reread_records(purposes, plan)
 
 
 def test_records_that_vanish_while_they_are_read_are_left_out(groups, sandbox):
     with client_of(sandbox) as person:
         person.delete_many(CUSTOMER_GROUP, ["2"])
-    assert list(whole_records(groups, CUSTOMER_GROUP, ["1", "2", "3"])) == ["1", "3"]
-    assert whole_records(groups, CUSTOMER_GROUP, ["2"]) == {}
-    assert whole_records(groups, CUSTOMER_GROUP, []) == {}
+    assert list(fetch_records(groups, CUSTOMER_GROUP, ["1", "2", "3"])) == ["1", "3"]
+    assert fetch_records(groups, CUSTOMER_GROUP, ["2"]) == {}
+    assert fetch_records(groups, CUSTOMER_GROUP, []) == {}
 
 
 def test_records_that_cannot_be_read_whole_are_not_taken_for_gone(groups, sandbox):
     sandbox.fail(path="/objects", method="GET", status=404, times=10)
-    with pytest.raises(IntacctIncompleteReadError, match="kept vanishing"):
-        whole_records(groups, CUSTOMER_GROUP, ["1", "2"])
+    with pytest.raises(IntacctIncompleteReadError, match="kept being deleted"):
+        fetch_records(groups, CUSTOMER_GROUP, ["1", "2"])
 
 
 @pytest.mark.parametrize("mode", ["upsert", "mirror"])
@@ -254,7 +259,7 @@ def test_the_same_records_give_the_same_bytes_whoever_reads_them(groups, sandbox
 
 
 def touched(client, plan):
-    return sorted(row["id"] for row in read_touched(client, plan))
+    return sorted(row["id"] for row in reread_records(client, plan))
 
 
 def test_touched_records_are_read_in_one_call(purposes, sandbox):
@@ -267,7 +272,7 @@ def test_touched_records_are_read_in_one_call(purposes, sandbox):
 def test_an_empty_plan_reads_nothing(purposes, sandbox):
     plan = plan_of(purposes, PURPOSE, [{"id": "FIN-1"}])
     before = len(sandbox.requests)
-    assert read_touched(purposes, plan) == []
+    assert reread_records(purposes, plan) == []
     assert len(sandbox.requests) == before
 
 
@@ -296,7 +301,7 @@ def test_what_a_person_did_meanwhile_is_seen(purposes, sandbox, what):
     plan = plan_of(purposes, PURPOSE, desired)
     with client_of(sandbox) as other:
         person(other)
-    found = stale_steps(plan, read_touched(purposes, plan), types_of(purposes.model(PURPOSE)))
+    found = find_stale_steps(plan, reread_records(purposes, plan), collect_types(purposes.model(PURPOSE)))
     assert [step.match for step in found] == stale
 
 
@@ -305,7 +310,7 @@ def test_a_member_that_was_deleted_makes_its_group_stale(groups, sandbox):
     plan = plan_of(groups, CUSTOMER_GROUP, desired)
     with client_of(sandbox) as person:
         person.update(CUSTOMER_GROUP, "1", {"groupMembers": [{"id": "A"}]})
-    assert [step.match for step in stale_steps(plan, read_touched(groups, plan), {})] == ["G-0"]
+    assert [step.match for step in find_stale_steps(plan, reread_records(groups, plan), {})] == ["G-0"]
 
 
 def test_many_touched_records_are_read_page_by_page():
@@ -313,11 +318,11 @@ def test_many_touched_records_are_read_page_by_page():
         desired = [{"id": f"GROUP-{n:05}", "name": "new name"} for n in range(1, 1201)]
         plan = plan_of(client, CUSTOMER_GROUP, desired)
         before = len(calls(sandbox, QUERY))
-        rows = read_touched(client, plan)
+        rows = reread_records(client, plan)
         assert len(calls(sandbox, QUERY)) == before + 1
         assert {row["id"] for row in rows} == plan.touched
         some = plan_of(client, CUSTOMER_GROUP, desired[:500])
-        assert len(read_touched(client, some)) == 500
+        assert len(reread_records(client, some)) == 500
 
 
 # --- order

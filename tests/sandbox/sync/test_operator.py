@@ -310,8 +310,8 @@ def test_a_file_of_groups_with_members(airflow, tmp_path):
 @pytest.mark.parametrize(
     ("content", "texts"),
     [
-        ("name,status\nx,active\n", ["line 1", "id is no column"]),
-        ("ids,status\nA,active\n", ["line 1", "id is no column", "Did you mean 'ids'?"]),
+        ("name,status\nx,active\n", ["line 1", "id is not a column"]),
+        ("ids,status\nA,active\n", ["line 1", "id is not a column", "Did you mean 'ids'?"]),
         (
             "id,status\nA,active\nB,active\nA,inactive\n",
             ["line 4 ('A')", "'A' in line 2 already", "keep one"],
@@ -329,7 +329,7 @@ def test_a_file_of_groups_with_members(airflow, tmp_path):
         ("id,status\nA\n", ["line 2", "1 cells under a header of 2"]),
         ('id,status\nA,"active\nB,x\n', ["line 2", "not valid CSV", "double quotes"]),
         ("id,id\nA,B\n", ["line 1, column 2", "'id'", "keep one"]),
-        ("id,\nA,B\n", ["line 2 ('A')", "column 2 has no header"]),
+        ("id,\nA,B\n", ["line 2 ('A')", "column 2 has a value but no header"]),
         ("id;status,x\nA;b,c\n", ["line 1", "comma and semicolon", "use commas"]),
         ("id,stauts\nA,active\n", ["stauts", "Did you mean 'status'?"]),
         ("id,status\nA,actve\n", ["actve", "active"]),

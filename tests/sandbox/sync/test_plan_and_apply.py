@@ -249,7 +249,7 @@ def test_a_stale_plan_is_refused_and_nothing_written(airflow, plan_path):
     before, sent = live(airflow), len(writes(airflow))
     with pytest.raises(AirflowFailException, match="IntacctStalePlanError") as caught:
         apply(result["plan"])
-    assert "'D' is there by now" in str(caught.value)
+    assert "'D' exists now" in str(caught.value)
     assert live(airflow) == before
     assert len(writes(airflow)) == sent
 
@@ -357,7 +357,7 @@ def test_rows_of_a_database(airflow, plan_path, tmp_path, monkeypatch):
     result = plan(plan_path, desired_sql="SELECT code, state, remark FROM t", **rows)
     assert (result["to_create"], result["to_update"], result["unchanged"]) == (1, 1, 1)
     for sql, text in (
-        ("CREATE TABLE u (x)", "returns no rows"),
+        ("CREATE TABLE u (x)", "does not return rows"),
         ("SELECT code, code FROM t", "'code' twice"),
         ("SELECT code FROM t WHERE 0", "no records"),
     ):
@@ -371,7 +371,10 @@ def test_rows_of_a_database(airflow, plan_path, tmp_path, monkeypatch):
         ({"desired": None}, "neither is given"),
         ({"desired_sql": "SELECT 1"}, "both are given"),
         ({"desired": None, "desired_sql": "SELECT 1"}, "needs sql_conn_id"),
-        ({"desired": None, "desired_sql": "SELECT 1", "sql_conn_id": "intacct_default"}, "runs no SQL"),
+        (
+            {"desired": None, "desired_sql": "SELECT 1", "sql_conn_id": "intacct_default"},
+            "is not a SQL connection",
+        ),
         ({"mode": "mirorr", "scope": "all"}, "Did you mean 'mirror'"),
         ({"mode": "mirror", "scope": "al"}, "scope"),
         ({"on_delete": "deactivat", "mode": "mirror", "scope": "all"}, "on_delete"),

@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole
-from intacct_provider.sync.applying.journal import Fate, Journal, Refusal, Sending, beside
+from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Refusal, Sending, companion_path
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 
 PURPOSE = "general-ledger/account-group-purpose"
@@ -50,8 +50,8 @@ def journal(path, owner="one"):
 
 
 def test_names_beside_a_plan(path):
-    assert beside(path, ".html").name == "groups.plan.html"
-    assert beside(path.with_name("groups"), ".undo.json").name == "groups.undo.json"
+    assert companion_path(path, ".html").name == "groups.plan.html"
+    assert companion_path(path.with_name("groups"), ".undo.json").name == "groups.undo.json"
 
 
 def test_a_file_is_created_once(path):
@@ -79,12 +79,10 @@ def test_of_many_at_once_one_creates_a_file(tmp_path):
 def test_the_owner_goes_on_and_nobody_else(path):
     assert journal(path).begin() is False
     assert journal(path).begin() is True
-    with pytest.raises(
-        IntacctPlanInUseError, match=r"^one applies the plan and has not ended it, begun 20.*clear"
-    ):
+    with pytest.raises(IntacctPlanInUseError, match=r"^one is applying the plan, begun 20.*clear"):
         journal(path, "two").begin()
     journal(path).end({"created": 1})
-    with pytest.raises(IntacctPlanInUseError, match=r"^one has applied the plan: it ended 20"):
+    with pytest.raises(IntacctPlanInUseError, match=r"^one has applied the plan and completed it 20"):
         journal(path, "two").begin()
     assert journal(path).begin() is True
 
@@ -94,14 +92,14 @@ def test_whoever_loses_the_plan_on_a_storage_that_cannot_tell_who_was_first_send
     one.begin()
     (one.folder / "begin.json").unlink()
     two.begin()
-    with pytest.raises(IntacctPlanInUseError, match=r"^two applies the plan"):
+    with pytest.raises(IntacctPlanInUseError, match=r"^two is applying the plan"):
         one.send(1, Sending((0,)))
     assert two.send(1, Sending((1,))) == Sending((1,))
 
 
 def test_whoever_has_no_name_is_somebody_else(path):
     journal(path, "").begin()
-    with pytest.raises(IntacctPlanInUseError, match=r"^Somebody else applies"):
+    with pytest.raises(IntacctPlanInUseError, match=r"^Somebody else is applying"):
         journal(path).begin()
 
 
@@ -109,15 +107,15 @@ def test_what_is_written_is_read_again(path):
     one = journal(path)
     one.begin()
     refusal = Refusal("No", 400, "code", "REST-1", "support", "/id", (("Why", "REST-2", "/x"),), "Ask.")
-    fates = (Fate(0, "A", "written", "1"), Fate(2, "ü, /", "refused", refusal=refusal))
+    outcomes = (RecordOutcome(0, "A", "written", "1"), RecordOutcome(2, "ü, /", "refused", refusal=refusal))
     assert one.sending(1) is None
     assert one.done(1) is None
     assert one.send(1, Sending((0, 2), {2: {"list": [1, {"a": None}]}})) == Sending(
         (0, 2), {2: {"list": [1, {"a": None}]}}
     )
-    one.record(1, fates)
+    one.record(1, outcomes)
     assert journal(path).sending(1) == Sending((0, 2), {2: {"list": [1, {"a": None}]}})
-    assert journal(path).done(1) == fates
+    assert journal(path).done(1) == outcomes
 
 
 def test_two_tries_that_send_a_batch_send_the_same(path):
@@ -134,7 +132,7 @@ def test_two_tries_that_send_a_batch_send_the_same(path):
 def test_a_file_that_broke_off_when_the_machine_did_counts_for_nothing(path, content):
     one = journal(path)
     one.begin()
-    one.record(1, [Fate(0, "A", "written")])
+    one.record(1, [RecordOutcome(0, "A", "written")])
     for name in ("00001.done.json", "00001.sent.json", "undo.json", "end.json"):
         (one.folder / name).write_bytes(content)
     assert one.done(1) is None
@@ -142,7 +140,7 @@ def test_a_file_that_broke_off_when_the_machine_did_counts_for_nothing(path, con
     assert one.undo() is None
     assert not one.ended
     (one.folder / "begin.json").write_bytes(content)
-    with pytest.raises(IntacctPlanInUseError, match="cannot be read, so who applies the plan is unknown"):
+    with pytest.raises(IntacctPlanInUseError, match="cannot be read, so it is unknown who applies the plan"):
         journal(path).begin()
 
 

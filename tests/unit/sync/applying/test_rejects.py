@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from intacct_provider.client.errors import build_error
-from intacct_provider.sync.applying.rejects import Reject, reject_lines, rejects_table, tolerated
-from intacct_provider.sync.desired.read import read_desired
+from intacct_provider.sync.applying.rejects import Reject, Tolerance, encode_rejects, format_rejects
+from intacct_provider.sync.desired.sources import Layout, read_desired_file
 from intacct_provider.sync.plan import Plan, Step
 
 ERROR = {
@@ -44,11 +44,11 @@ def plan(steps):
     ],
 )
 def test_how_many_are_tolerated(refused, limits, accepted):
-    assert tolerated(plan(100), [reject()] * refused, **limits) is accepted
+    assert Tolerance(**limits).allows(plan(100), [reject()] * refused) is accepted
 
 
 def test_a_line_is_a_desired_record_with_the_reason():
-    [line] = reject_lines([reject(name="New", term={"id": "N30"}, creditLimit=Decimal("1.10"))], "id")
+    [line] = encode_rejects([reject(name="New", term={"id": "N30"}, creditLimit=Decimal("1.10"))], "id")
     assert json.loads(line, parse_float=Decimal) == {
         "id": "A",
         "name": "New",
@@ -75,12 +75,12 @@ def test_a_line_is_a_desired_record_with_the_reason():
     ],
 )
 def test_lines_can_be_read_as_desired_records_again(match_on, record, wanted):
-    lines = b"".join(reject_lines([reject(**record)], match_on))
-    assert read_desired("rejects.jsonl", lines, match_on=match_on).records == (wanted,)
+    lines = b"".join(encode_rejects([reject(**record)], match_on))
+    assert read_desired_file("rejects.jsonl", lines, Layout(match_on=match_on)).records == (wanted,)
 
 
 def test_the_table_is_one_line_for_each_and_long_ones_are_cut():
-    table = rejects_table([reject(match=f"A|{n}") for n in range(60)], limit=50).splitlines()
+    table = format_rejects([reject(match=f"A|{n}") for n in range(60)], limit=50).splitlines()
     assert table[2].startswith(
         "| update | A\\|0 | 400 | Payload contains errors: No \\| such term [REST-1050] (HTTP 400"
     )

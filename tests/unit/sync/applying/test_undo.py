@@ -7,7 +7,7 @@ import pytest
 from sandbox_client import client_of, running
 from sync_work import applied, planned, saved, undone
 
-from intacct_provider.sync.applying.undo import list_content, undo_plan, writable
+from intacct_provider.sync.applying.undo import convert_list, reverse_plan, select_writable
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.records import is_blank
 
@@ -54,7 +54,7 @@ EMPTY = {"key": None, "id": None, "href": None}
     ],
 )
 def test_what_can_be_given_again(record, kept):
-    assert writable(record, MODEL) == kept
+    assert select_writable(record, MODEL) == kept
 
 
 AUDIT = {"createdBy": "1"}
@@ -110,7 +110,7 @@ AUDIT = {"createdBy": "1"}
     ],
 )
 def test_what_of_a_list_can_be_given_again(name, value, kept):
-    assert list_content(name, value, {"key": "5", "id": "O"}) == kept
+    assert convert_list(name, value, {"key": "5", "id": "O"}) == kept
 
 
 def plan(*steps):
@@ -139,7 +139,7 @@ def test_everything_is_turned_around_in_the_opposite_order():
         body={"status": "inactive"},
     )
     one = plan(create, child, update, off)
-    undo = undo_plan(None, one, one.steps)  # without a call
+    undo = reverse_plan(None, one, one.steps)  # without a call
     assert [(step.action, step.match, step.key, step.level) for step in undo.steps] == [
         ("update", "U", "3", 1),
         ("update", "D", "4", 1),
@@ -169,7 +169,7 @@ def test_a_list_that_was_empty_is_emptied():
         changes=(FieldChange("groupMembers", None, [{"id": "A"}]),),
         body={"groupMembers": []},
     )
-    [back] = undo_plan(None, plan(step), [step]).steps
+    [back] = reverse_plan(None, plan(step), [step]).steps
     assert back.changes == (FieldChange("groupMembers", [{"id": "A"}], []),)
     assert back.body == {"groupMembers": []}
 
@@ -178,14 +178,14 @@ def test_only_what_is_going_to_be_written_is_turned_around():
     steps = [
         Step("create", name, changes=(FieldChange("id", None, name),), body={"id": name}) for name in "AB"
     ]
-    assert [step.match for step in undo_plan(None, plan(*steps), steps[:1]).steps] == ["A"]
+    assert [step.match for step in reverse_plan(None, plan(*steps), steps[:1]).steps] == ["A"]
 
 
 def test_it_is_a_plan_like_any_other():
     step = Step(
         "update", "U", "3", changes=(FieldChange("parent.id", None, "P"),), body={"parent": {"id": "P"}}
     )
-    undo = undo_plan(None, plan(step), [step])
+    undo = reverse_plan(None, plan(step), [step])
     assert Plan.from_json(undo.to_json()) == undo
     assert undo.steps[0].body == {"parent": {"id": None}}
 
@@ -219,7 +219,7 @@ def first(client, object_name, **having):
 def seen(client, object_name, name):
     """Return what a person sees of a record: no keys of elements, no history."""
     record = client.get(object_name, client.find(object_name, name)["key"])
-    return writable(record, client.model(object_name))
+    return select_writable(record, client.model(object_name))
 
 
 def test_what_was_cleared_as_a_whole_is_given_back_in_parts(client):
@@ -229,7 +229,7 @@ def test_what_was_cleared_as_a_whole_is_given_back_in_parts(client):
         "update", "G", "3", changes=(FieldChange("memberFilter", old, None),), body={"memberFilter": None}
     )
     one = replace(plan(step), object_name=GROUP)
-    [back] = undo_plan(client, one, [step]).steps
+    [back] = reverse_plan(client, one, [step]).steps
     assert back.changes == (
         FieldChange("memberFilter.object", None, CUSTOMER),
         FieldChange("memberFilter.filterExpression", None, "and"),
@@ -242,7 +242,7 @@ def test_what_cannot_be_given_back_is_no_step(client):
     step = Step(
         "update", "C", "3", changes=(FieldChange("entity", {"id": "US"}, None),), body={"entity": None}
     )
-    assert undo_plan(client, plan(step), [step]).steps == ()
+    assert reverse_plan(client, plan(step), [step]).steps == ()
 
 
 CHANGES = {

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.read import desired_of, read_desired
-from intacct_provider.sync.problems import refuse
+from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
+from intacct_provider.sync.problems import raise_problems
 
 
 def read(text: str | bytes, name: str = "customers.csv", match_on: str = "id", **arguments) -> list[dict]:
-    desired = read_desired(name, encoded(text), match_on=match_on, **arguments)
+    desired = read_desired_file(name, encoded(text), Layout(match_on=match_on, **arguments))
     assert desired.problems == ()
     return list(desired.records)
 
@@ -24,7 +24,9 @@ def read(text: str | bytes, name: str = "customers.csv", match_on: str = "id", *
 def refusal(text: str | bytes, name: str = "customers.csv", match_on: str = "id", **arguments) -> str:
     """Return the message of what is wrong, whether reading fails or some records are told to be wrong."""
     with pytest.raises(IntacctArgumentError) as caught:
-        refuse(name, read_desired(name, encoded(text), match_on=match_on, **arguments).problems)
+        raise_problems(
+            name, read_desired_file(name, encoded(text), Layout(match_on=match_on, **arguments)).problems
+        )
     message = str(caught.value)
     assert message.startswith(f"{name}: ")
     return message
@@ -123,9 +125,9 @@ def test_csv_written_by_any_writer_reads_back(rows, separator):
         ("", ["line 1", "empty"]),
         ("\n \n", ["line 1", "empty"]),
         ("id,name\n", ["no records", "empty desired state is refused", "mirror"]),
-        ("idd,name\nC-1,x\n", ["line 1", "id is no column", "Did you mean 'idd'?"]),
-        ("id,name,id\nC-1,x,y\n", ["line 1, column 3", "'id' is in column 1"]),
-        ("id,,name\nC-1,x,y\n", ["line 2: column 2 has no header, but a value"]),
+        ("idd,name\nC-1,x\n", ["line 1", "id is not a column", "Did you mean 'idd'?"]),
+        ("id,name,id\nC-1,x,y\n", ["line 1, column 3", "'id' is also in column 1"]),
+        ("id,,name\nC-1,x,y\n", ["line 2: column 2 has a value but no header"]),
         ("id,term..id\nC-1,x\n", ["line 1, column 2", "'term..id' is not a field path"]),
         ("id,a[].b[].c\nC-1,x\n", ["line 1, column 2", "'a[].b[].c' is not a field path"]),
         ("id,term,term.id\nC-1,x,y\n", ["line 1, column 3", "'term.id' and 'term' set the same field"]),
@@ -263,7 +265,9 @@ def test_match_on_may_be_dotted():
 )
 def test_records_that_are_refused(records, parts):
     with pytest.raises(IntacctArgumentError) as caught:
-        refuse("desired", desired_of(records, source="desired", match_on="id").problems)
+        raise_problems(
+            "desired", read_desired_records(records, Layout(match_on="id"), source="desired").problems
+        )
     assert str(caught.value).startswith("desired: ")
     for part in parts:
         assert part in str(caught.value)
@@ -271,6 +275,6 @@ def test_records_that_are_refused(records, parts):
 
 def test_records_may_be_dotted_or_nested_and_come_from_a_generator():
     given = (record for record in [{"term.id": "a"}, {"term": {"id": "b"}}])
-    desired = desired_of(given, source="desired", match_on="term.id")
+    desired = read_desired_records(given, Layout(match_on="term.id"), source="desired")
     assert desired.records == ({"term": {"id": "a"}}, {"term": {"id": "b"}})
     assert (desired.places, desired.problems, desired.from_text) == (("record 1", "record 2"), (), False)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError, IntacctDesiredStateError
-from intacct_provider.sync.desired.coerce import typed
-from intacct_provider.sync.desired.read import desired_of, read_desired
-from intacct_provider.sync.desired.state import rejected_lines
-from intacct_provider.sync.problems import Problem, refuse
+from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
+from intacct_provider.sync.desired.state import encode_rejected
+from intacct_provider.sync.desired.typed_records import convert_records
+from intacct_provider.sync.problems import Problem, raise_problems
 
 #: Without a time zone.
 MIDNIGHT = dt.datetime.fromisoformat("2026-01-02T00:00:00")
@@ -55,11 +55,11 @@ MODEL = {
 def read(text: str | bytes, name: str = "x.csv", **arguments) -> list[dict]:
     """Return the typed records of a file in which nothing is wrong."""
     data = text.encode() if isinstance(text, str) else text
-    return good(read_desired(name, data, match_on="id", **arguments))
+    return good(read_desired_file(name, data, Layout(match_on="id", **arguments)))
 
 
 def good(desired) -> list[dict]:
-    records, problems = typed(desired, MODEL, match_on="id")
+    records, problems = convert_records(desired, MODEL, match_on="id")
     assert [str(problem) for problem in problems] == []
     return records
 
@@ -68,7 +68,12 @@ def refusal(text: str | bytes, name: str = "x.csv", **arguments) -> str:
     """Return what is wrong, whether it is the file or its records."""
     data = text.encode() if isinstance(text, str) else text
     with pytest.raises(IntacctArgumentError) as caught:
-        refuse(name, typed(read_desired(name, data, match_on="id", **arguments), MODEL, match_on="id")[1])
+        raise_problems(
+            name,
+            convert_records(
+                read_desired_file(name, data, Layout(match_on="id", **arguments)), MODEL, match_on="id"
+            )[1],
+        )
     return str(caught.value)
 
 
@@ -119,8 +124,8 @@ def test_ten_and_more_elements_keep_the_order_of_their_numbers():
 @pytest.mark.parametrize(
     ("header", "text"),
     [
-        ("m.1.id,m.3.id", "there is no column m.2, but one of element 3"),
-        ("m.2.id", "there is no column m.1, but one of element 2"),
+        ("m.1.id,m.3.id", "there is a column of element 3, but no column m.2"),
+        ("m.2.id", "there is a column of element 2, but no column m.1"),
         ("m.0.id", "'m.0.id' has element 0"),
         ("m.01.id", "'m.01.id' has element 01"),
         ("m.1.id,m[].id", "'m[].id' and 'm.1.id' set the same field"),
@@ -181,7 +186,7 @@ def test_the_marker_clears_and_an_empty_cell_leaves_alone():
 
 
 def test_a_marker_where_nothing_may_be_null_is_a_problem():
-    assert "name is null, but this field cannot be cleared" in refusal("id,name\nA,-\n", null_marker="-")
+    assert "name is null, but the field cannot be cleared" in refusal("id,name\nA,-\n", null_marker="-")
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.yaml"])
@@ -223,11 +228,11 @@ def test_problems_call_a_field_what_the_user_calls_it():
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
-        ({"Grop": "id"}, "columns names 'Grop', which is not there. Did you mean 'Group'?"),
-        ({"Group": "a..b"}, "'Group' is to be 'a..b', which is not a field path"),
-        ({"Group": 5}, "'Group' is to be 5, which is not a field path"),
+        ({"Grop": "id"}, "columns names 'Grop', which does not exist. Did you mean 'Group'?"),
+        ({"Group": "a..b"}, "'Group' is mapped to 'a..b', which is not a field path"),
+        ({"Group": 5}, "'Group' is mapped to 5, which is not a field path"),
         ({"Group": "id", "Name": "id"}, "'Name' and 'Group' set the same field"),
-        ({"Group": None}, "id is no column"),
+        ({"Group": None}, "id is not a column"),
         (["id"], "columns must be a mapping"),
     ],
 )
@@ -399,7 +404,7 @@ def test_what_a_yaml_writer_writes_is_read_back(fields):
 
 
 def test_yaml_records_are_placed_by_the_line_they_begin_on():
-    desired = read_desired("x.yaml", b"\n- id: A\n  name: x\n\n-\n  id: B\n", match_on="id")
+    desired = read_desired_file("x.yaml", b"\n- id: A\n  name: x\n\n-\n  id: B\n", Layout(match_on="id"))
     assert desired.places == ("line 2", "line 6")
 
 
@@ -444,7 +449,9 @@ def test_parquet_values_of_every_type():
 
 def test_parquet_times_finer_than_pythons_are_cut():
     nanoseconds = pa.array([1_767_323_045_123_456_789], pa.timestamp("ns", "UTC"))
-    desired = read_desired("x.parquet", parquet({"id": ["A"], "reviewedAt": nanoseconds}), match_on="id")
+    desired = read_desired_file(
+        "x.parquet", parquet({"id": ["A"], "reviewedAt": nanoseconds}), Layout(match_on="id")
+    )
     assert type(desired.records[0]["reviewedAt"]) is dt.datetime
     assert good(desired) == [{"id": "A", "reviewedAt": "2026-01-02T03:04:05Z"}]
 
@@ -464,7 +471,7 @@ def test_parquet_whole_numbers_are_ids_and_midnights_are_dates():
         ({"id": ["A"], "unknown": [b"x"]}, "which is of type bytes"),
         ({"id": ["A"], "creditLimit": [float("nan")]}, "creditLimit is nan, but must be a number"),
         ({"id": ["A", "A"]}, "row 2 ('A'): id is 'A' in row 1 already"),
-        ({"idd": ["A"]}, "schema: id is no column"),
+        ({"idd": ["A"]}, "schema: id is not a column"),
         ({"id": pa.array([], pa.string())}, "there are no records"),
     ],
 )
@@ -474,7 +481,7 @@ def test_parquet_refusals(table, part):
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"id,name\nA,x\n", b"PAR1" + b"\x00" * 100 + b"PAR1"])
 def test_what_is_no_parquet_file_is_refused(data):
-    assert "not a Parquet file" in refusal(data, "x.parquet")
+    assert "the Parquet file cannot be read" in refusal(data, "x.parquet")
 
 
 def test_a_parquet_file_that_breaks_off_inside_is_refused():
@@ -488,8 +495,8 @@ def test_rows_of_a_query_leave_alone_what_is_null():
         {"Group": "A", "name": "x", "groupMembers.1.id": "C-1", "description": None, "graceDays": Decimal(3)},
         {"Group": Decimal(15), "name": "", "groupMembers.1.id": None, "description": "-", "graceDays": None},
     ]
-    desired = desired_of(
-        rows, source="sql", match_on="id", columns={"Group": "id"}, null_marker="-", table=True
+    desired = read_desired_records(
+        rows, Layout(match_on="id", columns={"Group": "id"}, null_marker="-"), source="sql", table=True
     )
     assert desired.places == ("row 1", "row 2")
     assert good(desired) == [
@@ -503,17 +510,19 @@ def test_rows_have_booleans_and_json_as_databases_do():
     rows = [
         {"id": f"A{n}", "isOnHold": flag, "groupMembers": '[{"id": "C-1"}]'} for n, flag in enumerate(flags)
     ]
-    records = good(desired_of(rows, source="sql", match_on="id", table=True))
+    records = good(read_desired_records(rows, Layout(match_on="id"), source="sql", table=True))
     assert [record.get("isOnHold") for record in records] == [True, False, True, False, True, True, None]
     assert records[0]["groupMembers"] == [{"id": "C-1"}]
-    wrong = desired_of([{"id": "A", "isOnHold": 2}], source="sql", match_on="id", table=True)
-    assert "must be true or false" in str(typed(wrong, MODEL, match_on="id")[1][0])
+    wrong = read_desired_records(
+        [{"id": "A", "isOnHold": 2}], Layout(match_on="id"), source="sql", table=True
+    )
+    assert "must be true or false" in str(convert_records(wrong, MODEL, match_on="id")[1][0])
 
 
 def test_records_clear_what_is_null():
-    assert good(desired_of([{"id": "A", "description": None}], source="x", match_on="id")) == [
-        {"id": "A", "description": None}
-    ]
+    assert good(
+        read_desired_records([{"id": "A", "description": None}], Layout(match_on="id"), source="x")
+    ) == [{"id": "A", "description": None}]
 
 
 @pytest.mark.parametrize(
@@ -522,7 +531,7 @@ def test_records_clear_what_is_null():
 )
 def test_rows_that_are_no_rows_are_refused(rows, text):
     with pytest.raises(IntacctArgumentError, match=text):
-        desired_of(rows, source="sql", match_on="id", table=True)
+        read_desired_records(rows, Layout(match_on="id"), source="sql", table=True)
 
 
 # --- values
@@ -540,7 +549,7 @@ def test_rows_that_are_no_rows_are_refused(rows, text):
             "groupMembers.1.sortOrder (value '0') is read-only",
         ),
         ({"accountRanges": [{"rangeFrm": "1"}]}, "Did you mean 'accountRanges.1.rangeFrom'?"),
-        ({"accountRanges": [{"a": {"b": 1}, "a.b": 2}]}, "accountRanges.1 is not clear: a.b is given twice"),
+        ({"accountRanges": [{"a": {"b": 1}, "a.b": 2}]}, "accountRanges.1 is ambiguous: a.b is given twice"),
         (
             {"accountGroupComputation": [{"operator": "plus"}]},
             "Allowed: add, subtract, multiply, divide",
@@ -555,24 +564,26 @@ def test_rows_that_are_no_rows_are_refused(rows, text):
             "names condition 2",
         ),
         ({"restrictions": {"locations": [1.5]}}, "restrictions.locations.1 is 1.5, but must be text"),
-        ({"name": "half \ud800"}, "which has half of a character"),
-        ({"other": float("inf")}, "other is inf, which is no number"),
+        ({"name": "half \ud800"}, "which has a lone surrogate"),
+        ({"other": float("inf")}, "other is inf, which is not a number"),
         ({"other": {"deep": [{1, 2}]}}, "which is of type set"),
         ({"reviewedAt": MIDNIGHT}, "which has no time zone"),
         ({"other": MIDNIGHT}, "which has no time zone"),
     ],
 )
 def test_values_that_cannot_be_written_are_named(record, part):
-    _, problems = typed(desired_of([{"id": "A", **record}], source="x", match_on="id"), MODEL, match_on="id")
+    _, problems = convert_records(
+        read_desired_records([{"id": "A", **record}], Layout(match_on="id"), source="x"), MODEL, match_on="id"
+    )
     assert part in str(problems[0])
     assert str(problems[0]).startswith("record 1 ('A'): ")
 
 
 def test_a_record_with_problems_is_none_and_the_others_are_typed():
-    desired = desired_of(
-        [{"id": "A", "graceDays": "x"}, {"id": "B", "graceDays": "1"}], source="x", match_on="id"
+    desired = read_desired_records(
+        [{"id": "A", "graceDays": "x"}, {"id": "B", "graceDays": "1"}], Layout(match_on="id"), source="x"
     )
-    records, [problem] = typed(desired, MODEL, match_on="id")
+    records, [problem] = convert_records(desired, MODEL, match_on="id")
     assert records == [None, {"id": "B", "graceDays": 1}]
     assert problem == Problem(
         "record 1", "A", "graceDays", "'x'", "is 'x', but must be a whole number, such as 1000"
@@ -639,10 +650,10 @@ FIELDS = st.sampled_from(
 @given(SUFFIXES, st.lists(PIECES, max_size=30).map("".join).map(str.encode) | st.binary(max_size=60))
 def test_any_content_is_read_or_refused(suffix, data):
     with suppress(IntacctArgumentError):
-        desired = read_desired(f"x{suffix}", data, match_on="id")
+        desired = read_desired_file(f"x{suffix}", data, Layout(match_on="id"))
         assert len(desired.records) == len(desired.places) > 0
-        typed(desired, MODEL, match_on="id")
-        list(rejected_lines(desired, desired.problems))
+        convert_records(desired, MODEL, match_on="id")
+        list(encode_rejected(desired, desired.problems))
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -650,14 +661,16 @@ def test_any_content_is_read_or_refused(suffix, data):
 @given(st.dictionaries(FIELDS, VALUES, max_size=5), st.booleans())
 def test_any_record_is_typed_so_that_it_can_be_sent_or_is_refused(fields, table):
     try:
-        desired = desired_of([{**fields, "id": "A"}], source="x", match_on="id", table=table)
+        desired = read_desired_records(
+            [{**fields, "id": "A"}], Layout(match_on="id"), source="x", table=table
+        )
     except IntacctArgumentError:
         return  # two columns for one field
-    [record], problems = typed(desired, MODEL, match_on="id")
+    [record], problems = convert_records(desired, MODEL, match_on="id")
     assert (record is None) == bool(problems)
     if record is not None:
         encode(record)
-    list(rejected_lines(desired, problems))
+    list(encode_rejected(desired, problems))
 
 
 # --- reporting
@@ -666,7 +679,7 @@ def test_any_record_is_typed_so_that_it_can_be_sent_or_is_refused(fields, table)
 def test_the_error_has_all_problems_and_its_message_the_first_ten():
     problems = [Problem(f"line {n}", "", "name", "'x'", "is 'x'") for n in range(12)]
     with pytest.raises(IntacctDesiredStateError) as caught:
-        refuse("x.csv", problems)
+        raise_problems("x.csv", problems)
     assert caught.value.problems == tuple(problems)
     assert str(caught.value).count("\n") == 11
     assert str(caught.value).endswith("and 2 more")
@@ -683,7 +696,7 @@ def test_one_mistake_in_every_record_does_not_hide_the_others():
 
 def test_a_message_stays_on_its_lines_whatever_an_id_has():
     with pytest.raises(IntacctDesiredStateError) as caught:
-        refuse("x", [Problem("line 1", "a\nb\x1b[31m", "name", "", "is wrong")])
+        raise_problems("x", [Problem("line 1", "a\nb\x1b[31m", "name", "", "is wrong")])
     assert str(caught.value) == "x: line 1 ('a\\nb\\x1b[31m'): name is wrong"
 
 
@@ -694,14 +707,16 @@ def test_rejected_lines_can_carry_every_value_that_was_refused():
         {"id": "C", "creditLimit": Decimal("1.10"), "startDate": dt.date(2026, 1, 1), "isOnHold": 1},
         {"name": "none"},
     ]
-    desired = desired_of(records, source="x", match_on="id")
-    _, problems = typed(desired, MODEL, match_on="id")
-    lines = list(rejected_lines(desired, problems))
+    desired = read_desired_records(records, Layout(match_on="id"), source="x")
+    _, problems = convert_records(desired, MODEL, match_on="id")
+    lines = list(encode_rejected(desired, problems))
     assert len(lines) == 3
     assert lines[1].startswith(
         b'{"id":"C","creditLimit":1.10,"startDate":"2026-01-01","isOnHold":1,"_reject":'
     )
-    again = read_desired("x.jsonl", b"".join(lines), match_on="id", columns={"gone": "id"}, null_marker="-")
+    again = read_desired_file(
+        "x.jsonl", b"".join(lines), Layout(match_on="id", columns={"gone": "id"}, null_marker="-")
+    )
     assert [record.get("id") for record in again.records] == ["A", "C", None]
     assert again.records[0]["creditLimit"] == "nan"
     assert all("_reject" not in record for record in again.records)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.object_facts import types_of
+from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import FieldChange
-from intacct_provider.sync.planning.diff import compare, fields_of, patch_for
+from intacct_provider.sync.planning.diff import build_patch, compare, select_fields
 from intacct_provider.sync.records import flatten, is_blank, unflatten
 
 MODEL = {
@@ -31,7 +31,7 @@ MODEL = {
     },
     "lists": {"lines": {"fields": {"sortOrder": {"type": "integer"}}}, "members": {"apiObject": "x"}},
 }
-TYPES = types_of(MODEL)
+TYPES = collect_types(MODEL)
 GROUP_FILTER = {
     "object": "accounts-receivable/customer",
     "filters": [{"$eq": {"status": "active"}}, {"$gt": {"totalDue": "1000"}}],
@@ -40,11 +40,11 @@ GROUP_FILTER = {
 
 
 def fields_to_read(desired, types, **match):
-    return fields_of(map(flatten, desired), types, **match)[0]
+    return select_fields(map(flatten, desired), types, **match)[0]
 
 
 def needs_full_records(desired, types=None):
-    return fields_of(map(flatten, desired), types or {})[1]
+    return select_fields(map(flatten, desired), types or {})[1]
 
 
 def differs(desired: dict, live: dict) -> bool:
@@ -140,7 +140,7 @@ def test_types_of_walks_every_part_of_the_model():
 
 
 def test_types_of_an_empty_model_written_with_lists():
-    assert types_of({"fields": [], "groups": [], "refs": [], "lists": []}) == {}
+    assert collect_types({"fields": [], "groups": [], "refs": [], "lists": []}) == {}
 
 
 def test_fields_to_read_are_key_match_and_what_is_given():
@@ -344,7 +344,7 @@ def test_references_in_elements_are_compared_by_what_is_given(wanted, different)
 
 
 def test_what_can_only_be_written_is_neither_read_nor_compared():
-    types = types_of(
+    types = collect_types(
         {"fields": {"secret": {"type": "string", "writeOnly": True}, "name": {"type": "string"}}}
     )
     assert compare({"secret": "s", "name": "x"}, {"name": "x"}, types) == []
@@ -398,37 +398,37 @@ RANGES = [owned("7", rangeFrom="1"), owned("8", rangeFrom="2"), owned("9", range
 def test_records_that_a_record_owns_are_merged_element_by_element(wanted, sent):
     desired = {"id": "G", "ranges": [{"rangeFrom": value} for value in wanted]}
     changes = compare(desired, {"id": "G", "ranges": RANGES}, TYPES)
-    assert patch_for(changes, desired) == {"ranges": sent}
+    assert build_patch(changes, desired) == {"ranges": sent}
 
 
 def test_clearing_owned_records_names_each():
     changes = compare({"ranges": None}, {"ranges": RANGES[:1]}, TYPES)
-    assert patch_for(changes, {"ranges": None}) == {"ranges": [{"key": "7", "ia::operation": "delete"}]}
+    assert build_patch(changes, {"ranges": None}) == {"ranges": [{"key": "7", "ia::operation": "delete"}]}
 
 
 def test_clearing_a_list_of_references_is_sent_as_it_is():
     for empty in ([], None):
         changes = compare({"members": empty}, {"members": LIVE_MEMBERS}, TYPES)
-        assert patch_for(changes, {"members": empty}) == {"members": empty}
+        assert build_patch(changes, {"members": empty}) == {"members": empty}
 
 
 def test_the_order_of_a_filter_is_no_list_of_owned_records():
     desired = {"memberFilter": {"orderBy": [{"name": "asc"}]}}
     changes = compare(desired, {"memberFilter": {"orderBy": [{"id": "asc"}]}}, TYPES)
-    assert patch_for(changes, desired) == desired
+    assert build_patch(changes, desired) == desired
 
 
 def test_patch_nests_just_the_changes():
     desired = {"id": "a", "name": "x", "contacts": {"default": {"email1": "n@x.example", "phone1": "1"}}}
     live = {"id": "a", "name": "x", "contacts": {"default": {"email1": "o@x.example", "phone1": "1"}}}
     changes = compare(desired, live, TYPES)
-    assert patch_for(changes, desired) == {"contacts": {"default": {"email1": "n@x.example"}}}
+    assert build_patch(changes, desired) == {"contacts": {"default": {"email1": "n@x.example"}}}
 
 
 def test_patch_sends_a_changed_list_whole_and_leaves_an_equal_one_out():
     desired = {"name": "x", "members": [{"id": "C1"}, {"id": "C9"}], "lines": [{"sortOrder": 0}]}
     live = {"name": "y", "members": LIVE_MEMBERS, "lines": [{"sortOrder": "0", "key": "1"}]}
-    body = patch_for(compare(desired, live, TYPES), desired)
+    body = build_patch(compare(desired, live, TYPES), desired)
     assert body == {"name": "x", "members": [{"id": "C1"}, {"id": "C9"}]}
 
 
@@ -437,16 +437,16 @@ def test_patch_sends_a_member_filter_whole_because_its_parts_belong_together():
     live = {"id": "g", "memberFilter": GROUP_FILTER | {"filterExpression": "1 or 2"}}
     changes = compare(desired, live, TYPES)
     assert [change.path for change in changes] == ["memberFilter.filterExpression"]
-    assert patch_for(changes, desired) == {"memberFilter": GROUP_FILTER}
+    assert build_patch(changes, desired) == {"memberFilter": GROUP_FILTER}
 
 
 def test_patch_of_nothing_is_empty():
-    assert patch_for([], {"id": "a", "memberFilter": GROUP_FILTER}) == {}
+    assert build_patch([], {"id": "a", "memberFilter": GROUP_FILTER}) == {}
 
 
 def test_patch_clears_with_null():
     desired = {"term": None, "name": None}
-    assert patch_for(compare(desired, {"term": {"id": "a"}, "name": "b"}, TYPES), desired) == {
+    assert build_patch(compare(desired, {"term": {"id": "a"}, "name": "b"}, TYPES), desired) == {
         "term": None,
         "name": None,
     }
@@ -482,7 +482,7 @@ SHAPES = st.fixed_dictionaries(
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(desired=SHAPES, live=SHAPES)
 def test_applying_the_patch_leaves_nothing_to_change(desired, live):
-    body = patch_for(compare(desired, live, TYPES), desired)
+    body = build_patch(compare(desired, live, TYPES), desired)
     after = merged(live, body)
     assert compare(desired, after, TYPES) == []
     untouched = set(flatten(live)) - set(flatten(desired))

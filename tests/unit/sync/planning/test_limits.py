@@ -6,10 +6,10 @@ import pytest
 from sync_plans import create, deactivate, delete, plan, update
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctSyncGuardError
-from intacct_provider.sync.applying.staleness import already_done, stale_steps
+from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
 from intacct_provider.sync.plan import FieldChange, Step
-from intacct_provider.sync.planning.fingerprint import fingerprint_of
-from intacct_provider.sync.planning.limits import Guards, breaches
+from intacct_provider.sync.planning.fingerprint import fingerprint_record
+from intacct_provider.sync.planning.limits import Guards, find_breaches
 
 GROUP = "accounts-receivable/customer-group"
 
@@ -32,8 +32,8 @@ def steps(make, count):
 )
 def test_too_many_are_named_with_the_way_to_allow_them(limit, make, verb):
     made = plan(*steps(make, 7))
-    assert breaches(made, Guards(**{limit: 7})) == ()
-    [message] = breaches(made, Guards(**{limit: 2}))
+    assert find_breaches(made, Guards(**{limit: 7})) == ()
+    [message] = find_breaches(made, Guards(**{limit: 2}))
     assert message == (
         f"The plan for {GROUP} {verb} 7 records ('G-1', 'G-2', 'G-3', 'G-4', 'G-5' and 2 more), more than {limit}=2. "
         f"To allow it, set {limit}=7."
@@ -41,24 +41,24 @@ def test_too_many_are_named_with_the_way_to_allow_them(limit, make, verb):
 
 
 def test_deletions_and_deactivations_count_as_one():
-    [message] = breaches(plan(deactivate("A"), delete("B")), Guards(max_deletes=1))
+    [message] = find_breaches(plan(deactivate("A"), delete("B")), Guards(max_deletes=1))
     assert "removes 2 records ('A', 'B')" in message
 
 
 def test_a_limit_of_zero_refuses_any_and_says_record():
-    [message] = breaches(plan(delete("A")), Guards(max_deletes=0))
+    [message] = find_breaches(plan(delete("A")), Guards(max_deletes=0))
     assert "deletes 1 record ('A'), more than max_deletes=0" in message
 
 
 def test_a_limit_counts_only_its_own_steps():
     made = plan(create("A"), update("B"), delete("C"))
-    assert breaches(made, Guards(max_creates=1, max_updates=1, max_deletes=1)) == ()
+    assert find_breaches(made, Guards(max_creates=1, max_updates=1, max_deletes=1)) == ()
 
 
 def test_the_percentage_is_of_the_live_records():
     made = plan(create("A"), update("B"), live=3)
-    assert breaches(made, Guards(max_change_percent=66.7)) == ()
-    [message] = breaches(made, Guards(max_change_percent=66.5))
+    assert find_breaches(made, Guards(max_change_percent=66.7)) == ()
+    [message] = find_breaches(made, Guards(max_change_percent=66.5))
     assert message == (
         f"The plan for {GROUP} changes 2 records ('B', 'A'), 66.7 % of the 3 live ones, more than "
         "max_change_percent=66.5. To allow it, set max_change_percent=67."
@@ -67,19 +67,19 @@ def test_the_percentage_is_of_the_live_records():
 
 def test_the_percentage_is_of_those_in_scope_where_there_is_one():
     made = plan(delete("A"), live=10_000, in_scope=4)
-    assert "25.0 % of the 4 live ones" in breaches(made, Guards(max_change_percent=24))[0]
+    assert "25.0 % of the 4 live ones" in find_breaches(made, Guards(max_change_percent=24))[0]
 
 
 def test_the_percentage_of_an_empty_company_counts_as_of_one_record():
     made = plan(*steps(create, 2), live=0)
-    assert breaches(made, Guards(max_change_percent=200)) == ()
-    assert "200.0 %" in breaches(made, Guards(max_change_percent=199))[0]
+    assert find_breaches(made, Guards(max_change_percent=200)) == ()
+    assert "200.0 %" in find_breaches(made, Guards(max_change_percent=199))[0]
 
 
 def test_what_an_application_costs_is_limited():
     made = plan(update("A"), transactions=2)
-    assert breaches(made, Guards(max_transactions=2)) == ()
-    [message] = breaches(made, Guards(max_transactions=1))
+    assert find_breaches(made, Guards(max_transactions=2)) == ()
+    [message] = find_breaches(made, Guards(max_transactions=1))
     assert message == (
         f"Applying the plan for {GROUP} takes about 2 billed transactions, more than max_transactions=1. To allow it, "
         "set max_transactions=2."
@@ -89,9 +89,9 @@ def test_what_an_application_costs_is_limited():
 def test_every_breach_is_told():
     made = plan(create("A"), update("B"), delete("C"), transactions=4)
     guards = Guards(max_creates=0, max_updates=0, max_deletes=0, max_change_percent=0, max_transactions=0)
-    assert len(breaches(made, guards)) == 5
-    assert breaches(made, Guards()) == ()
-    assert breaches(plan(), guards) == ()
+    assert len(find_breaches(made, guards)) == 5
+    assert find_breaches(made, Guards()) == ()
+    assert find_breaches(plan(), guards) == ()
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,16 @@ B = {"key": "2", "id": "B", "name": "South", "term.id": None, "members": [{"key"
 C = {"key": "3", "id": "C", "name": "East", "term.id": "N30", "members": []}
 PLAN = plan(
     create("A"),
-    Step("update", "B", "2", changes=(FieldChange("name", "South", "West"),), fingerprint=fingerprint_of(B, FIELDS)),
-    Step("delete", "C", "3", changes=(FieldChange("name", "East", None),), fingerprint=fingerprint_of(C, FIELDS)),
+    Step(
+        "update", "B", "2", changes=(FieldChange("name", "South", "West"),), fingerprint=fingerprint_record(B, FIELDS)
+    ),
+    Step("delete", "C", "3", changes=(FieldChange("name", "East", None),), fingerprint=fingerprint_record(C, FIELDS)),
     fields=FIELDS,
 )  # fmt: skip
 
 
 def stale(*rows, made=PLAN):
-    return [step.match for step in stale_steps(made, rows, TYPES)]
+    return [step.match for step in find_stale_steps(made, rows, TYPES)]
 
 
 @pytest.mark.parametrize(
@@ -195,4 +197,4 @@ def test_only_the_field_that_is_matched_on_pairs():
     ],
 )
 def test_a_step_is_done_when_writing_it_would_change_nothing(step, row, done):
-    assert already_done(step, row, TYPES) is done
+    assert is_done(step, row, TYPES) is done

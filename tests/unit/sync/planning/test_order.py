@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.planning.order import levels, own_references, referred, refers_in_lists
+from intacct_provider.sync.object_facts import find_self_references, has_owned_lists
+from intacct_provider.sync.planning.order import assign_levels, find_references
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "general-ledger/account-group"
@@ -19,12 +20,12 @@ def ref(api_object):
 
 def test_levels_count_the_longest_way_down():
     needs = {"d": ["b", "c"], "c": ["b"], "b": ["a"], "a": [], "e": ["nobody"]}
-    assert levels(needs) == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 0}
+    assert assign_levels(needs) == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 0}
 
 
 def test_a_chain_of_ten_thousand_is_no_trouble():
     needs = {str(n): [str(n + 1)] for n in range(10_000)}
-    assert levels(needs)["0"] == 9_999
+    assert assign_levels(needs)["0"] == 9_999
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,9 @@ def test_a_chain_of_ten_thousand_is_no_trouble():
 )
 def test_a_circle_is_named(needs, way):
     with pytest.raises(IntacctArgumentError) as caught:
-        levels(needs, circles="Records of x")
+        assign_levels(needs, circles="Records of x")
     assert f"Records of x need each other in a circle ({way})" in str(caught.value)
-    assert set(levels(needs)) == set(needs)
+    assert set(assign_levels(needs)) == set(needs)
 
 
 NEEDS = st.dictionaries(st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefgh"), max_size=3))
@@ -49,7 +50,7 @@ NEEDS = st.dictionaries(st.sampled_from("abcdefgh"), st.lists(st.sampled_from("a
 @given(NEEDS)
 def test_a_record_is_always_above_what_it_needs_or_there_is_a_circle(needs):
     try:
-        found = levels(needs, circles="Records")
+        found = assign_levels(needs, circles="Records")
     except IntacctArgumentError as error:
         *_, way = str(error).partition("(")
         names = way.partition(")")[0].replace("'", "").split(" -> ")
@@ -67,8 +68,8 @@ def test_references_to_the_object_itself_come_from_the_model():
         "refs": {"parent": ref(CUSTOMER), "term": ref("accounts-receivable/term")},
         "groups": {"links": {"refs": {"main": ref(f"objects/{CUSTOMER}")}, "groups": []}},
     }
-    assert own_references(model, CUSTOMER) == ("parent", "links.main")
-    assert own_references({"refs": [], "groups": []}, CUSTOMER) == ()
+    assert find_self_references(model, CUSTOMER) == ("parent", "links.main")
+    assert find_self_references({"refs": [], "groups": []}, CUSTOMER) == ()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_references_to_the_object_itself_come_from_the_model():
     ],
 )
 def test_what_a_customer_refers_to(record, found):
-    assert referred(record, CUSTOMER, ("parent",)) == found
+    assert find_references(record, CUSTOMER, ("parent",)) == found
 
 
 def test_what_an_account_group_refers_to_is_in_its_lists():
@@ -94,10 +95,10 @@ def test_what_an_account_group_refers_to_is_in_its_lists():
         "accountGroupPurpose": {"id": "Reporting"},
         "accountRanges": ["odd"],
     }
-    assert referred(record, GROUP, ()) == {"A", "B", "L"}
+    assert find_references(record, GROUP, ()) == {"A", "B", "L"}
 
 
 def test_only_objects_that_own_records_refer_in_lists():
-    assert refers_in_lists({"lists": {"m": {"apiObject": f"{GROUP}-member"}}}, GROUP)
-    assert not refers_in_lists({"lists": {"groupMembers": {"apiObject": CUSTOMER}}}, f"{CUSTOMER}-group")
-    assert not refers_in_lists({"lists": []}, GROUP)
+    assert has_owned_lists({"lists": {"m": {"apiObject": f"{GROUP}-member"}}}, GROUP)
+    assert not has_owned_lists({"lists": {"groupMembers": {"apiObject": CUSTOMER}}}, f"{CUSTOMER}-group")
+    assert not has_owned_lists({"lists": []}, GROUP)

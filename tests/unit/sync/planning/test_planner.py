@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.applying.staleness import already_done, stale_steps
-from intacct_provider.sync.object_facts import types_of
+from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
+from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import MODES, FieldChange, Plan, Step
-from intacct_provider.sync.planning.cost import reads_to_apply
+from intacct_provider.sync.planning.cost import count_reads
 from intacct_provider.sync.planning.live import Live
-from intacct_provider.sync.planning.planner import make_plan
+from intacct_provider.sync.planning.planner import plan_changes
+from intacct_provider.sync.request import SyncRequest
 
 CUSTOMER = "accounts-receivable/customer"
 TEXT = {"type": "string"}
@@ -38,7 +40,7 @@ MODEL = {
     },
     "lists": {"members": {"apiObject": "x/y"}},
 }
-TYPES = types_of(MODEL)
+TYPES = collect_types(MODEL)
 LIVE = [
     {"key": "1", "id": "C-1", "name": "North", "creditLimit": 10, "status": "active"},
     {"key": "2", "id": "C-2", "name": "South", "creditLimit": Decimal("20.00"), "status": "active"},
@@ -54,7 +56,9 @@ DESIRED = [
 def plan(desired=DESIRED, live=LIVE, *, mode="upsert", in_scope=None, protected=(), **kwargs) -> Plan:
     scope = None if in_scope is None else frozenset(in_scope)
     seen = live if isinstance(live, Live) else Live(live, scope, frozenset(protected))
-    return make_plan(CUSTOMER, desired, seen, model=MODEL, mode=mode, **kwargs)
+    facts = {name: kwargs.pop(name) for name in ("entity_id", "source", "origin") if name in kwargs}
+    request = SyncRequest(CUSTOMER, mode, scope="all", **kwargs)
+    return replace(plan_changes(desired, seen, MODEL, request), **facts)
 
 
 def matches(made: Plan, action: str) -> list[str]:
@@ -218,8 +222,12 @@ def test_deactivation_takes_the_place_of_a_deletion():
 def test_deactivation_needs_a_status():
     model = {**MODEL, "fields": {**MODEL["fields"], "status": {"type": "string", "enum": ["open"]}}}
     with pytest.raises(IntacctArgumentError, match="no status that can be inactive"):
-        make_plan(CUSTOMER, DESIRED, Live(LIVE), model=model, mode="mirror", on_delete="deactivate")
-    assert make_plan(CUSTOMER, DESIRED, Live(LIVE), model=model, mode="upsert", on_delete="deactivate").steps
+        plan_changes(
+            DESIRED, Live(LIVE), model, SyncRequest(CUSTOMER, "mirror", scope="all", on_delete="deactivate")
+        )
+    assert plan_changes(
+        DESIRED, Live(LIVE), model, SyncRequest(CUSTOMER, "upsert", on_delete="deactivate")
+    ).steps
 
 
 # --- what they cannot agree on
@@ -328,7 +336,7 @@ def test_members_are_created_before_the_group_that_lists_them():
         {"id": "All", "accountGroupMembers": [{"accountGroup": {"id": "Cash"}}]},
         {"id": "Cash", "accountRanges": [{"rangeFrom": "1", "rangeTo": "2"}]},
     ]
-    made = make_plan(group, desired, Live([]), model={"fields": {}}, mode="upsert")
+    made = plan_changes(desired, Live([]), {"fields": {}}, SyncRequest(group))
     assert order(made) == [("Cash", 0), ("All", 1)]
 
 
@@ -369,7 +377,7 @@ def test_steps_come_by_action_then_level_then_name():
     ],
 )
 def test_what_reading_before_an_application_costs(actions, live, full, reads):
-    assert reads_to_apply(actions, live, full_records=full) == reads
+    assert count_reads(actions, live, full_records=full) == reads
 
 
 def test_a_plan_costs_its_records_and_its_reads():
@@ -410,9 +418,9 @@ def test_a_plan_is_saved_exactly_and_is_not_stale_until_something_changes(desire
     again = Plan.from_json(made.to_json())
     assert again == made
     assert again.to_json() == made.to_json()
-    assert stale_steps(again, rows(live, keyed=True), TYPES) == ()
+    assert find_stale_steps(again, rows(live, keyed=True), TYPES) == ()
     by_id = {row["id"]: row for row in rows(live, keyed=True)}
-    assert not any(already_done(step, by_id.get(step.match), TYPES) for step in again.steps)
+    assert not any(is_done(step, by_id.get(step.match), TYPES) for step in again.steps)
     writes = sum(step.action in ("create", "update") for step in made.steps)
     assert len(desired) == writes + made.unchanged + made.left_alone
 

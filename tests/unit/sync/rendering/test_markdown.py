@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sync_plans import create, deactivate, delete, members, plan, rich, update
 
-from intacct_provider.sync.rendering.markdown import plan_markdown
+from intacct_provider.sync.rendering.markdown import render_markdown
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 ARROWS = "a\u202eb\u200bc"
@@ -46,12 +46,12 @@ class Shown(HTMLParser):
 
 def changed(old, new, path="name"):
     """Return the now and planned cells of one changed field."""
-    [_, row] = Shown(plan_markdown(plan(update("A", **{path: (old, new)})))).rows
+    [_, row] = Shown(render_markdown(plan(update("A", **{path: (old, new)})))).rows
     return tuple(row[2:])
 
 
 def test_a_plan_is_told_in_numbers_and_then_record_by_record_deletions_first():
-    assert plan_markdown(rich()).splitlines() == [
+    assert render_markdown(rich()).splitlines() == [
         (
             "Plan for accounts-receivable/customer-group (company ACME, entity 10, mode mirror, matched on id), "
             "desired state: groups.csv"
@@ -91,7 +91,7 @@ def test_a_plan_is_told_in_numbers_and_then_record_by_record_deletions_first():
 
 
 def test_a_plan_that_does_nothing_says_so():
-    assert plan_markdown(plan(entity_id="")).splitlines() == [
+    assert render_markdown(plan(entity_id="")).splitlines() == [
         "Plan for accounts-receivable/customer-group (entity top level, mode upsert, matched on id)",
         "",
         "**Nothing to change**; 3 unchanged.",
@@ -99,14 +99,14 @@ def test_a_plan_that_does_nothing_says_so():
 
 
 def test_deletions_that_are_none_are_counted_too():
-    text = plan_markdown(plan(create("A"), left_alone=1))
+    text = render_markdown(plan(create("A"), left_alone=1))
     assert "**0 to delete, 0 to update, 1 to create**; 3 unchanged, 1 left alone. " in text
     assert "takes about 1 billed transaction." in text
 
 
 def test_what_a_plan_breaks_is_told_before_the_records():
     breaches = ("It deletes 2 records ('A_', '<b>'), more than max_deletes=1.", "It costs too much.")
-    text = plan_markdown(plan(delete("A_"), delete("<b>"), breaches=breaches))
+    text = render_markdown(plan(delete("A_"), delete("<b>"), breaches=breaches))
     shown = Shown(text)
     assert "It breaks 2 limits, so it cannot be applied:" in shown.text
     assert all(breach in shown.text for breach in breaches)
@@ -115,26 +115,26 @@ def test_what_a_plan_breaks_is_told_before_the_records():
 
 def test_what_a_limit_hides_is_counted_and_the_page_named():
     steps = [create(f"N-{n}", name="x") for n in range(60)] + [delete(f"D-{n}") for n in range(3)]
-    text = plan_markdown(plan(*steps), limit=4, page="s3://bucket/a_b/groups.plan.html")
+    text = render_markdown(plan(*steps), limit=4, page="s3://bucket/a_b/groups.plan.html")
     shown = Shown(text)
     assert [row[0] for row in shown.rows] == ["id", "D-0", "D-1", "D-2", "id", "N-0"]
     assert "**3 to delete, 0 to update, 60 to create**" in text
     assert "59 more lines not shown." in text
-    assert shown.text.strip().endswith("All of it: s3://bucket/a_b/groups.plan.html")
-    assert Shown(plan_markdown(plan(*steps), limit=0)).rows == []
-    assert plan_markdown(plan(*steps), limit=0).count("Not shown.") == 2
+    assert shown.text.strip().endswith("The complete plan: s3://bucket/a_b/groups.plan.html")
+    assert Shown(render_markdown(plan(*steps), limit=0)).rows == []
+    assert render_markdown(plan(*steps), limit=0).count("Not shown.") == 2
 
 
 def test_the_page_is_not_named_when_all_is_there():
-    assert "All of it" not in plan_markdown(rich(), page="s3://bucket/groups.plan.html")
+    assert "The complete plan" not in render_markdown(rich(), page="s3://bucket/groups.plan.html")
 
 
 def test_new_records_are_condensed_to_a_line_each_where_their_fields_would_not_fit():
     steps = [create(f"N-{n}", a="1", b=True, c=members("x", "y", "z"), d=1, e=2) for n in range(9)]
-    rows = Shown(plan_markdown(plan(*steps), limit=20)).rows
+    rows = Shown(render_markdown(plan(*steps), limit=20)).rows
     assert rows[:2] == [["id", "planned"], ["N-0", "a: 1, b: true, c: x, y, +1 more, d: 1, +1 field"]]
     assert len(rows) == 10
-    assert len(Shown(plan_markdown(plan(*steps), limit=45)).rows) == 46
+    assert len(Shown(render_markdown(plan(*steps), limit=45)).rows) == 46
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
@@ -145,7 +145,7 @@ def test_new_records_are_condensed_to_a_line_each_where_their_fields_would_not_f
 )
 def test_lines_shown_and_counted_are_all_lines_and_never_more_than_fit(size, limit, text):
     steps = [update(f"{n}{text}", name=(text, f"{text}!")) for n in range(size)]
-    markdown = plan_markdown(
+    markdown = render_markdown(
         plan(*steps, breaches=(text * 9,) * 8, source=text * 9), limit=limit, page=text * 9
     )
     assert len(markdown.encode()) <= 30_000
@@ -188,7 +188,9 @@ MARKS = st.text("ab _*~`|\\[]()<>&#;!-=.:/@1\n\"'$^", max_size=30)
 @example("![x](y)")
 @example("a__b__c")
 def test_no_text_works_as_markdown(text):
-    shown = Shown(plan_markdown(plan(update(text or "x", name=("old", text)), create(f"n{text}", note=text))))
+    shown = Shown(
+        render_markdown(plan(update(text or "x", name=("old", text)), create(f"n{text}", note=text)))
+    )
     assert shown.tags <= {"p", "strong", "h4", "table", "thead", "tbody", "tr", "th", "td"}
     seen = "".join(c if c.isprintable() else "␣" if c.isspace() else "\ufffd" for c in text)
     seen = seen if text == text.strip() else f'"{seen}"'
@@ -253,15 +255,15 @@ def test_lists_say_what_comes_and_goes(old, new, now, planned, kind):
 
 def test_the_name_of_a_record_comes_first_and_what_it_lacks_is_left_out():
     deleted = delete("A", z="1", id="A", nothing=None, name="Alpha")
-    assert Shown(plan_markdown(plan(deleted))).rows[1] == ["A", "name: Alpha, z: 1", "not desired"]
-    assert Shown(plan_markdown(plan(create("A", b="1", title="Alpha")))).rows[1:] == [
+    assert Shown(render_markdown(plan(deleted))).rows[1] == ["A", "name: Alpha, z: 1", "not desired"]
+    assert Shown(render_markdown(plan(create("A", b="1", title="Alpha")))).rows[1:] == [
         ["A", "title", "Alpha"],
         ["A", "b", "1"],
     ]
-    assert Shown(plan_markdown(plan(create("A")))).rows[1:] == [["A", "", ""]]
+    assert Shown(render_markdown(plan(create("A")))).rows[1:] == [["A", "", ""]]
 
 
 def test_an_action_without_steps_has_no_table():
-    text = plan_markdown(plan(deactivate("A")))
+    text = render_markdown(plan(deactivate("A")))
     assert text.count("####") == 1
     assert "to deactivate" in text

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox_pages import Page, wrong_references
 from sync_plans import create, deactivate, delete, members, plan, rich, update
 
-from intacct_provider.sync.rendering.page import plan_page
+from intacct_provider.sync.rendering.page import render_page
 
 #: Twice what an attribute or a tag could begin and end with.
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}{% raw %}&amp;<!--"
@@ -21,7 +21,7 @@ HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 
 
 def page(made):
     """Return a page as a browser reads it."""
-    return Page(SimpleNamespace(text=plan_page(made).decode()))
+    return Page(SimpleNamespace(text=render_page(made).decode()))
 
 
 def rows(made):
@@ -76,11 +76,11 @@ def test_a_plan_that_does_nothing_says_so():
     assert shown.cells == []
 
 
-def test_a_reverse_plan_says_what_it_takes_back():
+def test_a_reverse_plan_names_its_source():
     text = " ".join(
         page(plan(delete("A", key=""), mode="undo", source="undo of groups.csv", desired=0)).text.split()
     )
-    assert "Takes back undo of groups.csv" in text
+    assert "Source undo of groups.csv" in text
     assert "Desired" not in text
     assert "A not desiredno other fields" in text
 
@@ -131,8 +131,8 @@ def test_the_page_needs_nothing_else_and_may_do_nothing():
 
 
 def test_the_same_plan_gives_the_same_bytes():
-    assert plan_page(rich()) == plan_page(rich())
-    assert plan_page(rich()).startswith(b"<!DOCTYPE html>")
+    assert render_page(rich()) == render_page(rich())
+    assert render_page(rich()).startswith(b"<!DOCTYPE html>")
 
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -201,7 +201,7 @@ def test_what_cannot_be_seen_is_replaced():
     ],
 )
 def test_the_part_of_a_text_that_differs_is_marked(old, new, marked):
-    text = plan_page(plan(update("A", name=(old, new)))).decode()
+    text = render_page(plan(update("A", name=(old, new)))).decode()
     assert re.findall("<mark>(.*?)</mark>", text) == marked
 
 

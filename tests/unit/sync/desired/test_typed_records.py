@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.coerce import typed as typed_desired
-from intacct_provider.sync.desired.read import desired_of, read_desired
-from intacct_provider.sync.problems import refuse
+from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
+from intacct_provider.sync.desired.typed_records import convert_records as typed_desired
+from intacct_provider.sync.problems import raise_problems
 
 TEXT = {"type": "string", "readOnly": False}
 MODEL = {
@@ -56,11 +56,11 @@ MODEL = {
 
 
 def coerce(records, model, *, source, from_text, match_on="id"):
-    desired = desired_of(records, source=source, match_on=match_on, from_text=from_text)
+    desired = read_desired_records(records, Layout(match_on=match_on), source=source, from_text=from_text)
     made, problems = typed_desired(desired, model, match_on=match_on)
     assert len(made) == len(records)
     if problems:
-        refuse(source, problems)
+        raise_problems(source, problems)
     return made
 
 
@@ -256,7 +256,7 @@ def test_numbers_keep_every_digit_in_every_format(number):
         "x.csv": f"id,creditLimit\nx,{text}\n",
     }
     for name, content in files.items():
-        desired = read_desired(name, content.encode(), match_on="id")
+        desired = read_desired_file(name, content.encode(), Layout(match_on="id"))
         [record], problems = typed_desired(desired, MODEL, match_on="id")
         assert problems == []
         assert str(record["creditLimit"]) == text

@@ -1,4 +1,4 @@
-"""Values as Intacct's types: exact, or refused."""
+"""Single values in Intacct's types: converted exactly, or refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from intacct_provider.client.http.codec import wire_value
 from intacct_provider.sync.desired.yaml_reader import Unquoted
-from intacct_provider.sync.problems import finite
+from intacct_provider.sync.problems import is_finite
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -21,30 +21,30 @@ _DATE_TIME = re.compile(
 )
 
 
-class NotOfTypeError(ValueError):
-    """What a value should have looked like."""
+class ConversionError(ValueError):
+    """A value cannot be converted; the text says what it should look like."""
 
 
-def untyped(value: Any) -> Any:
-    """Return a value whose type no model tells, as JSON can carry it.
+def convert_untyped(value: Any) -> Any:
+    """Return a value of unknown type as JSON can carry it.
 
-    :raises NotOfTypeError: if it cannot be carried, or could mean two things.
+    :raises ConversionError: if JSON cannot carry it, or it is ambiguous.
     """
     if isinstance(value, str):
-        return value.meaning if isinstance(value, Unquoted) else _whole_text(value)
+        return value.meaning if isinstance(value, Unquoted) else _check_text(value)
     if isinstance(value, Mapping):
-        return {str(name): untyped(item) for name, item in value.items()}
+        return {str(name): convert_untyped(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [untyped(item) for item in value]
+        return [convert_untyped(item) for item in value]
     if isinstance(value, float | Decimal):
-        if not finite(value):
-            raise NotOfTypeError("which is no number; give null to clear the field")
+        if not is_finite(value):
+            raise ConversionError("which is not a number; use null to clear the field")
         return Decimal(str(value))
     if isinstance(value, dt.datetime):
-        return _moment(value)
+        return _format_time(value)
     if value is None or isinstance(value, bool | int | dt.date):
         return wire_value(value)
-    raise NotOfTypeError(f"which is of type {type(value).__name__}; give text, a number, a date or a list")
+    raise ConversionError(f"which is of type {type(value).__name__}; give text, a number, a date or a list")
 
 
 def _to_boolean(value: Any, from_text: bool) -> bool:
@@ -56,37 +56,37 @@ def _to_boolean(value: Any, from_text: bool) -> bool:
             return text == "true"
     elif from_text and isinstance(value, int | Decimal) and str(value) in ("0", "1"):
         return str(value) == "1"  # many databases have no other booleans
-    raise NotOfTypeError("but must be true or false")
+    raise ConversionError("but must be true or false")
 
 
 def _to_integer(value: Any, _from_text: bool) -> int:
-    value = _number_of(value)
+    value = _read_exponent(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
-    # Data frames make whole numbers 10.0; the size is bounded so that 1e999999 stays a small number.
-    if isinstance(value, float | Decimal) and finite(value):
+    # Data frames make whole numbers 10.0; the bound keeps 1e999999 from becoming a million digits.
+    if isinstance(value, float | Decimal) and is_finite(value):
         number = Decimal(str(value))
         if abs(number) < 10**18 and number % 1 == 0:
             return int(number)
-    raise NotOfTypeError("but must be a whole number, such as 1000")
+    raise ConversionError("but must be a whole number, such as 1000")
 
 
 def _to_number(value: Any, _from_text: bool) -> int | Decimal:
-    value = _number_of(value)
+    value = _read_exponent(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, float | Decimal) and finite(value) and abs(Decimal(str(value))) < 10**30:
+    if isinstance(value, float | Decimal) and is_finite(value) and abs(Decimal(str(value))) < 10**30:
         return Decimal(str(value))
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         text = value.strip()
         return Decimal(text) if "." in text else int(text) if len(text) < 19 else Decimal(text)
-    raise NotOfTypeError("but must be a number, such as 1000.50, without thousands separators")
+    raise ConversionError("but must be a number, such as 1000.50, without thousands separators")
 
 
-def _number_of(value: Any) -> Any:
-    """Return the number that a YAML value without quotes is, if it has an exponent, which text may not have."""
+def _read_exponent(value: Any) -> Any:
+    """Return an unquoted YAML number with an exponent as a number; text must not have one."""
     return Decimal(value) if isinstance(value, Unquoted) and _SCIENTIFIC.fullmatch(value) else value
 
 
@@ -103,50 +103,50 @@ def _to_amount(value: Any, from_text: bool) -> str:
 
 def _to_text(value: Any, _from_text: bool) -> str:
     if isinstance(value, str):
-        return _whole_text(str(value))
+        return _check_text(str(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent == 0:
-        return str(value)  # databases have whole numbers of this type
+        return str(value)  # databases return whole numbers as decimals
     if isinstance(value, dt.datetime):
-        return _moment(value)
+        return _format_time(value)
     if isinstance(value, dt.date):
         return value.isoformat()
-    raise NotOfTypeError("but must be text")
+    raise ConversionError("but must be text")
 
 
 def _to_date(value: Any, _from_text: bool) -> str:
     if isinstance(value, dt.datetime):
-        if value.time() == dt.time():  # how databases and data frames have dates
+        if value.time() == dt.time():  # databases and data frames return dates so
             return value.date().isoformat()
     elif isinstance(value, dt.date):
         return value.isoformat()
     elif isinstance(value, str) and (
-        value == "" or (_DATE.fullmatch(value.strip()) and _exists(value.strip()))
+        value == "" or (_DATE.fullmatch(value.strip()) and _is_valid_time(value.strip()))
     ):
         return str(value).strip()
-    raise NotOfTypeError("but must be a date written YYYY-MM-DD")
+    raise ConversionError("but must be a date written YYYY-MM-DD")
 
 
 def _to_date_time(value: Any, _from_text: bool) -> str:
     if isinstance(value, dt.datetime):
-        return _moment(value)
+        return _format_time(value)
     if isinstance(value, str):
         text = str(value).strip()
         if text == "":
             return text
-        if _DATE_TIME.fullmatch(text) and _exists(text):
-            return _moment(dt.datetime.fromisoformat(text))
-    raise NotOfTypeError("but must be a time written YYYY-MM-DDThh:mm:ssZ")
+        if _DATE_TIME.fullmatch(text) and _is_valid_time(text):
+            return _format_time(dt.datetime.fromisoformat(text))
+    raise ConversionError("but must be a time written YYYY-MM-DDThh:mm:ssZ")
 
 
-def _moment(value: dt.datetime) -> str:
+def _format_time(value: dt.datetime) -> str:
     if value.tzinfo is None:
-        raise NotOfTypeError("which has no time zone; give a time with its zone, such as one in UTC")
+        raise ConversionError("which has no time zone; add one, such as UTC")
     return str(wire_value(value))
 
 
-def _exists(moment: str) -> bool:
+def _is_valid_time(moment: str) -> bool:
     try:
         dt.datetime.fromisoformat(moment)
     except ValueError:
@@ -154,16 +154,16 @@ def _exists(moment: str) -> bool:
     return True
 
 
-def _whole_text(text: str) -> str:
+def _check_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise NotOfTypeError("which has half of a character, so it is no text") from None
+        raise ConversionError("which has a lone surrogate, so it cannot be written as UTF-8") from None
     return text
 
 
-#: How a value becomes one of each type of a model. The second argument tells whether all values were text.
-CONVERT: dict[str, Callable[[Any, bool], Any]] = {
+#: How to convert a value to each type of a model. The second argument says whether the source has only text.
+CONVERTERS: dict[str, Callable[[Any, bool], Any]] = {
     "boolean": _to_boolean,
     "integer": _to_integer,
     "number": _to_number,

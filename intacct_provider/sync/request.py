@@ -1,0 +1,78 @@
+"""What a sync is asked to do, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from intacct_provider.client.query.expressions import Expression
+from intacct_provider.client.spelling import did_you_mean
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.plan import MODES, Mode
+from intacct_provider.sync.problems import show_value
+
+if TYPE_CHECKING:
+    from intacct_provider.client.query.filters import Filters
+
+OnDelete = Literal["delete", "deactivate"]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """Which records are compared, and what may happen to them.
+
+    ``create`` adds missing records, ``update`` changes existing ones, ``upsert`` does both, and ``mirror`` also deletes
+    live records in scope that are not desired.
+
+    :param object_name: path such as ``accounts-receivable/customer``.
+    :param match_on: dotted path of the field that pairs desired and live records.
+    :param scope: filters that say which live records are ours, or ``"all"``. Mode ``mirror`` needs it.
+    :param protect: filters that select live records that must not be touched.
+    :param on_delete: ``deactivate`` sets the status of records that are not desired to ``inactive`` instead of deleting
+        them.
+    :raises IntacctArgumentError: for an unknown mode or ``on_delete``, a mirror without scope, or an invalid scope.
+    """
+
+    object_name: str
+    mode: Mode = "upsert"
+    match_on: str = "id"
+    scope: Filters | Literal["all"] = None
+    protect: Filters = None
+    on_delete: OnDelete = "delete"
+
+    def __post_init__(self) -> None:
+        _check_choice("mode", self.mode, MODES)
+        _check_choice("on_delete", self.on_delete, get_args(OnDelete))
+        if isinstance(self.scope, str) and self.scope != "all":
+            raise IntacctArgumentError(
+                f'scope must be filters, or the text "all", not {show_value(self.scope)}.'
+            )
+        if self.mode == "mirror" and _is_empty(self.scope):
+            raise IntacctArgumentError(
+                "mode mirror needs scope: filters that say which live records are yours, since it deletes those of "
+                'them that are not desired; such as [{"$startsWith": {"id": "FIN-"}}]. To delete all others, give '
+                'scope="all".'
+            )
+
+    @property
+    def deactivates(self) -> bool:
+        """Whether records that are not desired become inactive."""
+        return self.mode == "mirror" and self.on_delete == "deactivate"
+
+    @property
+    def scope_filters(self) -> Filters:
+        """The filters of the scope; None for all records."""
+        return None if isinstance(self.scope, str) or _is_empty(self.scope) else self.scope
+
+
+def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        guess = did_you_mean(str(value), choices)
+        raise IntacctArgumentError(
+            f"{argument} is {show_value(value)}; use one of {', '.join(choices)}.{guess}"
+        )
+
+
+def _is_empty(scope: Filters | Literal["all"]) -> bool:
+    return scope is None or (not isinstance(scope, Expression | str) and len(scope) == 0)
