@@ -1,4 +1,4 @@
-"""The API over HTTP: from a request to its operation, and from an answer to a response."""
+"""The API over HTTP: decode a request, hand it to its operation, encode the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from intacct_provider.sandbox.api.batch import Answer
-from intacct_provider.sandbox.api.incoming import Incoming
-from intacct_provider.sandbox.api.operations import Api, refused
+from intacct_provider.sandbox.api.answers import Answer, error_answer
+from intacct_provider.sandbox.api.operations import Api
+from intacct_provider.sandbox.api.request import ApiRequest
 from intacct_provider.sandbox.errors import ApiError, unknown_address
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.state import CALL
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 MAX_FIELD = 64 * 1024 * 1024
-"""The largest part of a form that is no file; a client may send a file without saying that it is one."""
+"""The largest part of a form that is not marked as a file; clients may send the file of a job like that."""
 
 
 class App:
@@ -36,25 +36,25 @@ class App:
         """Serve one request."""
         request = Request(scope, receive)
         body = await request.body()
-        parts = await parts_of(request)
-        # Whatever reaches the company runs in a thread: SQLite waits there, not here.
-        answer = await run_in_threadpool(self._answer, request, body, parts)
-        await response(answer)(scope, receive, send)
+        parts = await read_form(request)
+        # In a thread, because operations wait for SQLite.
+        answer = await run_in_threadpool(self._handle, request, body, parts)
+        await build_response(answer)(scope, receive, send)
 
-    def _answer(self, request: Request, body: bytes, parts: Mapping[str, bytes] | None) -> Answer:
+    def _handle(self, request: Request, body: bytes, parts: Mapping[str, bytes] | None) -> Answer:
         try:
-            path = below_base(request.scope["path"])
-        except ApiError as refusal:
-            return refused(refusal)
+            path = strip_base(request.scope["path"])
+        except ApiError as error:
+            return error_answer(error)
         call = request.scope[CALL]
         query, headers = request.query_params, request.headers
-        return self._api.carry_out(Incoming(request.method, path, query, headers, body, call, parts))
+        return self._api.handle(ApiRequest(request.method, path, query, headers, body, call, parts))
 
 
-def below_base(path: str) -> str:
+def strip_base(path: str) -> str:
     """Return a path below the base of the API.
 
-    :raises ApiError: 400 for another version than 1, 404 for a path elsewhere
+    :raises ApiError: 400 for a version other than 1, 404 for any other path.
     """
     if path.startswith(BASE + "/"):
         return path.removeprefix(BASE)
@@ -64,8 +64,8 @@ def below_base(path: str) -> str:
     raise unknown_address(path)
 
 
-async def parts_of(request: Request) -> Mapping[str, bytes] | None:
-    """Return the parts of a form by their names; ``None`` when the body is no form, or not a whole one."""
+async def read_form(request: Request) -> Mapping[str, bytes] | None:
+    """Return the parts of a multipart form by name; ``None`` if the body is not a complete form."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return None
     try:
@@ -78,8 +78,8 @@ async def parts_of(request: Request) -> Mapping[str, bytes] | None:
         return None
 
 
-def response(answer: Answer) -> Response:
-    """Return an answer as JSON; no body at all for 204."""
+def build_response(answer: Answer) -> Response:
+    """Return the HTTP response of an answer: JSON, or no body for 204."""
     content = b"" if answer.body is None else msgspec.json.encode(answer.body)
     media_type = None if answer.body is None else "application/json"
     return Response(content, answer.status, answer.headers, media_type=media_type)

@@ -1,6 +1,6 @@
-"""Tokens: the token endpoint and the check of the Authorization header.
+"""Tokens: the token endpoint, and the check of the Authorization header.
 
-Only digests of tokens are stored, next to the records, so that tokens outlive a restart with a file.
+Only the digests of tokens are stored, in the company's database, so that tokens survive a restart.
 """
 
 from __future__ import annotations
@@ -22,22 +22,21 @@ import msgspec
 from intacct_provider.sandbox.errors import ApiError, gateway
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.identity import Identity
-from intacct_provider.sandbox.objects.definitions import USER
-from intacct_provider.sandbox.records.validation import find
+from intacct_provider.sandbox.objects.names import ENTITY, USER
+from intacct_provider.sandbox.store import find_key
 
-ENTITY = "company-config/entity"
-# Sage documents no lifetime for refresh tokens; nothing of ours may depend on one.
+# Sage documents no lifetime for refresh tokens, so no client may depend on one.
 REFRESH_LIFE = 10 * 365 * 86400
 CODE_LIFE = 300
-# The only scope that Sage has: the answer carries a refresh token, too.
+# Sage's only scope: the answer has a refresh token too.
 OFFLINE = "offline_access"
 
 
 class TokenRequestError(Exception):
     """A token request that fails, in the terms of OAuth 2.0.
 
-    :param status: 401 for wrong credentials of the application, 400 for everything else
-    :param error: ``invalid_client``, ``invalid_grant``, ``invalid_request`` or ``unsupported_grant_type``
+    :param error: ``invalid_client``, ``invalid_grant``, ``invalid_request`` or ``unsupported_grant_type``.
+    :param status: 401 for wrong credentials of the application, 400 for everything else.
     """
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
@@ -46,20 +45,20 @@ class TokenRequestError(Exception):
         self.error = error
 
     def body(self) -> dict[str, str]:
-        """Return the answer, which has OAuth's shape and not Intacct's."""
+        """Return the body of the answer, in OAuth's form and not in Intacct's."""
         return {"error": self.error, "error_description": str(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token stands for: a user, and the id of an entity or ``None`` for the top level."""
+    """What a token grants: to act as a user, in an entity (its id) or at the top level (``None``)."""
 
     user: str
     entity: str | None
 
 
-def token_fields(body: bytes, content_type: str) -> dict[str, str]:
-    """Read a token request, which may be a form or JSON."""
+def read_token_request(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the fields of a token request, which may be a form or JSON."""
     if "json" not in content_type.lower():
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
@@ -70,19 +69,21 @@ def token_fields(body: bytes, content_type: str) -> dict[str, str]:
 
 
 class Tokens:
-    """Issues tokens and looks them up.
+    """Issues and checks tokens.
 
-    :param faults: say how long an access token is good for, and what becomes of a refresh token that was used
+    :param faults: set the lifetime of access tokens, and whether refresh tokens are single-use.
     """
 
     def __init__(self, identity: Identity, faults: Faults) -> None:
         self.identity = identity
         self.faults = faults
 
-    def answer(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> dict[str, Any]:
-        """Return the body of a successful token request.
+    def issue_tokens(
+        self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime
+    ) -> dict[str, Any]:
+        """Return the body that answers a token request.
 
-        :raises TokenRequestError: otherwise
+        :raises TokenRequestError: if the request is refused.
         """
         self._check_application(fields)
         grant_type = fields.get("grant_type", "")
@@ -105,37 +106,39 @@ class Tokens:
             answer["refresh_token"] = self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE)
         return {**answer, "expires_in": int(life)}
 
-    def code(self, conn: sqlite3.Connection, user: str, asked: Mapping[str, str], now: datetime) -> str:
-        """Return the code of a person's consent, good once and for 5 minutes.
+    def issue_code(
+        self, conn: sqlite3.Connection, user: str, claims: Mapping[str, str], now: datetime
+    ) -> str:
+        """Return the authorization code of a person's consent, valid once and for 5 minutes.
 
-        :param asked: the ``redirect_uri``, ``code_challenge`` and ``scope`` of the request for it
+        :param claims: the ``redirect_uri``, ``code_challenge`` and ``scope`` of the authorization request.
         """
-        return self._issue(conn, "code", Grant(user, None), now.timestamp() + CODE_LIFE, asked)
+        return self._issue(conn, "code", Grant(user, None), now.timestamp() + CODE_LIFE, claims)
 
-    def bearer(self, conn: sqlite3.Connection, authorization: str | None, now: datetime) -> Grant:
-        """Return what the token of an Authorization header stands for.
+    def check_bearer(self, conn: sqlite3.Connection, authorization: str | None, now: datetime) -> Grant:
+        """Return what the token of an Authorization header grants.
 
-        :raises ApiError: 401 GW-0034 without a bearer token, 401 GW-0040 when it has expired, and 400
-            REST-1206 for a token that was never issued: recorded answers have 400 there, not 401
+        :raises ApiError: 401 GW-0034 if there is no bearer token, 401 GW-0040 if it has expired, and 400
+            REST-1206 if it was never issued; recorded answers have 400 for that, not 401.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise gateway(401, "GW-0034", "The Authorization header must be of the form Bearer <token>")
-        row = _lookup(conn, "access", token.strip())
+        row = _find_token(conn, "access", token.strip())
         if row is None:
             raise ApiError(400, "invalidRequest", "The token is not valid", error_id="REST-1206")
         if row["expires"] <= now.timestamp():
             raise gateway(401, "GW-0040", "Expired token")
         return Grant(row["user"], row["entity"])
 
-    def expire(self, conn: sqlite3.Connection) -> None:
-        """End the life of every access token issued so far."""
+    def expire_access_tokens(self, conn: sqlite3.Connection) -> None:
+        """Let every access token issued so far expire."""
         conn.execute("""UPDATE "ia::token" SET expires = 0 WHERE kind = 'access'""")
 
     def _check_application(self, fields: Mapping[str, str]) -> None:
         secret = fields.get("client_secret", "")
         if fields.get("grant_type") == "authorization_code" and "client_secret" not in fields:
-            # The verifier of PKCE takes the place of the secret; it is checked with the code.
+            # With PKCE the verifier replaces the secret; it is checked with the code.
             secret = self.identity.client_secret if fields.get("code_verifier") else ""
         expected = (self.identity.client_id, self.identity.client_secret)
         given = (fields.get("client_id", ""), secret)
@@ -151,16 +154,16 @@ class Tokens:
             raise TokenRequestError(
                 "invalid_request", "The username format is invalid (expected user@company)"
             )
-        if company != self.identity.company or find(conn, USER, "id", user) is None:
+        if company != self.identity.company or find_key(conn, USER, "id", user) is None:
             raise TokenRequestError("invalid_grant", "The provided credentials are invalid")
-        if bar and find(conn, ENTITY, "id", entity) is None:
+        if bar and find_key(conn, ENTITY, "id", entity) is None:
             raise TokenRequestError("invalid_grant", "The entity of the username does not exist")
         return Grant(user, entity or None)
 
     def _refresh_token(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> Grant:
-        """Return the grant of a refresh token, which by default works once: the answer carries its successor."""
+        """Return the grant of a refresh token, which works once by default: the answer has its successor."""
         token = fields.get("refresh_token", "")
-        row = _lookup(conn, "refresh", token)
+        row = _find_token(conn, "refresh", token)
         if row is None or row["expires"] <= now.timestamp():
             raise TokenRequestError("invalid_grant", "The refresh token is invalid, expired or already used")
         if self.faults.rotation == "single-use":
@@ -170,23 +173,23 @@ class Tokens:
     def _authorization_code(
         self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime
     ) -> tuple[Grant, bool]:
-        """Return the grant of a code, and whether it may be renewed."""
+        """Return the grant of an authorization code, and whether its answer has a refresh token."""
         code, verifier = fields.get("code", ""), fields.get("code_verifier", "")
-        row = _lookup(conn, "code", code)
+        row = _find_token(conn, "code", code)
         if row is None or row["expires"] <= now.timestamp():
             raise TokenRequestError(
                 "invalid_grant", "The authorization code is invalid, expired or already used"
             )
-        asked = _claims(code)  # nobody else can have made it, since its digest is known
-        if fields.get("redirect_uri") != asked["redirect_uri"]:
+        claims = _read_claims(code)  # its digest is stored, so the code was issued here
+        if fields.get("redirect_uri") != claims["redirect_uri"]:
             raise TokenRequestError(
                 "invalid_grant", "The redirect_uri differs from that of the authorization"
             )
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        if asked["code_challenge"] != (challenge if verifier else ""):
+        challenge = _base64(hashlib.sha256(verifier.encode()).digest())
+        if claims["code_challenge"] != (challenge if verifier else ""):
             raise TokenRequestError("invalid_grant", "The code_verifier does not fit the code_challenge")
         conn.execute('DELETE FROM "ia::token" WHERE digest = ?', (_digest(code),))
-        return Grant(row["user"], row["entity"]), asked["scope"] == OFFLINE
+        return Grant(row["user"], row["entity"]), claims["scope"] == OFFLINE
 
     def _issue(
         self,
@@ -194,32 +197,35 @@ class Tokens:
         kind: str,
         grant: Grant,
         expires: float,
-        more: Mapping[str, str] = MappingProxyType({}),
+        claims: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
-        header = _segment({"alg": "RS256", "typ": "JWT"})
-        facts = {"cnyId": self.identity.company, "exp": int(expires), "jti": secrets.token_hex(16)}
-        token = f"{header}.{_segment({**facts, **more})}.{secrets.token_urlsafe(32)}"
+        header = _encode_segment({"alg": "RS256", "typ": "JWT"})
+        own = {"cnyId": self.identity.company, "exp": int(expires), "jti": secrets.token_hex(16)}
+        token = f"{header}.{_encode_segment({**own, **claims})}.{secrets.token_urlsafe(32)}"
         row = (_digest(token), kind, grant.user, grant.entity, expires)
         conn.execute('INSERT INTO "ia::token" VALUES (?, ?, ?, ?, ?)', row)
         return token
 
 
-def _segment(claims: Mapping[str, object]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(claims)).rstrip(b"=").decode()
+def _encode_segment(claims: Mapping[str, object]) -> str:
+    return _base64(msgspec.json.encode(claims))
 
 
-def _claims(token: str) -> dict[str, Any]:
-    claims = token.split(".")[1]
-    return msgspec.json.decode(
-        base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=dict[str, Any]
-    )
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _read_claims(token: str) -> dict[str, Any]:
+    segment = token.split(".")[1]
+    padding = "=" * (-len(segment) % 4)
+    return msgspec.json.decode(base64.urlsafe_b64decode(segment + padding), type=dict[str, Any])
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _lookup(conn: sqlite3.Connection, kind: str, token: str) -> sqlite3.Row | None:
+def _find_token(conn: sqlite3.Connection, kind: str, token: str) -> sqlite3.Row | None:
     sql = 'SELECT * FROM "ia::token" WHERE digest = ? AND kind = ?'
     row: sqlite3.Row | None = conn.execute(sql, (_digest(token), kind)).fetchone()
     return row

@@ -1,6 +1,6 @@
-"""Faults at run time, over HTTP: for benchmarks and tests whose sandbox runs in another process.
+"""Faults and usage over HTTP, for benchmarks and tests whose sandbox runs in another process.
 
-The addresses exist only when the sandbox was started with ``control``; they are not part of Intacct.
+The addresses exist only if the sandbox was started with ``control``; they are not part of Intacct.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ USAGE = "/sandbox/usage"
 
 
 def routes(state: State) -> list[Route]:
-    """Return the addresses: ``/sandbox/faults`` and ``/sandbox/usage``.
+    """Return the addresses ``/sandbox/faults`` and ``/sandbox/usage``.
 
-    GET answers the faults as they are, PUT replaces them all, PATCH changes those that are named,
-    DELETE turns everything off. Usage answers what clients have done since the start.
+    GET returns the faults, PUT replaces them all, PATCH changes the given ones, DELETE turns them off. Usage
+    returns what clients have done since the start.
     """
 
     async def faults(request: Request) -> Response:
         if request.method == "DELETE":
             state.faults.replace(Faults())
         elif request.method in ("PUT", "PATCH"):
-            # A page of another site can send a form or text here, but not JSON.
+            # A page of another site can send a form or text to this address, but not JSON.
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 return _answer({"error": "send the faults as application/json"}, 415)
             try:
                 given = (await request.body()).decode()
                 state.faults.replace(read_faults(given, state.faults if request.method == "PATCH" else None))
-            except ValueError as wrong:
-                return _answer({"error": str(wrong)}, 400)
+            except ValueError as error:
+                return _answer({"error": str(error)}, 400)
         return _answer(msgspec.to_builtins(state.faults))
 
     async def usage(_: Request) -> Response:

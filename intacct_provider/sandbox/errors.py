@@ -1,8 +1,8 @@
-"""The bodies with which Intacct refuses a call.
+"""Errors, and the bodies in which Intacct reports them.
 
-Sage documents three shapes, and real traffic shows all of them, so the sandbox answers with all of
-them: inside ``ia::result`` (the commonest), ``ia::error`` at the top (wrong addresses), and the
-gateway's plain ``error`` (tokens and limits).
+Sage documents three shapes and real traffic shows all of them, so the sandbox uses all three: inside
+``ia::result`` (the most common), ``ia::error`` at the top (unknown addresses), and the gateway's plain
+``error`` (tokens and limits).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Shape = Literal["result", "top", "gateway"]
 
 
 def support_id() -> str:
-    """Return a random reference for Sage's support, in the form that real answers carry."""
+    """Return a random reference for Sage's support, in the form of real answers."""
     millis = time.time_ns() // 1_000_000
     return (
         f"{secrets.token_hex(3)}WEB{millis}%7E{secrets.token_urlsafe(15)[:19]}-AAAAB{secrets.choice('ABCDE')}"
@@ -24,15 +24,15 @@ def support_id() -> str:
 
 
 class ApiError(Exception):
-    """A refused call or record.
+    """A call or record that is refused.
 
-    :param status: HTTP status of the answer, or of the record within a batch
-    :param code: ``invalidRequest``, ``notFound``, ``operationFailed`` and so on
-    :param error_id: ``REST-1064`` and the like; ``None`` where no id is known
-    :param message_id: ``IA.NOT_A_VALID_FIELD`` and the like
-    :param target: JSON pointer to the offending member, for an error among ``details``
-    :param details: the causes, when this one only says that there are some
-    :param shape: which of the three bodies carries it
+    :param status: HTTP status of the answer, or of the record in a batch.
+    :param code: such as ``invalidRequest``, ``notFound`` or ``operationFailed``.
+    :param error_id: such as ``REST-1064``; ``None`` if no id is known.
+    :param message_id: such as ``IA.NOT_A_VALID_FIELD``.
+    :param target: JSON pointer to the wrong member, for an error in ``details``.
+    :param details: the causes of an error that only says that there are some.
+    :param shape: which of the three bodies reports it.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def error(self) -> dict[str, Any]:
-        """Return the ``ia::error`` object, members in the order of recorded answers."""
-        return {**self._facts(), "supportId": support_id(), **self._causes()}
+        """Return the ``ia::error`` object, with its members in the order of recorded answers."""
+        return {**self._members(), "supportId": support_id(), **self._causes()}
 
     def body(self) -> dict[str, Any]:
         """Return the whole answer."""
@@ -76,31 +76,31 @@ class ApiError(Exception):
         meta = {"totalCount": 1, "totalSuccess": 0, "totalError": 1}
         return {"ia::result": {"ia::error": self.error()}, "ia::meta": meta}
 
-    def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"code": self.code, "message": self.message}
+    def _members(self) -> dict[str, Any]:
+        members: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.error_id:
-            facts["errorId"] = self.error_id
+            members["errorId"] = self.error_id
         if self.target:
-            facts["target"] = self.target
+            members["target"] = self.target
         if self.message_id:
-            facts["additionalInfo"] = {
+            members["additionalInfo"] = {
                 "messageId": self.message_id,
                 "placeholders": self.placeholders,
                 "propertySet": {},
             }
-        return facts
+        return members
 
     def _causes(self) -> dict[str, Any]:
-        return {"details": [detail._facts() for detail in self.details]} if self.details else {}
+        return {"details": [detail._members() for detail in self.details]} if self.details else {}
 
 
 def invalid(message: str, *, target: str | None = None, code: str = "invalidRequest") -> ApiError:
-    """Return a refusal of one value, for which Sage publishes no error id."""
+    """Return the error for an invalid value; Sage publishes no error id for that."""
     return ApiError(400, code, message, target=target)
 
 
 def unknown_field(pointer: str) -> ApiError:
-    """Return the refusal of a member that the object does not have."""
+    """Return the error for a member that the object does not have."""
     return ApiError(
         400,
         "invalidRequest",
@@ -113,7 +113,7 @@ def unknown_field(pointer: str) -> ApiError:
 
 
 def read_only_field(pointer: str) -> ApiError:
-    """Return the refusal of a member that only the server sets."""
+    """Return the error for a member that only the server sets."""
     return ApiError(
         400,
         "invalidRequest",
@@ -126,7 +126,7 @@ def read_only_field(pointer: str) -> ApiError:
 
 
 def payload_errors(details: Sequence[ApiError]) -> ApiError:
-    """Return the wrapper that Sage puts around everything wrong with one record."""
+    """Return the wrapper around all errors of one record."""
     return ApiError(
         400,
         "invalidRequest",
@@ -138,7 +138,7 @@ def payload_errors(details: Sequence[ApiError]) -> ApiError:
 
 
 def payload_missing(method: str) -> ApiError:
-    """Return the refusal of a write without a body."""
+    """Return the error for a write without a body."""
     return ApiError(
         400,
         "invalidRequest",
@@ -150,7 +150,7 @@ def payload_missing(method: str) -> ApiError:
 
 
 def operation_failed(status: int, method: str, object_name: str, detail: ApiError) -> ApiError:
-    """Return the wrapper around what the application behind the API refuses."""
+    """Return the wrapper around an error of the application behind the API."""
     resource = f"objects/{object_name}"
     return ApiError(
         status,
@@ -164,17 +164,17 @@ def operation_failed(status: int, method: str, object_name: str, detail: ApiErro
 
 
 def not_found(object_name: str, key: str) -> ApiError:
-    """Return the answer to a key that no visible record has."""
+    """Return the error for a key that no visible record has."""
     return ApiError(404, "notFound", f"No {object_name} record has the key {key}")
 
 
 def unknown_address(path: str) -> ApiError:
-    """Return the answer to a path that is no object and no service."""
+    """Return the error for a path that is neither an object nor a service."""
     return ApiError(404, "notFound", f"{path} is not a resource of this API", shape="top")
 
 
 def skipped() -> ApiError:
-    """Return what an atomic batch says of its records that were right."""
+    """Return the error for a valid record of an atomic batch that failed."""
     return ApiError(422, "unprocessed", "Operation skipped due to atomic transaction failure")
 
 

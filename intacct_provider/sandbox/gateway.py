@@ -1,4 +1,4 @@
-"""What stands before the API: the record of calls, the limit on calls in flight, and planned faults."""
+"""The gateway in front of the API: logs calls, limits the calls in flight, and applies planned faults."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from intacct_provider.sandbox import errors
-from intacct_provider.sandbox.auth import Tokens
 from intacct_provider.sandbox.faults import wire
 from intacct_provider.sandbox.faults.plan import Fault
-from intacct_provider.sandbox.faults.wire import Whole
+from intacct_provider.sandbox.faults.wire import BufferedAnswer
 from intacct_provider.sandbox.state import CALL, Call, State
 
 if TYPE_CHECKING:
@@ -26,22 +25,21 @@ QUERY = "/services/core/query"
 
 
 class Gateway:
-    """Wraps the API: limits the calls in flight, as Sage's performance tiers do, and carries out faults."""
+    """Wraps the API: limits calls in flight as Sage's performance tiers do, and applies faults."""
 
-    def __init__(self, app: ASGIApp, state: State, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
         self.state = state
-        self.tokens = tokens
-        self._page = b""
+        self._last_page = b""
         self._in_flight = 0
         self._clients: set[tuple[str, int]] = set()
-        # The same waits in every run; nothing secret hangs on them.
+        # The same waits in every run; no secret depends on them.
         self._random = random.Random(1)  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         begun = time.perf_counter()
-        call = scope[CALL] = self._begin(scope)
+        call = scope[CALL] = self._log_call(scope)
         self._in_flight += 1
         self.state.most_in_flight = max(self.state.most_in_flight, self._in_flight)
         try:
@@ -50,8 +48,7 @@ class Gateway:
             self._in_flight -= 1
             call.seconds = time.perf_counter() - begun
 
-    def _begin(self, scope: Scope) -> Call:
-        """Note a call that has just begun."""
+    def _log_call(self, scope: Scope) -> Call:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         call = Call(
             scope["method"],
@@ -72,7 +69,7 @@ class Gateway:
     async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         faults = self.state.faults
 
-        async def noted(message: Message) -> None:
+        async def send_logged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *self._headers()]
@@ -81,56 +78,60 @@ class Gateway:
             await send(message)
 
         if self._in_flight > self.state.concurrency:
-            text = "The limit on concurrent API calls of this application is exceeded"
-            again = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
-            busy = errors.gateway(429, "GW-0010", text, again)
-            await wire.drain(receive)
-            refusal = Whole(busy.status, msgspec.json.encode(busy.body()))
-            refusal.set(busy.headers)
-            await refusal.send(noted)
+            await self._refuse(receive, send_logged)
         elif (fault := faults.take(call.method, call.path)) is not None:
             call.fault = fault.kind
-            await self._fail(fault, call, scope, receive, noted, send)
+            await self._fail(fault, call, scope, receive, send_logged, send)
         else:
-            await self._carry_out(scope, receive, noted)
+            await self._forward(scope, receive, send_logged)
 
-    async def _carry_out(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry a call out; of queries, the last page is kept for a fault that lets its rows come again."""
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        """Answer 429, because too many calls are in flight."""
+        text = "The limit on concurrent API calls of this application is exceeded"
+        retry = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
+        error = errors.gateway(429, "GW-0010", text, retry)
+        await wire.drain(receive)
+        answer = BufferedAnswer(error.status, msgspec.json.encode(error.body()))
+        answer.set_headers(error.headers)
+        await answer.send(send)
 
-        async def kept(message: Message) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call to the API, and keep the last page of a query for faults that repeat its rows."""
+
+        async def send_kept(message: Message) -> None:
             if scope[CALL].path == QUERY and message["type"] == "http.response.body":
-                self._page = message.get("body", b"")
+                self._last_page = message.get("body", b"")
             await send(message)
 
         faults = self.state.faults
         await asyncio.sleep(faults.latency + faults.jitter * self._random.random())
-        await self.app(scope, receive, kept)
+        await self.app(scope, receive, send_kept)
 
     async def _fail(
-        self, fault: Fault, call: Call, scope: Scope, receive: Receive, noted: Send, send: Send
+        self, fault: Fault, call: Call, scope: Scope, receive: Receive, send_logged: Send, send: Send
     ) -> None:
-        """Let a call meet a fault.
+        """Apply a fault to a call.
 
-        :param noted: sends an answer as every other
-        :param send: leads to the connection itself
+        :param send_logged: sends an answer like any other.
+        :param send: writes to the connection itself.
         """
         if fault.kind == "expire":
-            await run_in_threadpool(self._expire_tokens)
-            await self._carry_out(scope, receive, noted)
+            await run_in_threadpool(self.state.expire_tokens)
+            await self._forward(scope, receive, send_logged)
             return
-        answer, before = wire.planned(fault), self._page
+        answer, last_page = wire.build_answer(fault), self._last_page
         if fault.carried_out:
-            own = await wire.carried_out(self._carry_out, scope, receive)
-            call.status = own.status
+            real = await wire.capture_answer(self._forward, scope, receive)
+            call.status = real.status
             if fault.kind in ("alter", "cut"):
-                answer = own
-                wire.alter(answer, fault, before)
+                answer = real
+                wire.alter(answer, fault, last_page)
         else:
             await wire.drain(receive)
         if fault.gzip:
             wire.compress(answer, scope)
         if fault.kind in ("status", "html", "alter"):
-            await answer.send(noted)
+            await answer.send(send_logged)
         elif fault.kind == "cut":
             call.status = answer.status
             await wire.cut(answer, fault, self._headers(), send, receive)
@@ -139,12 +140,8 @@ class Gateway:
                 await wire.hang(receive, fault.seconds)
             await wire.hang_up(send, receive)
 
-    def _expire_tokens(self) -> None:
-        with self.state.store.transaction() as conn:
-            self.tokens.expire(conn)
-
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        """Return what every answer carries: the server's time, and what is left of the calls in flight."""
+        """Return the headers of every answer: the server's time, and how many more calls may be in flight."""
         company = max(self.state.tier.company, self.state.concurrency)
         limits = ((b"x-ia-throttle-limit", self.state.concurrency), (b"x-ia-tenant-throttle-limit", company))
         now = format_datetime(self.state.store.now(), usegmt=True)

@@ -1,4 +1,4 @@
-"""The one company, user and application that the sandbox knows."""
+"""The only company, user and application of the sandbox."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 COMPANY = "SANDBOX"
 USER = "airflow"
 CLIENT_ID = "sandbox-client"
-CLIENT_SECRET = "sandbox-secret"  # noqa: S105 - public on purpose; nothing of value is behind it
+CLIENT_SECRET = "sandbox-secret"  # noqa: S105 - public on purpose; it protects nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a token request has to match; upper and lower case matter, as with Sage."""
+    """What a token request must match, including case, as at Sage."""
 
     company: str = COMPANY
     user: str = USER

@@ -1,4 +1,4 @@
-"""The sandbox as a running server: for tests in a thread, for the command line in the foreground."""
+"""The running server: ``Sandbox``, which listens on a port and gives tests access to the company."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ import uvicorn
 from intacct_provider.sandbox.api import bulk_jobs
 from intacct_provider.sandbox.api.operations import Api
 from intacct_provider.sandbox.app import App
-from intacct_provider.sandbox.auth import Tokens
-from intacct_provider.sandbox.company import add, everything
+from intacct_provider.sandbox.company import add_records, read_records
 from intacct_provider.sandbox.faults.plan import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
@@ -31,26 +30,26 @@ from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import Store, utc_now
 
 HOST = "127.0.0.1"
-WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - only ever used when told so twice
+WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - needs --host and --allow-remote
 START_SECONDS = 10
 
 
 class Sandbox:
-    """A local Sage Intacct on a loopback port, running while the ``with`` block does.
+    """A local Sage Intacct on a loopback port, which runs for the duration of a ``with`` block.
 
     >>> with Sandbox(seed="demo") as sandbox:
     ...     requests.post(sandbox.url + "/oauth2/token", data={...})
 
-    :param port: 0 for any free one
-    :param db: a file that keeps the company, or ``:memory:``
-    :param seed: ``demo``, ``empty`` (users and entities only), or ``OBJECT=N`` for N made-up records;
-        several separated by commas
-    :param tier: Sage's performance tier, 1 to 4, which says how many calls and jobs run at a time
-    :param faults: what goes wrong; see :class:`intacct_provider.sandbox.faults.plan.Faults`
-    :param control: let clients change the faults at ``/sandbox/faults``
-    :param host: where to listen; anything but this machine's own addresses needs ``allow_remote`` as well
-    :param clock: returns the present moment with a time zone, for tests about dates
-    :raises ValueError: for faults, a tier or a host that cannot be
+    :param port: 0 for any free port.
+    :param db: a file that stores the company, or ``:memory:``.
+    :param seed: ``demo``, ``empty`` (users and entities only), or ``OBJECT=N`` for N generated records;
+        separate several with commas.
+    :param tier: Sage's performance tier, 1 to 4, which limits the calls and jobs at a time.
+    :param faults: what goes wrong; see :class:`intacct_provider.sandbox.Faults`.
+    :param control: let clients change the faults at ``/sandbox/faults``.
+    :param host: address to listen on; an address that other machines can reach needs ``allow_remote`` as well.
+    :param clock: returns the current time with a time zone, for tests about dates.
+    :raises ValueError: for invalid faults, tier or host.
     """
 
     def __init__(
@@ -70,11 +69,10 @@ class Sandbox:
         check_host(host, allow_remote=allow_remote)
         if tier not in TIERS:
             raise ValueError(f"tier must be one of {', '.join(map(str, TIERS))}, not {tier!r}")
-        own = Faults()  # the one that every part holds; what the caller gave stays the caller's
-        own.replace(read_faults(faults or {}))
-        store = Store(db, lambda: clock() + timedelta(seconds=own.clock_skew))
-        self._state = State(store, Identity(client_secret=client_secret), own, TIERS[tier])
-        self._tokens = Tokens(self.identity, own)
+        shared = Faults()  # a copy, so that the caller's object does not change
+        shared.replace(read_faults(faults or {}))
+        store = Store(db, lambda: clock() + timedelta(seconds=shared.clock_skew))
+        self._state = State(store, Identity(client_secret=client_secret), shared, TIERS[tier])
         self._control = control
         self._host = host
         self._port = port
@@ -102,12 +100,12 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The base of every address of the API, to be used as the host of the connection."""
+        """The base URL of the API, which is the host of a connection."""
         return self.site.removesuffix("/") + BASE
 
     @property
     def identity(self) -> Identity:
-        """The company, user and application that a connection names."""
+        """The company, user and application of a connection."""
         return self._state.identity
 
     @property
@@ -117,24 +115,24 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Call]:
-        """Every call so far (of the last 100,000), in the order of arrival."""
+        """The calls so far (the last 100,000), in the order of arrival."""
         return list(self._state.calls)
 
     @property
     def transactions(self) -> int:
-        """What Intacct would have billed so far: 1 per read that succeeded, 1 per record written."""
+        """What Intacct would have billed so far: 1 per successful read, 1 per record written."""
         self._advance_jobs()
         return self._state.ledger.total
 
     @property
     def billed(self) -> dict[tuple[str, str], int]:
-        """The same by object (or service) and caller (``user@company``), the dearest first."""
+        """The same by object or service and caller (``user@company``), the most expensive first."""
         self._advance_jobs()
         return self._state.ledger.entries()
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong; set its members, or assign a mapping, at any time."""
+        """What goes wrong; set its attributes or assign a mapping at any time."""
         return self._state.faults
 
     @faults.setter
@@ -142,17 +140,17 @@ class Sandbox:
         self._state.faults.replace(read_faults(given))
 
     def start(self) -> None:
-        """Fill the company and listen; returns when the first call can be made.
+        """Seed the company and listen; return when the first call can be made.
 
-        :raises OSError: when the port is taken
-        :raises ValueError: when the seed is unknown
+        :raises OSError: if the port is in use.
+        :raises ValueError: if the seed is unknown.
         """
         try:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             listener = socket.create_server((self._host, self._port), family=family)
             # Connections inherit this; without it an answer waits 40 ms for the client's acknowledgment.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with closed_on_error(listener):
+            with close_on_error(listener):
                 self._port = listener.getsockname()[1]
                 self.seed(self._seed)
                 self._listen(listener)
@@ -161,7 +159,7 @@ class Sandbox:
             raise
 
     def stop(self) -> None:
-        """Stop listening and close the database; calls in flight get a second to finish."""
+        """Stop listening and close the database; calls in flight have one second to finish."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -170,35 +168,35 @@ class Sandbox:
     def seed(
         self, what: str, records: Iterable[Mapping[str, Any]] | None = None, *, entity: str | None = None
     ) -> list[str]:
-        """Add records, and return the keys of those that were given.
+        """Add records, and return the keys of the given ones.
 
         >>> sandbox.seed("demo")
         >>> sandbox.seed("accounts-receivable/customer=10000")
         >>> sandbox.seed("accounts-receivable/customer", [{"id": "C-1", "name": "Acme"}])
 
-        :param what: ``demo`` (once only), or ``OBJECT=N``, several separated by commas; with `records`,
-            the name of their object
-        :param records: as the API takes them; all are added, or none
-        :param entity: id of the entity that they are private to; the top level by default
-        :raises ValueError: when something cannot be added; nothing is added then
+        :param what: ``demo`` (once only) or ``OBJECT=N``, several separated by commas; with `records`, the
+            name of their object.
+        :param records: as for a create in the API; all are added, or none.
+        :param entity: id of the entity that they are private to; the top level by default.
+        :raises ValueError: if anything cannot be added; then nothing is.
         """
         if records is not None:
-            return add(self.store, what, records, entity)
+            return add_records(self.store, what, records, entity)
         seed(self.store, what)
         return []
 
     def records(self, object_name: str) -> list[dict[str, Any]]:
-        """Return all records of an object in the order of their keys, as GET shows them, private ones too.
+        """Return all records of an object as GET shows them, in the order of their keys, including private ones.
 
-        :raises ValueError: when there is no such object; the message names the nearest
+        :raises ValueError: for an unknown object; the message suggests the nearest.
         """
         self._advance_jobs()
-        return everything(self.store, object_name)
+        return read_records(self.store, object_name)
 
     def connection(self, **extra: object) -> str:
-        """Return the connection in Airflow's JSON form, ready for a variable such as ``AIRFLOW_CONN_INTACCT_DEFAULT``.
+        """Return the connection in Airflow's JSON form, for a variable such as ``AIRFLOW_CONN_INTACCT_DEFAULT``.
 
-        :param extra: more extras of the connection, for example ``entity_id="UK"``
+        :param extra: more extras of the connection, for example ``entity_id="UK"``.
         """
         connection = {
             "conn_type": "intacct",
@@ -212,31 +210,30 @@ class Sandbox:
     def fail(self, **fault: Any) -> None:
         """Let the next matching call fail, or the next ``times``.
 
-        :param fault: the members of a :class:`intacct_provider.sandbox.faults.plan.Fault`
-        :raises ValueError: for a member or a value that is not known
+        :param fault: the attributes of a :class:`intacct_provider.sandbox.Fault`.
+        :raises ValueError: for an unknown attribute or an invalid value.
         """
-        body = fault.pop("body", None)  # not JSON when it is bytes
+        body = fault.pop("body", None)  # bytes would not pass as JSON
         [planned] = read_faults({"fail": [fault]}).fail
         planned.body = body
         self.faults.plan(planned)
 
     def clear_faults(self) -> None:
-        """Forget the failing calls that are still planned; everything else of the faults stays."""
+        """Remove the failing calls that are still planned; the other faults stay."""
         self.faults.fail = []
 
     def expire_tokens(self) -> None:
-        """Let every access token issued so far expire; refresh tokens stay good."""
-        with self.store.transaction() as conn:
-            self._tokens.expire(conn)
+        """Let every access token issued so far expire; refresh tokens stay valid."""
+        self._state.expire_tokens()
 
     def _advance_jobs(self) -> None:
-        """Let bulk jobs have written what they must have by now; a sandbox that has stopped stays as it is."""
+        """Let bulk jobs write what is due by now; a stopped sandbox does not change."""
         if self._thread is not None and self._thread.is_alive():
             bulk_jobs.advance(self._state)
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None
-        gateway = Gateway(App(Api(self._state, self._tokens)), self._state, self._tokens)
+        gateway = Gateway(App(Api(self._state)), self._state)
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Front(gateway, site),
@@ -263,22 +260,22 @@ class Sandbox:
 
 
 class RealTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock nobody stops: tests of DAGs freeze time, in the process of the sandbox."""
+    """An event loop with a clock of its own, because tests of DAGs freeze time in this process."""
 
     def time(self) -> float:
-        """Return the seconds of a clock that only goes forward."""
+        """Return the seconds of a monotonic clock."""
         return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until it is told to exit."""
+    """Run a server until ``should_exit`` is set."""
     with asyncio.Runner(loop_factory=RealTimeLoop) as runner:
         runner.run(server.serve([listener]))
 
 
 @contextmanager
-def closed_on_error(listener: socket.socket) -> Iterator[None]:
-    """Close a listener that nobody will use."""
+def close_on_error(listener: socket.socket) -> Iterator[None]:
+    """Close the listener if the block fails."""
     try:
         yield
     except BaseException:
@@ -287,19 +284,20 @@ def closed_on_error(listener: socket.socket) -> Iterator[None]:
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:
-    """Refuse to listen where a sandbox should not.
+    """Check the address to listen on.
 
-    :raises ValueError: for a name of Sage's own, and for another machine's reach without ``allow_remote``
+    :raises ValueError: for a host name of Sage, and for an address that other machines can reach without
+        ``allow_remote``.
     """
     if re.search(r"intacct|(^|\.)sage\.", host.lower()):
-        raise ValueError(f"the host {host!r} looks like Sage's own; a sandbox never stands in for it")
+        raise ValueError(f"the host {host!r} looks like Sage's own; the sandbox cannot listen under it")
     if not is_loopback(host) and not allow_remote:
         text = "other machines could reach the sandbox, which has no real security"
-        raise ValueError(f"with the host {host!r} {text}; allow_remote (--allow-remote) is needed as well")
+        raise ValueError(f"with the host {host!r} {text}; set allow_remote (--allow-remote) to allow it")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Whether only this machine can reach the address."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Everything that the server offers beside the API: the pages, the OpenAPI document, the control addresses."""
+"""Everything that the server offers besides the API: pages, OpenAPI document, control addresses."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ HEADERS = (
 
 
 def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp:
-    """Return the application beside the API.
+    """Return the application for everything besides the API.
 
-    :param host: where the server listens, when only this machine can reach it. It is then the only name to
-        answer under, beside the usual ones, so that no page of another site can read the company by giving
-        itself this address; ``None`` answers under any
+    :param host: the address that the server listens on, if only this machine can reach it. Requests under other
+        host names than this and the usual ones are refused, so that DNS rebinding cannot give a page of another
+        site access to the company. ``None`` allows any host name.
     """
     routes = [*pages.routes(state), Route("/openapi.json", api_document), *Consent(state, POLICY).routes()]
     if with_control:
@@ -50,7 +50,7 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
     handlers = dict.fromkeys((HTTPException, Exception), pages.problem)
     hosts = ["*"] if host is None else [*LOOPBACK_NAMES, host]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
-    return Guarded(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))
+    return SecurityHeaders(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))
 
 
 def api_document(_: Request) -> Response:
@@ -58,8 +58,8 @@ def api_document(_: Request) -> Response:
     return Response(msgspec.json.encode(build_document()), media_type="application/json")
 
 
-class Guarded:
-    """Adds to every answer what keeps a browser from doing anything but show it."""
+class SecurityHeaders:
+    """Adds the security headers that let a browser do nothing but show an answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -67,7 +67,7 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), *HEADERS]
                 if POLICY_HEADER not in dict(headers):
@@ -75,13 +75,13 @@ class Guarded:
                 message["headers"] = headers
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, send_with_headers)
 
 
 class Front:
-    """Sends the calls of the API to the gateway, which counts them and lets them fail, and all else to the site.
+    """Sends API calls to the gateway and everything else to the site.
 
-    The page for a person's consent is all else, in spite of its address.
+    The consent page belongs to the site, although its address is below the API's.
     """
 
     def __init__(self, gateway: ASGIApp, site: ASGIApp) -> None:
@@ -91,6 +91,6 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            of_api = scope["path"].startswith(API) and scope["path"] != ADDRESS
-            app = self._gateway if of_api else self._site
+            is_api = scope["path"].startswith(API) and scope["path"] != ADDRESS
+            app = self._gateway if is_api else self._site
             await app(scope, receive, send)

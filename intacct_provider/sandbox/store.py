@@ -1,32 +1,29 @@
-"""SQLite under the sandbox: one table per object, one connection, one lock.
+"""The SQLite database of the company: one table per object, one connection, one lock.
 
-A single guarded connection makes every call see the whole effect of the calls before it, which is
-what a test needs; requests of this size take well under a millisecond, so nobody waits long.
+With a single locked connection every call sees all effects of earlier calls, as tests need. Statements take
+well under a millisecond, so waiting for the lock is short.
 """
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation, Overflow
-from typing import Any
 
 from intacct_provider.sandbox.objects.audit_history import VIEW
 from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.objects.definitions import Field, ObjectType
+from intacct_provider.sandbox.objects.definitions import ObjectType
+from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP, ACCOUNT_GROUP_PURPOSE, CUSTOMER, ENTITY
+from intacct_provider.sandbox.objects.values import sql_type, to_stored
 
-CENTS = "decimal-precision-2"
-
-# References whose target may be deleted over the API are looked up backwards, so they get an index.
+# Deleting a record of these looks for references to it, so the references have an index.
 INDEXED_TARGETS = (
-    "company-config/entity",
-    "accounts-receivable/customer",
-    "general-ledger/account-group",
-    "general-ledger/account-group-purpose",
+    ENTITY,
+    CUSTOMER,
+    ACCOUNT_GROUP,
+    ACCOUNT_GROUP_PURPOSE,
 )
 
 # The sandbox's own tables; object tables are named like "accounts-receivable/customer".
@@ -58,25 +55,20 @@ CREATE TABLE IF NOT EXISTS "ia::job record" (
 
 
 def utc_now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def quote(name: str) -> str:
-    """Return an SQL identifier, double-quoted."""
+    """Return a double-quoted SQL identifier: a table, or the column of a field, a list or a reference's key."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def column(path: str) -> str:
-    """Return the double-quoted column of a field, of a reference's key or of a list."""
-    return quote(path)
 
 
 class Store:
     """The company's records.
 
-    :param path: a file, created when missing and kept; ``:memory:`` for a company that ends with it
-    :param clock: returns the present moment with a time zone; stamps audits and dates macros
+    :param path: a file, which is created if missing; ``:memory:`` keeps nothing.
+    :param clock: returns the current time with a time zone, for audit stamps and relative dates.
     """
 
     def __init__(self, path: str = ":memory:", clock: Callable[[], datetime] = utc_now) -> None:
@@ -87,16 +79,16 @@ class Store:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         self._connection.create_function("FOLD", 1, _fold, deterministic=True)
-        # A crash of the machine may cost the last writes of a sandbox; a crash of the process may not.
+        # Writes may be lost if the machine crashes, but not if the process does.
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._create_tables()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to one thread; commit at the end, roll back on any exception.
+        """Lock the connection for this thread; commit at the end, roll back on any exception.
 
-        An inner ``transaction()`` of the same thread joins the outer one.
+        A nested ``transaction()`` of the same thread is part of the outer one.
         """
         with self._lock:
             if self._depth:
@@ -115,7 +107,7 @@ class Store:
                 self._depth -= 1
 
     def now(self) -> datetime:
-        """Return the clock's moment in UTC."""
+        """Return the clock's time in UTC."""
         return self.clock().astimezone(UTC)
 
     def close(self) -> None:
@@ -134,7 +126,7 @@ class Store:
 
 
 def table_statements(object_type: ObjectType) -> Sequence[str]:
-    """Return the SQL that creates the table of an object and its indexes.
+    """Return the SQL statements that create the table of an object and its indexes.
 
     ``key`` is the primary key; every other field, ``<reference>.key`` and list is one column.
     """
@@ -144,20 +136,20 @@ def table_statements(object_type: ObjectType) -> Sequence[str]:
     for ref in object_type.refs:
         if ref.target in INDEXED_TARGETS:
             index = quote(f"{object_type.name} by {ref.path}")
-            statements.append(f"CREATE INDEX IF NOT EXISTS {index} ON {table} ({column(ref.path + '.key')})")
+            statements.append(f"CREATE INDEX IF NOT EXISTS {index} ON {table} ({quote(ref.path + '.key')})")
     return statements
 
 
 def column_definitions(object_type: ObjectType) -> dict[str, str]:
-    """Return the SQL of each column but the primary key, by the column's name."""
+    """Return the SQL definition of each column except the primary key, by column."""
     types = {one.path: sql_type(one) for one in object_type.fields if one.path != "key"}
     types |= {f"{ref.path}.key": "INTEGER" for ref in object_type.refs}
     types |= {one.path: "TEXT" for one in object_type.lists}
-    return {name: f"{column(name)} {kind}" for name, kind in types.items()}
+    return {name: f"{quote(name)} {kind}" for name, kind in types.items()}
 
 
 def add_missing_columns(conn: sqlite3.Connection, object_type: ObjectType) -> None:
-    """Bring the table of an older file up to date; what an object gained has its default there."""
+    """Add the columns that the table of an older file does not have, with their defaults."""
     table = quote(object_type.name)
     present = {row["name"] for row in conn.execute(f"PRAGMA table_info({table})")}
     for name, definition in column_definitions(object_type).items():
@@ -168,93 +160,18 @@ def add_missing_columns(conn: sqlite3.Connection, object_type: ObjectType) -> No
             conn.execute(f"ALTER TABLE {table} ADD COLUMN {definition} DEFAULT {literal}")
 
 
-def sql_type(field: Field) -> str:
-    """Return the column type: cents and booleans are integers, dates are text."""
-    if field.format == CENTS or field.kind in ("integer", "boolean"):
-        return "INTEGER"
-    return "REAL" if field.kind == "number" else "TEXT"
+def find_key(conn: sqlite3.Connection, object_name: str, leaf: str, value: object) -> int | None:
+    """Return the key of the record with that key or id (the `leaf`); ``None`` if there is none."""
+    sql = f'SELECT "key" FROM {quote(object_name)} WHERE {quote(leaf)} = ?'  # noqa: S608 - our names
+    row = conn.execute(sql, (value,)).fetchone()
+    return None if row is None else int(row["key"])
 
 
-def to_wire(field: Field, stored: object) -> object:
-    """Return a stored value as JSON shows it: ``1`` as ``true``, cents as ``"170200.00"``, key as ``"24"``."""
-    if stored is None:
-        return None
-    if field.path == "key" or field.path.endswith(".key"):
-        return str(stored)
-    if field.format == CENTS and isinstance(stored, int):
-        return f"{'-' if stored < 0 else ''}{abs(stored) // 100}.{abs(stored) % 100:02d}"
-    if field.kind == "boolean":
-        return bool(stored)
-    if field.kind == "number" and isinstance(stored, float) and stored.is_integer():
-        return int(stored)  # recorded answers say 10, not 10.0
-    return stored
-
-
-def to_stored(field: Field, wire: object) -> object:
-    """Return a JSON value as its column keeps it.
-
-    :raises ValueError: when the value is not of the field's kind or format
-    """
-    if wire is None:
-        return None
-    if field.format == CENTS:
-        return _cents(wire)
-    if field.path == "key" or field.path.endswith(".key"):
-        return int(str(wire))
-    if field.kind == "boolean":
-        return int(_typed(wire, bool, "a boolean"))
-    if field.kind == "integer":
-        return _integer(wire)
-    if field.kind == "number":
-        return _number(wire)
-    text = _typed(wire, str, "a string")
-    if field.format == "date":
-        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()  # noqa: DTZ007 - a date has no zone
-    if field.format == "date-time":
-        return stamp(datetime.fromisoformat(text))
-    return text
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as the API writes it: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _typed(wire: object, kind: type, name: str) -> Any:
-    if not isinstance(wire, kind):
-        raise ValueError(f"must be {name}")
-    return wire
-
-
-def _integer(wire: object) -> int:
-    # A boolean is an int to Python, but never to JSON.
-    if isinstance(wire, bool) or not isinstance(wire, int):
-        raise ValueError("must be an integer")
-    if not -(2**63) <= wire < 2**63:
-        raise ValueError("is too large")
-    return wire
-
-
-def _number(wire: object) -> float:
-    if isinstance(wire, bool) or not isinstance(wire, int | float):
-        raise ValueError("must be a number")
-    try:
-        number = float(wire)
-    except OverflowError:
-        raise ValueError("is too large") from None
-    if not math.isfinite(number):
-        raise ValueError("must be a number")
-    return number
-
-
-def _cents(wire: object) -> int:
-    try:
-        cents = Decimal(_typed(wire, str, "a decimal string")) * 100
-    except (InvalidOperation, Overflow):
-        raise ValueError("must be a decimal string") from None
-    if not cents.is_finite() or cents != cents.to_integral_value():
-        raise ValueError("must have at most two decimal places")
-    return int(cents)
+def next_number(conn: sqlite3.Connection, name: str) -> int:
+    """Increment a counter and return its value."""
+    sql = 'INSERT INTO "ia::counter" VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1'
+    conn.execute(sql, (name,))
+    return int(conn.execute('SELECT value FROM "ia::counter" WHERE name = ?', (name,)).fetchone()["value"])
 
 
 def _fold(text: str | None) -> str | None:

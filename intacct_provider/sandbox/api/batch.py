@@ -1,14 +1,13 @@
-"""One record or up to 500: the calls on an object, and how their outcomes become one answer."""
+"""The calls on an object: one record, or up to 500 whose outcomes become one answer."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import msgspec
-
+from intacct_provider.sandbox.api.answers import Answer, Outcome, meta, one_result, with_status
+from intacct_provider.sandbox.api.request import decode_json
 from intacct_provider.sandbox.errors import (
     ApiError,
     invalid,
@@ -17,111 +16,86 @@ from intacct_provider.sandbox.errors import (
     skipped,
     unknown_field,
 )
-from intacct_provider.sandbox.objects.definitions import ObjectType
-from intacct_provider.sandbox.records import crud
-from intacct_provider.sandbox.records.validation import Author
+from intacct_provider.sandbox.records.crud import Records
 
 MAX_RECORDS = 500
 Item = TypeVar("Item")
-Outcome = dict[str, Any] | ApiError
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back to the client.
-
-    :param transactions: what Intacct would bill: 1 for a read that succeeded, 1 for each record written
-    """
-
-    status: int
-    body: object = None
-    transactions: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectCalls:
     """The calls on one object, inside one transaction.
 
-    :param atomic: a batch succeeds as a whole or changes nothing
+    :param atomic: Whether a batch succeeds as a whole or changes nothing.
     """
 
-    conn: sqlite3.Connection
-    object_type: ObjectType
-    author: Author
+    records: Records
     atomic: bool = False
 
     def list(self) -> Answer:
-        """Answer the collection."""
-        return Answer(200, crud.list_references(self.conn, self.object_type, self.author.entity), 1)
+        """Answer a list of references."""
+        return Answer(200, self.records.list_references(), 1)
 
     def get(self, keys: Sequence[str]) -> Answer:
         """Answer one record, or several in the order of their keys."""
-        answer = self._each(200, keys, self._get, single=len(keys) == 1)
+        answer = self._each(200, keys, self.records.get, single=len(keys) == 1)
         return Answer(answer.status, answer.body, 1 if answer.transactions else 0)
 
     def create(self, body: bytes) -> Answer:
-        """Add the record, or the records, of a body."""
-        payload = decode(body, "POST")
+        """Add the record or the records of a body."""
+        payload = decode_json(body, "POST")
         items = payload if isinstance(payload, list) else [payload]
         return self._each(201, items, self._create, single=not isinstance(payload, list))
 
     def update(self, key: str, body: bytes) -> Answer:
         """Change the record with that key."""
-        return self._each(200, [(key, decode(body, "PATCH"))], self._update, single=True)
+        return self._each(200, [(key, decode_json(body, "PATCH"))], self._update, single=True)
 
     def update_many(self, body: bytes) -> Answer:
-        """Change the records of an array, each of which names its key."""
-        payload = decode(body, "PATCH")
+        """Change the records of an array, each with its own key."""
+        payload = decode_json(body, "PATCH")
         if not isinstance(payload, list):
             raise invalid("A PATCH request on a collection takes an array of records, each with its key")
-        return self._each(200, payload, self._update_named, single=False)
+        return self._each(200, payload, self._update_by_key, single=False)
 
     def delete(self, keys: Sequence[str]) -> Answer:
-        """Remove the records; 204 without a body when all of them are gone."""
+        """Delete the records; 204 without a body if all of them could be deleted."""
         answer = self._each(204, keys, self._delete, single=len(keys) == 1)
         return Answer(204, None, answer.transactions) if answer.status == 204 else answer
 
-    def one_of_job(self, operation: str, record: bytes) -> dict[str, Any]:
-        """Carry out one record of a bulk job.
+    def write_job_record(self, operation: str, record: bytes) -> dict[str, Any]:
+        """Write one record of a bulk job.
 
-        :param operation: ``create``, ``update`` or ``delete``; the last two take the key from the record
-        :return: its element of the result file
+        :param operation: ``create``, ``update`` or ``delete``; the last two take the key from the record.
+        :return: Its element of the result file.
         """
-        operate, success = {
+        write, success = {
             "create": (self._create, 201),
-            "update": (self._update_named, 200),
-            "delete": (self._delete_named, 204),
+            "update": (self._update_by_key, 200),
+            "delete": (self._delete_by_key, 204),
         }[operation]
-        return with_status(success, attempt(lambda body: operate(decode(body, "POST")), record))
-
-    def _get(self, key: str) -> dict[str, Any]:
-        return crud.get(self.conn, self.object_type, key, self.author.entity)
+        return with_status(success, attempt(lambda body: write(decode_json(body, "POST")), record))
 
     def _create(self, payload: object) -> dict[str, Any]:
-        author = self.author
-        key = crud.create(
-            self.conn, self.object_type, payload, entity=author.entity, user=author.user, now=author.now
-        )
-        return crud.reference(self.conn, self.object_type, key, created=True)
+        return self.records.reference(self.records.create(payload), created=True)
 
     def _update(self, item: tuple[str, object]) -> dict[str, Any]:
         key, changes = item
-        crud.update(self.conn, self.object_type, key, changes, self.author)
-        return crud.reference(self.conn, self.object_type, key)
+        self.records.update(key, changes)
+        return self.records.reference(key)
 
-    def _update_named(self, payload: object) -> dict[str, Any]:
-        return self._update(with_key(payload))
+    def _update_by_key(self, payload: object) -> dict[str, Any]:
+        return self._update(split_key(payload))
 
-    def _delete_named(self, payload: object) -> dict[str, Any]:
-        key, more = with_key(payload)
+    def _delete(self, key: str) -> dict[str, Any]:
+        self.records.delete(key)
+        return {}
+
+    def _delete_by_key(self, payload: object) -> dict[str, Any]:
+        key, more = split_key(payload)
         if more:
             raise payload_errors([unknown_field(f"/{name}") for name in more])
         return self._delete(key)
-
-    def _delete(self, key: str) -> dict[str, Any]:
-        crud.delete(self.conn, self.object_type, key, self.author)
-        return {}
 
     def _each(
         self, success: int, items: Sequence[Item], operate: Callable[[Item], dict[str, Any]], *, single: bool
@@ -132,37 +106,20 @@ class ObjectCalls:
             raise payload_missing("POST" if success == 201 else "PATCH")
         if len(items) > MAX_RECORDS:
             raise invalid(f"A request can have at most {MAX_RECORDS} records, not {len(items)}")
-        self.conn.execute("SAVEPOINT batch")
+        conn = self.records.conn
+        conn.execute("SAVEPOINT batch")
         outcomes = [attempt(operate, item) for item in items]
         if self.atomic and any(isinstance(one, ApiError) for one in outcomes):
-            self.conn.execute("ROLLBACK TO batch")
+            conn.execute("ROLLBACK TO batch")
             outcomes = [one if isinstance(one, ApiError) else skipped() for one in outcomes]
-        self.conn.execute("RELEASE batch")
+        conn.execute("RELEASE batch")
         return combine(success, outcomes)
 
 
-def one_result(status: int, result: dict[str, Any], transactions: int) -> Answer:
-    """Return the answer that has one result."""
-    return Answer(status, {"ia::result": result, "ia::meta": meta(1, 0)}, transactions)
+def split_key(payload: object) -> tuple[str, dict[str, Any]]:
+    """Return the key of a record in an array, and the rest of the record.
 
-
-def decode(body: bytes, method: str) -> Any:
-    """Return the JSON of a write.
-
-    :raises ApiError: 400 REST-1028 for an empty body, plain 400 for one that is not JSON
-    """
-    if not body.strip():
-        raise payload_missing(method)
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise invalid(f"The payload is not valid JSON: {wrong}") from None
-
-
-def with_key(payload: object) -> tuple[str, dict[str, Any]]:
-    """Return the key that a record of an array names, and the rest of the record.
-
-    :raises ApiError: 400 REST-1064 without a key
+    :raises ApiError: 400 REST-1064 if the key is missing.
     """
     members = dict(payload) if isinstance(payload, dict) else {}
     key = members.pop("key", None)
@@ -172,36 +129,23 @@ def with_key(payload: object) -> tuple[str, dict[str, Any]]:
 
 
 def attempt(operate: Callable[[Item], dict[str, Any]], item: Item) -> Outcome:
-    """Carry out one record of a batch and keep its failure as a value."""
+    """Process one record of a batch, and return the error if it is rejected."""
     try:
         return operate(item)
-    except ApiError as failure:
-        return failure
+    except ApiError as error:
+        return error
 
 
-def meta(success: int, errors: int) -> dict[str, int]:
-    """Return the counts that close the answer to a write."""
-    return {"totalCount": success + errors, "totalSuccess": success, "totalError": errors}
+def combine(success: int, outcomes: Sequence[Outcome]) -> Answer:
+    """Return the answer to a batch: plain if all records succeed, 207 if some do, else the first error's status.
 
-
-def combine(success: int, outcomes: Iterable[Outcome]) -> Answer:
-    """Return the answer of a batch: plain when all went well, 207 when mixed, the first error's status else.
-
-    The elements of a mixed answer stand in the order of the request. Those of a DELETE carry no key,
-    so the position is all that a client has.
+    The elements of a mixed answer are in the order of the request. Those of a DELETE have no key, so their
+    position is all that a client has.
     """
-    outcomes = list(outcomes)
-    failures = [one for one in outcomes if isinstance(one, ApiError)]
-    written = len(outcomes) - len(failures)
-    if not failures:
+    errors = [one for one in outcomes if isinstance(one, ApiError)]
+    written = len(outcomes) - len(errors)
+    if not errors:
         return Answer(success, {"ia::result": outcomes, "ia::meta": meta(written, 0)}, written)
     result = [with_status(success, one) for one in outcomes]
-    status = 207 if written else failures[0].status
-    return Answer(status, {"ia::result": result, "ia::meta": meta(written, len(failures))}, written)
-
-
-def with_status(success: int, outcome: Outcome) -> dict[str, Any]:
-    """Return one element of a mixed answer."""
-    if isinstance(outcome, ApiError):
-        return {"ia::error": outcome.error(), "ia::status": outcome.status}
-    return {**outcome, "ia::status": success}
+    status = 207 if written else errors[0].status
+    return Answer(status, {"ia::result": result, "ia::meta": meta(written, len(errors))}, written)

@@ -1,11 +1,11 @@
-"""Bulk jobs: many records of one object in one file, written while nobody waits.
+"""Bulk jobs: the records of one object in one file, written in the background.
 
-A job goes through its states by the store's clock, and at most so many run at a time as the tier allows; others
-stay queued. There is no thread behind it: :func:`advance` brings every job to where it must be by now, and is
-called before every call of the API. So a job's records are there at their time although nobody asked for it,
-and a job goes on after a restart. Each record is a transaction of its own.
+A job changes its state by the store's clock. The tier limits how many run at the same time; others stay queued. There
+is no background thread: :func:`advance` brings every job up to date, and runs before every call of the API. So the
+records of a job appear on time even if nobody asks for its status, and a job continues after a restart. Each record is
+a transaction of its own.
 
-The sandbox calls nobody: a callback URL is taken and has no effect.
+The sandbox never calls out: a callback URL is accepted and has no effect.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from intacct_provider.sandbox.api.batch import Answer, ObjectCalls, one_result, with_status
-from intacct_provider.sandbox.api.incoming import named_object
+from intacct_provider.sandbox.api.answers import Answer, one_result, with_status
+from intacct_provider.sandbox.api.batch import ObjectCalls
+from intacct_provider.sandbox.api.request import check_object_name
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.records.validation import Author
+from intacct_provider.sandbox.objects.values import stamp
+from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.crud import Records
 from intacct_provider.sandbox.state import State
-from intacct_provider.sandbox.store import stamp
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,11 @@ _UNFINISHED = """SELECT * FROM "ia::job" WHERE status IN
 _LAST_FINISH = """SELECT max(since) FROM "ia::job" WHERE status IN ('completed', 'failed')"""
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What the part ``ia::requestBody`` says.
+class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The part ``ia::requestBody``.
 
-    :param job_file: name of the file, and perhaps of the part that holds it
-    :param callback_url: where Sage would report the end; nothing is ever sent there
+    :param job_file: name of the file, and in some clients of the part that contains it.
+    :param callback_url: where Sage would report the end; nothing is ever sent there.
     """
 
     object_name: str
@@ -63,22 +65,22 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
 class Order:
     """A job as a client sent it.
 
-    :param content: the two parts of the form, byte for byte
+    :param content: the two parts of the form, byte for byte.
     """
 
-    request: Request
+    request: JobRequest
     content: tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of the table of jobs.
+    """A job: one row of the table of jobs.
 
-    :param user: key of who sent it; ``caller`` is the same as the ledger names them
-    :param entity: key of the entity to write in
-    :param since: when it came into its state
-    :param done: how many of ``total`` records are written or refused
-    :param problem: why it will fail
+    :param caller: who sent it, as ``user@company``; `user` is the key of the same user.
+    :param entity: key of the entity to write in.
+    :param since: time of the last change of its state.
+    :param done: how many of ``total`` records are written or rejected.
+    :param problem: why it will fail.
     """
 
     number: int
@@ -95,7 +97,7 @@ class Job:
     problem: str | None
 
     def next_moment(self, faults: Faults) -> float:
-        """Return when it can take its next step: a record, or the next state."""
+        """Return the time of its next step: a record, or a change of state."""
         if self.status != "processing":
             return self.since + faults.job_seconds
         return self.since + min(self.done + 1, self.total) / faults.job_rate
@@ -109,12 +111,11 @@ class Job:
 
 
 def read_order(parts: Mapping[str, bytes] | None) -> Order:
-    """Return the order of a form.
+    """Return the order in a form.
 
-    The file is in the part ``file``, as Sage documents, or in one named like ``jobFile``, as some clients send it.
+    The file is in the part ``file``, as Sage documents, or in one named after ``jobFile``, as some clients send it.
 
-    :raises ApiError: 400 for another body, and for whatever is wrong with the request; a file that is no JSON
-        array is found later, and fails the job
+    :raises ApiError: 400 for an invalid form or request. A file that is not a JSON array fails the job later.
     """
     needed = f"A bulk request is multipart/form-data with the parts {REQUEST} and file"
     if parts is None:
@@ -122,10 +123,10 @@ def read_order(parts: Mapping[str, bytes] | None) -> Order:
     if REQUEST not in parts:
         raise invalid(f"{needed}; the part {REQUEST} is missing")
     try:
-        request = msgspec.json.decode(parts[REQUEST], type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise invalid(f"The part {REQUEST} is not a bulk request: {wrong}") from None
-    named_object(request.object_name)
+        request = msgspec.json.decode(parts[REQUEST], type=JobRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"The part {REQUEST} is not a bulk request: {error}") from None
+    check_object_name(request.object_name)
     file = parts.get("file", parts.get(request.job_file))
     if file is None:
         raise invalid(f"{needed}; the part file, or {request.job_file[:100]}, is missing")
@@ -133,12 +134,12 @@ def read_order(parts: Mapping[str, bytes] | None) -> Order:
 
 
 def create(conn: sqlite3.Connection, order: Order, author: Author, caller: str) -> dict[str, Any]:
-    """Queue a job and return the result of the call that sent it."""
-    records, problem = _records(order)
+    """Queue a job and return the result of the call."""
+    records, problem = _read_records(order)
     job_id, request = str(uuid.uuid4()), order.request
-    facts = (job_id, request.object_name, request.operation, caller, author.user, author.entity)
+    columns = (job_id, request.object_name, request.operation, caller, author.user, author.entity)
     sql = """INSERT INTO "ia::job" VALUES (NULL, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, 0, ?)"""
-    number = conn.execute(sql, (*facts, author.now.timestamp(), len(records), problem)).lastrowid
+    number = conn.execute(sql, (*columns, author.now.timestamp(), len(records), problem)).lastrowid
     rows = ((number, position, bytes(record)) for position, record in enumerate(records))
     conn.executemany('INSERT INTO "ia::job record" VALUES (?, ?, ?)', rows)
     url = f"{STATUS_PATH}?jobId={job_id}"
@@ -146,13 +147,13 @@ def create(conn: sqlite3.Connection, order: Order, author: Author, caller: str) 
 
 
 def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> Answer:
-    """Answer where a job is; with ``download=true`` and when it has ended, its results.
+    """Answer the status of a job, or its results if it has ended and ``download`` is ``true``.
 
-    These are one element per record, in the order of the file: the reference of the record, or its error, and
-    its status. A job that failed as a whole has one element, which says why.
+    The results have one element per record, in the order of the file: the reference of the record or its error,
+    and its status. A job that failed as a whole has a single element with the reason.
 
-    :param user: who asks; there are only jobs of their own
-    :raises ApiError: 400 without ``jobId``, 404 when there is no such job
+    :param user: key of the caller, who sees only their own jobs.
+    :raises ApiError: 400 if ``jobId`` is missing, 404 if there is no such job.
     """
     if not query.get("jobId"):
         raise invalid("The query parameter jobId is required")
@@ -167,7 +168,7 @@ def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> Ans
     file = f"{job.id}-response.json"
     if ended and query.get("download") == "true":
         headers = {"Content-Disposition": f'attachment; filename="{file}"'}
-        return Answer(200, _results(conn, job), 1, headers)
+        return Answer(200, _read_results(conn, job), 1, headers)
     result: dict[str, Any] = {"jobId": job.id, "status": job.status, "percentComplete": job.percent}
     if job.status == "completed":
         result["downloadURL"] = f"{STATUS_PATH}?jobId={job.id}&download=true"
@@ -177,30 +178,30 @@ def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> Ans
 
 
 def advance(state: State) -> None:
-    """Bring every job to where the clock says that it is by now; next to nothing when there is none."""
+    """Bring every job up to date with the clock; this is cheap if there are no jobs."""
     while _step(state):
         pass
 
 
 def _step(state: State) -> bool:
-    """Take the step that is due the longest, in a transaction of its own, and say whether there was one."""
+    """Take the step that has been due longest, in a transaction of its own; return whether there was one."""
     written = False
     with state.store.transaction() as conn:
         jobs = {job.number: job for job in (Job(*row) for row in conn.execute(_UNFINISHED))}
-        moment, number = min(_moments(conn, jobs.values(), state), default=(math.inf, 0))
+        moment, number = min(_next_steps(conn, jobs.values(), state), default=(math.inf, 0))
         if moment > state.store.now().timestamp():
             return False
         job = jobs[number]
         if job.status == "processing" and job.done < job.total:
-            written = _write(conn, job, moment)
+            written = _write_record(conn, job, moment)
         else:
-            _move(conn, job, moment)
+            _change_state(conn, job, moment)
     state.ledger.add(job.object, job.caller, int(written))
     return True
 
 
-def _moments(conn: sqlite3.Connection, jobs: Collection[Job], state: State) -> Iterator[tuple[float, int]]:
-    """Yield when each job that can go on takes its next step, and its number; the oldest leaves the queue first."""
+def _next_steps(conn: sqlite3.Connection, jobs: Collection[Job], state: State) -> Iterator[tuple[float, int]]:
+    """Yield the time of the next step, and the number, of each job that can continue; the oldest starts first."""
     running = [job for job in jobs if job.status != "queued"]
     for job in running:
         yield job.next_moment(state.faults), job.number
@@ -210,27 +211,28 @@ def _moments(conn: sqlite3.Connection, jobs: Collection[Job], state: State) -> I
         yield max(first.next_moment(state.faults), free), first.number
 
 
-def _move(conn: sqlite3.Connection, job: Job, moment: float) -> None:
-    """Bring a job into its next state."""
+def _change_state(conn: sqlite3.Connection, job: Job, moment: float) -> None:
+    """Put a job into its next state."""
     state = "failed" if job.status == "preprocessing" and job.problem else NEXT[job.status]
     conn.execute('UPDATE "ia::job" SET status = ?, since = ? WHERE number = ?', (state, moment, job.number))
     if state == "failed":
-        why = msgspec.json.encode(with_status(0, invalid(job.problem or "")))
-        conn.execute('INSERT INTO "ia::job record" VALUES (?, 0, ?)', (job.number, why))
+        element = msgspec.json.encode(with_status(0, invalid(job.problem or "")))
+        conn.execute('INSERT INTO "ia::job record" VALUES (?, 0, ?)', (job.number, element))
 
 
-def _write(conn: sqlite3.Connection, job: Job, moment: float) -> bool:
-    """Write the next record of a job as its creator, put what came of it in its place, and say if it succeeded."""
+def _write_record(conn: sqlite3.Connection, job: Job, moment: float) -> bool:
+    """Write the next record of a job as its author, store the outcome in its place, and return if it succeeded."""
     place = (job.number, job.done)
     sql = 'SELECT content FROM "ia::job record" WHERE job = ? AND number = ?'
     record = conn.execute(sql, place).fetchone()["content"]
     author = Author(job.user, job.entity, datetime.fromtimestamp(moment, UTC))
     conn.execute("SAVEPOINT record")
     try:
-        element = ObjectCalls(conn, OBJECTS[job.object], author).one_of_job(job.operation, record)
-    except Exception as wrong:  # it would come again at every call
+        calls = ObjectCalls(Records(conn, OBJECTS[job.object], author))
+        element = calls.write_job_record(job.operation, record)
+    except Exception as error:  # else it would be raised again by every call
         log.error(
-            "The sandbox itself failed on record %d of job %s: %s", job.done, job.id, type(wrong).__name__
+            "The sandbox itself failed on record %d of job %s: %s", job.done, job.id, type(error).__name__
         )
         conn.execute("ROLLBACK TO record")
         element = with_status(0, ApiError(500, "operationFailed", "The sandbox failed; see its log"))
@@ -241,15 +243,15 @@ def _write(conn: sqlite3.Connection, job: Job, moment: float) -> bool:
     return "ia::error" not in element
 
 
-def _records(order: Order) -> tuple[list[msgspec.Raw], str | None]:
-    """Return the records of a file, not decoded yet, or why there are none."""
+def _read_records(order: Order) -> tuple[list[msgspec.Raw], str | None]:
+    """Return the undecoded records of a file, or why it cannot be read."""
     try:
         return msgspec.json.decode(order.content[1], type=list[msgspec.Raw]), None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return [], f"The file {order.request.job_file[:100]} is not a JSON array: {wrong}"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return [], f"The file {order.request.job_file[:100]} is not a JSON array: {error}"
 
 
-def _results(conn: sqlite3.Connection, job: Job) -> msgspec.Raw:
+def _read_results(conn: sqlite3.Connection, job: Job) -> msgspec.Raw:
     sql = 'SELECT content FROM "ia::job record" WHERE job = ? ORDER BY number'
     elements = [row["content"] for row in conn.execute(sql, (job.number,))]
     return msgspec.Raw(b"[" + b",".join(elements) + b"]")

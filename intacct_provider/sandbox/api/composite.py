@@ -1,10 +1,10 @@
-"""The composite service: 2 to 10 requests in one call, which may use the results of those before them.
+"""The composite service: 2 to 10 requests in one call, each of which can use the results of earlier ones.
 
-They are carried out in their order, each in a transaction of its own, until one fails. Those before it stay done;
-those after it are reported as unprocessed. A batch of which any record failed counts as failed.
+They are carried out in order, each in a transaction of its own, until one fails. Earlier ones are not undone, later
+ones are reported as unprocessed. A batch with any rejected record counts as failed.
 
-A part inherits ``Authorization``, ``Content-Type`` and ``Accept`` from the call. Every other header is its own:
-an entity or an idempotency key of the call itself means nothing to its parts.
+A part inherits ``Authorization``, ``Content-Type`` and ``Accept`` from the call, and no other header: an entity or
+idempotency key of the call does not apply to its parts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
-from intacct_provider.sandbox.api.batch import Answer, meta
-from intacct_provider.sandbox.api.incoming import Incoming
+from intacct_provider.sandbox.api.answers import Answer, meta
+from intacct_provider.sandbox.api.request import ApiRequest
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped
 
 PATH = "/services/core/composite"
@@ -30,14 +30,14 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(r"/(objects|services)/[a-z_][a-z_0-9.:-]+.*", re.DOTALL)
 _MOST_DIGITS = 5
 
-CarryOut = Callable[[Incoming], Answer]
+Handler = Callable[[ApiRequest], Answer]
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """One of the requests.
 
-    :param path: below ``/ia/api/v1``, with its query string
-    :param result_reference: the name by which later parts refer to its result
+    :param path: below ``/ia/api/v1``, with its query string.
+    :param result_reference: the name by which later parts refer to its result.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -47,10 +47,10 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="came
     result_reference: str | None = None
 
 
-def read(payload: object) -> list[Part]:
-    """Return the parts of a decoded body.
+def read_parts(payload: object) -> list[Part]:
+    """Return the parts in a decoded body.
 
-    :raises ApiError: 400, whose details name everything that is wrong; nothing is carried out then
+    :raises ApiError: 400 if any part is invalid; the details name everything that is wrong.
     """
     if not isinstance(payload, list) or not FEWEST <= len(payload) <= MOST:
         count = f", not {len(payload)}" if isinstance(payload, list) else ""
@@ -60,55 +60,55 @@ def read(payload: object) -> list[Part]:
     for position, given in enumerate(payload):
         try:
             parts.append(msgspec.convert(given, Part))
-        except msgspec.ValidationError as wrong:
-            problems.append(invalid(f"Request {position + 1}: {wrong}", target=f"/{position}"))
+        except msgspec.ValidationError as error:
+            problems.append(invalid(f"Request {position + 1}: {error}", target=f"/{position}"))
     if not problems:
-        problems = [problem for position in range(len(parts)) for problem in _problems(parts, position)]
+        problems = [problem for position in range(len(parts)) for problem in _find_problems(parts, position)]
     if problems:
         raise payload_errors(problems)
     return parts
 
 
-def run(parts: Sequence[Part], outer: Incoming, carry_out: CarryOut) -> Answer:
-    """Carry out the parts and return their answers in order: 200 when all went well, else 207.
+def run(parts: Sequence[Part], outer: ApiRequest, handle: Handler) -> Answer:
+    """Carry out the parts and return their answers in order: 200 if all succeed, else 207.
 
-    Each is billed as it would be alone; the call is noted with the sum.
+    Each is billed like a call of its own; the log entry of the call has the sum.
     """
     results: dict[str, Any] = {}
     elements: list[dict[str, Any]] = []
     for part in parts:
-        element = _carry_out(part, outer, results, carry_out)
+        element = _handle_part(part, outer, results, handle)
         elements.append(element)
-        if not _succeeded(element):
+        if not _is_success(element):
             break
         if part.result_reference:
             results[part.result_reference] = element.get("ia::result")
-    done = sum(map(_succeeded, elements))
-    elements += [_failed(skipped()) for _ in parts[len(elements) :]]
+    done = sum(map(_is_success, elements))
+    elements += [_error_element(skipped()) for _ in parts[len(elements) :]]
     counts = meta(done, len(parts) - done)
     return Answer(200 if done == len(parts) else 207, {"ia::result": elements, "ia::meta": counts})
 
 
-def _carry_out(
-    part: Part, outer: Incoming, results: Mapping[str, Any], carry_out: CarryOut
+def _handle_part(
+    part: Part, outer: ApiRequest, results: Mapping[str, Any], handle: Handler
 ) -> dict[str, Any]:
     try:
-        incoming = _incoming(part, outer, results)
-    except ApiError as unresolved:
-        return _failed(unresolved)
-    answer = carry_out(incoming)
-    outer.call.transactions += incoming.call.transactions
-    outer.call.rows += incoming.call.rows
-    return _element(answer)
+        request = _build_request(part, outer, results)
+    except ApiError as error:
+        return _error_element(error)
+    answer = handle(request)
+    outer.call.transactions += request.call.transactions
+    outer.call.rows += request.call.rows
+    return _build_element(answer)
 
 
-def _incoming(part: Part, outer: Incoming, results: Mapping[str, Any]) -> Incoming:
-    """Return a part as a request of its own, with the results that it refers to filled in.
+def _build_request(part: Part, outer: ApiRequest, results: Mapping[str, Any]) -> ApiRequest:
+    """Return a part as a request of its own, with its references to results replaced.
 
-    :raises ApiError: 400 when there is nothing to fill in
+    :raises ApiError: 400 if a result does not have the value.
     """
-    filled = REFERENCE.sub(lambda found: quote(_text(found[1], results), safe=""), part.path)
-    address = urlsplit(filled)
+    resolved = REFERENCE.sub(lambda found: quote(_find_text(found[1], results), safe=""), part.path)
+    address = urlsplit(resolved)
     path = unquote(address.path)
     if path == PATH:
         raise invalid("A composite request cannot be a part of another")
@@ -117,12 +117,12 @@ def _incoming(part: Part, outer: Incoming, results: Mapping[str, Any]) -> Incomi
     call = replace(
         outer.call, method=part.method, path=path, name=path.removeprefix("/"), transactions=0, rows=0
     )
-    body = b"" if part.body is None else msgspec.json.encode(_filled(part.body, results))
-    return Incoming(part.method, path, QueryParams(address.query), Headers(headers), body, call)
+    body = b"" if part.body is None else msgspec.json.encode(_fill_body(part.body, results))
+    return ApiRequest(part.method, path, QueryParams(address.query), Headers(headers), body, call)
 
 
-def _element(answer: Answer) -> dict[str, Any]:
-    """Return an answer as an element of the composite one: with its status, and an error at its top."""
+def _build_element(answer: Answer) -> dict[str, Any]:
+    """Return an answer as an element of the composite answer: with its status, and with an error at the top."""
     body = msgspec.json.decode(answer.body) if isinstance(answer.body, msgspec.Raw) else answer.body
     content: dict[str, Any] = body if isinstance(body, dict) else {} if body is None else {"ia::result": body}
     result = content.get("ia::result")
@@ -132,26 +132,26 @@ def _element(answer: Answer) -> dict[str, Any]:
     return {**content, **headers, "ia::status": answer.status}
 
 
-def _failed(refusal: ApiError) -> dict[str, Any]:
-    return {"ia::error": refusal.error(), "ia::status": refusal.status}
+def _error_element(error: ApiError) -> dict[str, Any]:
+    return {"ia::error": error.error(), "ia::status": error.status}
 
 
-def _succeeded(element: Mapping[str, Any]) -> bool:
+def _is_success(element: Mapping[str, Any]) -> bool:
     return element["ia::status"] in (200, 201, 204)
 
 
-def _problems(parts: Sequence[Part], position: int) -> Iterator[ApiError]:
-    """Yield what is known to be wrong with a part before anything is carried out."""
+def _find_problems(parts: Sequence[Part], position: int) -> Iterator[ApiError]:
+    """Yield the errors of a part that are known before anything is carried out."""
     part, earlier = parts[position], [one.result_reference for one in parts[:position]]
     for member, text in (
-        *_wrong_address(part),
-        *_wrong_name(part, earlier),
-        *_wrong_references(part, earlier),
+        *_check_address(part),
+        *_check_name(part, earlier),
+        *_check_references(part, earlier),
     ):
         yield invalid(f"Request {position + 1}: {text}", target=f"/{position}/{member}")
 
 
-def _wrong_address(part: Part) -> Iterator[tuple[str, str]]:
+def _check_address(part: Part) -> Iterator[tuple[str, str]]:
     if not _PATH.fullmatch(part.path):
         yield "path", f"the path {part.path[:100]} must begin with /objects/ or /services/"
     elif part.path.partition("?")[0] == PATH:
@@ -160,7 +160,7 @@ def _wrong_address(part: Part) -> Iterator[tuple[str, str]]:
         yield "headers", "headers must be ASCII"
 
 
-def _wrong_name(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
+def _check_name(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
     name = part.result_reference
     if name is not None and not _NAME.fullmatch(name):
         yield "resultReference", f"the name {name[:100]!r} may have letters, digits, - and _ only"
@@ -168,7 +168,7 @@ def _wrong_name(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str
         yield "resultReference", f"the name {name} is taken by an earlier request"
 
 
-def _wrong_references(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
+def _check_references(part: Part, earlier: Sequence[str | None]) -> Iterator[tuple[str, str]]:
     for member, text in (("path", part.path), *(("body", text) for text in _texts(part.body))):
         for reference in REFERENCE.findall(text):
             source, _, path = reference.partition(".")
@@ -179,7 +179,7 @@ def _wrong_references(part: Part, earlier: Sequence[str | None]) -> Iterator[tup
 
 
 def _texts(body: object) -> Iterator[str]:
-    """Yield every text in a JSON value."""
+    """Yield every string in a JSON value."""
     pending = [body]
     while pending:
         one = pending.pop()
@@ -189,8 +189,8 @@ def _texts(body: object) -> Iterator[str]:
             pending.extend(one.values() if isinstance(one, dict) else one)
 
 
-def _filled(body: dict[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the references of a body, in place; one that is the whole of a text keeps its type."""
+def _fill_body(body: dict[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the references in a body, in place; a string that is only a reference gets the value's own type."""
     pending: list[Any] = [body]
     while pending:
         one = pending.pop()
@@ -200,27 +200,27 @@ def _filled(body: dict[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
             elif isinstance(value, str):
                 whole = REFERENCE.fullmatch(value)
                 one[place] = (
-                    _find(whole[1], results)
+                    _find_value(whole[1], results)
                     if whole
-                    else REFERENCE.sub(lambda found: _text(found[1], results), value)
+                    else REFERENCE.sub(lambda found: _find_text(found[1], results), value)
                 )
     return body
 
 
-def _text(reference: str, results: Mapping[str, Any]) -> str:
-    value = _find(reference, results)
+def _find_text(reference: str, results: Mapping[str, Any]) -> str:
+    value = _find_value(reference, results)
     if value is None:
         raise invalid(f"@{{{reference}}} is empty in the result that it refers to")
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _find(reference: str, results: Mapping[str, Any]) -> Any:
-    """Return the value that a reference names: ``employee.department.key``, or ``rows.1.key`` of a list.
+def _find_value(reference: str, results: Mapping[str, Any]) -> Any:
+    """Return the value of a reference: ``employee.department.key``, or ``rows.1.key`` in a list.
 
-    Lists count from 1; a result that is no list is also its own first element. A row of a query is flat, so
-    what is left of the path may be one name.
+    Lists count from 1; a result that is not a list is also its own first element. Rows of a query are flat, so
+    the rest of the path may be a single name.
 
-    :raises ApiError: 400 when the result has no such value, or when it is not a single one
+    :raises ApiError: 400 if the result does not have the value, or it is an object or an array.
     """
     source, _, path = reference.partition(".")
     found = results[source]
@@ -232,8 +232,8 @@ def _find(reference: str, results: Mapping[str, Any]) -> Any:
             found, path = found[path], ""
         elif isinstance(found, dict) and name in found:
             found, path = found[name], rest
-        elif isinstance(found, list) and 1 <= _number(name) <= len(found):
-            found, path = found[_number(name) - 1], rest
+        elif isinstance(found, list) and 1 <= _parse_index(name) <= len(found):
+            found, path = found[_parse_index(name) - 1], rest
         else:
             raise invalid(f"@{{{reference}}} is not in the result that it refers to")
     if isinstance(found, dict | list):
@@ -241,6 +241,6 @@ def _find(reference: str, results: Mapping[str, Any]) -> Any:
     return found
 
 
-def _number(text: str) -> int:
-    """Return the place in a list that a text names; 0 when it names none."""
+def _parse_index(text: str) -> int:
+    """Return the index in a list, counted from 1; 0 if the text is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0

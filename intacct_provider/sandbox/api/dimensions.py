@@ -1,19 +1,21 @@
-"""The dimensions of the company: the objects with which the lines of a transaction can be tagged."""
+"""The dimensions service: the objects that the lines of a transaction can be tagged with."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from intacct_provider.sandbox.api.answers import meta
 from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.names import CUSTOMER, DEPARTMENT, EMPLOYEE, LOCATION
 
-# Name, label, object, and whether the general ledger has it: as in Sage's description of a sample company.
+# Name, label, object, and whether the general ledger uses it, as in Sage's sample company.
 _STANDARD = (
-    ("DEPARTMENT", "Department", "company-config/department", True),
-    ("LOCATION", "Location", "company-config/location", True),
+    ("DEPARTMENT", "Department", DEPARTMENT, True),
+    ("LOCATION", "Location", LOCATION, True),
     ("PROJECT", "Project", "projects/project", True),
-    ("CUSTOMER", "Customer", "accounts-receivable/customer", True),
+    ("CUSTOMER", "Customer", CUSTOMER, True),
     ("VENDOR", "Vendor", "accounts-payable/vendor", True),
-    ("EMPLOYEE", "Employee", "company-config/employee", True),
+    ("EMPLOYEE", "Employee", EMPLOYEE, True),
     ("ITEM", "Item", "inventory-control/item", True),
     ("CLASS", "Class", "company-config/class", True),
     ("CONTRACT", "Contract", "contracts/contract", False),
@@ -25,8 +27,8 @@ _STANDARD = (
 )
 
 
-def listed() -> dict[str, Any]:
-    """Return the body that answers ``GET /services/company-config/dimensions/list``; none is user-defined."""
+def list_dimensions() -> dict[str, Any]:
+    """Return the body that answers ``GET /services/company-config/dimensions/list``; none of them is user-defined."""
     result = [
         {
             "dimensionName": name,
@@ -39,5 +41,4 @@ def listed() -> dict[str, Any]:
         for name, label, object_name, in_ledger in _STANDARD
         if object_name in OBJECTS
     ]
-    count = len(result)
-    return {"ia::result": result, "ia::meta": {"totalCount": count, "totalSuccess": count, "totalError": 0}}
+    return {"ia::result": result, "ia::meta": meta(len(result), 0)}

@@ -1,11 +1,11 @@
-"""Idempotency-Key: the answer to a write is kept for 48 hours and given again.
+"""Idempotency-Key: the answer to a write is stored for 48 hours and repeated.
 
-Sage documents that failures are kept as well, and that a key which comes back with another request
-is refused with 409: for 60 days, so that the same request under the same key is carried out again
-between the two. Overload and server errors are not kept: repeating those is what the key is for.
+Sage documents that errors are stored too, and that a key with a different request is refused with 409 for 60 days.
+After 48 hours the same request under the same key is therefore carried out again. Overload and server errors are
+not stored, since retrying those is what the key is for.
 
-Of requests under one key at the same time the first holds a lock, and the others are refused with 409. What that
-refusal says is not documented.
+While a request under a key is in progress, others under the same key are refused with 409. The text of that error is
+not documented.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from intacct_provider.sandbox.api.batch import Answer
+from intacct_provider.sandbox.api.answers import Answer
 from intacct_provider.sandbox.errors import ApiError, invalid
 
 LIFE = 48 * 3600
@@ -31,16 +31,16 @@ MAX_LENGTH = 256
 
 @dataclass(frozen=True, slots=True)
 class KeyLocks:
-    """The keys under which something is being carried out at this moment."""
+    """The keys of the requests in progress."""
 
     _held: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def alone(self, key: str | None) -> Iterator[None]:
-        """Hold the lock of a key, if there is one.
+    def hold(self, key: str | None) -> Iterator[None]:
+        """Lock a key during the block; ``None`` locks nothing.
 
-        :raises ApiError: 409 while another request holds it
+        :raises ApiError: 409 if another request holds the lock.
         """
         if key is None:
             yield
@@ -59,7 +59,7 @@ class KeyLocks:
 
 
 def fingerprint(*parts: str | bytes | None) -> str:
-    """Return what makes a request the same request: method, path, entity, atomicity and body."""
+    """Return a digest that identifies a request: of its method, path, entity, atomicity and body."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part or b""
@@ -67,16 +67,16 @@ def fingerprint(*parts: str | bytes | None) -> str:
     return digest.hexdigest()
 
 
-def once(
+def run_once(
     conn: sqlite3.Connection, key: str | None, request: str, now: datetime, write: Callable[[], Answer]
 ) -> Answer:
-    """Carry out a write under a key, or give the answer that it had; a repeated answer bills nothing.
+    """Carry out a write under a key, or repeat its answer; a repeated answer is not billed.
 
-    The answer is kept in the transaction of the write itself, so either both last or neither.
+    The answer is stored in the transaction of the write, so that both are committed or neither.
 
-    :param key: ``None`` carries it out and keeps nothing
-    :param request: the :func:`fingerprint`
-    :raises ApiError: 400 for a key of more than 256 characters, 409 for a key of another request
+    :param key: ``None`` carries the write out and stores nothing.
+    :param request: the :func:`fingerprint` of the request.
+    :raises ApiError: 400 for a key of more than 256 characters, 409 for a key of a different request.
     """
     if key is None:
         return write()
@@ -88,20 +88,20 @@ def once(
     if row is not None and row["request"] != request:
         raise ApiError(409, "invalidRequest", "The Idempotency-Key was used for a different request")
     if row is None or row["cached"] < moment - LIFE:
-        return _first(conn, key, request, now, write)
+        return _run_first(conn, key, request, now, write)
     cached = format_datetime(datetime.fromtimestamp(row["cached"], UTC), usegmt=True)
     headers = {"Idempotency-Key": key, "x-ia-idempotency-cached-date": cached}
     body = msgspec.Raw(row["body"]) if row["body"] else None
     return Answer(row["status"], body, headers=headers)
 
 
-def _first(
+def _run_first(
     conn: sqlite3.Connection, key: str, request: str, now: datetime, write: Callable[[], Answer]
 ) -> Answer:
     try:
         answer = write()
-    except ApiError as failure:
-        answer = Answer(failure.status, failure.body())
+    except ApiError as error:
+        answer = Answer(error.status, error.body())
     if answer.status < 500 and answer.status != 429:
         body = b"" if answer.body is None else msgspec.json.encode(answer.body)
         row = (key, request, answer.status, body, now.timestamp())

@@ -1,7 +1,7 @@
-"""The model service: what fields an object has, in the form in which Sage describes them.
+"""The model service, which describes the fields of an object in Sage's form.
 
-Two traits of the real service are kept because clients stumble over them: a map without entries is an empty
-array, and ``required`` is always false.
+Two oddities of the real service are kept because clients must handle them: a map without entries is an empty
+array, and ``required`` is always ``false``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from intacct_provider.sandbox.api.answers import meta
 from intacct_provider.sandbox.errors import invalid
 from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
@@ -20,36 +21,36 @@ ROOT_OBJECT = "rootObject"
 _HREF = Field("href", read_only=True)
 
 
-def model(params: Mapping[str, str]) -> dict[str, Any]:
+def describe(params: Mapping[str, str]) -> dict[str, Any]:
     """Return the body that answers ``GET /services/core/model``.
 
-    With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and what can be done with
-    it; ``schema=false`` leaves the four maps out. An unknown name answers an empty array, not an error, as
-    recorded traffic shows. Without ``name`` it lists the objects; ``filter`` (a regular expression) and
-    ``type`` narrow the list. Other parameters have no effect.
+    With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and its methods;
+    ``schema=false`` omits the four maps. For an unknown name the result is an empty array, not an error, as in
+    recorded traffic. Without ``name`` it lists the objects; ``filter`` (a regular expression) and ``type``
+    restrict the list. Other parameters have no effect.
     """
     if params.get("name"):
-        return _described(params["name"], with_schema=params.get("schema", "true") != "false")
-    return _answer(_listed(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
+        return _describe_object(params["name"], with_schema=params.get("schema", "true") != "false")
+    return _answer(_list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
 
 
-def _described(name: str, *, with_schema: bool) -> dict[str, Any]:
+def _describe_object(name: str, *, with_schema: bool) -> dict[str, Any]:
     object_type = QUERYABLE.get(name.removeprefix("objects/"))
     if object_type is None:
         return _answer([])
     schema = _schema(object_type) if with_schema else {}
     resource = f"objects/{object_type.name}"
-    facts = {
+    properties = {
         "httpMethods": METHODS,
         "idempotenceSupported": True,
         "apiObject": resource,
         "type": ROOT_OBJECT,
         "href": f"/services/core/model?version=v1&name={resource}",
     }
-    return _answer({**schema, **facts})
+    return _answer({**schema, **properties})
 
 
-def _listed(pattern: str, kind: str) -> list[dict[str, str]]:
+def _list_objects(pattern: str, kind: str) -> list[dict[str, str]]:
     try:
         matches = re.compile(pattern)
     except re.error:
@@ -65,11 +66,11 @@ def _listed(pattern: str, kind: str) -> list[dict[str, str]]:
 
 def _answer(result: dict[str, Any] | list[Any]) -> dict[str, Any]:
     count = len(result) if isinstance(result, list) else 1
-    return {"ia::result": result, "ia::meta": {"totalCount": count, "totalSuccess": count, "totalError": 0}}
+    return {"ia::result": result, "ia::meta": meta(count, 0)}
 
 
-def _older(object_type: ObjectType) -> Iterable[Member]:
-    """Yield a deprecated twin of every member that has an older name."""
+def _old_names(object_type: ObjectType) -> Iterable[Member]:
+    """Yield a deprecated copy of every member that has an older name."""
     for old, path in object_type.aliases.items():
         member = object_type.member(path)
         if isinstance(member, Ref):
@@ -79,8 +80,8 @@ def _older(object_type: ObjectType) -> Iterable[Member]:
 
 
 def _schema(object_type: ObjectType) -> dict[str, Any]:
-    """Return the four maps of an object; names that it had before are deprecated."""
-    described = _maps([*object_type.shown, *_older(object_type)])
+    """Return the four maps of an object; older names are deprecated."""
+    described = _maps([*object_type.shown, *_old_names(object_type)])
     described["fields"]["href"] = _field(_HREF)
     for name in object_type.aliases:
         if name in described["refs"]:
@@ -115,7 +116,7 @@ def _maps(members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
 
 
 def _groups(members: Sequence[Member], prefix: str) -> list[str]:
-    """Return the names directly below `prefix` that have members of their own."""
+    """Return the names directly below `prefix` that have members themselves."""
     below = [member.path.removeprefix(prefix) for member in members if member.path.startswith(prefix)]
     return list(dict.fromkeys(path.partition(".")[0] for path in below if "." in path))
 
@@ -139,8 +140,8 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
-    """Return a reference; it has groups too where it shows more of the target, such as a contact's address."""
-    shown = _maps([_shown(ref, name) for name in ref.fields])
+    """Return a reference; it has groups too if it shows nested fields of the target, as in a contact's address."""
+    shown = _maps([_shown_field(ref, name) for name in ref.fields])
     if ref.linked:
         shown["fields"]["href"] = _field(_HREF)
     below = _maps(members, f"{ref.path}.")
@@ -151,15 +152,15 @@ def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
     return described
 
 
-def _shown(ref: Ref, name: str) -> Field:
-    """Return how a reference shows one field of its target: only key and id can be written."""
+def _shown_field(ref: Ref, name: str) -> Field:
+    """Return a field of the target as the reference shows it: only key and id can be written."""
     field = OBJECTS[ref.target].field(name) or Field(name)
     read_only = ref.read_only or name not in ("key", "id")
     return replace(field, path=name, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
 
 
 def _free_object(member: ListField) -> dict[str, Any]:
-    """Describe an object that is stored as given, such as a group's filter, with the arrays in it as lists."""
+    """Return an object that is stored as it was written, such as a group's filter, with its arrays as lists."""
     arrays = ("filters", "orderBy")
     scalars = [item for item in member.items if item.path not in arrays]
     lists = {item.path: {"type": "object"} for item in member.items if item.path in arrays}

@@ -1,4 +1,4 @@
-"""What the API can do: its addresses, and the operation behind each of their methods."""
+"""The addresses of the API, and the operation behind each of their methods."""
 
 from __future__ import annotations
 
@@ -10,221 +10,214 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from intacct_provider.sandbox.api import allowed_operations, bulk_jobs, composite, dimensions
-from intacct_provider.sandbox.api.batch import Answer, ObjectCalls, decode, one_result
-from intacct_provider.sandbox.api.idempotency import KeyLocks, fingerprint, once
-from intacct_provider.sandbox.api.incoming import Incoming
-from intacct_provider.sandbox.api.model import model
-from intacct_provider.sandbox.auth import ENTITY, TokenRequestError, Tokens, token_fields
+from intacct_provider.sandbox.api import allowed_operations, bulk_jobs, composite
+from intacct_provider.sandbox.api.answers import Answer, error_answer, one_result
+from intacct_provider.sandbox.api.batch import ObjectCalls
+from intacct_provider.sandbox.api.dimensions import list_dimensions
+from intacct_provider.sandbox.api.idempotency import KeyLocks, fingerprint, run_once
+from intacct_provider.sandbox.api.model import describe
+from intacct_provider.sandbox.api.request import ApiRequest, decode_json
+from intacct_provider.sandbox.auth import TokenRequestError, read_token_request
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
 from intacct_provider.sandbox.faults.churn import churn
 from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
+from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.query.service import run_query
-from intacct_provider.sandbox.records import crud
-from intacct_provider.sandbox.records.validation import Author, find
+from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.crud import Records, ensure_user
 from intacct_provider.sandbox.state import State
-from intacct_provider.sandbox.store import Store
+from intacct_provider.sandbox.store import find_key
 
 log = logging.getLogger(__name__)
 
 Operation = Callable[..., Answer]
-"""Takes the API, the request, and by name what the address leaves open."""
+"""Takes the API, the request and, by name, the variable segments of the address."""
 
 SESSION_LIFE = 21600
 
 
 @dataclass(slots=True)
 class Api:
-    """The operations of the API over one company."""
+    """The operations of the API on one company."""
 
     state: State
-    tokens: Tokens
     key_locks: KeyLocks = field(default_factory=KeyLocks)
 
-    @property
-    def store(self) -> Store:
-        """The company's records."""
-        return self.state.store
-
-    def carry_out(self, incoming: Incoming) -> Answer:
-        """Carry out a request, alone or as a part of a composite one, and bill it; an error is an answer, too."""
+    def handle(self, request: ApiRequest) -> Answer:
+        """Carry out a request, or a part of a composite one, and bill it. Errors are answers too."""
         try:
-            answer = self._operate(incoming)
-        except ApiError as refusal:
-            answer = refused(refusal)
+            answer = self._handle(request)
+        except ApiError as error:
+            answer = error_answer(error)
         except Exception:
-            log.exception("The sandbox itself failed on %s %s", incoming.method, incoming.path)
-            answer = refused(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
-        call = incoming.call
+            log.exception("The sandbox itself failed on %s %s", request.method, request.path)
+            answer = error_answer(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
+        call = request.call
         call.transactions += answer.transactions
         self.state.ledger.add(call.name, call.caller or "", answer.transactions)
         return answer
 
-    def token(self, incoming: Incoming) -> Answer:
+    def token(self, request: ApiRequest) -> Answer:
         """Answer the token endpoint."""
         try:
-            fields = token_fields(incoming.body, incoming.headers.get("content-type", ""))
-            with self.store.transaction() as conn:
-                return Answer(200, self.tokens.answer(conn, fields, self.store.now()))
-        except TokenRequestError as refusal:
-            return Answer(refusal.status, refusal.body())
+            fields = read_token_request(request.body, request.headers.get("content-type", ""))
+            with self.state.store.transaction() as conn:
+                return Answer(200, self.state.tokens.issue_tokens(conn, fields, self.state.store.now()))
+        except TokenRequestError as error:
+            return Answer(error.status, error.body())
 
-    def options(self, incoming: Incoming, **_: str) -> Answer:
-        """Say what can be done with an object; who asks needs a token, as for everything."""
-        with self._session(incoming):
-            incoming.allow_parameters()
-        address, _names = find_address(incoming.path)
+    def options(self, request: ApiRequest, **_: str) -> Answer:
+        """Answer the methods of an address; a token is needed, as for every call."""
+        with self._session(request):
+            request.allow_parameters()
+        address, _names = find_address(request.path)
         return Answer(204, headers={"Allow": address.allow})
 
-    def list(self, incoming: Incoming, **names: str) -> Answer:
+    def list(self, request: ApiRequest, **names: str) -> Answer:
         """Answer references to the records of an object."""
-        with self._calls(incoming, **names) as calls:
+        with self._object_calls(request, **names) as calls:
             return calls.list()
 
-    def create(self, incoming: Incoming, **names: str) -> Answer:
-        """Add a record or several."""
-        with self._calls(incoming, **names) as calls:
-            return once_each(calls, incoming, lambda: calls.create(incoming.body))
+    def create(self, request: ApiRequest, **names: str) -> Answer:
+        """Add one record or several."""
+        with self._object_calls(request, **names) as calls:
+            return write_once(calls, request, lambda: calls.create(request.body))
 
-    def update_several(self, incoming: Incoming, **names: str) -> Answer:
-        """Change records that the body names by key."""
-        with self._calls(incoming, **names) as calls:
-            return once_each(calls, incoming, lambda: calls.update_many(incoming.body))
+    def update_several(self, request: ApiRequest, **names: str) -> Answer:
+        """Change the records whose keys are in the body."""
+        with self._object_calls(request, **names) as calls:
+            return write_once(calls, request, lambda: calls.update_many(request.body))
 
-    def get(self, incoming: Incoming, keys: str, **names: str) -> Answer:
-        """Answer a record or several."""
-        with self._calls(incoming, **names) as calls:
+    def get(self, request: ApiRequest, keys: str, **names: str) -> Answer:
+        """Answer one record or several."""
+        with self._object_calls(request, **names) as calls:
             return calls.get(keys.split(","))
 
-    def update(self, incoming: Incoming, keys: str, **names: str) -> Answer:
-        """Change the record that the address names by key."""
-        with self._calls(incoming, **names) as calls:
-            return once_each(calls, incoming, lambda: calls.update(keys, incoming.body))
+    def update(self, request: ApiRequest, keys: str, **names: str) -> Answer:
+        """Change the record whose key is in the address."""
+        with self._object_calls(request, **names) as calls:
+            return write_once(calls, request, lambda: calls.update(keys, request.body))
 
-    def delete(self, incoming: Incoming, keys: str, **names: str) -> Answer:
-        """Remove a record or several."""
-        with self._calls(incoming, **names) as calls:
+    def delete(self, request: ApiRequest, keys: str, **names: str) -> Answer:
+        """Delete one record or several."""
+        with self._object_calls(request, **names) as calls:
             return calls.delete(keys.split(","))
 
-    def query(self, incoming: Incoming) -> Answer:
+    def query(self, request: ApiRequest) -> Answer:
         """Answer the query service."""
-        with self._session(incoming) as (conn, author):
-            wanted = decode(incoming.body, "POST")
+        with self._session(request) as (conn, author):
+            body = decode_json(request.body, "POST")
             faults, today = self.state.faults, author.now.date()
-            result = run_query(self.store, wanted, entity_key=author.entity, today=today, faults=faults)
-            call = incoming.call
-            call.name, call.rows = wanted["object"], len(result["ia::result"])
+            result = run_query(conn, body, entity_key=author.entity, today=today, faults=faults)
+            call = request.call
+            call.name, call.rows = body["object"], len(result["ia::result"])
             if faults.churn and result["ia::meta"]["next"]:
                 churn(conn, QUERYABLE[call.name], faults.churn, author)
         return Answer(200, result, 1)
 
-    def model(self, incoming: Incoming) -> Answer:
+    def model(self, request: ApiRequest) -> Answer:
         """Answer the model service."""
-        with self._session(incoming):
-            return Answer(200, model(incoming.query), 1)
+        with self._session(request):
+            return Answer(200, describe(request.query), 1)
 
-    def composite(self, incoming: Incoming) -> Answer:
-        """Answer the composite service, whose parts are transactions of their own."""
-        with self._session(incoming):
-            incoming.allow_parameters()
-        parts = composite.read(decode(incoming.body, "POST"))
-        return composite.run(parts, incoming, self.carry_out)
+    def composite(self, request: ApiRequest) -> Answer:
+        """Answer the composite service; each of its parts is a transaction of its own."""
+        with self._session(request):
+            request.allow_parameters()
+        parts = composite.read_parts(decode_json(request.body, "POST"))
+        return composite.run(parts, request, self.handle)
 
-    def create_job(self, incoming: Incoming) -> Answer:
-        """Take a bulk job."""
-        with self._session(incoming) as (conn, author):
-            incoming.allow_parameters()
-            order = bulk_jobs.read_order(incoming.parts)
-            caller = incoming.call.caller or ""
-            same = fingerprint(incoming.method, incoming.path, str(author.entity), *order.content)
+    def create_job(self, request: ApiRequest) -> Answer:
+        """Queue a bulk job."""
+        with self._session(request) as (conn, author):
+            request.allow_parameters()
+            order = bulk_jobs.read_order(request.parts)
+            caller = request.call.caller or ""
+            digest = fingerprint(request.method, request.path, str(author.entity), *order.content)
 
             def write() -> Answer:
                 return one_result(200, bulk_jobs.create(conn, order, author, caller), 0)
 
-            return once(conn, incoming.idempotency_key, same, author.now, write)
+            return run_once(conn, request.idempotency_key, digest, author.now, write)
 
-    def job_status(self, incoming: Incoming) -> Answer:
-        """Answer where a bulk job is, or its results."""
-        with self._session(incoming) as (conn, author):
-            incoming.allow_parameters("jobId", "download")
-            return bulk_jobs.status(conn, incoming.query, author.user)
+    def job_status(self, request: ApiRequest) -> Answer:
+        """Answer the status of a bulk job, or its results."""
+        with self._session(request) as (conn, author):
+            request.allow_parameters("jobId", "download")
+            return bulk_jobs.status(conn, request.query, author.user)
 
-    def allowed_operations(self, incoming: Incoming) -> Answer:
+    def allowed_operations(self, request: ApiRequest) -> Answer:
         """Answer what the caller may do with records."""
-        with self._session(incoming) as (conn, author):
-            incoming.allow_parameters()
-            asked = allowed_operations.read(decode(incoming.body, "POST"))
-            incoming.call.name = asked.object
-            return Answer(200, allowed_operations.answer(conn, asked, author.entity), 1)
+        with self._session(request) as (conn, author):
+            request.allow_parameters()
+            question = allowed_operations.read_question(decode_json(request.body, "POST"))
+            request.call.name = question.object
+            return Answer(200, allowed_operations.answer(conn, question, author.entity), 1)
 
-    def session_id(self, incoming: Incoming) -> Answer:
+    def session_id(self, request: ApiRequest) -> Answer:
         """Answer a session for the XML API, which the sandbox does not have."""
-        with self._session(incoming):
-            incoming.allow_parameters()
+        with self._session(request):
+            request.allow_parameters()
         return one_result(200, {"sessionId": secrets.token_urlsafe(42), "expiresIn": SESSION_LIFE}, 1)
 
-    def dimensions(self, incoming: Incoming) -> Answer:
+    def dimensions(self, request: ApiRequest) -> Answer:
         """Answer the dimensions of the company."""
-        with self._session(incoming):
-            incoming.allow_parameters()
-        return Answer(200, dimensions.listed(), 1)
+        with self._session(request):
+            request.allow_parameters()
+        return Answer(200, list_dimensions(), 1)
 
-    def _operate(self, incoming: Incoming) -> Answer:
-        address, names = find_address(incoming.path)
-        operation = address.operations.get("GET" if incoming.method == "HEAD" else incoming.method)
+    def _handle(self, request: ApiRequest) -> Answer:
+        address, names = find_address(request.path)
+        operation = address.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
-            text = f"The method {incoming.method} is not allowed for {incoming.path}"
+            text = f"The method {request.method} is not allowed for {request.path}"
             raise ApiError(405, "invalidRequest", text, headers={"Allow": address.allow})
-        # Before anything that would wait for the other request, or it would never be met in progress.
-        with self.key_locks.alone(incoming.idempotency_key if operation in KEYED else None):
+        # Lock the key before waiting for the database, so that a request in progress is seen, not waited for.
+        with self.key_locks.hold(request.idempotency_key if operation in KEYED else None):
             bulk_jobs.advance(self.state)
-            return operation(self, incoming, **names)
+            return operation(self, request, **names)
 
     @contextmanager
-    def _session(self, incoming: Incoming) -> Iterator[tuple[sqlite3.Connection, Author]]:
-        """Begin a transaction; check the token and find the entity: the header's, else the token's."""
-        with self.store.transaction() as conn:
-            now, call = self.store.now(), incoming.call
-            grant = self.tokens.bearer(conn, incoming.headers.get("authorization"), now)
-            call.entity = incoming.headers.get("x-ia-api-param-entity") or grant.entity
-            call.caller = f"{grant.user}@{self.tokens.identity.company}"
-            entity = None if call.entity is None else find(conn, ENTITY, "id", call.entity)
+    def _session(self, request: ApiRequest) -> Iterator[tuple[sqlite3.Connection, Author]]:
+        """Begin a transaction; check the token, and find the entity of the header or else of the token."""
+        state, call = self.state, request.call
+        with state.store.transaction() as conn:
+            now = state.store.now()
+            grant = state.tokens.check_bearer(conn, request.headers.get("authorization"), now)
+            call.entity = request.headers.get("x-ia-api-param-entity") or grant.entity
+            call.caller = f"{grant.user}@{state.identity.company}"
+            entity = None if call.entity is None else find_key(conn, ENTITY, "id", call.entity)
             if call.entity is not None and entity is None:
                 raise invalid(f"The entity {call.entity} of X-IA-API-Param-Entity does not exist")
-            yield conn, Author(crud.ensure_user(conn, grant.user, now), entity, now)
+            yield conn, Author(ensure_user(conn, grant.user, now), entity, now)
 
     @contextmanager
-    def _calls(self, incoming: Incoming, application: str, name: str) -> Iterator[ObjectCalls]:
-        """Begin a transaction on the object that the address names."""
-        with self._session(incoming) as (conn, author):
+    def _object_calls(self, request: ApiRequest, application: str, name: str) -> Iterator[ObjectCalls]:
+        """Begin a transaction on the object in the address."""
+        with self._session(request) as (conn, author):
             object_type = OBJECTS[f"{application}/{name}"]
-            incoming.call.name = object_type.name
-            incoming.allow_parameters()
-            atomic = incoming.atomic and incoming.method not in ("GET", "HEAD")  # reading has nothing to undo
-            yield ObjectCalls(conn, object_type, author, atomic)
+            request.call.name = object_type.name
+            request.allow_parameters()
+            atomic = request.atomic and request.method not in ("GET", "HEAD")  # a read has nothing to undo
+            yield ObjectCalls(Records(conn, object_type, author), atomic)
 
 
-def once_each(calls: ObjectCalls, incoming: Incoming, write: Callable[[], Answer]) -> Answer:
-    """Carry out a write on an object, or answer as it was answered before under the same key."""
-    entity, atomic = str(calls.author.entity), str(calls.atomic)
-    same = fingerprint(incoming.method, incoming.path, entity, atomic, incoming.body)
-    return once(calls.conn, incoming.idempotency_key, same, calls.author.now, write)
-
-
-def refused(refusal: ApiError) -> Answer:
-    """Return the answer of an error."""
-    return Answer(refusal.status, refusal.body(), headers=refusal.headers)
+def write_once(calls: ObjectCalls, request: ApiRequest, write: Callable[[], Answer]) -> Answer:
+    """Carry out a write on an object, or repeat the answer that its idempotency key already has."""
+    author = calls.records.author
+    digest = fingerprint(request.method, request.path, str(author.entity), str(calls.atomic), request.body)
+    return run_once(calls.records.conn, request.idempotency_key, digest, author.now, write)
 
 
 KEYED = frozenset({Api.create, Api.update, Api.update_several, Api.create_job})
-"""The operations that an Idempotency-Key is for."""
+"""The operations that take an ``Idempotency-Key``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address below ``/ia/api/v1``, and the operation of each method that it takes.
+    """An address below ``/ia/api/v1``, with the operation of each method.
 
-    :param path: with a name in braces for each segment that is left open
+    :param path: with a name in braces for each variable segment.
     """
 
     path: str
@@ -237,7 +230,7 @@ class Address:
 
     @property
     def methods(self) -> frozenset[str]:
-        """The methods that it takes; HEAD is a GET of which only the headers are sent."""
+        """The supported methods; HEAD is a GET of which only the headers are sent."""
         return frozenset(self.operations) | ({"HEAD"} if "GET" in self.operations else frozenset())
 
     @property
@@ -268,9 +261,9 @@ ADDRESSES: Sequence[Address] = (
 
 
 def find_address(path: str) -> tuple[Address, dict[str, str]]:
-    """Return the address that a path is, and what it puts into the open segments.
+    """Return the address of a path, and the values of its variable segments.
 
-    :raises ApiError: 404 when there is none, or when it is that of an object that there is not
+    :raises ApiError: 404 for an unknown address, or the address of an unknown object.
     """
     for address in ADDRESSES:
         found = address.pattern.fullmatch(path)

@@ -1,4 +1,4 @@
-"""How a planned fault looks on the wire: answers that are changed, cut or never sent, connections that break."""
+"""Faults on the wire: answers that are changed, cut off or never sent, and connections that break."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 LOST_PAGE = b"<!DOCTYPE html><html><head><title>Sage Intacct</title></head><body>Please wait.</body></html>"
 BEGINNING = b'{"ia::result":['
-"""What arrives of an answer that is cut although there is none."""
+"""The beginning of an answer that is cut off, if the call is not carried out."""
 
 
 @dataclass(slots=True)
-class Whole:
-    """An answer that is complete, but not sent yet.
+class BufferedAnswer:
+    """A complete answer that is not sent yet.
 
-    :param headers: by name in lower case, without the length
+    :param headers: by lower-case name, without ``content-length``.
     """
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
-    def set(self, headers: Mapping[str, str]) -> None:
-        """Replace headers, whatever case their names are in."""
+    def set_headers(self, headers: Mapping[str, str]) -> None:
+        """Replace headers; the case of their names does not matter."""
         self.headers |= {name.lower(): value for name, value in headers.items()}
 
     async def send(self, send: Send) -> None:
-        """Send it as it is."""
-        bare = self.status == 204  # has no body, by HTTP
+        """Send the answer."""
+        bare = self.status == 204  # HTTP allows no body
         fields = {} if bare else {"content-length": str(len(self.body)), **self.headers}
         raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if bare else self.body})
 
 
-async def carried_out(app: ASGIApp, scope: Scope, receive: Receive) -> Whole:
-    """Carry a call out and return its answer instead of sending it."""
-    answer = Whole(500, b"", {})
+async def capture_answer(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedAnswer:
+    """Carry out a call, and return its answer instead of sending it."""
+    answer = BufferedAnswer(500, b"", {})
 
     async def keep(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -65,21 +65,21 @@ async def carried_out(app: ASGIApp, scope: Scope, receive: Receive) -> Whole:
     return answer
 
 
-def planned(fault: Fault) -> Whole:
-    """Return the answer that a fault describes, of a call that was not carried out or has lost its own."""
+def build_answer(fault: Fault) -> BufferedAnswer:
+    """Return the answer that a fault describes, which replaces the real one if there is one."""
     if fault.kind == "html":
-        answer = Whole(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
+        answer = BufferedAnswer(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
     elif fault.kind == "cut" and fault.body is None:
-        answer = Whole(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
+        answer = BufferedAnswer(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
     else:
         status = fault.status or (503 if fault.kind == "status" else 200)
-        answer = Whole(status, _body(fault.body, status))
-    answer.set(fault.headers)
+        answer = BufferedAnswer(status, _encode_body(fault.body, status))
+    answer.set_headers(fault.headers)
     return answer
 
 
-def _body(given: Any, status: int) -> bytes:
-    """Return the given body, or the one with which the gateway reports that status."""
+def _encode_body(given: Any, status: int) -> bytes:
+    """Return the body of a fault, by default the gateway's error for the status."""
     if isinstance(given, bytes):
         return given
     if isinstance(given, str):
@@ -90,49 +90,50 @@ def _body(given: Any, status: int) -> bytes:
     return msgspec.json.encode(errors.gateway(status, code, "Planned by the sandbox").body())
 
 
-def alter(answer: Whole, fault: Fault, before: bytes) -> None:
-    """Change a real answer as a fault says.
+def alter(answer: BufferedAnswer, fault: Fault, last_page: bytes) -> None:
+    """Change a real answer as a fault describes.
 
-    :param before: body of the answer to the query before this one
+    :param last_page: body of the answer to the previous query.
     """
     answer.status = fault.status or answer.status
-    answer.set(fault.headers)
+    answer.set_headers(fault.headers)
     if fault.count or fault.repeat or fault.drop:
         page = msgspec.json.decode(answer.body)
         if "ia::meta" in page and "pageSize" in page["ia::meta"]:
-            _repeat(page, msgspec.json.decode(before)["ia::result"] if before else [], fault.repeat)
-            _miscount(page["ia::meta"], fault.count)
+            previous = msgspec.json.decode(last_page)["ia::result"] if last_page else []
+            _repeat_rows(page, previous, fault.repeat)
+            _change_count(page["ia::meta"], fault.count)
             if fault.drop:
                 del page["ia::result"][fault.drop - 1 : fault.drop]
             answer.body = msgspec.json.encode(page)
 
 
-def _repeat(page: dict[str, Any], before: list[Any], count: int) -> None:
+def _repeat_rows(page: dict[str, Any], before: list[Any], count: int) -> None:
     rows = [*(before[-count:] if count else ()), *page["ia::result"]]
     page["ia::result"] = rows[: page["ia::meta"]["pageSize"]]
 
 
-def _miscount(meta: dict[str, Any], count: int) -> None:
-    """Count so many records more; the page that is said to be next follows from that."""
+def _change_count(meta: dict[str, Any], count: int) -> None:
+    """Add to ``totalCount``; ``next`` follows from it."""
     meta["totalCount"] = max(0, meta["totalCount"] + count)
     following = meta["start"] + meta["pageSize"]
     meta["next"] = following if following <= meta["totalCount"] else None
 
 
-def compress(answer: Whole, scope: Scope) -> None:
-    """Compress an answer for a client that takes it so."""
+def compress(answer: BufferedAnswer, scope: Scope) -> None:
+    """Compress an answer, if the client accepts that."""
     accepted = dict(scope["headers"]).get(b"accept-encoding", b"")
     if b"gzip" in accepted and answer.body:
         answer.body = gzip.compress(answer.body, 6, mtime=0)
-        answer.set({"Content-Encoding": "gzip"})
+        answer.set_headers({"Content-Encoding": "gzip"})
 
 
 async def cut(
-    answer: Whole, fault: Fault, more: Iterable[tuple[bytes, bytes]], send: Send, receive: Receive
+    answer: BufferedAnswer, fault: Fault, headers: Iterable[tuple[bytes, bytes]], send: Send, receive: Receive
 ) -> None:
-    """Send the beginning of an answer and end the connection; past the server, which knows only whole answers.
+    """Send the beginning of an answer and end the connection, around the server, which sends complete answers only.
 
-    :param more: headers that every answer carries
+    :param headers: the headers of every answer.
     """
     size = len(answer.body)
     part = answer.body[: size // 2 if fault.at is None else fault.at]
@@ -146,28 +147,28 @@ async def cut(
     elif fault.framing == "close":
         head.append((b"connection", b"close"))
     lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}".encode()]
-    lines += [name + b": " + value for name, value in (*head, *more)]
+    lines += [name + b": " + value for name, value in (*head, *headers)]
     connection = _connection(send)
     connection.transport.set_write_buffer_limits(0)
     connection.transport.write(b"\r\n".join([*lines, b"", part]))
-    await connection.flow.drain()  # what is still here when the connection ends would never arrive
+    await connection.flow.drain()  # bytes still buffered when the connection ends would never arrive
     await hang_up(send, receive, fault.ending)
 
 
 async def drain(receive: Receive) -> None:
-    """Read the body, so that a client that is still sending sees the answer instead of a broken pipe."""
+    """Read the body to its end, so that a client that is still sending gets the answer and not a broken pipe."""
     while (await receive()).get("more_body"):
         pass
 
 
 async def hang(receive: Receive, seconds: float) -> None:
-    """Say nothing, until the time is over or the client has given up."""
+    """Send nothing until the time is over or the client disconnects."""
     with suppress(TimeoutError):
         await asyncio.wait_for(receive(), seconds)
 
 
 async def hang_up(send: Send, receive: Receive, ending: Ending = "reset") -> None:
-    """End the connection, unless the client has; ASGI has no word for that."""
+    """End the connection, unless the client has ended it; ASGI has no message for that."""
     transport = _connection(send).transport
     if transport.is_closing():
         return
@@ -178,9 +179,9 @@ async def hang_up(send: Send, receive: Receive, ending: Ending = "reset") -> Non
     else:
         transport.close()
     while (await receive())["type"] != "http.disconnect":
-        pass  # uvicorn must hear of the end before it looks for the missing answer
+        pass  # uvicorn must see the disconnect before it notices the missing answer
 
 
 def _connection(send: Send) -> Any:
-    """Return what uvicorn knows of the connection: ``transport`` and ``flow``."""
+    """Return uvicorn's object for the connection, which has ``transport`` and ``flow``."""
     return send.__self__  # type: ignore[attr-defined]

@@ -1,12 +1,12 @@
-"""The audit history that can be queried: one row for each record that came or went, and for each field that changed.
+"""The audit history, which can be queried: a row for each created or deleted record and for each changed field.
 
-Its habits make clients stumble: keys that are no numbers, customers named by their id and everything else by its
-key, and no stamps of its own, so that nothing tells when a row was written but ``changeSource.accessDateTime``.
+It is kept as odd as Sage's: keys are not numbers, customers appear by id and other records by key, and rows have no
+audit stamps of their own, only ``changeSource.accessDateTime``.
 """
 
 from __future__ import annotations
 
-from intacct_provider.sandbox.objects.definitions import HIDDEN_ENTITY, KEY, Field, ObjectType
+from intacct_provider.sandbox.objects.definitions import HIDDEN_ENTITY_REF, KEY, Field, ObjectType
 
 AUDIT_HISTORY = ObjectType(
     "company-config/audit-history",
@@ -20,11 +20,11 @@ AUDIT_HISTORY = ObjectType(
         Field("changeSource.completedBy", read_only=True),
         Field("changeSource.accessDateTime", format="date-time", read_only=True),
         Field("changeSource.actionPerformed", enum=("create", "modify", "delete"), read_only=True),
-        HIDDEN_ENTITY,
+        HIDDEN_ENTITY_REF,
     ),
 )
 
-# A customer's events tell its id when they change it; those that do not know it from the record, or from its end.
+# The id of a customer: from an event that changes it, else from the record, else from the event of its deletion.
 _CUSTOMER_ID = """COALESCE(
         json_extract(h.changes, '$.id[0]'), json_extract(h.changes, '$.id[1]'),
         (SELECT c."id" FROM "accounts-receivable/customer" c WHERE c."key" = h.key),
@@ -51,4 +51,4 @@ FROM "ia::history" h
 LEFT JOIN "company-config/user" u ON u."key" = h.user
 LEFT JOIN json_each(h.changes) f ON h.action = 'modified';
 """  # noqa: S608 - names of ours
-"""The SQL of the object's rows, made from what :mod:`~intacct_provider.sandbox.records.history` keeps."""
+"""The SQL view of the object, on the events of :mod:`~intacct_provider.sandbox.records.history`."""

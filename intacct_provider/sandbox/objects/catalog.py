@@ -1,16 +1,14 @@
-"""Every object that the sandbox knows, by its name in the API."""
+"""Every object that the sandbox has, by its name in the API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 
+from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects import ledger, neighbors, people, places, receivable
 from intacct_provider.sandbox.objects.audit_history import AUDIT_HISTORY
-from intacct_provider.sandbox.objects.definitions import (
-    ObjectType,
-)
+from intacct_provider.sandbox.objects.definitions import ObjectType
 
 OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
     {
@@ -26,15 +24,15 @@ OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
 )
 
 QUERYABLE: Mapping[str, ObjectType] = MappingProxyType({**OBJECTS, AUDIT_HISTORY.name: AUDIT_HISTORY})
-"""Those objects, and what has no address of its own and is for queries alone."""
+"""The objects above, and those that have no address and can only be queried."""
 
 
-def known_object(name: str) -> ObjectType:
-    """Return an object by its name.
+def find_object(name: str) -> ObjectType:
+    """Return the object of that name.
 
-    :raises ValueError: when there is none; the message names the nearest
+    :raises ValueError: for an unknown name; the message suggests the nearest.
     """
     if name not in OBJECTS:
-        near = get_close_matches(name, OBJECTS, n=1, cutoff=0.0)[0]
+        near = find_nearest(name, OBJECTS)
         raise ValueError(f"{name!r} is not an object of the sandbox; did you mean {near!r}?")
     return OBJECTS[name]

@@ -1,4 +1,4 @@
-"""The countries that Sage's enumerations know, in their order; ``null`` is one of their values."""
+"""The countries of Sage's enumerations, in their order; ``null`` is one of the values."""
 
 from __future__ import annotations
 

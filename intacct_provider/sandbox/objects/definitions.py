@@ -1,10 +1,12 @@
-"""The vocabulary in which the sandbox describes an Intacct object: fields, references and lists."""
+"""The types that describe an Intacct object: fields, references and lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from intacct_provider.sandbox.objects.names import ENTITY, USER
 
 Kind = Literal["string", "integer", "number", "boolean"]
 
@@ -13,17 +15,17 @@ Kind = Literal["string", "integer", "number", "boolean"]
 class Field:
     """One stored scalar of an object.
 
-    :param path: dotted name as in the API, for example ``contacts.default.email1``
-    :param format: ``date``, ``date-time`` or ``decimal-precision-2``; ``None`` for plain values
-    :param enum: allowed values; empty means any
-    :param nullable: whether ``null`` clears it
-    :param mutable: ``False`` means that it can be set on create only
-    :param required: really required on create; the model service always says no, as Sage's does
-    :param synonyms: pairs of an older enum value and today's, accepted in writes
-    :param inverse_of: for a retired boolean, the path of the boolean that replaced it with the
-        opposite sense; it can be written and queried, but is never answered by GET
-    :param max_length: the most characters that a write may set
-    :param required_when: path and value of the field that makes this one required
+    :param path: dotted name as in the API, for example ``contacts.default.email1``.
+    :param format: ``date``, ``date-time`` or ``decimal-precision-2``; ``None`` for plain values.
+    :param enum: allowed values; empty for any value.
+    :param nullable: whether ``null`` clears it.
+    :param mutable: whether it can be changed after the record was created.
+    :param required: whether a create requires it; the model service always reports ``false``, as at Sage.
+    :param synonyms: pairs of an older enum value and the current one, accepted in writes.
+    :param inverse_of: for a retired boolean, the path of the boolean that replaced it with the opposite
+        meaning; it can be written and queried, but GET does not return it.
+    :param max_length: the maximum number of characters.
+    :param required_when: path and value of another field that makes this one required.
     """
 
     path: str
@@ -47,10 +49,10 @@ class Field:
 class Ref:
     """A reference to a record of another object; only ``<path>.key`` is stored.
 
-    :param fields: what the API shows of the target, by its dotted names; ``href`` comes on top when ``linked``
-    :param required: must be given on create, and never be cleared
-    :param required_when: path and value of the field that makes this one required
-    :param hidden: stored, but not part of what the API shows, takes or queries
+    :param fields: dotted names of the target's fields that the API shows, besides ``href`` if ``linked``.
+    :param required: whether a create requires it; then it cannot be cleared.
+    :param required_when: path and value of another field that makes this one required.
+    :param hidden: stored, but never shown, written or queried.
     """
 
     path: str
@@ -66,11 +68,11 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class ListField:
-    """An array, or a free object, stored as JSON text in the column of its path.
+    """An array, or an object without fixed members, stored as JSON text in the column of its path.
 
-    :param target: the object that the elements belong to; ``None`` for plain values
-    :param items: the members of an element, with paths relative to the element
-    :param whole: a PATCH replaces the array; otherwise elements merge by their key
+    :param target: the object of the elements; ``None`` for plain values.
+    :param items: the members of an element, with paths relative to the element.
+    :param whole: whether an update replaces the array; otherwise its elements are merged by key.
     """
 
     path: str
@@ -85,13 +87,17 @@ Member: TypeAlias = Field | Ref | ListField
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectType:
-    """One object of the API: its members in the order in which GET answers them.
+    """One object of the API.
 
-    ``fields``, ``refs`` and ``lists`` are the members by kind. ``aliases`` maps older paths to
-    today's; a path below an alias follows it (``department.id`` -> ``dimensions.department.id``).
-    ``href`` is computed, so it is not among the fields. ``shown`` are the members that the API knows: all but
-    what is only stored. ``demanded`` are the members that must not become
-    empty: references that are required, and whatever another field makes required.
+    ``href`` is computed, so it is not a member.
+
+    :param members: in the order of the answers to GET.
+    :param aliases: current paths by older path; a path below an alias follows it
+        (``department.id`` -> ``dimensions.department.id``).
+    :param fields: the scalar members; ``refs`` and ``lists`` are the other kinds.
+    :param shown: the members that are part of the API: all but the hidden ones.
+    :param non_empty: the members that must not be empty after a write: required references, and members that
+        another field makes required.
     """
 
     name: str
@@ -102,7 +108,7 @@ class ObjectType:
     lists: tuple[ListField, ...] = field(init=False)
     groups: frozenset[str] = field(init=False)
     shown: tuple[Member, ...] = field(init=False)
-    demanded: tuple[Field | Ref, ...] = field(init=False)
+    non_empty: tuple[Field | Ref, ...] = field(init=False)
     _by_path: dict[str, Member] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,24 +119,24 @@ class ObjectType:
         keep("refs", tuple(member for member in self.members if isinstance(member, Ref)))
         keep("lists", tuple(member for member in self.members if isinstance(member, ListField)))
         keep("groups", frozenset(above for member in self.members for above in parents(member.path)))
-        keep("demanded", tuple(one for one in self.members if _demanded(one)))
+        keep("non_empty", tuple(one for one in self.members if _must_not_be_empty(one)))
         keep("shown", tuple(one for one in self.members if not (isinstance(one, Ref) and one.hidden)))
         keep("_by_path", {member.path: member for member in self.shown})
 
     def resolve(self, path: str) -> str:
-        """Today's name of a path; the path itself when it is current or unknown."""
+        """Return the current name of a path; the path itself if it is current or unknown."""
         for old in (path, *parents(path)):
             if old in self.aliases:
                 return self.aliases[old] + path[len(old) :]
         return path
 
     def field(self, path: str) -> Field | None:
-        """The scalar of that path or of its alias; a leaf of a reference is not one."""
+        """Return the scalar at a path or alias; ``None`` for the leaf of a reference."""
         found = self._by_path.get(self.resolve(path))
         return found if isinstance(found, Field) else None
 
     def ref(self, path: str) -> tuple[Ref, str] | None:
-        """The reference and its leaf, for a leaf that the reference itself shows.
+        """Return the reference and its leaf, for a leaf that the reference itself shows.
 
         ``parent.name`` gives ``(Ref("parent"), "name")``; ``parent.status`` gives ``None``,
         because the status belongs to the related record: see :meth:`hop`.
@@ -141,9 +147,9 @@ class ObjectType:
         return hop
 
     def hop(self, path: str) -> tuple[Ref, str] | None:
-        """The nearest reference that a path goes through, and the rest of the path behind it.
+        """Return the nearest reference on a path, and the rest of the path behind it.
 
-        Ask for :meth:`field` first: ``contacts.default`` is a reference and also holds fields.
+        Try :meth:`field` first: ``contacts.default`` is a reference and also holds fields.
         """
         path = self.resolve(path)
         for head in parents(path):
@@ -153,29 +159,28 @@ class ObjectType:
         return None
 
     def member(self, path: str) -> Member | None:
-        """The field, reference or list with exactly that path (or alias)."""
+        """Return the field, reference or list at exactly that path or alias."""
         return self._by_path.get(self.resolve(path))
 
 
-def _demanded(member: Member) -> bool:
+def _must_not_be_empty(member: Member) -> bool:
     if isinstance(member, ListField):
         return False
     return member.required_when is not None or (isinstance(member, Ref) and member.required)
 
 
 def parents(path: str) -> list[str]:
-    """The groups above a path, the longest first: ``a.b.c`` -> ``["a.b", "a"]``."""
+    """Return the groups above a path, the longest first: ``a.b.c`` -> ``["a.b", "a"]``."""
     parts = path.split(".")
     return [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
 
 
-# Shared members. A key is a number that travels as a string.
+# Shared members. A key is a number, but a string in JSON.
 KEY = Field("key", read_only=True, nullable=False, mutable=False)
 NAMED = ("key", "id", "name")
-ENTITY = Ref("entity", "company-config/entity", NAMED, read_only=True)
-# Every record belongs to an entity or to the top level, also where Sage's description shows no entity.
-HIDDEN_ENTITY = Ref("entity", "company-config/entity", NAMED, read_only=True, hidden=True)
-USER = "company-config/user"
+ENTITY_REF = Ref("entity", ENTITY, NAMED, read_only=True)
+# Every record belongs to an entity or to the top level, even if Sage's description shows no entity.
+HIDDEN_ENTITY_REF = Ref("entity", ENTITY, NAMED, read_only=True, hidden=True)
 AUDIT: tuple[Member, ...] = (
     Field("audit.createdDateTime", format="date-time", read_only=True, nullable=False),
     Field("audit.modifiedDateTime", format="date-time", read_only=True, nullable=False),
@@ -202,15 +207,15 @@ def boolean(path: str, *, default: bool = False, deprecated: bool = False, read_
 
 
 def choice(path: str, *values: str | None, default: str | None = None) -> Field:
-    """Return an enumeration; it takes ``null`` when that is a value or when there is no default."""
+    """Return an enumeration; it is nullable if ``null`` is a value or if there is no default."""
     return Field(path, enum=values, default=default, nullable=None in values or default is None)
 
 
 def status() -> Field:
-    """Return the status of an object that is no dimension."""
+    """Return the status of an object that is not a dimension."""
     return choice("status", "active", "inactive", default="active")
 
 
 def dimension_status() -> Field:
-    """Return the status of a dimension, which can be closed to postings and stay in reports."""
+    """Return the status of a dimension, which can be closed for postings and stay in reports."""
     return choice("status", None, "active", "activeNonPosting", "inactive", default="active")

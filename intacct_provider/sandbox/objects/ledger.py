@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from intacct_provider.sandbox.objects.definitions import (
     AUDIT,
-    ENTITY,
+    ENTITY_REF,
     KEY,
     NAMED,
     Field,
@@ -17,21 +17,27 @@ from intacct_provider.sandbox.objects.definitions import (
     identifier,
     status,
 )
-
-ACCOUNT = "general-ledger/account"
-ACCOUNT_GROUP = "general-ledger/account-group"
-ACCOUNT_GROUP_PURPOSE = "general-ledger/account-group-purpose"
-CATEGORY_MEMBER = "general-ledger/account-group-category-member"
+from intacct_provider.sandbox.objects.names import (
+    ACCOUNT,
+    ACCOUNT_GROUP,
+    ACCOUNT_GROUP_PURPOSE,
+    CATEGORY_MEMBER,
+    CUSTOMER,
+    DEPARTMENT,
+    EMPLOYEE,
+    ENTITY,
+    LOCATION,
+)
 
 DIMENSIONS = {
-    "location": "company-config/location",
-    "department": "company-config/department",
+    "location": LOCATION,
+    "department": DEPARTMENT,
     "departmentGroup": "company-config/department-group",
     "locationGroup": "company-config/location-group",
     "project": "projects/project",
-    "customer": "accounts-receivable/customer",
+    "customer": CUSTOMER,
     "vendor": "accounts-payable/vendor",
-    "employee": "company-config/employee",
+    "employee": EMPLOYEE,
     "item": "inventory-control/item",
     "class": "company-config/class",
     "task": "projects/task",
@@ -42,7 +48,7 @@ DIMENSIONS = {
     "workOrder": "construction/work-order",
     "affiliateEntity": "company-config/affiliate-entity",
     "loanAccount": "loan-management/loan-account",
-    "entity": "company-config/entity",
+    "entity": ENTITY,
 }
 
 SPECIFIC = (None, "noFilter", "specific", "nullValue")
@@ -89,7 +95,7 @@ CATEGORY: tuple[Field | Ref, ...] = (
 
 
 def formula(side: str) -> tuple[Field | Ref, ...]:
-    """One side of a computation: an account, a group or a constant."""
+    """Return the members of one side of a computation: an account, a group or a constant."""
     return (
         Ref(f"{side}.glAccount", ACCOUNT, NAMED),
         Ref(f"{side}.glAccountGroup", ACCOUNT_GROUP),
@@ -157,7 +163,7 @@ account_group = ObjectType(
         ListField("accountGroupCategoryMembers", CATEGORY_MEMBER, CATEGORY),
         ListField("statisticalAccountGroupCategoryMembers", CATEGORY_MEMBER, CATEGORY),
         ListField("statisticalAccountRanges", "general-ledger/account-range", RANGE),
-        ENTITY,
+        ENTITY_REF,
     ),
     aliases={
         "totalTitle": "displayTotalLineAs",
@@ -171,7 +177,7 @@ account_group = ObjectType(
 
 account_group_purpose = ObjectType(
     ACCOUNT_GROUP_PURPOSE,
-    (identifier(), status(), KEY, *AUDIT, ENTITY),
+    (identifier(), status(), KEY, *AUDIT, ENTITY_REF),
 )
 
 REQUIRABLE = (
@@ -211,7 +217,7 @@ account = ObjectType(
         boolean("disallowDirectPosting"),
         boolean("enableGLMatching"),
         Field("reconciliationSequence"),
-        ENTITY,
+        ENTITY_REF,
     ),
 )
 

@@ -1,10 +1,10 @@
-"""The objects that are here only because others point to them, as thin as the references need them."""
+"""Objects that exist only as targets of references, with the few fields that the references show."""
 
 from __future__ import annotations
 
 from intacct_provider.sandbox.objects.definitions import (
     AUDIT,
-    ENTITY,
+    ENTITY_REF,
     KEY,
     Field,
     Member,
@@ -15,13 +15,14 @@ from intacct_provider.sandbox.objects.definitions import (
     name_field,
     status,
 )
+from intacct_provider.sandbox.objects.names import TERRITORY, USER
 
 NAMES = (
     "accounts-payable/vendor",
     "accounts-receivable/account-label",
     "accounts-receivable/customer-message",
     "accounts-receivable/shipping-method",
-    "accounts-receivable/territory",
+    TERRITORY,
     "company-config/affiliate-entity",
     "company-config/attachment",
     "company-config/class",
@@ -30,7 +31,7 @@ NAMES = (
     "company-config/location-group",
     "company-config/print-template",
     "company-config/txn-currency",
-    "company-config/user",
+    USER,
     "construction/cost-type",
     "construction/work-order",
     "contracts/contract",
@@ -58,9 +59,9 @@ EXTRAS: dict[str, tuple[Member, ...]] = {
 
 
 def neighbor(name: str) -> ObjectType:
-    """Describe a neighbor: key, id, name, status, audit and what references show beyond that."""
+    """Return a neighbor: key, id, name, status, audit and what references show besides."""
     return ObjectType(
-        name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status(), *AUDIT, ENTITY)
+        name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status(), *AUDIT, ENTITY_REF)
     )
 
 

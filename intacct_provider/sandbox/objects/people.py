@@ -5,7 +5,7 @@ from __future__ import annotations
 from intacct_provider.sandbox.objects.countries import COUNTRY_CODES
 from intacct_provider.sandbox.objects.definitions import (
     AUDIT,
-    ENTITY,
+    ENTITY_REF,
     KEY,
     NAMED,
     Field,
@@ -17,9 +17,7 @@ from intacct_provider.sandbox.objects.definitions import (
     name_field,
     status,
 )
-
-CONTACT = "company-config/contact"
-EMPLOYEE = "company-config/employee"
+from intacct_provider.sandbox.objects.names import CONTACT, CUSTOMER, DEPARTMENT, EMPLOYEE, LOCATION
 
 ADDRESS = (
     "addressLine1",
@@ -62,7 +60,7 @@ contact = ObjectType(
         Ref("priceSchedule", "purchasing/price-schedule"),
         Field("discount"),
         Ref("priceList", "order-entry/price-list"),
-        ENTITY,
+        ENTITY_REF,
     ),
 )
 
@@ -73,8 +71,8 @@ employee = ObjectType(
         identifier(mutable=False),
         Field("SSN"),
         Field("jobTitle"),
-        Ref("location", "company-config/location", NAMED),
-        Ref("department", "company-config/department", NAMED),
+        Ref("location", LOCATION, NAMED),
+        Ref("department", DEPARTMENT, NAMED),
         Ref("manager", EMPLOYEE, NAMED),
         *(Field(name, format="date") for name in ("birthDate", "startDate", "endDate")),
         status(),
@@ -87,7 +85,7 @@ employee = ObjectType(
         boolean("postActualCostWithVariance"),
         *AUDIT,
         Ref("class", "company-config/class", NAMED),
-        Ref("defaultCustomer", "accounts-receivable/customer", NAMED),
+        Ref("defaultCustomer", CUSTOMER, NAMED),
         Ref("defaultItem", "inventory-control/item", NAMED),
         Ref("defaultVendor", "accounts-payable/vendor", NAMED),
         choice("preferredPaymentMethod", None, "printedCheck", "eft", "cash", "ach"),
@@ -107,7 +105,7 @@ employee = ObjectType(
         boolean("isPlaceholderResource"),
         boolean("mergePaymentRequests", default=True),
         Field("webURL", read_only=True),
-        ENTITY,
+        ENTITY_REF,
     ),
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from intacct_provider.sandbox.objects.countries import COUNTRIES, COUNTRY_CODES
 from intacct_provider.sandbox.objects.definitions import (
     AUDIT,
-    ENTITY,
-    HIDDEN_ENTITY,
+    ENTITY_REF,
+    HIDDEN_ENTITY_REF,
     KEY,
     NAMED,
     Field,
@@ -21,12 +21,16 @@ from intacct_provider.sandbox.objects.definitions import (
     name_field,
     status,
 )
-from intacct_provider.sandbox.objects.people import CONTACT, CONTACT_SHOWN, EMPLOYEE
-
-DEPARTMENT = "company-config/department"
-LOCATION = "company-config/location"
-ENTITY_NAME = "company-config/entity"
-ACCOUNT = "general-ledger/account"
+from intacct_provider.sandbox.objects.names import (
+    ACCOUNT,
+    CONTACT,
+    CUSTOMER,
+    DEPARTMENT,
+    EMPLOYEE,
+    ENTITY,
+    LOCATION,
+)
+from intacct_provider.sandbox.objects.people import CONTACT_SHOWN
 
 MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
@@ -51,7 +55,7 @@ department = ObjectType(
         dimension_status(),
         Field("reportTitle"),
         Field("number", deprecated=True),
-        HIDDEN_ENTITY,
+        HIDDEN_ENTITY_REF,
     ),
 )
 
@@ -69,7 +73,7 @@ location = ObjectType(
         *AUDIT,
         Field("reportTitle"),
         Field("printAs"),
-        ENTITY,
+        ENTITY_REF,
         Field("baseCurrency", read_only=True),
         Field("taxId"),
         Field("businessId"),
@@ -96,7 +100,7 @@ LEGAL_CONTACT: tuple[Member, ...] = (
 )
 
 entity = ObjectType(
-    ENTITY_NAME,
+    ENTITY,
     (
         Field("id", nullable=False, required=True, mutable=False, max_length=20),
         KEY,
@@ -123,7 +127,7 @@ entity = ObjectType(
         ),
         boolean("isRoot", read_only=True),
         Ref("vendor", "accounts-payable/vendor", NAMED),
-        Ref("customer", "accounts-receivable/customer", NAMED),
+        Ref("customer", CUSTOMER, NAMED),
         boolean("enableInterEntityRelationships"),
         ListField("businessDays", whole=True),
         ListField("weekendDays", whole=True),
@@ -144,7 +148,7 @@ entity = ObjectType(
         boolean("enableEInvoicing", read_only=True),
         Field("electronicAddress", default="", read_only=True),
         Field("branding.logo", format="base64zip"),
-        HIDDEN_ENTITY,
+        HIDDEN_ENTITY_REF,
     ),
 )
 

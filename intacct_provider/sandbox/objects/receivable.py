@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from intacct_provider.sandbox.objects.definitions import (
     AUDIT,
-    ENTITY,
-    HIDDEN_ENTITY,
+    ENTITY_REF,
+    HIDDEN_ENTITY_REF,
     KEY,
     NAMED,
     Field,
@@ -20,12 +20,18 @@ from intacct_provider.sandbox.objects.definitions import (
     name_field,
     status,
 )
-
-CUSTOMER = "accounts-receivable/customer"
-CUSTOMER_GROUP = "accounts-receivable/customer-group"
-CUSTOMER_TYPE = "accounts-receivable/customer-type"
-TERM = "accounts-receivable/term"
-CONTACT = "company-config/contact"
+from intacct_provider.sandbox.objects.names import (
+    ACCOUNT,
+    CONTACT,
+    CUSTOMER,
+    CUSTOMER_GROUP,
+    CUSTOMER_TYPE,
+    DEPARTMENT,
+    EMPLOYEE,
+    LOCATION,
+    TERM,
+    TERRITORY,
+)
 
 # Sage keeps the contact's own fields visible here although it now calls them deprecated.
 CONTACT_FIELDS = (
@@ -90,7 +96,7 @@ CUSTOMER_LISTS: tuple[Member, ...] = (
         "accounts-receivable/customer-restricted-department",
         (
             *OWNED,
-            Ref("department", "company-config/department"),
+            Ref("department", DEPARTMENT),
             Ref("departmentGroup", "company-config/department-group"),
             OWNER,
         ),
@@ -100,7 +106,7 @@ CUSTOMER_LISTS: tuple[Member, ...] = (
         "accounts-receivable/customer-restricted-location",
         (
             *OWNED,
-            Ref("location", "company-config/location"),
+            Ref("location", LOCATION),
             Ref("locationGroup", "company-config/location-group"),
             OWNER,
         ),
@@ -120,7 +126,7 @@ customer = ObjectType(
         Ref("contacts.shipTo", CONTACT),
         Ref("contacts.billTo", CONTACT),
         Ref("term", TERM),
-        Ref("salesRepresentative", "company-config/employee", NAMED),
+        Ref("salesRepresentative", EMPLOYEE, NAMED),
         Field("resaleNumber", "number", deprecated=True),
         Field("customerResaleNumber"),
         Field("taxId"),
@@ -129,11 +135,11 @@ customer = ObjectType(
         Field("totalDue", format="decimal-precision-2", read_only=True),
         Field("notes"),
         Ref("accountLabel", "accounts-receivable/account-label"),
-        Ref("defaultRevenueGLAccount", "general-ledger/account", NAMED),
+        Ref("defaultRevenueGLAccount", ACCOUNT, NAMED),
         Field("lastInvoiceCreatedDate", format="date", read_only=True),
         Field("lastStatementGeneratedDate", format="date", read_only=True),
         choice("deliveryOptions", "print", "email", "both", default="print"),
-        Ref("territory", "accounts-receivable/territory", NAMED),
+        Ref("territory", TERRITORY, NAMED),
         Ref("shippingMethod", "accounts-receivable/shipping-method"),
         Ref("customerType", CUSTOMER_TYPE),
         Ref("accountGroup", "order-entry/customer-gl-group"),
@@ -168,12 +174,12 @@ customer = ObjectType(
         Field("activationDate", format="date", read_only=True, deprecated=True),
         Field("subscriptionEndDate", format="date", read_only=True),
         *AUDIT,
-        ENTITY,
+        ENTITY_REF,
         choice("customerRestriction", "unrestricted", "rootOnly", "restricted", default="unrestricted"),
         choice("restrictions.restrictionType", None, "unrestricted", "rootOnly", "restricted"),
         ListField("restrictions.locations", whole=True),
         ListField("restrictions.departments", whole=True),
-        Ref("overrideOffsetGLAccount", "general-ledger/account", NAMED),
+        Ref("overrideOffsetGLAccount", ACCOUNT, NAMED),
         boolean("emailOptIn"),
         Field("customerAccountHealth.healthScore", "integer"),
         choice("customerAccountHealth.healthStatus", "healthy", "atRisk", "escalated", default="healthy"),
@@ -208,7 +214,7 @@ customer_group = ObjectType(
             shape="object",
         ),
         *AUDIT,
-        ENTITY,
+        ENTITY_REF,
         ListField(
             "groupMembers", CUSTOMER, (KEY, Field("id"), Field("sortOrder", read_only=True)), whole=True
         ),
@@ -218,7 +224,7 @@ customer_group = ObjectType(
 
 customer_type = ObjectType(
     CUSTOMER_TYPE,
-    (identifier(mutable=False), Ref("parent", CUSTOMER_TYPE), status(), KEY, *AUDIT, ENTITY),
+    (identifier(mutable=False), Ref("parent", CUSTOMER_TYPE), status(), KEY, *AUDIT, ENTITY_REF),
 )
 
 # From where the days of a term count.
@@ -255,7 +261,7 @@ term = ObjectType(
         choice("penalty.unit", *UNITS),
         Field("penalty.graceDays", "integer"),
         *AUDIT,
-        HIDDEN_ENTITY,
+        HIDDEN_ENTITY_REF,
     ),
 )
 

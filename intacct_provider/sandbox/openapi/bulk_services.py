@@ -6,6 +6,7 @@ from intacct_provider.sandbox.api.allowed_operations import MAX_KEYS, OPERATIONS
 from intacct_provider.sandbox.api.bulk_jobs import NEXT, REQUEST
 from intacct_provider.sandbox.api.composite import FEWEST, MOST
 from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
 from intacct_provider.sandbox.openapi.responses import CACHED, JSON, answer, enveloped, refusals
 from intacct_provider.sandbox.openapi.schemas import Schema, closed, complete, reference_to
@@ -23,7 +24,6 @@ _MOMENT: Schema = {
 }
 _JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f-]{36}$"}
 _JOB_URL = "^/services/bulk/job/status[?]jobId=[0-9a-f-]{36}"
-_CUSTOMER = "accounts-receivable/customer"
 
 
 def schemas() -> Schema:
@@ -112,11 +112,11 @@ def _composite() -> Schema:
     part, element = reference_to("composite-part"), reference_to("composite-element")
     schema: Schema = {"type": "array", "items": part, "minItems": FEWEST, "maxItems": MOST}
     example = [
-        {"method": "GET", "path": f"/objects/{_CUSTOMER}/1", "resultReference": "first"},
+        {"method": "GET", "path": f"/objects/{CUSTOMER}/1", "resultReference": "first"},
         {
             "method": "POST",
             "path": "/services/core/query",
-            "body": {"object": _CUSTOMER, "fields": ["id"], "filters": [{"$eq": {"id": "@{first.id}"}}]},
+            "body": {"object": CUSTOMER, "fields": ["id"], "filters": [{"$eq": {"id": "@{first.id}"}}]},
         },
     ]
     elements: Schema = {"type": "array", "items": element, "minItems": FEWEST, "maxItems": MOST}
@@ -151,7 +151,7 @@ def _allowed_operations() -> Schema:
     operations: Schema = {"type": "array", "items": {"enum": list(OPERATIONS)}, "uniqueItems": True}
     allowed = complete({"key": {"type": "string"}, "operations": operations})
     listed: Schema = {"type": "array", "items": allowed, "minItems": 1}
-    example = {"object": _CUSTOMER, "keys": ["1", "2"], "operations": ["canEdit"]}
+    example = {"object": CUSTOMER, "keys": ["1", "2"], "operations": ["canEdit"]}
     body = {"required": True, "content": {JSON: {"schema": question, "example": example}}}
     responses = {"200": answer("What may be done.", enveloped(listed, "metadata-success")), **refusals()}
     return service("allowed-operations", "Ask what may be done with records.", responses, requestBody=body)
@@ -182,7 +182,7 @@ def _job_create() -> Schema:
     encoding = {REQUEST: {"contentType": JSON}, "file": {"contentType": JSON}}
     example = {
         REQUEST: {
-            "objectName": _CUSTOMER,
+            "objectName": CUSTOMER,
             "operation": "create",
             "jobFile": "customers.json",
             "fileContentType": "json",

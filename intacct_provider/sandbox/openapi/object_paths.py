@@ -8,7 +8,7 @@ from typing import Any
 from intacct_provider.sandbox.api.batch import MAX_RECORDS
 from intacct_provider.sandbox.api.idempotency import MAX_LENGTH
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType, Ref
-from intacct_provider.sandbox.objects.receivable import CUSTOMER_GROUP
+from intacct_provider.sandbox.objects.names import CUSTOMER_GROUP
 from intacct_provider.sandbox.openapi.responses import (
     CACHED,
     JSON,

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
-from intacct_provider.sandbox.objects.ledger import ACCOUNT_GROUP
+from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP
+from intacct_provider.sandbox.objects.values import CENTS
+from intacct_provider.sandbox.records.field_rules import MEMBER_OPERATORS
 from intacct_provider.sandbox.records.validation import OPERATION, element_type
-from intacct_provider.sandbox.records.values import MEMBER_OPERATORS
-from intacct_provider.sandbox.store import CENTS
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -107,7 +107,7 @@ def create(object_type: ObjectType) -> Schema:
     schema = _writable(object_type, lambda member: not member.read_only, new=True)
     conditions = [
         _condition(object_type, member, *member.required_when)
-        for member in object_type.demanded
+        for member in object_type.non_empty
         if member.required_when
     ]
     return schema | ({"allOf": conditions} if conditions else {})

@@ -11,6 +11,7 @@ from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.objects.catalog import QUERYABLE
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
+from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
 from intacct_provider.sandbox.openapi.responses import JSON, answer, enveloped, refusals
 from intacct_provider.sandbox.openapi.schemas import Schema, closed, complete, reference_to, scalar
@@ -127,7 +128,7 @@ def service(
 
 
 def _query_call() -> Schema:
-    example = {"object": "accounts-receivable/customer", "fields": ["key", "id", "name", "term.id"]}
+    example = {"object": CUSTOMER, "fields": ["key", "id", "name", "term.id"]}
     rows = enveloped({"type": "array", "items": reference_to("row")}, "metadata-pages")
     body = {"required": True, "content": {JSON: {"schema": reference_to("query"), "example": example}}}
     responses = {"200": answer("A page of rows.", rows), **refusals(403)}

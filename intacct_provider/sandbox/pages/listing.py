@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from intacct_provider.sandbox.auth import ENTITY
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType
+from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.pages.shell import Place
-from intacct_provider.sandbox.store import column, quote
+from intacct_provider.sandbox.store import quote
 
 SIZE = 50
 MODIFIED = "audit.modifiedDateTime"
@@ -49,11 +49,11 @@ def records(
     where, values = _condition(("id", name) if name else ("id",), search)
     total = conn.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
     place = Place(asked, SIZE, int(total))
-    by, direction = column(SORTS[order.lstrip("-")]), "DESC" if order.startswith("-") else "ASC"
+    by, direction = quote(SORTS[order.lstrip("-")]), "DESC" if order.startswith("-") else "ASC"
     ordered = f'{by} {direction}, "key" {direction}'
     shown = {"key": "key", "id": "id", "name": name, "modified": MODIFIED}
     shown["status"] = "status" if object_type.field("status") else None
-    wanted = ", ".join(f"{column(path) if path else 'NULL'} AS {label}" for label, path in shown.items())
+    wanted = ", ".join(f"{quote(path) if path else 'NULL'} AS {label}" for label, path in shown.items())
     entity = f'(SELECT e."id" FROM {quote(ENTITY)} e WHERE e."key" = {table}."entity.key") AS entity'  # noqa: S608
     # Only keys are sorted and skipped; the wide rows are read for the page alone.
     keys = f'SELECT "key" FROM {table} WHERE {where} ORDER BY {ordered} LIMIT {SIZE} OFFSET {place.offset}'  # noqa: S608
@@ -75,4 +75,4 @@ def _condition(paths: tuple[str, ...], search: str) -> tuple[str, dict[str, str]
     if not search.isascii():
         each = f"({each} AND instr(FOLD({{0}}), :folded))"
         values["folded"] = search.casefold()
-    return "(" + " OR ".join(each.format(column(path)) for path in paths) + ")", values
+    return "(" + " OR ".join(each.format(quote(path)) for path in paths) + ")", values

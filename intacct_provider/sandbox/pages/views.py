@@ -18,14 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from intacct_provider.sandbox.api import bulk_jobs
-from intacct_provider.sandbox.auth import ENTITY
 from intacct_provider.sandbox.identity import CLIENT_SECRET
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
+from intacct_provider.sandbox.objects.names import ENTITY
+from intacct_provider.sandbox.objects.values import parse_key
 from intacct_provider.sandbox.pages import listing
 from intacct_provider.sandbox.pages.shell import Place, Problem, api_base, one_of, page, page_number, page_of
-from intacct_provider.sandbox.records import history, render
-from intacct_provider.sandbox.records.validation import parse_key
+from intacct_provider.sandbox.records.history import read_events
+from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import quote
 
@@ -121,8 +122,8 @@ class Pages:
         with self._company() as conn:
             sql = f'SELECT * FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - a name of ours
             row = conn.execute(sql, (key,)).fetchone()
-            shown = render.record(conn, object_type, row) if row else None
-            events = history.events(conn, object_type.name, key, EVENTS + 1) if key is not None else []
+            shown = render_record(conn, object_type, row) if row else None
+            events = read_events(conn, object_type.name, key, EVENTS + 1) if key is not None else []
         if row is None and not events:
             raise HTTPException(404, f"{object_type.name} has no record with the key {given[:40]}.")
         named = listing.name_of(object_type) or ""

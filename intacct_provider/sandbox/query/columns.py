@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
+from intacct_provider.sandbox.objects.values import CENTS
 from intacct_provider.sandbox.records.render import MEMBER_FILTER
-from intacct_provider.sandbox.store import CENTS, column, quote
+from intacct_provider.sandbox.store import quote
 
 Type: TypeAlias = Literal["key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href"]
 Converter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
@@ -70,7 +71,7 @@ class Tables:
                 return Column(name, _href(object_type, table, "key"), "href")
             field = object_type.field(path)
             if field is not None and not field.write_only:
-                return Column(name, f"{table}.{column(field.path)}", _type(field))
+                return Column(name, f"{table}.{quote(field.path)}", _type(field))
             hop = None if field else object_type.hop(path)
             inside = None if hop else _inside(object_type, path)
             if inside:
@@ -80,7 +81,7 @@ class Tables:
                 raise self.unqueryable(name)
             ref, path = hop
             if path == "key":
-                return Column(name, f"{table}.{column(ref.path + '.key')}", "key")
+                return Column(name, f"{table}.{quote(ref.path + '.key')}", "key")
             if path == "href" and not ref.linked:
                 raise self.unqueryable(name)
             if path == "href":
@@ -118,7 +119,7 @@ class Tables:
             raise invalid(f"The query needs more than {MAX_JOINS} related objects")
         alias = f"j{len(self.joins) + 1}"
         self.joins[(table, ref.path)] = alias
-        key = f"{table}.{column(ref.path + '.key')}"
+        key = f"{table}.{quote(ref.path + '.key')}"
         self._joined.append(f'LEFT JOIN {quote(ref.target)} AS {alias} ON {alias}."key" = {key}')
         return alias
 
@@ -177,7 +178,7 @@ _CONVERTERS: dict[Type, Converter] = {"boolean": _booleans, "cents": _amounts, "
 
 
 def _href(object_type: ObjectType, table: str, key: str) -> str:
-    return f"'/objects/{object_type.name}/' || {table}.{column(key)}"
+    return f"'/objects/{object_type.name}/' || {table}.{quote(key)}"
 
 
 def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | None:
@@ -192,7 +193,7 @@ def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | Non
 
 def _extracted(table: str, kept: ListField, part: Field) -> str:
     """The SQL of a scalar of an object stored as given; an answer fills the same gaps."""
-    found = f"json_extract({table}.{column(kept.path)}, '$.{part.path}')"
+    found = f"json_extract({table}.{quote(kept.path)}, '$.{part.path}')"
     default = MEMBER_FILTER.get(part.path)
     return f"COALESCE({found}, '{default}')" if default else found
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 
+from intacct_provider.sandbox.objects.values import stamp
 from intacct_provider.sandbox.query.columns import Column, Type
 from intacct_provider.sandbox.query.relative_dates import MACROS, Period, period
-from intacct_provider.sandbox.store import stamp
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST = 2**63 - 1

@@ -14,7 +14,6 @@ from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import QUERYABLE
 from intacct_provider.sandbox.query.columns import Column, Tables, aggregate, converter
 from intacct_provider.sandbox.query.filters import Settings, Sql, condition, join_all
-from intacct_provider.sandbox.store import Store
 
 DEFAULT_SIZE = 100
 
@@ -88,7 +87,7 @@ class Selection:
 
 
 def run_query(
-    store: Store, body: object, *, entity_key: int | None, today: date, faults: Faults
+    conn: sqlite3.Connection, body: object, *, entity_key: int | None, today: date, faults: Faults
 ) -> dict[str, Any]:
     """Return the page of records that `body` asks for, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
@@ -118,9 +117,8 @@ def run_query(
     counted = tables.sql
     selection = _selection(tables, request)
     order = _order(tables, selection, request.get("orderBy", []), faults)
-    with store.transaction() as connection:
-        total = _count(connection, tables.sql if selection.aggregates else counted, where, selection)
-        rows = _rows(connection, tables, where, selection, order, page) if page.start <= total else []
+    total = _count(conn, tables.sql if selection.aggregates else counted, where, selection)
+    rows = _rows(conn, tables, where, selection, order, page) if page.start <= total else []
     return {"ia::result": rows, "ia::meta": page.meta(total)}
 
 

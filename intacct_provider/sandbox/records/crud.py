@@ -1,216 +1,200 @@
-"""Create, read, change and delete one record, with the rules that Intacct keeps."""
+"""Create, read, update and delete the records of one object, by Intacct's rules."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from intacct_provider.sandbox.errors import ApiError, invalid, not_found, operation_failed, payload_errors
 from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.objects.definitions import USER, ObjectType, Ref
-from intacct_provider.sandbox.objects.receivable import CUSTOMER, CUSTOMER_GROUP
-from intacct_provider.sandbox.records import history, render
-from intacct_provider.sandbox.records.validation import (
-    Author,
-    Columns,
-    audit,
-    next_number,
-    parse_key,
-    read_payload,
-)
-from intacct_provider.sandbox.store import column, quote
+from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
+from intacct_provider.sandbox.objects.names import CUSTOMER, CUSTOMER_GROUP, USER
+from intacct_provider.sandbox.objects.values import parse_key
+from intacct_provider.sandbox.records import history
+from intacct_provider.sandbox.records.author import Author, Columns, audit_stamps
+from intacct_provider.sandbox.records.render import record_href, render_record
+from intacct_provider.sandbox.records.validation import read_payload
+from intacct_provider.sandbox.store import next_number, quote
 
 Record = dict[str, Any]
 
 LIST_SIZE = 100
-# A list is stable, but its order means nothing; Sage's samples show keys in no order.
+# Sage lists records in a stable order that follows neither key nor id, as its samples show.
 SCATTERED = '("key" * 2654435761) % 4294967296'
 
 
-def create(
-    conn: sqlite3.Connection,
-    object_type: ObjectType,
-    payload: object,
-    *,
-    entity: int | None,
-    user: int,
-    now: datetime,
-) -> int:
-    """Add a record and return its key.
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of one object, inside one transaction, as one author reads and writes them.
 
-    A customer without an id gets the next free number, ``C-00001`` and so on.
-
-    :param entity: key of the entity that it belongs to; ``None`` for the top level
-    :param user: key of the ``company-config/user`` who writes
-    :raises ApiError: 400 when the payload breaks a rule, 409 when the id is taken
+    An entity sees its own records and those of the top level. The top level reaches every record by its key.
     """
-    author = Author(user, entity, now)
-    columns = read_payload(conn, object_type, payload, author)
-    if object_type.name == CUSTOMER:
-        columns.setdefault("id", None)
-        columns["id"] = columns["id"] or next_customer_id(conn)
-    columns |= {"entity.key": entity, **audit(object_type, author, created=True)}
-    names = ", ".join(column(path) for path in columns)
-    marks = ", ".join("?" * len(columns))
-    sql = f"INSERT INTO {quote(object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
-    key = int(write(conn, object_type, "POST", sql, columns).lastrowid or 0)
-    history.note(conn, object_type, key, author, "created", {}, columns)
-    return key
 
+    conn: sqlite3.Connection
+    object_type: ObjectType
+    author: Author
 
-def update(
-    conn: sqlite3.Connection, object_type: ObjectType, key: str, payload: object, author: Author
-) -> None:
-    """Change the given fields only; ``null`` clears.
+    def create(self, payload: object) -> int:
+        """Add a record and return its key.
 
-    :raises ApiError: 404 when there is no such record, 400 and 409 as for :func:`create`
-    """
-    row = find_row(conn, object_type, key, author.entity)
-    columns = read_payload(conn, object_type, payload, author, row)
-    if any(columns.get(f"{ref.path}.key") == row["key"] for ref in own_refs(object_type)):
-        raise payload_errors([invalid("A record cannot be its own parent", target="/parent")])
-    columns |= audit(object_type, author, created=False)
-    if not columns:  # nothing to change, on an object without audit stamps
-        return
-    sets = ", ".join(f"{column(path)} = ?" for path in columns)
-    sql = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608 - names of ours
-    write(conn, object_type, "PATCH", sql, columns)
-    history.note(conn, object_type, row["key"], author, "modified", row, columns)
+        A customer without an id gets the next free number: ``C-00001`` and so on.
 
+        :raises ApiError: 400 if the payload breaks a rule, 409 if the id is already used.
+        """
+        columns = read_payload(self.conn, self.object_type, payload, self.author)
+        if self.object_type.name == CUSTOMER:
+            columns["id"] = columns.get("id") or next_customer_id(self.conn)
+        stamps = audit_stamps(self.object_type, self.author, created=True)
+        columns |= {"entity.key": self.author.entity, **stamps}
+        names = ", ".join(map(quote, columns))
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {quote(self.object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
+        key = int(self._write("POST", sql, columns).lastrowid or 0)
+        history.add_event(self.conn, self.object_type, key, self.author, "created", {}, columns)
+        return key
 
-def delete(conn: sqlite3.Connection, object_type: ObjectType, key: str, author: Author) -> None:
-    """Remove a record.
+    def update(self, key: str, payload: object) -> None:
+        """Change the fields in the payload only; ``null`` clears a field.
 
-    :raises ApiError: 404 when there is no such record, 422 when another record refers to it
-    """
-    row = find_row(conn, object_type, key, author.entity)
-    user = first_user(conn, object_type.name, row["key"])
-    if user is not None:
-        text = f"The record cannot be deleted because a record of {user} uses it"
-        raise operation_failed(422, "DELETE", object_type.name, ApiError(422, "operationFailed", text))
-    conn.execute(f'DELETE FROM {quote(object_type.name)} WHERE "key" = ?', (row["key"],))  # noqa: S608
-    history.note(conn, object_type, row["key"], author, "deleted", row, {})
+        :raises ApiError: 404 if there is no such record, 400 and 409 as for :meth:`create`.
+        """
+        row = self._find_row(key)
+        columns = read_payload(self.conn, self.object_type, payload, self.author, row)
+        if any(columns.get(f"{ref.path}.key") == row["key"] for ref in self_references(self.object_type)):
+            raise payload_errors([invalid("A record cannot be its own parent", target="/parent")])
+        columns |= audit_stamps(self.object_type, self.author, created=False)
+        if not columns:  # an empty payload for an object without audit stamps
+            return
+        sets = ", ".join(f"{quote(path)} = ?" for path in columns)
+        sql = f'UPDATE {quote(self.object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608
+        self._write("PATCH", sql, columns)
+        history.add_event(self.conn, self.object_type, row["key"], self.author, "modified", row, columns)
 
+    def delete(self, key: str) -> None:
+        """Delete a record.
 
-def get(conn: sqlite3.Connection, object_type: ObjectType, key: str, entity: int | None) -> Record:
-    """Return the nested record.
+        :raises ApiError: 404 if there is no such record, 422 if another record refers to it.
+        """
+        row, name = self._find_row(key), self.object_type.name
+        dependent = find_dependent(self.conn, name, row["key"])
+        if dependent is not None:
+            text = f"The record cannot be deleted because a record of {dependent} uses it"
+            raise operation_failed(422, "DELETE", name, ApiError(422, "operationFailed", text))
+        self.conn.execute(f'DELETE FROM {quote(name)} WHERE "key" = ?', (row["key"],))  # noqa: S608
+        history.add_event(self.conn, self.object_type, row["key"], self.author, "deleted", row, {})
 
-    :raises ApiError: 404 when there is no such record
-    """
-    return render.record(conn, object_type, find_row(conn, object_type, key, entity))
+    def get(self, key: str) -> Record:
+        """Return the nested record.
 
+        :raises ApiError: 404 if there is no such record.
+        """
+        return render_record(self.conn, self.object_type, self._find_row(key))
 
-def list_references(conn: sqlite3.Connection, object_type: ObjectType, entity: int | None) -> Record:
-    """Return the answer of a collection: key, id and href of at most 100 records, and the true total.
+    def list_references(self) -> Record:
+        """Return the body that lists the object: at most 100 references, and the true total.
 
-    The top level does not see what belongs to an entity; an entity sees the top level's and its own.
-    """
-    table = quote(object_type.name)
-    visible = '("entity.key" IS NULL OR "entity.key" = ?)'
-    count = f"SELECT count(*) FROM {table} WHERE {visible}"  # noqa: S608 - names of ours
-    total = int(conn.execute(count, (entity,)).fetchone()[0])
-    sql = f'SELECT "key", "id" FROM {table} WHERE {visible} ORDER BY {SCATTERED} LIMIT {LIST_SIZE}'  # noqa: S608
-    result = [
-        {"key": str(row["key"]), "id": row["id"], "href": render.href(object_type.name, row["key"])}
-        for row in conn.execute(sql, (entity,))
-    ]
-    following = LIST_SIZE + 1 if total > LIST_SIZE else None
-    meta = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE, "next": following, "previous": None}
-    return {"ia::result": result, "ia::meta": meta}
+        The top level does not list records that are private to an entity.
+        """
+        table = quote(self.object_type.name)
+        visible, values = '("entity.key" IS NULL OR "entity.key" = ?)', (self.author.entity,)
+        count = f"SELECT count(*) FROM {table} WHERE {visible}"  # noqa: S608 - our names
+        total = int(self.conn.execute(count, values).fetchone()[0])
+        sql = f'SELECT "key", "id" FROM {table} WHERE {visible} ORDER BY {SCATTERED} LIMIT {LIST_SIZE}'  # noqa: S608
+        result = [self._reference(row) for row in self.conn.execute(sql, values)]
+        following = LIST_SIZE + 1 if total > LIST_SIZE else None
+        meta = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE, "next": following, "previous": None}
+        return {"ia::result": result, "ia::meta": meta}
 
+    def reference(self, key: int | str, *, created: bool = False) -> Record:
+        """Return key, id and href, or the id alone for a customer group just created, as in Sage's samples."""
+        sql = f'SELECT "key", "id" FROM {quote(self.object_type.name)} WHERE "key" = ?'  # noqa: S608 - our names
+        row = self.conn.execute(sql, (int(key),)).fetchone()
+        if created and self.object_type.name == CUSTOMER_GROUP:
+            return {"id": row["id"]}
+        return self._reference(row)
 
-def reference(
-    conn: sqlite3.Connection, object_type: ObjectType, key: int | str, *, created: bool = False
-) -> Record:
-    """Return key, id and href; creating a customer group answers the id alone, as Sage's samples do."""
-    sql = f'SELECT "key", "id" FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - names of ours
-    row = conn.execute(sql, (int(key),)).fetchone()
-    if created and object_type.name == CUSTOMER_GROUP:
-        return {"id": row["id"]}
-    return {"key": str(row["key"]), "id": row["id"], "href": render.href(object_type.name, row["key"])}
+    def _reference(self, row: sqlite3.Row) -> Record:
+        href = record_href(self.object_type.name, row["key"])
+        return {"key": str(row["key"]), "id": row["id"], "href": href}
 
+    def _find_row(self, key: str) -> Record:
+        entity = self.author.entity
+        sql = f'SELECT * FROM {quote(self.object_type.name)} WHERE "key" = ?'  # noqa: S608 - our names
+        row: sqlite3.Row | None = self.conn.execute(sql, (parse_key(key),)).fetchone()
+        if row is None or (entity is not None and row["entity.key"] not in (None, entity)):
+            raise not_found(self.object_type.name, key)
+        return dict(row)
 
-def find_row(conn: sqlite3.Connection, object_type: ObjectType, key: str, entity: int | None) -> Record:
-    """Return a row by key; the top level reaches every record, an entity its own and the shared ones.
-
-    :raises ApiError: 404
-    """
-    sql = f'SELECT * FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - names of ours
-    row: sqlite3.Row | None = conn.execute(sql, (parse_key(key),)).fetchone()
-    if row is None or (entity is not None and row["entity.key"] not in (None, entity)):
-        raise not_found(object_type.name, key)
-    return dict(row)
-
-
-def write(
-    conn: sqlite3.Connection, object_type: ObjectType, method: str, sql: str, columns: Columns
-) -> sqlite3.Cursor:
-    """Run an INSERT or UPDATE; a second record with the same id is 409."""
-    try:
-        return conn.execute(sql, tuple(columns.values()))
-    except sqlite3.IntegrityError:
-        text = f"Another record with the value {columns['id']} already exists"
-        taken = ApiError(409, "unableToCreateRecordError", text, target="/id")
-        raise operation_failed(409, method, object_type.name, taken) from None
+    def _write(self, method: str, sql: str, columns: Columns) -> sqlite3.Cursor:
+        """Run an INSERT or UPDATE; a duplicate id is refused with 409."""
+        try:
+            return self.conn.execute(sql, tuple(columns.values()))
+        except sqlite3.IntegrityError:
+            text = f"Another record with the value {columns['id']} already exists"
+            duplicate = ApiError(409, "unableToCreateRecordError", text, target="/id")
+            raise operation_failed(409, method, self.object_type.name, duplicate) from None
 
 
 def next_customer_id(conn: sqlite3.Connection) -> str:
     """Return the next number that no customer has."""
-    sql = f'SELECT 1 FROM {quote(CUSTOMER)} WHERE "id" = ?'  # noqa: S608 - names of ours
+    sql = f'SELECT 1 FROM {quote(CUSTOMER)} WHERE "id" = ?'  # noqa: S608 - our names
     while True:
         number = f"C-{next_number(conn, CUSTOMER):05d}"
         if conn.execute(sql, (number,)).fetchone() is None:
             return number
 
 
-def first_user(conn: sqlite3.Connection, target: str, key: int) -> str | None:
-    """Return the name of an object of which a record refers to this one; ``None`` when it is free.
+def find_dependent(conn: sqlite3.Connection, target: str, key: int) -> str | None:
+    """Return the name of an object that has a record referring to this one; ``None`` if there is none.
 
-    Audit blocks and an owned record's reference to its owner do not count.
+    Audit stamps and the reference of an owned record to its owner do not count.
     """
-    for user in OBJECTS.values():
-        conditions = use_conditions(user, target)
+    for object_type in OBJECTS.values():
+        conditions = reference_conditions(object_type, target)
         if not conditions:
             continue
-        sql = f"SELECT 1 FROM {quote(user.name)} WHERE {' OR '.join(conditions)} LIMIT 1"  # noqa: S608
+        sql = f"SELECT 1 FROM {quote(object_type.name)} WHERE {' OR '.join(conditions)} LIMIT 1"  # noqa: S608
         if conn.execute(sql, {"key": key}).fetchone() is not None:
-            return user.name
+            return object_type.name
     return None
 
 
-def use_conditions(user: ObjectType, target: str) -> list[str]:
-    """Return the SQL conditions under which a record of ``user`` refers to the ``target`` record :key."""
-    conditions = [f"{column(ref.path + '.key')} = :key" for ref in user.refs if binds(ref, target)]
-    for one in user.lists:
+def reference_conditions(object_type: ObjectType, target: str) -> list[str]:
+    """Return the SQL conditions under which a record refers to the record ``:key`` of the target object."""
+    conditions = [
+        f"{quote(ref.path + '.key')} = :key" for ref in object_type.refs if blocks_delete(ref, target)
+    ]
+    for one in object_type.lists:
         if one.whole and one.target == target:
-            conditions.append(f":key IN ({json_values(one.path, 'value')})")
+            conditions.append(f":key IN ({select_elements(one.path, 'value')})")
         for ref in one.items:
-            if isinstance(ref, Ref) and binds(ref, target):
+            if isinstance(ref, Ref) and blocks_delete(ref, target):
                 leaf = f"json_extract(value, '$.\"{ref.path}.key\"')"
-                conditions.append(f":key IN ({json_values(one.path, leaf)})")
+                conditions.append(f":key IN ({select_elements(one.path, leaf)})")
     return conditions
 
 
-def binds(ref: Ref, target: str) -> bool:
-    """Whether a reference keeps its target from being deleted."""
+def blocks_delete(ref: Ref, target: str) -> bool:
+    """Whether a reference prevents its target from being deleted."""
     return ref.target == target and (not ref.read_only or ref.path == "entity")
 
 
-def json_values(list_path: str, expression: str) -> str:
-    """Return the subquery that gives an expression over the elements of a list column."""
-    return f"SELECT {expression} FROM json_each({column(list_path)})"  # noqa: S608 - names of ours
+def select_elements(list_path: str, expression: str) -> str:
+    """Return the subquery of an expression over the elements of a list column."""
+    return f"SELECT {expression} FROM json_each({quote(list_path)})"  # noqa: S608 - our names
 
 
-def own_refs(object_type: ObjectType) -> list[Ref]:
+def self_references(object_type: ObjectType) -> list[Ref]:
     """Return the references of an object to its own kind, such as a customer's parent."""
     return [ref for ref in object_type.refs if ref.target == object_type.name]
 
 
 def ensure_user(conn: sqlite3.Connection, user_id: str, now: datetime) -> int:
-    """Return the key of a user, who is added when the company does not have them yet."""
+    """Return the key of a user; a user that does not exist yet is added."""
     row = conn.execute(f'SELECT "key" FROM {quote(USER)} WHERE "id" = ?', (user_id,)).fetchone()  # noqa: S608
     if row is not None:
         return int(row["key"])
-    # The first user of a company can only have been added by themselves: key 1.
-    return create(conn, OBJECTS[USER], {"id": user_id, "name": user_id}, entity=None, user=1, now=now)
+    # The first user of a company is their own author: key 1.
+    return Records(conn, OBJECTS[USER], Author(1, None, now)).create({"id": user_id, "name": user_id})

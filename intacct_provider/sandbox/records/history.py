@@ -1,4 +1,4 @@
-"""Who did what to a record, and when: beside the audit stamps of the record, which show the last change only."""
+"""The history of each record: every write, where the audit stamps of the record show the last change only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
-from intacct_provider.sandbox.records.validation import Author
-from intacct_provider.sandbox.store import stamp, to_wire
+from intacct_provider.sandbox.objects.values import stamp, to_wire
+from intacct_provider.sandbox.records.author import Author
 
 Action = Literal["created", "modified", "deleted"]
 
@@ -20,9 +20,9 @@ Action = Literal["created", "modified", "deleted"]
 class Event:
     """One write to a record.
 
-    :param moment: as the API writes moments: UTC, whole seconds, ``Z``
-    :param user: id of the user who wrote
-    :param changes: the value before and the value after, by the field's dotted name
+    :param moment: as the API writes it: UTC, whole seconds, ``Z``.
+    :param user: id of the user who wrote.
+    :param changes: the values before and after, by the dotted name of the field.
     """
 
     moment: str
@@ -31,7 +31,7 @@ class Event:
     changes: dict[str, tuple[Any, Any]]
 
 
-def note(
+def add_event(
     conn: sqlite3.Connection,
     object_type: ObjectType,
     key: int,
@@ -40,14 +40,14 @@ def note(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> None:
-    """Keep one event, in the transaction of the write itself.
+    """Store one event, in the transaction of the write itself.
 
-    :param before: columns that the write replaced; empty for a record that is new
-    :param after: columns that it set; empty for a record that is gone
+    :param before: the stored columns before the write; empty for a new record.
+    :param after: the columns that the write sets; empty for a deleted record.
     """
     paths = [path for path in (after or before) if not path.startswith("audit.") and path != "key"]
     changes = {
-        path: (_shown(object_type, path, before.get(path)), _shown(object_type, path, after.get(path)))
+        path: (_to_json(object_type, path, before.get(path)), _to_json(object_type, path, after.get(path)))
         for path in paths
         if before.get(path) != after.get(path)
     }
@@ -55,10 +55,10 @@ def note(
     conn.execute('INSERT INTO "ia::history" VALUES (NULL, ?, ?, ?, ?, ?, ?)', row)
 
 
-def events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1) -> list[Event]:
-    """Return the writes to a record, the latest first; none for a record that was seeded by number.
+def read_events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1) -> list[Event]:
+    """Return the writes to a record, the latest first; empty for a record that was seeded by number.
 
-    :param limit: at most so many; all of them by default
+    :param limit: the most events to return; all of them by default.
     """
     sql = (
         'SELECT h.moment, u."id" AS user, h.action, h.changes FROM "ia::history" h '
@@ -71,10 +71,10 @@ def events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1
     ]
 
 
-def _shown(object_type: ObjectType, path: str, stored: Any) -> Any:
+def _to_json(object_type: ObjectType, path: str, stored: Any) -> Any:
     member = object_type.member(path)
     if isinstance(member, Field):
         return to_wire(member, stored)
-    if stored is None or member is None:  # the key of a reference, or a column that older versions had
+    if stored is None or member is None:  # the key of a reference, or a column of an older version
         return None if stored is None else str(stored)
     return msgspec.json.decode(stored)

@@ -1,11 +1,9 @@
-"""From the JSON of a write to the columns of a row: every rule about the shape of a record is here."""
+"""Validate the JSON of a write: unknown, read-only and required fields, types, references and lists."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -13,21 +11,13 @@ import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, read_only_field, unknown_field
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
-from intacct_provider.sandbox.records.values import stored_value, wrong_filter_part
+from intacct_provider.sandbox.objects.values import parse_key, to_stored
+from intacct_provider.sandbox.records.author import Author, Columns, audit_stamps
+from intacct_provider.sandbox.records.field_rules import check_filter_part, check_value
 from intacct_provider.sandbox.records.web_urls import web_url
-from intacct_provider.sandbox.store import column, quote, stamp, to_stored
+from intacct_provider.sandbox.store import find_key, next_number
 
-Columns = dict[str, object]
 OPERATION = "ia::operation"
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who writes, and when: the key of the user and of the entity (``None`` = top level)."""
-
-    user: int
-    entity: int | None
-    now: datetime
 
 
 def read_payload(
@@ -37,28 +27,22 @@ def read_payload(
     author: Author,
     current: Mapping[str, Any] | None = None,
 ) -> Columns:
-    """Check a record as a client sent it and return the columns that it sets.
+    """Validate a record and return the columns that it sets.
 
-    :param current: the stored row on an update; ``None`` on a create, which adds the defaults and the web address
-    :raises ApiError: 400 REST-1064, whose details name everything that is wrong
+    :param current: the stored row of an update; ``None`` for a create, which sets defaults and the web address.
+    :raises ApiError: 400 REST-1064; its details name everything that is wrong.
     """
-    reader = Reader(conn, object_type, author, current)
-    columns = reader.read(payload, "")
-    if reader.problems:
-        raise payload_errors(reader.problems)
+    validator = Validator(conn, object_type, author, current)
+    columns = validator.read(payload, "")
+    if validator.problems:
+        raise payload_errors(validator.problems)
     if current is None and object_type.field("webURL") is not None:
         columns["webURL"] = web_url(str(next_number(conn, "web addresses")))
     return columns
 
 
-def parse_key(wire: object) -> int | None:
-    """Return a record key as its number; ``None`` when the text cannot be one."""
-    text = wire if isinstance(wire, str) else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-
-
-class Reader:
-    """Reads one record, or one element of an owned list; collects the problems instead of stopping at one."""
+class Validator:
+    """Validates one record, or one element of an owned list, and collects all problems."""
 
     def __init__(
         self,
@@ -76,18 +60,18 @@ class Reader:
         self._links: dict[Ref, dict[str, tuple[object, str]]] = {}
 
     def read(self, payload: object, pointer: str) -> Columns:
-        """Return the columns that the payload sets; look at :attr:`problems` before using them."""
+        """Return the columns that the payload sets; check :attr:`problems` before using them."""
         self._group(payload, "", pointer)
         if not isinstance(payload, dict):
             return {}
         for ref, leaves in self._links.items():
-            self._link(ref, leaves)
+            self._resolve_reference(ref, leaves)
         for field in self.object_type.fields:
             if field.inverse_of in self._columns:
                 self._columns[field.path] = 1 - int(str(self._columns[field.inverse_of]))
         if self.current is None:
-            self._complete(pointer)
-        self._require(pointer)
+            self._set_defaults(pointer)
+        self._check_required(pointer)
         return self._columns
 
     def _group(self, members: object, path: str, pointer: str) -> None:
@@ -96,7 +80,7 @@ class Reader:
             return
         for name, value in members.items():
             below = f"{pointer}/{name}"
-            if "." in name:  # dotted names belong to queries
+            if "." in name:  # dotted names are for queries only
                 self.problems.append(unknown_field(below))
             else:
                 self._member(self.object_type.resolve(f"{path}.{name}" if path else name), value, below)
@@ -111,14 +95,14 @@ class Reader:
         elif isinstance(member, Ref) and value is None:
             self._links.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
-            self._leaf(*leaf, value, pointer)
-        elif isinstance(member, Ref) or path in self.object_type.groups or self._shown_group(path):
+            self._add_leaf(*leaf, value, pointer)
+        elif isinstance(member, Ref) or path in self.object_type.groups or self._is_shown_group(path):
             self._group(value, path, pointer)
         else:
             self.problems.append(read_only_field(pointer) if path == "href" else unknown_field(pointer))
 
-    def _shown_group(self, path: str) -> bool:
-        """Whether a reference shows fields of its target below that path, such as a contact's address."""
+    def _is_shown_group(self, path: str) -> bool:
+        """Whether a reference shows fields of its target below that path, as in a contact's address."""
         hop = self.object_type.hop(path)
         return hop is not None and any(name.startswith(f"{hop[1]}.") for name in hop[0].fields)
 
@@ -127,7 +111,7 @@ class Reader:
             self.problems.append(read_only_field(pointer))
             return
         try:
-            stored = stored_value(field, value)
+            stored = check_value(field, value)
         except ValueError as wrong:
             self.problems.append(invalid(f"{pointer} {wrong}", target=pointer))
             return
@@ -135,7 +119,7 @@ class Reader:
         if field.inverse_of and stored is not None:
             self._columns[field.inverse_of] = 1 - int(str(stored))
 
-    def _leaf(self, ref: Ref, leaf: str, value: object, pointer: str) -> None:
+    def _add_leaf(self, ref: Ref, leaf: str, value: object, pointer: str) -> None:
         if ref.read_only or leaf not in ("key", "id"):
             self.problems.append(read_only_field(pointer))
         elif value is not None and not isinstance(value, str):
@@ -143,9 +127,11 @@ class Reader:
         else:
             self._links.setdefault(ref, {})[leaf] = (value, pointer)
 
-    def _link(self, ref: Ref, leaves: dict[str, tuple[object, str]]) -> None:
+    def _resolve_reference(self, ref: Ref, leaves: dict[str, tuple[object, str]]) -> None:
         given = {leaf: one for leaf, one in leaves.items() if one[0] is not None}
-        keys = {self._target(ref.target, leaf, value, pointer) for leaf, (value, pointer) in given.items()}
+        keys = {
+            self._find_target(ref.target, leaf, value, pointer) for leaf, (value, pointer) in given.items()
+        }
         if len(keys) > 1 and None not in keys:
             pointer = given["id"][1].removesuffix("/id")
             self.problems.append(
@@ -153,9 +139,9 @@ class Reader:
             )
         self._columns[f"{ref.path}.key"] = keys.pop() if keys else None
 
-    def _target(self, target: str, leaf: str, value: object, pointer: str) -> int | None:
+    def _find_target(self, target: str, leaf: str, value: object, pointer: str) -> int | None:
         wanted = parse_key(value) if leaf == "key" else value
-        found = find(self.conn, target, leaf, wanted)
+        found = find_key(self.conn, target, leaf, wanted)
         if found is None:
             text = (
                 f"{pointer} must not be blank" if value == "" else f"There is no {target} with {leaf} {value}"
@@ -171,7 +157,7 @@ class Reader:
             return
         value: object = None
         if isinstance(wire, dict):
-            value = self._free_object(list_field, wire, pointer)
+            value = self._filter(list_field, wire, pointer)
         elif isinstance(wire, list):
             value = self._elements(list_field, wire, pointer)
         self._columns[list_field.path] = None if value is None else msgspec.json.encode(value).decode()
@@ -186,8 +172,8 @@ class Reader:
         return self._merge(list_field, wire, pointer)
 
     def _group_member(self, list_field: ListField, wire: object, pointer: str) -> int | None:
-        """Read an element that is nothing but a reference, such as a member of a customer group."""
-        wrapped = Reader(self.conn, member_type(list_field), self.author, None)
+        """Return the key of an element that is only a reference, such as a member of a customer group."""
+        wrapped = Validator(self.conn, member_type(list_field), self.author, None)
         columns = wrapped.read({"record": wire}, pointer)
         for problem in wrapped.problems:
             problem.target = (problem.target or "").replace("/record", "", 1)
@@ -199,14 +185,14 @@ class Reader:
         return key if isinstance(key, int) else None
 
     def _merge(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
-        """Apply Sage's rule for owned records: no key adds, a key updates, ``ia::operation`` deletes."""
+        """Merge owned records by Sage's rule: without a key added, with one updated, deleted by ``ia::operation``."""
         stored = self.current[list_field.path] if self.current is not None else None
         elements: dict[int, Columns] = {one["key"]: one for one in msgspec.json.decode(stored or "[]")}
         for at, one in enumerate(wire):
-            self._merge_one(list_field, elements, one, f"{pointer}/{at}")
+            self._merge_element(list_field, elements, one, f"{pointer}/{at}")
         return list(elements.values())
 
-    def _merge_one(
+    def _merge_element(
         self, list_field: ListField, elements: dict[int, Columns], wire: object, pointer: str
     ) -> None:
         change = dict(wire) if isinstance(wire, dict) else wire
@@ -225,9 +211,9 @@ class Reader:
         elif operation and key is not None:
             del elements[key]
         else:
-            self._keep(list_field, elements, key, change, pointer)
+            self._write_element(list_field, elements, key, change, pointer)
 
-    def _keep(
+    def _write_element(
         self,
         list_field: ListField,
         elements: dict[int, Columns],
@@ -236,42 +222,42 @@ class Reader:
         pointer: str,
     ) -> None:
         old = elements.get(key) if key is not None else None
-        reader = Reader(self.conn, element_type(list_field), self.author, old)
-        columns = reader.read(change, pointer)
-        self.problems += reader.problems
-        if reader.problems:
+        validator = Validator(self.conn, element_type(list_field), self.author, old)
+        columns = validator.read(change, pointer)
+        self.problems += validator.problems
+        if validator.problems:
             return
         if key is None:
             key = next_number(self.conn, "owned records")
-        history = audit(reader.object_type, self.author, created=old is None)
-        elements[key] = {**(old or {}), **columns, **history, "key": key, "id": str(key)}
+        stamps = audit_stamps(validator.object_type, self.author, created=old is None)
+        elements[key] = {**(old or {}), **columns, **stamps, "key": key, "id": str(key)}
 
-    def _free_object(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
-        """Check the filter of a customer group, which is kept as it was written."""
+    def _filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
+        """Validate the filter of a customer group, which is stored as it was written."""
         stored = self.current[list_field.path] if self.current is not None else None
         known = {field.path for field in list_field.items}
         self.problems += [unknown_field(f"{pointer}/{name}") for name in wire if name not in known]
         for name, value in wire.items():
-            wrong = wrong_filter_part(name, value)
-            if wrong:
-                self.problems.append(invalid(f"{pointer}/{name} {wrong}", target=f"{pointer}/{name}"))
+            problem = check_filter_part(name, value)
+            if problem:
+                self.problems.append(invalid(f"{pointer}/{name} {problem}", target=f"{pointer}/{name}"))
         return {**msgspec.json.decode(stored or "{}"), **wire}
 
-    def _complete(self, pointer: str) -> None:
-        complained = {problem.target for problem in self.problems}
+    def _set_defaults(self, pointer: str) -> None:
+        reported = {problem.target for problem in self.problems}
         for field in self.object_type.fields:
             target = f"{pointer}/{field.path.replace('.', '/')}"
-            if field.path in self._columns or target in complained:
+            if field.path in self._columns or target in reported:
                 continue
             if field.required:
                 self.problems.append(invalid(f"{field.path} is required", target=target))
             elif field.default is not None:
                 self._columns[field.path] = to_stored(field, field.default)
 
-    def _require(self, pointer: str) -> None:
-        """Complain of what would be empty after this write although another field, or a record, needs it."""
-        for member in self.object_type.demanded:
-            if self._after(member) is not None:
+    def _check_required(self, pointer: str) -> None:
+        """Report members that would be empty after this write although the object or another field requires them."""
+        for member in self.object_type.non_empty:
+            if self._value_after(member) is not None:
                 continue
             target = f"{pointer}/{member.path.replace('.', '/')}"
             why = self._why_required(member)
@@ -279,50 +265,27 @@ class Reader:
                 self.problems.append(invalid(f"{member.path} is required{why}", target=target))
 
     def _why_required(self, member: Field | Ref) -> str | None:
-        """Return the end of the sentence that says why a member must not be empty; ``None`` when it may be."""
+        """Return why a member must not be empty, as the end of a sentence; ``None`` if it may be empty."""
         if member.required_when:
             path, value = member.required_when
             field = self.object_type.field(path)
-            return f" when {path} is {value}" if field and self._after(field) == value else None
-        # A record of an older file may lack a reference that is required today; it can still be changed.
+            return f" when {path} is {value}" if field and self._value_after(field) == value else None
+        # A record of an older file may lack a reference that is now required; it can still be changed.
         return "" if self.current is None or f"{member.path}.key" in self._columns else None
 
-    def _after(self, member: Field | Ref) -> object:
-        """Return what is stored for a member after this write."""
+    def _value_after(self, member: Field | Ref) -> object:
+        """Return the stored value of a member after this write."""
         stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
         return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
 
 
-def audit(object_type: ObjectType, author: Author, *, created: bool) -> Columns:
-    """Return the audit columns of a write, if the object has them."""
-    if object_type.field("audit.createdDateTime") is None:
-        return {}
-    facts = {"DateTime": stamp(author.now), "By": str(author.user), "ByUser.key": author.user}
-    verbs = ("created", "modified") if created else ("modified",)
-    return {f"audit.{verb}{name}": value for verb in verbs for name, value in facts.items()}
-
-
-def find(conn: sqlite3.Connection, object_name: str, leaf: str, value: object) -> int | None:
-    """Return the key of the record with that key or id."""
-    sql = f'SELECT "key" FROM {quote(object_name)} WHERE {column(leaf)} = ?'  # noqa: S608 - names of ours
-    row = conn.execute(sql, (value,)).fetchone()
-    return None if row is None else int(row["key"])
-
-
-def next_number(conn: sqlite3.Connection, name: str) -> int:
-    """Count one further and return the number."""
-    sql = 'INSERT INTO "ia::counter" VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1'
-    conn.execute(sql, (name,))
-    return int(conn.execute('SELECT value FROM "ia::counter" WHERE name = ?', (name,)).fetchone()["value"])
-
-
 @cache
 def element_type(list_field: ListField) -> ObjectType:
-    """Return the elements of an owned list as an object of their own."""
+    """Return the object type of the elements of an owned list."""
     return ObjectType(list_field.target or "", list_field.items)
 
 
 @cache
 def member_type(list_field: ListField) -> ObjectType:
-    """Return an object with one reference, to read a list of references with the same rules."""
+    """Return an object type with one reference, to validate a list of references by the same rules."""
     return ObjectType("", (Ref("record", list_field.target or "", ("key", "id", "sortOrder")),))

@@ -9,12 +9,12 @@ WEB_URL = "https://www.intacct.com/ia/acct/ur.phtml?.r="
 
 
 def web_url(number: str) -> str:
-    """Return the address of a record, told apart by a number of ours.
+    """Return the address of a record.
 
-    It is stored with the record, so it never changes. As Sage's, it says nothing of the record: 32 bytes that a
-    client can neither read nor make up.
+    It is stored with the record, so it never changes. Like Sage's, it is opaque: 32 bytes that a client can
+    neither read nor predict.
 
-    :param number: different for each record; the same number gives the same address, as a demo must
+    :param number: unique for each record; the same number gives the same address, so that demos are stable.
     """
     opaque = blake2b(number.encode(), digest_size=32, key=b"sandbox").digest()
     return WEB_URL + urlsafe_b64encode(opaque).decode().rstrip("=")

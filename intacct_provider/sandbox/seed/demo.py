@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from intacct_provider.sandbox.objects.names import CUSTOMER, CUSTOMER_GROUP
 from intacct_provider.sandbox.seed.demo_names import (
     CONTACTS,
     CUSTOMER_TYPES,
@@ -33,9 +34,6 @@ from intacct_provider.sandbox.seed.demo_names import (
     TERMS,
     UK_NAMES,
 )
-
-CUSTOMER = "accounts-receivable/customer"
-CUSTOMER_GROUP = "accounts-receivable/customer-group"
 
 DEMO_TIME = datetime(2026, 6, 30, 18, 0, 0, tzinfo=UTC)
 """The latest moment in the demo company; its records were made in the two years before."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from intacct_provider.sandbox.objects.names import ACCOUNT, ACCOUNT_GROUP, ACCOUNT_GROUP_PURPOSE
 from intacct_provider.sandbox.seed.demo import Record
-
-ACCOUNT = "general-ledger/account"
-ACCOUNT_GROUP = "general-ledger/account-group"
-PURPOSE = "general-ledger/account-group-purpose"
 
 PURPOSES = {
     "Financial Statements": "active",
@@ -23,7 +20,7 @@ PURPOSES = {
 def purposes() -> Iterator[Record]:
     """Yield the six account group purposes."""
     for purpose, status in PURPOSES.items():
-        yield Record(PURPOSE, {"id": purpose, "status": status})
+        yield Record(ACCOUNT_GROUP_PURPOSE, {"id": purpose, "status": status})
 
 
 def account_groups() -> Iterator[Record]:

@@ -6,6 +6,17 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from unicodedata import normalize
 
+from intacct_provider.sandbox.objects.names import (
+    CONTACT,
+    CUSTOMER_TYPE,
+    DEPARTMENT,
+    EMPLOYEE,
+    ENTITY,
+    LOCATION,
+    TERM,
+    TERRITORY,
+    USER,
+)
 from intacct_provider.sandbox.seed.demo import Record
 from intacct_provider.sandbox.seed.demo_names import (
     CONTACTS,
@@ -22,13 +33,6 @@ from intacct_provider.sandbox.seed.demo_names import (
     TERRITORIES,
     USERS,
 )
-
-CUSTOMER_TYPE = "accounts-receivable/customer-type"
-CONTACT = "company-config/contact"
-DEPARTMENT = "company-config/department"
-EMPLOYEE = "company-config/employee"
-ENTITY = "company-config/entity"
-LOCATION = "company-config/location"
 
 CURRENCIES = {"USD": "US dollar", "GBP": "Pound sterling"}
 # Of each entity: its currency, country, federal id and tax id, and the place of its head office.
@@ -50,7 +54,7 @@ _MANAGERS = {"US": "E-101", "UK": "E-105", "US-BOS": "E-102", "UK-LON": "E-103"}
 def company() -> Iterator[Record]:
     """Yield what every company has: users, currencies and entities."""
     for identifier, name in USERS.items():
-        yield Record("company-config/user", {"id": identifier, "name": name})
+        yield Record(USER, {"id": identifier, "name": name})
     for identifier, name in CURRENCIES.items():
         yield Record("company-config/txn-currency", {"id": identifier, "name": name})
     for identifier, name in ENTITIES.items():
@@ -108,9 +112,9 @@ def _types_and_terms() -> Iterator[Record]:
             }
         if days > 30:
             payload["penalty"] = {"cycle": "monthly", "amount": 1, "unit": "percentage", "graceDays": 10}
-        yield Record("accounts-receivable/term", payload)
+        yield Record(TERM, payload)
     for identifier, name in TERRITORIES.items():
-        yield Record("accounts-receivable/territory", {"id": identifier, "name": name})
+        yield Record(TERRITORY, {"id": identifier, "name": name})
 
 
 def _entity(identifier: str, name: str) -> dict[str, object]:

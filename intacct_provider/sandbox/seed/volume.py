@@ -14,16 +14,19 @@ from itertools import chain
 from typing import TypeAlias
 
 from intacct_provider.sandbox.objects.definitions import ObjectType
+from intacct_provider.sandbox.objects.names import (
+    ACCOUNT_GROUP,
+    ACCOUNT_GROUP_PURPOSE,
+    CUSTOMER,
+    CUSTOMER_GROUP,
+    CUSTOMER_TYPE,
+    TERM,
+    TERRITORY,
+    USER,
+)
+from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.web_urls import web_url
-from intacct_provider.sandbox.store import column, quote, stamp, to_stored
-
-CUSTOMER = "accounts-receivable/customer"
-CUSTOMER_GROUP = "accounts-receivable/customer-group"
-ACCOUNT_GROUP = "general-ledger/account-group"
-CUSTOMER_TYPE = "accounts-receivable/customer-type"
-TERM = "accounts-receivable/term"
-TERRITORY = "accounts-receivable/territory"
-PURPOSE = "general-ledger/account-group-purpose"
+from intacct_provider.sandbox.store import quote
 
 # One record in this many heads a family, of which the others are the children.
 FAMILY = 10
@@ -44,7 +47,7 @@ def insert(connection: sqlite3.Connection, object_type: ObjectType, count: int) 
     sample = next(rows)
     fixed = {path: value for path, value in _defaults(object_type).items() if path not in sample}
     literals = [connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in fixed.values()]
-    names = ", ".join(map(column, (*sample, *fixed)))
+    names = ", ".join(map(quote, (*sample, *fixed)))
     values = ", ".join(["?"] * len(sample) + literals)
     statement = f"INSERT INTO {quote(object_type.name)} ({names}) VALUES ({values})"  # noqa: S608
     connection.executemany(statement, (tuple(row.values()) for row in chain([sample], rows)))
@@ -58,7 +61,7 @@ def _next_key(connection: sqlite3.Connection, object_type: ObjectType) -> int:
 
 
 def _neighbors(connection: sqlite3.Connection) -> Neighbors:
-    names = ("company-config/user", CUSTOMER_TYPE, TERM, TERRITORY)
+    names = (USER, CUSTOMER_TYPE, TERM, TERRITORY)
     return {
         name: [row["key"] for row in connection.execute(f'SELECT "key" FROM {quote(name)} ORDER BY 1')]  # noqa: S608
         for name in names
@@ -69,7 +72,7 @@ def continue_numbering(connection: sqlite3.Connection) -> None:
     """Let automatic customer numbers and the keys of owned records go on after those that were seeded."""
     number = 'SELECT MAX(CAST(substr("id", 3) AS INTEGER))'
     _count_to(connection, CUSTOMER, f"{number} FROM {quote(CUSTOMER)} WHERE \"id\" GLOB 'C-[0-9]*'")
-    ranges = f"json_each({column('accountRanges')})"
+    ranges = f"json_each({quote('accountRanges')})"
     owned = f"SELECT MAX(json_extract(value, '$.key')) FROM {quote(ACCOUNT_GROUP)}, {ranges}"  # noqa: S608
     _count_to(connection, "owned records", owned)
 
@@ -83,7 +86,7 @@ def _count_to(connection: sqlite3.Connection, counter: str, query: str) -> None:
 
 
 def _rows(maker: Maker, first: int, count: int, neighbors: Neighbors) -> Iterator[Columns]:
-    users = neighbors["company-config/user"]
+    users = neighbors[USER]
     for key in range(first, first + count):
         yield {"key": key, **maker(key, first, neighbors), **_audit(key, users[key % len(users)])}
 
@@ -150,7 +153,7 @@ def _account_group(number: int, _first: int, neighbors: Neighbors) -> Columns:
         "sortOrder": 0,
         "rangeFrom": str(start),
         "rangeTo": str(start + 9),
-        **_audit(number, neighbors["company-config/user"][0]),
+        **_audit(number, neighbors[USER][0]),
         "key": number,
         "id": str(number),
     }
@@ -184,5 +187,5 @@ MAKERS: Mapping[str, Maker] = {
     CUSTOMER: _customer,
     CUSTOMER_GROUP: _customer_group,
     ACCOUNT_GROUP: _account_group,
-    PURPOSE: _purpose,
+    ACCOUNT_GROUP_PURPOSE: _purpose,
 }

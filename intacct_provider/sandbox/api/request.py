@@ -1,0 +1,79 @@
+"""A request to the API, whether it came over HTTP or as a part of a composite request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from intacct_provider.sandbox.errors import ApiError, invalid, payload_missing
+from intacct_provider.sandbox.objects.catalog import find_object
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers, QueryParams
+
+    from intacct_provider.sandbox.state import Call
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One request.
+
+    :param path: Below ``/ia/api/v1``, decoded.
+    :param call: The log entry of the request.
+    :param parts: The contents of a multipart form by part name; ``None`` if the body is not a complete form.
+    """
+
+    method: str
+    path: str
+    query: QueryParams
+    headers: Headers
+    body: bytes
+    call: Call
+    parts: Mapping[str, bytes] | None = None
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The value of ``Idempotency-Key``; ``None`` if missing or empty."""
+        return self.headers.get("idempotency-key") or None
+
+    @property
+    def atomic(self) -> bool:
+        """Whether either all records of a batch are to be written, or none."""
+        return self.headers.get("x-ia-api-param-transaction", "").lower() == "true"
+
+    def allow_parameters(self, *known: str) -> None:
+        """Refuse query parameters other than those.
+
+        :raises ApiError: 400 REST-1034.
+        """
+        for name in self.query:
+            if name not in known:
+                text = f"{name} is not a valid query parameter"
+                raise ApiError(400, "invalidRequest", text, error_id="REST-1034")
+
+
+def decode_json(body: bytes, method: str) -> Any:
+    """Return the decoded body of a write.
+
+    :raises ApiError: 400 REST-1028 for an empty body, 400 without an id for one that is not JSON.
+    """
+    if not body.strip():
+        raise payload_missing(method)
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(f"The payload is not valid JSON: {error}") from None
+
+
+def check_object_name(name: str) -> None:
+    """Check the name of an object in a body; a name in an address is checked with the address.
+
+    :raises ApiError: 400 for an unknown name; the message suggests the nearest.
+    """
+    try:
+        find_object(name[:100])
+    except ValueError as error:
+        raise invalid(str(error)) from None
