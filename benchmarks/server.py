@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from served import Refused, Served
 
-from intacct_provider.sandbox.api.model import model
+from intacct_provider.sandbox.api.model import describe
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.identity import Identity
 

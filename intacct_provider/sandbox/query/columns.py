@@ -1,4 +1,4 @@
-"""From the dotted names of a query to SQL: which column of which table, and how its values reach JSON."""
+"""The columns of a query: the SQL of a dotted name, and the conversion of its values to JSON."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Literal, TypeAlias
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
-from intacct_provider.sandbox.objects.values import CENTS
+from intacct_provider.sandbox.objects.values import CENTS, format_cents
 from intacct_provider.sandbox.records.render import MEMBER_FILTER
 from intacct_provider.sandbox.store import quote
 
 Type: TypeAlias = Literal["key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href"]
 Converter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
-"""Turns one column of a page from stored values into those of JSON."""
+"""Converts one column of a page from stored values to those of JSON."""
 
 # SQLite joins at most 64 tables.
 MAX_JOINS = 60
 AGGREGATES = ("count", "sum", "avg", "min", "max")
-# Members of an object stored as given that are arrays, which no query returns.
+# Members of a filter that are arrays; queries do not return them.
 ARRAYS = ("filters", "orderBy")
 
-# The mean of whole cents, rounded half away from zero by integer arithmetic, so that it is exact.
+# The exact mean of cents, rounded half away from zero by integer arithmetic.
 _MEAN_CENTS = (
     "CASE WHEN SUM({0}) >= 0 THEN (2 * SUM({0}) + COUNT({0})) / (2 * COUNT({0}))"
     " ELSE -((COUNT({0}) - 2 * SUM({0})) / (2 * COUNT({0}))) END"
@@ -32,7 +32,7 @@ _MEAN_CENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One queryable value: its SQL over the joined tables and its type."""
+    """A queryable value: its SQL on the joined tables, and its type."""
 
     name: str
     sql: str
@@ -40,14 +40,14 @@ class Column:
 
     @property
     def output(self) -> str:
-        """The SQL to select: a key travels as text."""
+        """The SQL to select; a key is text in the answer."""
         return f"CAST({self.sql} AS TEXT)" if self.type == "key" else self.sql
 
 
 class Tables:
-    """The table of the queried object and those joined to it for related fields.
+    """The table of the queried object, and the tables joined to it for related fields.
 
-    Joins are left joins on the related record's key: they never add or drop a row.
+    These are left joins on the related record's key, which never add or drop a row.
     """
 
     def __init__(self, object_type: ObjectType) -> None:
@@ -57,13 +57,13 @@ class Tables:
 
     @property
     def sql(self) -> str:
-        """The FROM clause for everything resolved so far."""
+        """The FROM clause for the columns so far."""
         return " ".join([f"{quote(self.object_type.name)} AS t", *self._joined])
 
     def column(self, name: str) -> Column:
         """Return the column of a field, also of related records at any depth (``parent.term.id``).
 
-        :raises ApiError: REST-1106 for what is unknown, a list, an object or write-only
+        :raises ApiError: REST-1106 for an unknown or write-only field, a list or an object.
         """
         object_type, table, path = self.object_type, "t", name
         while True:
@@ -73,10 +73,9 @@ class Tables:
             if field is not None and not field.write_only:
                 return Column(name, f"{table}.{quote(field.path)}", _type(field))
             hop = None if field else object_type.hop(path)
-            inside = None if hop else _inside(object_type, path)
-            if inside:
-                kept, part = inside
-                return Column(name, _extracted(table, kept, part), _type(part))
+            part = None if hop else _find_filter_part(object_type, path)
+            if part:
+                return Column(name, _extract_filter_part(table, *part), _type(part[1]))
             if hop is None:
                 raise self.unqueryable(name)
             ref, path = hop
@@ -89,14 +88,14 @@ class Tables:
             object_type, table = OBJECTS[ref.target], self._join(table, ref)
 
     def comparable(self, name: str) -> Column:
-        """Return the column of a field that may be filtered or sorted: any but ``href``."""
+        """Return the column of a field that can be filtered or sorted: any but ``href``."""
         found = self.column(name)
         if found.type == "href":
             raise self.unqueryable(name)
         return found
 
     def unqueryable(self, name: str) -> ApiError:
-        """Return the refusal of a field, worded as recorded traffic shows."""
+        """Return the error for a field that cannot be queried, in the words of recorded traffic."""
         return ApiError(
             400,
             "invalidRequest",
@@ -107,11 +106,11 @@ class Tables:
         )
 
     def is_reference(self, name: str) -> bool:
-        """Whether a name leads through a reference rather than to the object's own field."""
+        """Whether a name goes through a reference instead of being a field of the object itself."""
         return self.object_type.field(name) is None and self.object_type.hop(name) is not None
 
     def _join(self, table: str, ref: Ref) -> str:
-        """Return the alias of the table that `ref` of `table` leads to, joining it on first use."""
+        """Return the alias of the target table of a reference, which is joined on first use."""
         known = self.joins.get((table, ref.path))
         if known:
             return known
@@ -124,12 +123,11 @@ class Tables:
         return alias
 
 
-def aggregate(tables: Tables, name: str) -> Column | None:
-    """Return what ``sum:totalDue`` and the like ask for; ``None`` for a plain field.
+def parse_aggregate(tables: Tables, name: str) -> Column | None:
+    """Return the column of an aggregate such as ``sum:totalDue``; ``None`` for a plain field.
 
-    A count is a whole number of values that are not null. Sums and means of amounts are exact and have two
-    decimals; ``min:`` and ``max:`` keep the field's type. Sage documents neither sums of text nor of dates:
-    they are refused.
+    A count is the number of values that are not null. Sums and means of amounts are exact, with two decimals;
+    ``min:`` and ``max:`` keep the field's type. Sage does not document sums of text or dates, so they are refused.
     """
     function, colon, path = name.partition(":")
     if not colon or function not in AGGREGATES:
@@ -142,16 +140,16 @@ def aggregate(tables: Tables, name: str) -> Column | None:
     if function == "avg" and source.type == "cents":
         return Column(name, _MEAN_CENTS.format(source.sql), "cents")
     if function == "sum" and source.type == "number":
-        # Stored as binary fractions, of which a sum shows more digits than any of its numbers has.
+        # Numbers are binary fractions, so their sum would show more digits than any of them.
         return Column(name, f"ROUND(SUM({source.sql}), 6)", "number")
     result: Type = "number" if function == "avg" else source.type
     return Column(name, f"{function.upper()}({source.sql})", result)
 
 
-def converter(kind: Type) -> Converter | None:
-    """Return how a page's column of that type becomes JSON; ``None`` when it already is.
+def find_converter(kind: Type) -> Converter | None:
+    """Return the conversion of a column to JSON; ``None`` if it needs none.
 
-    Converting column by column keeps decisions about types out of the loop over rows.
+    Converting whole columns keeps decisions about types out of the loop over rows.
     """
     return _CONVERTERS.get(kind)
 
@@ -161,12 +159,7 @@ def _booleans(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _amounts(values: Sequence[Any]) -> Sequence[Any]:
-    return [None if value is None else _amount(value) for value in values]
-
-
-def _amount(cents: int) -> str:
-    sign, cents = ("-", -cents) if cents < 0 else ("", cents)
-    return f"{sign}{cents // 100}.{cents % 100:02d}"
+    return [None if value is None else format_cents(value) for value in values]
 
 
 def _numbers(values: Sequence[Any]) -> Sequence[Any]:
@@ -181,8 +174,8 @@ def _href(object_type: ObjectType, table: str, key: str) -> str:
     return f"'/objects/{object_type.name}/' || {table}.{quote(key)}"
 
 
-def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | None:
-    """The object stored as given that a path leads into, and its scalar there, such as ``memberFilter.size``."""
+def _find_filter_part(object_type: ObjectType, path: str) -> tuple[ListField, Field] | None:
+    """Return the filter that a path goes into and its scalar at the end, as in ``memberFilter.size``."""
     head, _, leaf = path.partition(".")
     kept = object_type.member(head)
     if not isinstance(kept, ListField) or kept.shape != "object":
@@ -191,8 +184,8 @@ def _inside(object_type: ObjectType, path: str) -> tuple[ListField, Field] | Non
     return next(((kept, part) for part in parts if part.path == leaf), None)
 
 
-def _extracted(table: str, kept: ListField, part: Field) -> str:
-    """The SQL of a scalar of an object stored as given; an answer fills the same gaps."""
+def _extract_filter_part(table: str, kept: ListField, part: Field) -> str:
+    """Return the SQL of a scalar of a filter, with the same defaults as in the answer to GET."""
     found = f"json_extract({table}.{quote(kept.path)}, '$.{part.path}')"
     default = MEMBER_FILTER.get(part.path)
     return f"COALESCE({found}, '{default}')" if default else found

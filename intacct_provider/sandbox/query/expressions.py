@@ -10,13 +10,13 @@ from typing import Literal, TypeAlias
 Word = Literal["and", "or"]
 
 MAX_DEPTH = 50
-"""Deepest nesting of parentheses; an expression beyond it is refused instead of exhausting the stack."""
+"""Maximum nesting of parentheses; deeper expressions are refused so that they cannot exhaust the stack."""
 
 _TOKEN = re.compile(r"\s*([0-9]+|[A-Za-z]+|.)", re.ASCII | re.DOTALL)
 
 
 class ExpressionError(ValueError):
-    """A ``filterExpression`` that cannot be read; the message names the offending part."""
+    """An invalid ``filterExpression``; the message names the wrong part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ Expression: TypeAlias = int | Group
 
 
 def parse(text: str, conditions: int) -> Expression | None:
-    """Return what `text` says about conditions 1 to `conditions`; ``None`` when there are none.
+    """Parse an expression about conditions 1 to `conditions`; ``None`` if there are no conditions.
 
-    ``and`` or ``or`` alone joins all conditions. Otherwise conditions are named by number; the words are not
-    case-sensitive and ``and`` binds tighter than ``or``. A condition that is not named does not take part.
+    ``and`` or ``or`` alone joins all conditions. Otherwise conditions are given by number. The words are not
+    case-sensitive, and ``and`` binds tighter than ``or``. A condition that is not given has no effect.
     """
     word = _word(text.strip())
     if word:
@@ -44,7 +44,7 @@ def parse(text: str, conditions: int) -> Expression | None:
 
 
 class _Parser:
-    """Recursive descent over the tokens of one expression."""
+    """A recursive descent parser over the tokens of one expression."""
 
     def __init__(self, text: str, conditions: int) -> None:
         self.tokens: list[str] = _TOKEN.findall(text.strip())
@@ -59,7 +59,7 @@ class _Parser:
         return expression
 
     def join(self, word: Word) -> Expression:
-        """Read operands joined by `word`: those of ``or`` are joined by ``and``, which binds tighter."""
+        """Parse operands joined by `word`; those of ``or`` are joined by ``and``, which binds tighter."""
         operands = [self.operand(word)]
         while self.position < len(self.tokens) and _word(self.tokens[self.position]) == word:
             self.position += 1

@@ -1,10 +1,9 @@
-"""Filters and their expression, translated to an SQL condition whose values are always bound.
+"""Filters and their expression, translated to an SQL condition with bound values.
 
-Null follows SQL: a field that is null matches ``{"$eq": {field: null}}`` and nothing else. ``$ne``, ``$notIn``
-and the other negations with a value do not match it; ``{"$ne": {field: null}}`` matches every other record.
-Text compares by code point and with case unless ``caseSensitiveComparison`` is false; keys, numbers and
-amounts compare as numbers, also when they come as strings; a date-time compares as an instant, and a plain
-date given for one means midnight UTC.
+Nulls compare as in SQL: a null field matches ``{"$eq": {field: null}}`` only. ``$ne``, ``$notIn`` and the other
+negations with a value do not match it; ``{"$ne": {field: null}}`` matches all other records. Text compares by code
+point and is case-sensitive unless ``caseSensitiveComparison`` is false. Keys, numbers and amounts compare as numbers,
+even if given as strings. A date-time compares as an instant; a plain date means midnight UTC.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides how values compare."""
+    """The settings of comparisons."""
 
     today: date
     case_sensitive: bool
     faults: Faults
 
 
-def condition(tables: Tables, filters: object, expression: object, settings: Settings) -> Sql | None:
-    """Return the condition that the filters of a query make; ``None`` when there are none.
+def build_condition(tables: Tables, filters: object, expression: object, settings: Settings) -> Sql | None:
+    """Return the SQL condition of a query's filters; ``None`` if there are none.
 
-    :param filters: ``[{"$eq": {"status": "active"}}, ...]``
-    :param expression: ``"(1 and 2) or 3"``; a condition that it does not name has no effect
-    :raises ApiError: 400 that names the offending filter by its number
+    :param filters: ``[{"$eq": {"status": "active"}}, ...]``.
+    :param expression: ``"(1 and 2) or 3"``; a filter whose number is not in it has no effect.
+    :raises ApiError: 400; the message has the number of the invalid filter.
     """
     if not isinstance(filters, list):
         raise invalid("filters must be an array of conditions")
@@ -66,7 +65,7 @@ def _combine(expression: Expression, conditions: Sequence[Sql]) -> Sql:
 
 
 def _join(word: Word, parts: Sequence[Sql]) -> Sql:
-    """Join conditions by halves: SQLite refuses trees deeper than 1,000, which a chain would become."""
+    """Join conditions as a balanced tree, because SQLite refuses trees deeper than 1,000."""
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
@@ -86,7 +85,7 @@ def _condition(tables: Tables, number: int, item: object, settings: Settings) ->
     try:
         sql = compare(_operand(column, settings), value)
     except ValueError as error:
-        raise _refusal(number, operator, path, error) from None
+        raise _build_error(number, operator, path, error) from None
     return Sql(f"NOT ({sql.text})", sql.values) if negated else sql
 
 
@@ -95,13 +94,13 @@ def _operand(column: Column, settings: Settings) -> Operand:
     return Operand(column, settings.today, case_sensitive=settings.case_sensitive, key_as_text=as_text)
 
 
-def _refusal(number: int, operator: str, path: str, error: ValueError) -> ApiError:
+def _build_error(number: int, operator: str, path: str, error: ValueError) -> ApiError:
     return invalid(f"filter {number}: {operator} on {path}: {error}", code="invalidParameter")
 
 
-def _pair(value: object, refusal: str) -> tuple[str, object]:
+def _pair(value: object, message: str) -> tuple[str, object]:
     if not isinstance(value, dict) or len(value) != 1:
-        raise invalid(refusal)
+        raise invalid(message)
     [(name, content)] = value.items()
     return name, content
 
@@ -136,9 +135,9 @@ def _in(operand: Operand, value: object) -> Sql:
     spans = [operand.span(element) for element in value]
     if any(span.low != span.high for span in spans):
         return _join("or", [_within(operand, span) for span in spans])
-    # One JSON array is one bound value, however many elements it has.
+    # A JSON array is a single bound value, whatever its length.
     elements = json.dumps([span.low for span in spans])
-    return Sql(f"{operand.sql} IN (SELECT value FROM json_each(?))", (elements,))  # noqa: S608 - no value in it
+    return Sql(f"{operand.sql} IN (SELECT value FROM json_each(?))", (elements,))  # noqa: S608 - values are bound
 
 
 def _between(operand: Operand, value: object) -> Sql:
@@ -187,6 +186,6 @@ OPERATORS: Mapping[str, tuple[_Compare, bool]] = {
 
 
 def join_all(parts: Iterable[Sql | None]) -> Sql | None:
-    """Join the conditions that there are by ``and``."""
+    """Join the conditions by ``and``; ``None`` if all of them are ``None``."""
     present = [part for part in parts if part is not None]
     return _join("and", present) if present else None

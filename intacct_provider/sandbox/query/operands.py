@@ -1,4 +1,4 @@
-"""The values of filters: what a field may be compared with, in the form in which its column is stored."""
+"""The values of filters: checked against the field's type, and converted to the stored form."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from decimal import Decimal, InvalidOperation
 
 from intacct_provider.sandbox.objects.values import stamp
 from intacct_provider.sandbox.query.columns import Column, Type
-from intacct_provider.sandbox.query.relative_dates import MACROS, Period, period
+from intacct_provider.sandbox.query.relative_dates import MACROS, Period, resolve_period
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST = 2**63 - 1
-# No column holds more digits; beyond it, arithmetic with decimals overflows.
+# No column has more digits; arithmetic with larger decimals overflows.
 _MOST_DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a value stands for: one stored value, or all between two when it names a period."""
+    """What a filter value means: one stored value (`low` equals `high`), or a range if it is a period."""
 
     low: object
     high: object
 
 
 class Operand:
-    """A column as one filter compares it: its SQL, and the conversion of the filter's values."""
+    """A column in a filter: the SQL to compare, and the conversion of the filter's values."""
 
     def __init__(self, column: Column, today: date, *, case_sensitive: bool, key_as_text: bool) -> None:
         self.column = column
@@ -38,15 +38,15 @@ class Operand:
 
     @property
     def sql(self) -> str:
-        """The SQL that values of :meth:`span` compare with."""
+        """The SQL to compare with values of :meth:`span`."""
         if self.key_as_text:
             return self.column.output
         return f"FOLD({self.column.sql})" if self.fold else self.column.sql
 
     def span(self, value: object) -> Span:
-        """Return what `value` stands for.
+        """Return the stored values that `value` means.
 
-        :raises ValueError: when the field cannot be compared with it; the message says why
+        :raises ValueError: if the field cannot be compared with it; the message says why.
         """
         if value is None:
             raise ValueError("null can only be compared by $eq and $ne")
@@ -65,7 +65,7 @@ class Operand:
     def text(self, value: object) -> str:
         """Return `value` as text to search for.
 
-        :raises ValueError: when the field is not text, or the value neither a string nor a number
+        :raises ValueError: if the field is not text, or the value neither a string nor a number.
         """
         if self.column.type not in ("text", "key"):
             raise ValueError(f"the operator needs a text field, and this one is {_NAMES[self.column.type]}")
@@ -73,12 +73,12 @@ class Operand:
         return text.casefold() if self.fold else text
 
     def text_sql(self) -> str:
-        """Return the SQL that :meth:`text` is searched in; a key is searched as its digits."""
+        """Return the SQL to search for a :meth:`text`; a key is searched as its digits."""
         return self.column.output if self.column.type == "key" else self.sql
 
     def _period(self, value: object) -> Period | None:
         try:
-            return period(value, self.today) if isinstance(value, str) else None
+            return resolve_period(value, self.today) if isinstance(value, str) else None
         except OverflowError:
             raise ValueError(f"{value} of {self.today} is outside the calendar") from None
 
@@ -121,14 +121,14 @@ def _decimal(value: object) -> Decimal:
     return number
 
 
-def _bound(number: Decimal) -> int | float:
-    """Return a number that SQLite can hold: whole numbers exactly, others as floating point."""
+def _to_sqlite(number: Decimal) -> int | float:
+    """Return a number that SQLite can store: whole numbers exactly, others as floating point."""
     whole = number == number.to_integral_value() and abs(number) <= _LARGEST
     return int(number) if whole else float(number)
 
 
 def _number(value: object) -> float | int:
-    bound = _bound(_decimal(value))
+    bound = _to_sqlite(_decimal(value))
     if isinstance(bound, float) and not math.isfinite(bound):
         raise ValueError(f"{str(value)[:40]!r} is too large")
     return bound
@@ -147,21 +147,21 @@ def _boolean(value: object) -> int:
 
 def _date(value: object) -> str:
     try:
-        return _checked_date(value)
+        return _parse_date(value)
     except (TypeError, ValueError):
         raise ValueError(
             f"{str(value)[:40]!r} is not a date: use YYYY-MM-DD or {', '.join(_PERIODS)}"
         ) from None
 
 
-def _checked_date(value: object) -> str:
+def _parse_date(value: object) -> str:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         raise ValueError
     return date.fromisoformat(value).isoformat()
 
 
 def _moment(value: object) -> str:
-    """Return an instant as it is stored; a fraction of a second sorts behind its whole second."""
+    """Return an instant as it is stored; a fraction of a second sorts after its whole second."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is None:

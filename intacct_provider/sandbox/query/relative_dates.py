@@ -1,4 +1,4 @@
-"""The relative dates a filter may name instead of a date, such as ``priorMonth``."""
+"""Relative dates in filters, such as ``priorMonth``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A run of whole days, both ends included."""
+    """A range of days, including both ends."""
 
     first: date
     last: date
 
 
-def period(macro: str, today: date) -> Period | None:
-    """Return the days that `macro` covers, seen from `today`; ``None`` when it is not a macro.
+def resolve_period(macro: str, today: date) -> Period | None:
+    """Return the days of a relative date; ``None`` for any other text.
 
     Sage documents ten names, relative to ``asOfDate`` or else to the current date: with ``asOfDate``
     2022-04-01 ``priorMonth`` is all of March. Names are case-sensitive. Sage does not document on which day a
-    week starts; here it starts on Monday. ``lastWeek`` is the whole week before the current one.
+    week starts; here it is Monday. ``lastWeek`` is the whole week before the current one.
     """
     days = _PERIODS.get(macro)
     return days(today) if days else None

@@ -1,4 +1,4 @@
-"""The query service: one request in, one page of flat rows out."""
+"""The query service: returns one page of flat rows for a request."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from intacct_provider.sandbox.errors import gateway, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import QUERYABLE
-from intacct_provider.sandbox.query.columns import Column, Tables, aggregate, converter
-from intacct_provider.sandbox.query.filters import Settings, Sql, condition, join_all
+from intacct_provider.sandbox.query.columns import Column, Tables, find_converter, parse_aggregate
+from intacct_provider.sandbox.query.filters import Settings, Sql, build_condition, join_all
 
 DEFAULT_SIZE = 100
 
-# Without orderBy real answers follow neither key nor id. Multiplying by an odd number modulo 2**32 gives every
-# key its own place in an order that looks random; with one number, Knuth's, it never changes.
+# Without orderBy the rows of real answers are sorted neither by key nor by id. Multiplying keys by an odd number modulo
+# 2**32 sorts them in an order that looks random; with a fixed number, Knuth's, the order is stable.
 _SCATTERED = '(t."key" * {}) % 4294967296'
 _KNUTH = 2654435761
 _OTHERS = count(1, 2)
@@ -44,13 +44,13 @@ _JSON_NAMES = {str: "a string", list: "an array", dict: "an object", int: "an in
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows asked for, counted from 1."""
+    """The requested page; rows are counted from 1."""
 
     start: int
     size: int
 
     def meta(self, total: int) -> dict[str, int | None]:
-        """Return ``ia::meta``: ``next`` and ``previous`` are the `start` of those pages, or null."""
+        """Return ``ia::meta``; ``next`` and ``previous`` are the `start` of those pages, or null."""
         following = self.start + self.size
         return {
             "totalCount": total,
@@ -63,7 +63,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The requested columns in order; with aggregates, every other column is grouped by."""
+    """The requested columns in order; with aggregates, rows are grouped by all other columns.
+
+    :param stray: name of a column that nobody asked for, which real answers have; ``None`` if there is none.
+    """
 
     columns: Sequence[Column]
     aggregates: frozenset[str]
@@ -71,7 +74,7 @@ class Selection:
 
     @property
     def names(self) -> list[str]:
-        """The keys of a row, in order."""
+        """The names in a row, in order."""
         return [column.name for column in self.columns] + ([self.stray] if self.stray else [])
 
     @property
@@ -81,7 +84,7 @@ class Selection:
 
     @property
     def grouping(self) -> str:
-        """The GROUP BY clause: empty without aggregates, or when nothing but aggregates is asked for."""
+        """The GROUP BY clause; empty without aggregates, or with aggregates only."""
         groups = [column.sql for column in self.columns if column.name not in self.aggregates]
         return f" GROUP BY {', '.join(groups)}" if self.aggregates and groups else ""
 
@@ -89,31 +92,32 @@ class Selection:
 def run_query(
     conn: sqlite3.Connection, body: object, *, entity_key: int | None, today: date, faults: Faults
 ) -> dict[str, Any]:
-    """Return the page of records that `body` asks for, as ``{"ia::result": [...], "ia::meta": {...}}``.
+    """Return the page of records for a query, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
-    Rows are flat: the keys are the requested names, dotted, in the order requested, and each is present. An
-    older name answers under that name. As recorded traffic shows, one column that nobody asked for comes along
-    when a related field is requested. Nulls sort first in ascending order. An `orderBy` that leaves ties
-    leaves their order to SQLite.
+    Rows are flat: each has all requested dotted names, in the requested order. An older name is answered under
+    that name. As in recorded traffic, rows have an extra column if a related field is requested. Nulls sort first
+    in ascending order. The order of ties in `orderBy` is undefined.
 
-    :param entity_key: the entity of the session; it sees its own and the shared records. ``None`` is the top
-        level, which sees records private to an entity only with ``filterParameters.includePrivate``
-    :param today: the date of macros unless ``filterParameters.asOfDate`` says otherwise
-    :raises ApiError: 400 for anything that the query service cannot answer, 403 for an object that is denied
+    :param entity_key: the entity of the session, which sees its own and the shared records. ``None`` is the top
+        level, which sees the private records of entities only with ``filterParameters.includePrivate``.
+    :param today: the date for relative dates, unless ``filterParameters.asOfDate`` is set.
+    :raises ApiError: 400 for an invalid query, 403 for a denied object.
     """
-    request = _members(body, _MEMBERS, "query payload")
-    parameters = _members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
-    page = _page(request, faults)
-    tables = _tables(request, faults)
+    request = _check_members(body, _MEMBERS, "query payload")
+    parameters = _check_members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
+    page = _read_page(request, faults)
+    tables = _open_tables(request, faults)
     settings = Settings(
-        today=_as_of(parameters, today),
+        today=_read_as_of(parameters, today),
         case_sensitive=parameters.get("caseSensitiveComparison", True),
         faults=faults,
     )
-    wanted = condition(tables, request.get("filters", []), request.get("filterExpression", "and"), settings)
-    visible = _visible(entity_key, include_private=parameters.get("includePrivate", False))
-    where = join_all([wanted, visible])
-    # Before the selection adds its joins: they do not change how many rows there are.
+    matching = build_condition(
+        tables, request.get("filters", []), request.get("filterExpression", "and"), settings
+    )
+    visible = _visibility(entity_key, include_private=parameters.get("includePrivate", False))
+    where = join_all([matching, visible])
+    # The FROM clause before the selection adds joins, which do not change the number of rows.
     counted = tables.sql
     selection = _selection(tables, request)
     order = _order(tables, selection, request.get("orderBy", []), faults)
@@ -122,24 +126,24 @@ def run_query(
     return {"ia::result": rows, "ia::meta": page.meta(total)}
 
 
-def _members(value: object, known: Mapping[str, type], where: str) -> dict[str, Any]:
-    """Return a JSON object after checking the names and the JSON types of its members.
+def _check_members(value: object, known: Mapping[str, type], where: str) -> dict[str, Any]:
+    """Check the names and JSON types of the members of an object, and return it.
 
-    A member that is null counts as left out: clients in the field send ``"filterExpression": null``.
+    A null member counts as missing, because real clients send ``"filterExpression": null``.
     """
     if not isinstance(value, dict):
         raise invalid(f"{where} must be an object")
     for name, content in value.items():
         if name not in known:
             raise invalid(f"Unrecognized key {name} in {where}")
-        # A boolean is an int to Python, but never to JSON.
+        # A boolean is an int in Python, but not in JSON.
         fits = isinstance(content, known[name]) and not (known[name] is int and isinstance(content, bool))
         if content is not None and not fits:
             raise invalid(f"{name} in {where} must be {_JSON_NAMES[known[name]]}")
     return {name: content for name, content in value.items() if content is not None}
 
 
-def _page(request: Mapping[str, Any], faults: Faults) -> Page:
+def _read_page(request: Mapping[str, Any], faults: Faults) -> Page:
     start, size = request.get("start", 1), request.get("size", DEFAULT_SIZE)
     if not 1 <= start < 2**53:
         raise invalid("start must be at least 1: records are counted from 1")
@@ -148,7 +152,7 @@ def _page(request: Mapping[str, Any], faults: Faults) -> Page:
     return Page(start, min(size, faults.max_size))
 
 
-def _tables(request: Mapping[str, Any], faults: Faults) -> Tables:
+def _open_tables(request: Mapping[str, Any], faults: Faults) -> Tables:
     if "object" not in request:
         raise invalid("A query needs an object")
     object_type = QUERYABLE.get(request["object"])
@@ -159,7 +163,7 @@ def _tables(request: Mapping[str, Any], faults: Faults) -> Tables:
     return Tables(object_type)
 
 
-def _as_of(parameters: Mapping[str, Any], today: date) -> date:
+def _read_as_of(parameters: Mapping[str, Any], today: date) -> date:
     given = parameters.get("asOfDate", "")
     try:
         return date.fromisoformat(given) if "asOfDate" in parameters else today
@@ -167,7 +171,7 @@ def _as_of(parameters: Mapping[str, Any], today: date) -> date:
         raise invalid(f"asOfDate {given[:40]!r} is not a date: use YYYY-MM-DD") from None
 
 
-def _visible(entity_key: int | None, *, include_private: bool) -> Sql | None:
+def _visibility(entity_key: int | None, *, include_private: bool) -> Sql | None:
     if entity_key is not None:
         return Sql('(t."entity.key" IS NULL OR t."entity.key" = ?)', (entity_key,))
     return None if include_private else Sql('t."entity.key" IS NULL')
@@ -180,17 +184,17 @@ def _selection(tables: Tables, request: Mapping[str, Any]) -> Selection:
     columns: list[Column] = []
     aggregates: set[str] = set()
     for name in dict.fromkeys(names):
-        summed = aggregate(tables, name)
-        if summed:
+        aggregated = parse_aggregate(tables, name)
+        if aggregated:
             aggregates.add(name)
-        columns.append(summed or tables.column(name))
+        columns.append(aggregated or tables.column(name))
     related = not aggregates and any(tables.is_reference(name) for name in names)
     stray = f"API_QUERY_ALIAS__{len(columns)}" if related else None
     return Selection(columns, frozenset(aggregates), stray)
 
 
 def _order(tables: Tables, selection: Selection, order_by: Sequence[object], faults: Faults) -> str:
-    """Return the ORDER BY clause; groups without `orderBy` come in the order in which SQLite makes them."""
+    """Return the ORDER BY clause; groups without `orderBy` come in SQLite's order."""
     terms = [_term(tables, selection, item, faults) for item in order_by]
     if not terms and not selection.aggregates:
         terms = [_SCATTERED.format(_KNUTH * next(_OTHERS) % 2**32 if faults.unordered else _KNUTH)]
@@ -235,27 +239,27 @@ def _rows(
     order: str,
     page: Page,
 ) -> list[dict[str, Any]]:
-    # Every name in it comes from the schema; what a client sends is bound.
+    # All names in the SQL are from the catalog; values from a client are bound.
     source = f"{tables.sql}{_where(where)}{selection.grouping}{order} LIMIT ? OFFSET ?"
     if not selection.aggregates:
-        # Find the page by key first: rows before it need no joins, and sorting moves keys instead of rows.
+        # Find the keys of the page first: the rows before it need no joins, and sorting moves keys instead of rows.
         source = f'{tables.sql} WHERE t."key" IN (SELECT t."key" FROM {source}){order}'  # noqa: S608
     statement = f"SELECT {selection.sql} FROM {source}"  # noqa: S608
     values = (*(where.values if where else ()), page.size, page.start - 1)
-    rows = _converted(_fetch(connection, statement, values), selection.columns)
+    rows = _convert(_fetch(connection, statement, values), selection.columns)
     names = selection.names
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
     cursor = connection.cursor()
-    cursor.row_factory = None  # plain tuples: the connection's rows by name cost more
+    cursor.row_factory = None  # plain tuples are faster than the connection's named rows
     return cursor.execute(statement, values).fetchall()
 
 
-def _converted(rows: list[tuple[Any, ...]], columns: Sequence[Column]) -> Iterable[Sequence[Any]]:
-    """Return the rows with the columns converted that need it, column by column."""
-    converters = {index: converter(column.type) for index, column in enumerate(columns)}
+def _convert(rows: list[tuple[Any, ...]], columns: Sequence[Column]) -> Iterable[Sequence[Any]]:
+    """Convert the rows to JSON values, column by column."""
+    converters = {index: find_converter(column.type) for index, column in enumerate(columns)}
     needed = {index: convert for index, convert in converters.items() if convert}
     if not needed or not rows:
         return rows

@@ -51,8 +51,8 @@ def read_by_offset(sandbox, headers, **query):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"latencyy": 1}, "'latencyy' is not known; did you mean 'latency'"),
-        ({"fail": [{"statuss": 500}]}, "'statuss' is not known; did you mean 'status'"),
+        ({"latencyy": 1}, "'latencyy' is unknown; did you mean 'latency'"),
+        ({"fail": [{"statuss": 500}]}, "'statuss' is unknown; did you mean 'status'"),
         ({"fail": [{"kind": "explode"}]}, "kind must be one of status, alter, cut, .*, not 'explode'"),
         ({"rotation": "never"}, "rotation must be one of single-use, reusable, silent, not 'never'"),
         ({"latency": -1}, "latency must be at least 0, not -1"),
@@ -86,7 +86,7 @@ def test_text_mapping_and_object_mean_the_same():
 
 def test_a_planned_fault_says_what_it_does():
     assert str(Fault(status=429, every=7, path="/objects")) == (
-        "429 Too Many Requests: any method on /objects, one in 7, no end"
+        "429 Too Many Requests: any method on /objects, one in 7, no limit"
     )
     assert str(Fault(kind="cut", method="POST", times=2)) == "cut: POST on any path, each, 2 left"
     assert str(Fault(kind="cut", at=7, done=True)) == "cut at 7, done: any method on any path, each, 1 left"
@@ -301,14 +301,14 @@ def test_an_unknown_tier_is_refused():
 
 
 def test_a_record_keeps_who_changed_what(sandbox):
-    from intacct_provider.sandbox.records.history import events
+    from intacct_provider.sandbox.records.history import read_events
 
     with client_of(sandbox) as client:
         key = client.create(PURPOSE, {"id": "P"})["key"]
         client.update(PURPOSE, key, {"status": "inactive"})
         client.delete(PURPOSE, key)
     with sandbox.store.transaction() as conn:
-        deleted, modified, created = events(conn, PURPOSE, int(key))
+        deleted, modified, created = read_events(conn, PURPOSE, int(key))
     assert [event.action for event in (created, modified, deleted)] == ["created", "modified", "deleted"]
     assert {event.user for event in (created, modified, deleted)} == {"airflow"}
     assert created.changes["id"] == [None, "P"]
@@ -343,7 +343,7 @@ def test_wrong_faults_over_http_change_nothing():
         answer = requests.put(address, json={"latencyy": 1}, timeout=10)
         assert (answer.status_code, answer.json()["error"]) == (
             400,
-            "faults: 'latencyy' is not known; did you mean 'latency'?",
+            "faults: 'latencyy' is unknown; did you mean 'latency'?",
         )
         form = requests.put(
             address, data='{"latency": 1}', headers={"Content-Type": "text/plain"}, timeout=10
