@@ -193,7 +193,7 @@ class Server:
             return 200, parts, rows, 1
         if path == "/services/core/model":
             names = {name: values[0] for name, values in parse_qs(request.query).items()}
-            return 200, [json.dumps(model(names)).encode()], 0, 1
+            return 200, [json.dumps(describe(names)).encode()], 0, 1
         if path.startswith("/objects/") and request.method in ("POST", "PATCH"):
             return self._write(request, path.removeprefix("/objects/"))
         raise ApiError(404, "notFound", "Nothing is here", shape="top")

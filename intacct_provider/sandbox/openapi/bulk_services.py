@@ -1,4 +1,4 @@
-"""The services that take many calls or records at a time, and the small ones that answer a single question."""
+"""The paths of the composite and bulk services, and of the smaller services."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from intacct_provider.sandbox.api.composite import FEWEST, MOST
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
-from intacct_provider.sandbox.openapi.responses import CACHED, JSON, answer, enveloped, refusals
-from intacct_provider.sandbox.openapi.schemas import Schema, closed, complete, reference_to
-from intacct_provider.sandbox.openapi.services import service
+from intacct_provider.sandbox.openapi.responses import CACHED, JSON, envelope, error_responses, response
+from intacct_provider.sandbox.openapi.schemas import Schema, exact_object, object_schema, schema_ref
+from intacct_provider.sandbox.openapi.services import service_operation
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _NULLABLE: Schema = {"type": ["string", "null"]}
@@ -27,18 +27,18 @@ _JOB_URL = "^/services/bulk/job/status[?]jobId=[0-9a-f-]{36}"
 
 
 def schemas() -> Schema:
-    """Return the services' schemas by the name of their component."""
+    """Return the schemas of the services by component name."""
     return {
         "composite-part": _part(),
         "composite-element": _element(),
-        "job": complete(
+        "job": exact_object(
             {
                 "jobId": _JOB_ID,
                 "statusURL": {"type": "string", "pattern": f"{_JOB_URL}$"},
                 "createdDateTime": _MOMENT,
             }
         ),
-        "job-status": closed(
+        "job-status": object_schema(
             {
                 "jobId": _JOB_ID,
                 "status": {"enum": [*NEXT, "completed", "failed"]},
@@ -49,7 +49,7 @@ def schemas() -> Schema:
             ["jobId", "status", "percentComplete"],
         ),
         "job-result": _job_result(),
-        "dimension": complete(
+        "dimension": exact_object(
             {
                 **dict.fromkeys(("dimensionName", "dimensionLabel", "termName"), _TEXT),
                 **dict.fromkeys(("isUserDefinedDimension", "isEnabledInGL"), _FLAG),
@@ -73,7 +73,7 @@ def paths() -> Schema:
 
 def _part() -> Schema:
     ascii_: Schema = {"type": "string", "pattern": r"^[\x00-\x7F]*$"}
-    return closed(
+    return object_schema(
         {
             "method": {"enum": ["GET", "POST", "PATCH", "DELETE"]},
             "path": {"type": "string", "pattern": "^/(objects|services)/[a-z_][a-z_0-9.:-]+"},
@@ -86,22 +86,22 @@ def _part() -> Schema:
 
 
 def _element() -> Schema:
-    """Return the answer to one part: its body without what is around an error, and its status."""
-    error = reference_to("error")
+    """Return the response to one part: its body, with an error at the top, and its status."""
+    error = schema_ref("error")
     members: Schema = {
         "ia::result": {"type": ["object", "array"]},
-        "ia::meta": {"anyOf": [reference_to(name) for name in _METAS]},
+        "ia::meta": {"anyOf": [schema_ref(name) for name in _METAS]},
         "ia::error": error,
         "ia::headers": _HEADERS,
         "ia::status": _STATUS,
     }
-    gone: Schema = {"properties": {"ia::status": {"const": 204}, **dict.fromkeys(_CONTENT, False)}}
-    refused: Schema = {
+    empty: Schema = {"properties": {"ia::status": {"const": 204}, **dict.fromkeys(_CONTENT, False)}}
+    error_element: Schema = {
         "properties": {"ia::status": {"minimum": 400}, "ia::result": False},
         "required": ["ia::error"],
     }
-    told: Schema = {"properties": {"ia::error": False}, "required": ["ia::result"]}
-    return {**closed(members, ["ia::status"]), "anyOf": [told, refused, gone]}
+    success: Schema = {"properties": {"ia::error": False}, "required": ["ia::result"]}
+    return {**object_schema(members, ["ia::status"]), "anyOf": [success, error_element, empty]}
 
 
 _METAS = ("metadata", "metadata-pages")
@@ -109,7 +109,7 @@ _CONTENT = ("ia::result", "ia::meta", "ia::error")
 
 
 def _composite() -> Schema:
-    part, element = reference_to("composite-part"), reference_to("composite-element")
+    part, element = schema_ref("composite-part"), schema_ref("composite-element")
     schema: Schema = {"type": "array", "items": part, "minItems": FEWEST, "maxItems": MOST}
     example = [
         {"method": "GET", "path": f"/objects/{CUSTOMER}/1", "resultReference": "first"},
@@ -121,20 +121,18 @@ def _composite() -> Schema:
     ]
     elements: Schema = {"type": "array", "items": element, "minItems": FEWEST, "maxItems": MOST}
     responses = {
-        "200": answer("All have succeeded.", enveloped(elements, "metadata-success")),
-        "207": answer(
-            "One has failed; those behind it were skipped.", enveloped(elements, "metadata-failed")
-        ),
-        **refusals(),
+        "200": response("All succeed.", envelope(elements, "metadata-success")),
+        "207": response("One has failed; later ones are skipped.", envelope(elements, "metadata-failed")),
+        **error_responses(),
     }
     body = {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
-    return service("composite", "Carry out several requests in their order.", responses, requestBody=body)
+    return service_operation("composite", "Carry out several requests in order.", responses, requestBody=body)
 
 
 def _allowed_operations() -> Schema:
     keys: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_KEYS}
-    options = closed({"includePrivate": _FLAG, "moduleKey": _NULLABLE})
-    question = closed(
+    options = object_schema({"includePrivate": _FLAG, "moduleKey": _NULLABLE})
+    question = object_schema(
         {
             "object": {"enum": sorted(OBJECTS)},
             "keys": keys,
@@ -149,22 +147,29 @@ def _allowed_operations() -> Schema:
         ["object", "keys"],
     )
     operations: Schema = {"type": "array", "items": {"enum": list(OPERATIONS)}, "uniqueItems": True}
-    allowed = complete({"key": {"type": "string"}, "operations": operations})
+    allowed = exact_object({"key": {"type": "string"}, "operations": operations})
     listed: Schema = {"type": "array", "items": allowed, "minItems": 1}
     example = {"object": CUSTOMER, "keys": ["1", "2"], "operations": ["canEdit"]}
     body = {"required": True, "content": {JSON: {"schema": question, "example": example}}}
-    responses = {"200": answer("What may be done.", enveloped(listed, "metadata-success")), **refusals()}
-    return service("allowed-operations", "Ask what may be done with records.", responses, requestBody=body)
+    responses = {
+        "200": response("The allowed operations.", envelope(listed, "metadata-success")),
+        **error_responses(),
+    }
+    return service_operation(
+        "allowed-operations", "Get the operations that are allowed on records.", responses, requestBody=body
+    )
 
 
 def _session() -> Schema:
-    session = complete({"sessionId": _TEXT, "expiresIn": {"type": "integer", "minimum": 0}})
-    responses = {"200": answer("A session.", enveloped(session, "metadata-one")), **refusals()}
-    return service("session-id", "Get a session for the XML API, which the sandbox does not have.", responses)
+    session = exact_object({"sessionId": _TEXT, "expiresIn": {"type": "integer", "minimum": 0}})
+    responses = {"200": response("A session.", envelope(session, "metadata-one")), **error_responses()}
+    return service_operation(
+        "session-id", "Get a session for the XML API, which the sandbox does not have.", responses
+    )
 
 
 def _job_create() -> Schema:
-    order = closed(
+    order = object_schema(
         {
             "objectName": {"enum": sorted(OBJECTS)},
             "operation": {"enum": ["create", "update", "delete"]},
@@ -190,13 +195,13 @@ def _job_create() -> Schema:
         "file": '[{"name": "Example of a job"}]',
     }
     form = {"schema": schema, "encoding": encoding, "example": example}
-    queued = answer("The job is queued.", enveloped(reference_to("job"), "metadata-one"), *CACHED)
+    queued = response("The job is queued.", envelope(schema_ref("job"), "metadata-one"), *CACHED)
     parameter = {"jobId": "$response.body#/ia::result/jobId"}
     queued["links"] = {"status": {"operationId": "job-status", "parameters": parameter}}
-    responses = {"200": queued, **refusals(409)}
-    return service(
+    responses = {"200": queued, **error_responses(409)}
+    return service_operation(
         "job-create",
-        "Write the records of a file while nobody waits.",
+        "Write the records of a file in the background.",
         responses,
         query=parameters("idempotency"),
         requestBody={"required": True, "content": {"multipart/form-data": form}},
@@ -204,23 +209,23 @@ def _job_create() -> Schema:
 
 
 def _job_status() -> Schema:
-    result = reference_to("job-result")
-    status = enveloped(reference_to("job-status"), "metadata-one")
-    told = {"anyOf": [status, {"type": "array", "items": result}]}
+    result = schema_ref("job-result")
+    status = envelope(schema_ref("job-status"), "metadata-one")
+    body = {"anyOf": [status, {"type": "array", "items": result}]}
     download: Schema = {"type": "string", "enum": ["true", "false"]}
-    return service(
+    return service_operation(
         "job-status",
-        "Ask where a job is, or for its results.",
+        "Get the status of a job, or its results.",
         {
-            "200": answer("Its state, or one element for each record.", told, "Content-Disposition"),
-            **refusals(404),
+            "200": response("Its status, or one element for each record.", body, "Content-Disposition"),
+            **error_responses(404),
         },
         query=[
             {"name": "jobId", "in": "query", "required": True, "schema": _TEXT},
             {
                 "name": "download",
                 "in": "query",
-                "description": "true: the results, if any",
+                "description": "true for the results, if the job has ended",
                 "schema": download,
             },
         ],
@@ -228,13 +233,18 @@ def _job_status() -> Schema:
 
 
 def _job_result() -> Schema:
-    """Return the result of one record: its reference, or its error; either with a status."""
+    """Return the result of one record: its reference or its error, with a status."""
     reference = {"key": _TEXT, "id": {"type": "string"}, "href": {"type": "string", "pattern": "^/objects/"}}
-    written = closed({**reference, "ia::status": {"enum": [200, 201, 204]}}, ["ia::status"])
-    return {"anyOf": [written, reference_to("record-error")]}
+    written = object_schema({**reference, "ia::status": {"enum": [200, 201, 204]}}, ["ia::status"])
+    return {"anyOf": [written, schema_ref("record-error")]}
 
 
 def _dimensions() -> Schema:
-    listed: Schema = {"type": "array", "items": reference_to("dimension")}
-    responses = {"200": answer("The dimensions.", enveloped(listed, "metadata-success")), **refusals()}
-    return service("dimensions", "List what the lines of a transaction can be tagged with.", responses)
+    listed: Schema = {"type": "array", "items": schema_ref("dimension")}
+    responses = {
+        "200": response("The dimensions.", envelope(listed, "metadata-success")),
+        **error_responses(),
+    }
+    return service_operation(
+        "dimensions", "List what the lines of a transaction can be tagged with.", responses
+    )

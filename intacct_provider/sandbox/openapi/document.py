@@ -1,4 +1,4 @@
-"""What the sandbox answers, as an OpenAPI document of our own, made from the objects that it knows."""
+"""The OpenAPI document of the sandbox, generated from its own object definitions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.openapi import bulk_services, object_paths, responses, services
 
 ABOUT = (
-    "What a local stand-in for Sage Intacct answers, described by the authors of airflow-provider-intacct; it is "
-    "no promise of Sage's. An address that is not here answers 404 (another version 400), another method 405: see "
-    "address-404, version-400 and refusal-405. Faults that were planned may answer anything."
+    "The API of a local sandbox for Sage Intacct, described by the authors of airflow-provider-intacct; Sage does not "
+    "guarantee any of it. Other addresses answer 404 (another version 400), other methods 405: see address-404, "
+    "version-400 and refusal-405. Planned faults can answer anything."
 )
 
 
 @cache
 def build_document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document that ``/openapi.json`` serves; made when first asked for."""
+    """Return the OpenAPI 3.1 document of ``/openapi.json``; it is built on the first call."""
     schemas = responses.schemas() | services.schemas() | bulk_services.schemas()
     paths = services.paths() | bulk_services.paths()
     for name in sorted(OBJECTS):

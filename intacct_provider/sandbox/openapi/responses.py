@@ -1,11 +1,11 @@
-"""What all answers share: headers, counts, and the bodies that refuse a call."""
+"""The shared parts of all responses: headers, counts and error bodies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from intacct_provider.sandbox.openapi.schemas import Schema, closed, complete, reference_to
+from intacct_provider.sandbox.openapi.schemas import Schema, exact_object, object_schema, schema_ref
 
 JSON = "application/json"
 CODES = (
@@ -21,44 +21,44 @@ _STATUS: Schema = {"type": "integer", "minimum": 400, "maximum": 499}
 
 
 def counts(success: Schema, error: Schema) -> Schema:
-    """Return the block that counts the records of an answer."""
-    return complete({"totalCount": _COUNT, "totalSuccess": success, "totalError": error})
+    """Return the block that counts the records of a response."""
+    return exact_object({"totalCount": _COUNT, "totalSuccess": success, "totalError": error})
 
 
-def enveloped(result: Schema, meta: str) -> Schema:
+def envelope(result: Schema, meta: str) -> Schema:
     """Return the body around a result."""
-    return complete({"ia::result": result, "ia::meta": reference_to(meta)})
+    return exact_object({"ia::result": result, "ia::meta": schema_ref(meta)})
 
 
-def one_or_several(result: Schema) -> Schema:
-    """Return the body for one record, or for an array of them in the order of the request."""
+def one_or_many_body(result: Schema) -> Schema:
+    """Return the body for one record, or for an array in the order of the request."""
     several: Schema = {"type": "array", "items": result, "minItems": 1}
-    return {"anyOf": [enveloped(result, "metadata-one"), enveloped(several, "metadata-success")]}
+    return {"anyOf": [envelope(result, "metadata-one"), envelope(several, "metadata-success")]}
 
 
-def mixed(success: Schema, status: int) -> Schema:
-    """Return the body of 207: each element is a record or an error, and carries its status."""
+def mixed_body(success: Schema, status: int) -> Schema:
+    """Return the body of 207: each element is a record or an error, with its status."""
     done = {
         **success,
         "properties": {**success.get("properties", {}), "ia::status": {"const": status}},
         "required": [*success.get("required", ()), "ia::status"],
     }
-    items = {"anyOf": [done, reference_to("record-error")]}
-    return enveloped({"type": "array", "items": items, "minItems": 2}, "metadata-mixed")
+    items = {"anyOf": [done, schema_ref("record-error")]}
+    return envelope({"type": "array", "items": items, "minItems": 2}, "metadata-mixed")
 
 
 def _error(members: Schema) -> Schema:
-    return closed(members, ["code", "message"])
+    return object_schema(members, ["code", "message"])
 
 
 def schemas() -> Schema:
-    """Return the shared schemas by name."""
+    """Return the shared schemas by component name."""
     cause: Schema = {
         "code": {"enum": list(CODES)},
         "message": _TEXT,
         "errorId": {"type": "string", "pattern": "^[A-Z]+-?[0-9]+$"},
         "target": {"type": "string", "pattern": "^(/|$)"},
-        "additionalInfo": complete(
+        "additionalInfo": exact_object(
             {
                 "messageId": {"type": "string", "pattern": r"^IA\.[A-Z_]+$"},
                 "placeholders": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -70,30 +70,32 @@ def schemas() -> Schema:
     error = _error({**cause, "supportId": _TEXT, "details": details})
     error["required"].append("supportId")
     position: Schema = {"type": ["integer", "null"], "minimum": 1}
-    of_gateway: Schema = {
+    gateway_error: Schema = {
         "code": {"type": "string", "pattern": "^GW-[0-9]{4}$"},
         "message": _TEXT,
         "supportId": _TEXT,
-        "details": complete({"requestId": _TEXT}),
+        "details": exact_object({"requestId": _TEXT}),
     }
-    one, several = reference_to("error"), {"type": "array", "items": reference_to("record-error")}
+    one, several = schema_ref("error"), {"type": "array", "items": schema_ref("record-error")}
     return {
         "metadata": counts(_COUNT, _COUNT),
-        "metadata-one": complete({name: {"const": n} for name, n in zip(_COUNTS, (1, 1, 0), strict=True)}),
+        "metadata-one": exact_object(
+            {name: {"const": n} for name, n in zip(_COUNTS, (1, 1, 0), strict=True)}
+        ),
         "metadata-success": counts(_SOME, {"const": 0}),
         "metadata-mixed": counts(_SOME, _SOME),
         "metadata-failed": counts(_COUNT, _SOME),
         "metadata-errors": counts({"const": 0}, _SOME),
-        "metadata-pages": complete(
+        "metadata-pages": exact_object(
             {"totalCount": _COUNT, "start": _SOME, "pageSize": _SOME, "next": position, "previous": position}
         ),
         "error": error,
-        "record-error": complete({"ia::error": one, "ia::status": _STATUS}),
-        "refusal": enveloped(complete({"ia::error": one}), "metadata-errors"),
-        "refusal-of-records": enveloped({**several, "minItems": 1}, "metadata-errors"),
-        "refusal-of-address": complete({"ia::error": one}),
-        "refusal-of-gateway": complete({"error": complete(of_gateway)}),
-        "refusal-of-token": complete({"error": {"enum": list(TOKEN_ERRORS)}, "error_description": _TEXT}),
+        "record-error": exact_object({"ia::error": one, "ia::status": _STATUS}),
+        "refusal": envelope(exact_object({"ia::error": one}), "metadata-errors"),
+        "refusal-of-records": envelope({**several, "minItems": 1}, "metadata-errors"),
+        "refusal-of-address": exact_object({"ia::error": one}),
+        "refusal-of-gateway": exact_object({"error": exact_object(gateway_error)}),
+        "refusal-of-token": exact_object({"error": {"enum": list(TOKEN_ERRORS)}, "error_description": _TEXT}),
     }
 
 
@@ -101,7 +103,7 @@ _COUNTS = ("totalCount", "totalSuccess", "totalError")
 
 
 def headers() -> Schema:
-    """Return the headers by the name of their component."""
+    """Return the headers by component name."""
     number: Schema = {"type": "integer", "minimum": 0}
     moment: Schema = {
         "type": "string",
@@ -109,19 +111,19 @@ def headers() -> Schema:
     }
     described = {
         "Date": ("The server's time.", moment),
-        "X-IA-Throttle-Limit": ("Calls in flight that the application may have.", number),
-        "X-IA-Throttle-Limit-Remaining": ("How many of them are free.", number),
-        "X-IA-TENANT-Throttle-Limit": ("Calls in flight that the company may have.", number),
-        "X-IA-TENANT-Throttle-Limit-Remaining": ("How many of them are free.", number),
+        "X-IA-Throttle-Limit": ("Maximum calls in flight of the application.", number),
+        "X-IA-Throttle-Limit-Remaining": ("How many more are allowed now.", number),
+        "X-IA-TENANT-Throttle-Limit": ("Maximum calls in flight of the company.", number),
+        "X-IA-TENANT-Throttle-Limit-Remaining": ("How many more are allowed now.", number),
         "Retry-After": ("Seconds to wait.", number),
         "X-IA-Throttle-Limit-Retry-After": ("Seconds to wait.", number),
-        "Allow": ("The methods that the address takes.", {"type": "string", "minLength": 1}),
+        "Allow": ("The supported methods.", {"type": "string", "minLength": 1}),
         "Content-Disposition": (
             "The name of the file.",
             {"type": "string", "pattern": "^attachment; filename="},
         ),
         "Idempotency-Key": ("The key of the request.", {"type": "string", "maxLength": 256}),
-        "x-ia-idempotency-cached-date": ("When the answer that is given again was made.", moment),
+        "x-ia-idempotency-cached-date": ("When the repeated answer was first given.", moment),
     }
     return {
         name: {"description": text, "required": name not in _OPTIONAL, "schema": schema}
@@ -135,22 +137,22 @@ ALWAYS = (
     "Date",
     *(f"X-IA-{whose}Throttle-Limit{what}" for whose in ("", "TENANT-") for what in ("", "-Remaining")),
 )
-_REFUSALS: Mapping[int, tuple[str, tuple[str, ...]]] = {
-    400: ("The request is wrong, or its token was never issued.", CACHED),
-    404: ("There is nothing with that key.", ()),
-    405: ("The address does not take the method.", ("Allow",)),
-    409: ("Another record has the id, or another request the Idempotency-Key.", CACHED),
+_ERRORS: Mapping[int, tuple[str, tuple[str, ...]]] = {
+    400: ("The request is invalid, or its token was never issued.", CACHED),
+    404: ("No record has the key.", ()),
+    405: ("The address does not support the method.", ("Allow",)),
+    409: ("The id or the Idempotency-Key is already used.", CACHED),
 }
-_OF_RECORDS = {**_REFUSALS, 422: ("A rule forbids it.", ())}
-_OF_GATEWAY: Mapping[int, tuple[str, tuple[str, ...]]] = {
-    401: ("There is no token, or it has expired.", ()),
+_RECORD_ERRORS = {**_ERRORS, 422: ("A rule does not allow it.", ())}
+_GATEWAY_ERRORS: Mapping[int, tuple[str, tuple[str, ...]]] = {
+    401: ("The token is missing or has expired.", ()),
     403: ("The user may not see the object.", ()),
     429: ("Too many calls are in flight.", ("Retry-After", "X-IA-Throttle-Limit-Retry-After")),
 }
 
 
-def answer(text: str, schema: Schema | None, *more_headers: str, media_type: str = JSON) -> Schema:
-    """Return one answer of an operation; ``None`` as schema for an empty one."""
+def response(text: str, schema: Schema | None, *more_headers: str, media_type: str = JSON) -> Schema:
+    """Return one response of an operation; without a schema it has no body."""
     names = (*ALWAYS, *more_headers)
     response: dict[str, Any] = {
         "description": text,
@@ -160,26 +162,26 @@ def answer(text: str, schema: Schema | None, *more_headers: str, media_type: str
 
 
 def responses() -> Schema:
-    """Return the refusals by name: ``refusal-404``, and ``records-404`` where several records may be meant."""
-    elsewhere = reference_to("refusal-of-address")
+    """Return the error responses by name: ``refusal-404``, and ``records-404`` for calls on several records."""
+    address_error = schema_ref("refusal-of-address")
     named: Schema = {
-        "version-400": answer("The API has no such version.", elsewhere),
-        "address-404": answer("The API has no such address.", elsewhere),
+        "version-400": response("The API does not have the version.", address_error),
+        "address-404": response("The API does not have the address.", address_error),
     }
-    for status, (text, more) in _OF_GATEWAY.items():
-        named[f"refusal-{status}"] = answer(text, reference_to("refusal-of-gateway"), *more)
-    for status, (text, more) in _REFUSALS.items():
-        named[f"refusal-{status}"] = answer(text, reference_to("refusal"), *more)
-    either: Schema = {"anyOf": [reference_to("refusal"), reference_to("refusal-of-records")]}
+    for status, (text, more) in _GATEWAY_ERRORS.items():
+        named[f"refusal-{status}"] = response(text, schema_ref("refusal-of-gateway"), *more)
+    for status, (text, more) in _ERRORS.items():
+        named[f"refusal-{status}"] = response(text, schema_ref("refusal"), *more)
+    either: Schema = {"anyOf": [schema_ref("refusal"), schema_ref("refusal-of-records")]}
     for status in (400, 404, 409, 422):
-        named[f"records-{status}"] = answer(_OF_RECORDS[status][0], either, *CACHED)
+        named[f"records-{status}"] = response(_RECORD_ERRORS[status][0], either, *CACHED)
     return named
 
 
-def refusals(*statuses: int, records: bool = False) -> Schema:
-    """Return the refusals of an operation by status: those given, and 400, 401 and 429, which every one has.
+def error_responses(*statuses: int, records: bool = False) -> Schema:
+    """Return the error responses of an operation by status: the given ones, and 400, 401 and 429, which all have.
 
-    :param records: one record or several may be refused
+    :param records: whether the call can be on several records.
     """
     both = (400, *statuses) if records else ()
     return {

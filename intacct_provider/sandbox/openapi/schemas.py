@@ -1,6 +1,6 @@
-"""The schemas of an object: what GET answers of it, and what a create and an update take.
+"""The schemas of an object: the record that GET returns, and the payloads of a create and an update.
 
-Everything comes from the same description that the sandbox itself works by, so it cannot lag behind.
+They are generated from the definitions that the sandbox itself uses, so they cannot be out of date.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STRINGS: dict[str | None, Schema] = {
 _TEXT: Schema = {"type": ["string", "null"]}
 _NAME: Schema = {"type": ["string", "null"], "minLength": 1}
 _ONE_PAIR: Schema = {"type": "object", "minProperties": 1, "maxProperties": 1}
-# What the sandbox checks of a group's filter when it is written; the query service checks the rest.
+# What the sandbox checks when a group's filter is written; the query service checks the rest.
 _FILTER_PARTS: dict[str, Schema] = {
     "object": _TEXT,
     "filterExpression": _TEXT,
@@ -43,68 +43,72 @@ _FILTER_PARTS: dict[str, Schema] = {
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A member at its dotted path; one that is required makes the groups above it required, too."""
+    """A member at its dotted path; a required one makes the groups above it required too."""
 
     path: str
     schema: Schema
     required: bool = True
 
 
-def closed(properties: Schema | None = None, required: Iterable[str] = ()) -> Schema:
-    """Return an object without members other than those."""
+def object_schema(properties: Schema | None = None, required: Iterable[str] = ()) -> Schema:
+    """Return an object that has no other members."""
     schema: Schema = {"type": "object", "properties": properties or {}, "additionalProperties": False}
     return schema | ({"required": list(required)} if required else {})
 
 
-def complete(properties: Schema) -> Schema:
-    """Return an object with exactly those members."""
-    return closed(properties, properties)
+def exact_object(properties: Schema) -> Schema:
+    """Return an object that has exactly these members."""
+    return object_schema(properties, properties)
 
 
-def reference_to(name: str) -> Schema:
-    """Return a pointer to a schema of the document."""
+def schema_ref(name: str) -> Schema:
+    """Return a reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def component(object_name: str, part: str = "") -> str:
+def component_name(object_name: str, part: str = "") -> str:
     """Return the name of an object's schema: ``accounts-receivable.customer``, ``….create``, ``….update``."""
     return object_name.replace("/", ".") + (f".{part}" if part else "")
 
 
-def href(object_name: str) -> Schema:
-    """Return the schema of the address of a record."""
+def href_schema(object_name: str) -> Schema:
+    """Return the schema of a record's ``href``."""
     return {"type": "string", "pattern": f"^/objects/{object_name}/[0-9]+$"}
 
 
-def written(object_name: str) -> Schema:
-    """Return what a write answers of a record."""
-    return complete(
-        {"key": {"type": "string", "pattern": KEY}, "id": {"type": "string"}, "href": href(object_name)}
+def reference_schema(object_name: str) -> Schema:
+    """Return what a write returns of a record."""
+    return exact_object(
+        {
+            "key": {"type": "string", "pattern": KEY},
+            "id": {"type": "string"},
+            "href": href_schema(object_name),
+        }
     )
 
 
-def record(object_type: ObjectType, *, element: bool = False) -> Schema:
-    """Return what GET answers: every member is there, in this order.
+def record_schema(object_type: ObjectType, *, element: bool = False) -> Schema:
+    """Return the record of GET, which has every member.
 
-    :param element: it stands in a list of its owner, not for itself
+    :param element: whether the record is an element in a list of its owner.
     """
     leaves: list[Leaf] = []
     for member in object_type.shown:
         if isinstance(member, Field):
             if member.inverse_of is None and not member.write_only:
-                leaves.append(Leaf(member.path, scalar(member, null=member.nullable)))
+                leaves.append(Leaf(member.path, value_schema(member, null=member.nullable)))
         elif isinstance(member, Ref):
             leaves += _reference(object_type, member)
         else:
-            leaves.append(Leaf(member.path, _elements(member)))
+            leaves.append(Leaf(member.path, _shown_list(member)))
     if object_type.name == ACCOUNT_GROUP and not element:
         leaves = [leaf for leaf in leaves if leaf.path != "key"]  # Sage's sample of an account group has none
-    return _nested([*leaves, Leaf("href", href(object_type.name))])
+    return _nested([*leaves, Leaf("href", href_schema(object_type.name))])
 
 
-def create(object_type: ObjectType) -> Schema:
-    """Return what a create takes; members that only the server sets are not part of it."""
-    schema = _writable(object_type, lambda member: not member.read_only, new=True)
+def create_schema(object_type: ObjectType) -> Schema:
+    """Return the payload of a create, without read-only members."""
+    schema = _write_schema(object_type, lambda member: not member.read_only, new=True)
     conditions = [
         _condition(object_type, member, *member.required_when)
         for member in object_type.non_empty
@@ -113,17 +117,17 @@ def create(object_type: ObjectType) -> Schema:
     return schema | ({"allOf": conditions} if conditions else {})
 
 
-def update(object_type: ObjectType) -> Schema:
-    """Return what an update takes: nothing is required, and what can be set on create only is left out."""
+def update_schema(object_type: ObjectType) -> Schema:
+    """Return the payload of an update: nothing is required, and immutable members are left out."""
 
     def changeable(member: Field | Ref) -> bool:
         return not member.read_only and (isinstance(member, Ref) or member.mutable)
 
-    return _writable(object_type, changeable, new=False)
+    return _write_schema(object_type, changeable, new=False)
 
 
-def scalar(field: Field, *, null: bool) -> Schema:
-    """Return the schema of a value as it travels."""
+def value_schema(field: Field, *, null: bool) -> Schema:
+    """Return the schema of a value in JSON."""
     if field.enum:
         return {"enum": [*field.enum, *([None] if null and None not in field.enum else [])]}
     schema: Schema = {"type": [field.kind, "null"] if null else field.kind}
@@ -133,66 +137,66 @@ def scalar(field: Field, *, null: bool) -> Schema:
 
 
 def _reference(object_type: ObjectType, ref: Ref) -> list[Leaf]:
-    """Return a reference as one leaf, or as several when the object has members of its own below it."""
+    """Return a reference as one leaf, or as several if the object has members of its own below it."""
     if ref.path not in object_type.groups:
-        return [Leaf(ref.path, _shown(ref))]
+        return [Leaf(ref.path, _shown_reference(ref))]
     below = [Leaf(f"{ref.path}.{leaf.path}", leaf.schema, leaf.required) for leaf in _shown_leaves(ref)]
-    return [*below, Leaf(f"{ref.path}.href", href(ref.target), required=False)]
+    return [*below, Leaf(f"{ref.path}.href", href_schema(ref.target), required=False)]
 
 
 def _shown_leaves(ref: Ref) -> Iterator[Leaf]:
     target = OBJECTS[ref.target]
     for name in ref.fields:
         field = target.field(name)
-        yield Leaf(name, {"type": "null"} if field is None else scalar(field, null=True))
+        yield Leaf(name, {"type": "null"} if field is None else value_schema(field, null=True))
 
 
-def _shown(ref: Ref) -> Schema:
-    """Return a reference: one that leads nowhere is an object of nulls without an address."""
+def _shown_reference(ref: Ref) -> Schema:
+    """Return a reference; an unset one is an object of nulls without ``href``."""
     if not ref.linked:
         return _nested(_shown_leaves(ref))
-    schema = _nested([*_shown_leaves(ref), Leaf("href", href(ref.target), required=False)])
+    schema = _nested([*_shown_leaves(ref), Leaf("href", href_schema(ref.target), required=False)])
     set_, unset = {"properties": {"key": {"type": "string"}}, "required": ["href"]}, {"type": "null"}
     return schema | {"anyOf": [set_, {"properties": {"key": unset, "href": False}}]}
 
 
-def _elements(list_field: ListField) -> Schema:
-    """Return a list as GET answers it, or the free object of a filter."""
+def _shown_list(list_field: ListField) -> Schema:
+    """Return a list as in GET, or the object of a filter."""
     if list_field.shape == "object":
         parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
-        return closed(parts, ["object", "filterExpression", "orderBy"])
+        return object_schema(parts, ["object", "filterExpression", "orderBy"])
     if list_field.target is None:
         return {"type": "array", "items": {"type": "string"}}
     if not list_field.whole:
-        return {"type": "array", "items": record(element_type(list_field), element=True)}
+        return {"type": "array", "items": record_schema(element_type(list_field), element=True)}
     place: Schema = {"type": "string", "pattern": KEY}
-    shown = written(list_field.target)["properties"]
+    shown = reference_schema(list_field.target)["properties"]
     member = {"key": shown["key"], "id": shown["id"], "sortOrder": place, "href": shown["href"]}
-    return {"type": "array", "items": complete(member)}
+    return {"type": "array", "items": exact_object(member)}
 
 
-def _writable(object_type: ObjectType, allowed: Callable[[Field | Ref], bool], *, new: bool) -> Schema:
+def _write_schema(object_type: ObjectType, allowed: Callable[[Field | Ref], bool], *, new: bool) -> Schema:
     leaves = [
         leaf
-        for path, member in _names(object_type)
-        for leaf in _written(object_type, path, member, allowed, new=new)
+        for path, member in _written_paths(object_type)
+        for leaf in _written_member(object_type, path, member, allowed, new=new)
     ]
     schema = _nested(leaves)
     for ref in object_type.refs:
         if ref.path in object_type.groups and not ref.hidden and not ref.read_only:
-            _below(schema, ref.path)["type"] = ["object", "null"]
+            _find_below(schema, ref.path)["type"] = ["object", "null"]
     return schema
 
 
-def _names(object_type: ObjectType) -> Iterator[tuple[str, Member | str]]:
-    """Yield every path that a write knows with its member, or with the name of a reference's leaf."""
+def _written_paths(object_type: ObjectType) -> Iterator[tuple[str, Member | str]]:
+    """Yield every path in a write, with its member or with the current path of a reference's leaf."""
     for member in object_type.shown:
         yield member.path, member
     for old, path in object_type.aliases.items():
         yield old, object_type.member(path) or path
 
 
-def _written(
+def _written_member(
     object_type: ObjectType,
     path: str,
     member: Member | str,
@@ -200,24 +204,24 @@ def _written(
     *,
     new: bool,
 ) -> list[Leaf]:
-    """Return what a write takes for one member; nothing for a member that it does not take."""
+    """Return the leaves of one member in a write; none if it cannot be written."""
     if isinstance(member, str):
         hop = object_type.ref(member)
         return [Leaf(path, _NAME, required=False)] if hop is not None and allowed(hop[0]) else []
     if isinstance(member, ListField):
-        return [Leaf(path, _elements_written(member, new=new), required=False)]
+        return [Leaf(path, _written_list(member, new=new), required=False)]
     if not allowed(member):
         return []
     required = new and member.required and path == member.path
     if isinstance(member, Field):
-        return [Leaf(path, _scalar_written(member), required)]
+        return [Leaf(path, _written_value(member), required)]
     if path in object_type.groups:
         return [Leaf(f"{path}.{leaf}", _NAME, required=False) for leaf in ("key", "id")]
-    return [Leaf(path, _link(null=not member.required), required)]
+    return [Leaf(path, _written_reference(null=not member.required), required)]
 
 
-def _scalar_written(field: Field) -> Schema:
-    schema = scalar(field, null=field.nullable)
+def _written_value(field: Field) -> Schema:
+    schema = value_schema(field, null=field.nullable)
     if field.enum:
         schema["enum"] += [old for old, _ in field.synonyms]
     elif field.format == CENTS:
@@ -234,36 +238,38 @@ def _scalar_written(field: Field) -> Schema:
 
 
 def _condition(object_type: ObjectType, member: Field | Ref, path: str, value: str) -> Schema:
-    """Return the rule that a member must be given when the field with that path has that value."""
+    """Return the rule that a member is required if the field at `path` has that value."""
     field = object_type.field(path)
     by_default = field is not None and field.default == value
-    needed: Schema = _link(null=False) if isinstance(member, Ref) else {"not": {"type": "null"}}
-    case = _open(path, {"const": value}, required=not by_default)
-    return {"if": case, "then": _open(member.path, needed, required=True)}
+    needed: Schema = _written_reference(null=False) if isinstance(member, Ref) else {"not": {"type": "null"}}
+    case = _open_object(path, {"const": value}, required=not by_default)
+    return {"if": case, "then": _open_object(member.path, needed, required=True)}
 
 
-def _open(path: str, schema: Schema, *, required: bool) -> Schema:
-    """Return an object that has a member at a path, whatever else it has."""
+def _open_object(path: str, schema: Schema, *, required: bool) -> Schema:
+    """Return an object with a member at a path and any other members."""
     for name in reversed(path.split(".")):
         schema = {"properties": {name: schema}} | ({"required": [name]} if required else {})
     return schema
 
 
-def _link(*, null: bool) -> Schema:
-    """Return how a write names another record: by its key or its id; null, or nothing, for none."""
+def _written_reference(*, null: bool) -> Schema:
+    """Return a reference in a write: by key or id; null or empty for none, if allowed."""
     if null:
-        return {**closed({"key": _NAME, "id": _NAME}), "type": ["object", "null"]}
+        return {**object_schema({"key": _NAME, "id": _NAME}), "type": ["object", "null"]}
     named = [{"required": [leaf], "properties": {leaf: {"type": "string"}}} for leaf in ("key", "id")]
-    return {**closed({"key": _NAME, "id": _NAME}), "anyOf": named}
+    return {**object_schema({"key": _NAME, "id": _NAME}), "anyOf": named}
 
 
-def _elements_written(list_field: ListField, *, new: bool) -> Schema:
+def _written_list(list_field: ListField, *, new: bool) -> Schema:
     if list_field.shape == "object":
         parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
-        return {**closed(parts), "type": ["object", "null"]}
+        return {**object_schema(parts), "type": ["object", "null"]}
     items: Schema = {"type": "string"}
     if list_field.target is not None:
-        items = _link(null=False) if list_field.whole else create(element_type(list_field))
+        items = (
+            _written_reference(null=False) if list_field.whole else create_schema(element_type(list_field))
+        )
         if not list_field.whole and not new:
             items["properties"] |= {
                 "key": {"type": "string", "pattern": KEY},
@@ -274,24 +280,24 @@ def _elements_written(list_field: ListField, *, new: bool) -> Schema:
 
 
 def _nested(leaves: Iterable[Leaf]) -> Schema:
-    """Return the object that has the leaves below their groups."""
-    root = closed()
+    """Return the nested object of the leaves."""
+    root = object_schema()
     for leaf in leaves:
         at, names = root, leaf.path.split(".")
         for name in names[:-1]:
-            _need(at, name, leaf.required)
-            at = at["properties"].setdefault(name, closed())
+            _mark_required(at, name, leaf.required)
+            at = at["properties"].setdefault(name, object_schema())
         at["properties"][names[-1]] = leaf.schema
-        _need(at, names[-1], leaf.required)
+        _mark_required(at, names[-1], leaf.required)
     return root
 
 
-def _need(schema: Schema, name: str, required: bool) -> None:
+def _mark_required(schema: Schema, name: str, required: bool) -> None:
     if required and name not in schema.get("required", ()):
         schema.setdefault("required", []).append(name)
 
 
-def _below(schema: Schema, path: str) -> Schema:
+def _find_below(schema: Schema, path: str) -> Schema:
     for name in path.split("."):
         schema = schema["properties"][name]
     return schema

@@ -1,4 +1,4 @@
-"""The token endpoint and the services: query, model and what takes several calls together."""
+"""The paths of the token endpoint, the query service and the model service."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from intacct_provider.sandbox.objects.catalog import QUERYABLE
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
 from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
-from intacct_provider.sandbox.openapi.responses import JSON, answer, enveloped, refusals
-from intacct_provider.sandbox.openapi.schemas import Schema, closed, complete, reference_to, scalar
+from intacct_provider.sandbox.openapi.responses import JSON, envelope, error_responses, response
+from intacct_provider.sandbox.openapi.schemas import (
+    Schema,
+    exact_object,
+    object_schema,
+    schema_ref,
+    value_schema,
+)
 from intacct_provider.sandbox.pages.consent import ADDRESS
 from intacct_provider.sandbox.query.expressions import MAX_DEPTH
 from intacct_provider.sandbox.query.filters import OPERATORS
@@ -30,7 +36,7 @@ SECURITY: Schema = {
                 "authorizationUrl": ADDRESS,
                 "tokenUrl": TOKEN,
                 "refreshUrl": TOKEN,
-                "scopes": {OFFLINE: "Answer a refresh token, too."},
+                "scopes": {OFFLINE: "Return a refresh token too."},
             },
         },
     },
@@ -50,9 +56,9 @@ _MAPS = ("fields", "groups", "refs", "lists")
 
 
 def schemas() -> Schema:
-    """Return the services' schemas by the name of their component."""
+    """Return the schemas of the services by component name."""
     return {
-        "token": closed(
+        "token": object_schema(
             {
                 "token_type": {"const": "Bearer"},
                 "access_token": _TEXT,
@@ -69,7 +75,7 @@ def schemas() -> Schema:
 
 
 def paths() -> Schema:
-    """Return the paths of the services, and that of the token."""
+    """Return the paths of the services and of the token endpoint."""
     return {
         "/oauth2/token": {"post": _token()},
         "/services/core/query": {"post": _query_call()},
@@ -92,12 +98,12 @@ def _token() -> Schema:
         },
         "required": ["grant_type", "client_id"],
     }
-    refused = answer("The request, or whom it names, is wrong.", reference_to("refusal-of-token"))
+    refused = response("The request or its credentials are invalid.", schema_ref("refusal-of-token"))
     answers = {
-        "200": answer("A token.", reference_to("token")),
+        "200": response("A token.", schema_ref("token")),
         "400": refused,
-        "401": answer("The application or its secret is wrong.", reference_to("refusal-of-token")),
-        "429": refusals()["429"],
+        "401": response("The client id or secret is wrong.", schema_ref("refusal-of-token")),
+        "429": error_responses()["429"],
     }
     content = {"application/x-www-form-urlencoded": {"schema": fields}, JSON: {"schema": fields}}
     return {
@@ -110,12 +116,12 @@ def _token() -> Schema:
     }
 
 
-def service(
+def service_operation(
     name: str, summary: str, responses: Schema, *, query: Sequence[Schema] = (), **more: object
 ) -> Schema:
     """Return the operation of a service.
 
-    :param query: the parameters of its query string
+    :param query: the parameters of the query string.
     """
     return {
         "operationId": name,
@@ -129,33 +135,35 @@ def service(
 
 def _query_call() -> Schema:
     example = {"object": CUSTOMER, "fields": ["key", "id", "name", "term.id"]}
-    rows = enveloped({"type": "array", "items": reference_to("row")}, "metadata-pages")
-    body = {"required": True, "content": {JSON: {"schema": reference_to("query"), "example": example}}}
-    responses = {"200": answer("A page of rows.", rows), **refusals(403)}
-    return service("query", "Find records.", responses, requestBody=body)
+    rows = envelope({"type": "array", "items": schema_ref("row")}, "metadata-pages")
+    body = {"required": True, "content": {JSON: {"schema": schema_ref("query"), "example": example}}}
+    responses = {"200": response("A page of rows.", rows), **error_responses(403)}
+    return service_operation("query", "Find records.", responses, requestBody=body)
 
 
 def _query() -> Schema:
-    """Return what a query takes; which fields there are depends on the object, as its model says."""
+    """Return the payload of a query; the fields depend on the object, see the model service."""
     name: Schema = {"type": "string", "minLength": 1}
     flags = ("includeHierarchyFields", "caseSensitiveComparison", "includePrivate")
     settings = {"asOfDate": {"type": "string", "format": "date"}, **dict.fromkeys(flags, _FLAG)}
     expression = f"and, or, or conditions by their number; at most {MAX_DEPTH} parentheses deep"
     filters: Schema = {
         "type": "array",
-        "items": {**closed(_operators()), "minProperties": 1, "maxProperties": 1},
+        "items": {**object_schema(_operators()), "minProperties": 1, "maxProperties": 1},
     }
     direction: Schema = {"enum": ["asc", "desc"]}
     size: Schema = {"type": "integer", "minimum": 1, "maximum": Faults().max_size, "default": DEFAULT_SIZE}
     optional: Schema = {
         "filters": filters,
         "filterExpression": {"type": "string", "description": expression, "default": "and"},
-        "filterParameters": closed({setting: _or_null(schema) for setting, schema in settings.items()}),
+        "filterParameters": object_schema(
+            {setting: _or_null(schema) for setting, schema in settings.items()}
+        ),
         "orderBy": {"type": "array", "items": {**_PAIR, "additionalProperties": direction}},
         "start": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1, "default": 1},
         "size": size,
     }
-    return closed(
+    return object_schema(
         {
             "object": {"enum": sorted(QUERYABLE)},
             "fields": {"type": "array", "minItems": 1, "items": name},
@@ -166,12 +174,12 @@ def _query() -> Schema:
 
 
 def _or_null(schema: Schema) -> Schema:
-    """Return the schema of a member that counts as left out when it is null."""
+    """Return the schema of a member that counts as missing if it is null."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
 def _operators() -> Schema:
-    """Return the operators of filters with what each compares a field with."""
+    """Return the operators of filters, each with the schema of its operand."""
     value: Schema = {"type": ["string", "number", "boolean"]}
     sizes = dict.fromkeys(("$in", "$notIn"), (1, None)) | dict.fromkeys(("$between", "$notBetween"), (2, 2))
     operators: Schema = {}
@@ -187,26 +195,32 @@ def _operators() -> Schema:
 
 
 def _row() -> Schema:
-    """Return the schema of a row: flat, and each name of the type that all objects give to it."""
+    """Return the schema of a flat row; a name has a type if all objects agree on it."""
     patterns: Schema = {
         "^API_QUERY_ALIAS__[0-9]+$": {"type": "null"},
         "^count:": {"type": "integer", "minimum": 0},
-        _ending(["href"]): {"type": ["string", "null"], "pattern": "^/objects/[a-z-]+/[a-z-]+/[0-9A-F]+$"},
+        _name_pattern(["href"]): {
+            "type": ["string", "null"],
+            "pattern": "^/objects/[a-z-]+/[a-z-]+/[0-9A-F]+$",
+        },
     }
     for schema, names in _leaves():
-        patterns[_ending(names)] = schema
-    # Those of the audit history are no numbers.
-    patterns[_ending(["key"])] = {"type": ["string", "null"], "pattern": "^([0-9]+|[0-9A-F]*3A[0-9A-F]*)$"}
+        patterns[_name_pattern(names)] = schema
+    # Keys of the audit history are not numbers.
+    patterns[_name_pattern(["key"])] = {
+        "type": ["string", "null"],
+        "pattern": "^([0-9]+|[0-9A-F]*3A[0-9A-F]*)$",
+    }
     return {"type": "object", "patternProperties": patterns, "additionalProperties": _SCALAR}
 
 
 def _leaves() -> list[tuple[Schema, list[str]]]:
-    """Return the types that are more than plain text, and the names that have that type wherever they are."""
+    """Return the types other than plain text, each with the names that have it in all objects."""
     types: dict[str, dict[str, Schema]] = {}
     for object_type in QUERYABLE.values():
         for field in object_type.fields:
-            schema = scalar(Field(field.path.rpartition(".")[2], field.kind, field.format), null=True)
-            for path in _known_as(object_type, field.path):
+            schema = value_schema(Field(field.path.rpartition(".")[2], field.kind, field.format), null=True)
+            for path in _all_names(object_type, field.path):
                 types.setdefault(path.rpartition(".")[2], {})[str(schema)] = schema
     grouped: dict[str, tuple[Schema, list[str]]] = {}
     for name, schemas_ in types.items():
@@ -216,42 +230,44 @@ def _leaves() -> list[tuple[Schema, list[str]]]:
     return list(grouped.values())
 
 
-def _known_as(object_type: ObjectType, path: str) -> list[str]:
+def _all_names(object_type: ObjectType, path: str) -> list[str]:
     return [path, *(old for old, today in object_type.aliases.items() if today == path)]
 
 
-def _ending(names: list[str]) -> str:
-    """Return the pattern of a name, of a related record's name, and of the smallest or largest of either."""
+def _name_pattern(names: list[str]) -> str:
+    """Return the pattern of a name, also of a related record and with the aggregates ``min:`` and ``max:``."""
     return f"^((min|max):)?([^:]*\\.)?({'|'.join(map(re.escape, sorted(names)))})$"
 
 
 def _model_call() -> Schema:
     known = {
-        "name": "An object; without it the answer is a list of all objects.",
-        "type": "What to list; rootObject is all that there is.",
+        "name": "An object; without it all objects are listed.",
+        "type": "What to list; there are only rootObjects.",
         "version": "Has no effect.",
-        "schema": "false leaves out the members.",
+        "schema": "false omits the members.",
         "description": "Has no effect.",
-        "filter": "A regular expression that the listed names match.",
+        "filter": "Lists the names that match this regular expression.",
         "descriptionFilter": "Has no effect.",
         "tags": "Has no effect.",
     }
-    listed = complete(
+    listed = exact_object(
         {"apiObject": _RESOURCE, "type": {"const": ROOT_OBJECT}, "httpMethods": {"const": METHODS}}
     )
-    facts: Schema = {
+    properties: Schema = {
         "httpMethods": {"const": METHODS},
         "idempotenceSupported": {"const": True},
         "apiObject": _RESOURCE,
         "type": {"const": ROOT_OBJECT},
         "href": {"type": "string", "pattern": "^/services/core/model[?]version=v1&name=objects/"},
     }
-    described = closed(_maps() | facts, facts) | {"dependentRequired": {"fields": list(_MAPS)}}
+    described = object_schema(_maps() | properties, properties) | {
+        "dependentRequired": {"fields": list(_MAPS)}
+    }
     result = {"anyOf": [described, {"type": "array", "items": listed}]}
-    return service(
+    return service_operation(
         "model",
         "Describe an object, or list the objects.",
-        {"200": answer("The object, or the list.", enveloped(result, "metadata")), **refusals()},
+        {"200": response("The object, or the list.", envelope(result, "metadata")), **error_responses()},
         query=[
             {"name": name, "in": "query", "description": text, "schema": _TEXT}
             for name, text in known.items()
@@ -260,10 +276,10 @@ def _model_call() -> Schema:
 
 
 def _model_members() -> Schema:
-    """Return the four maps of an object or a group; one without entries is an empty array."""
-    lists: Schema = {"anyOf": [complete({"apiObject": _TEXT}), complete({"type": _TEXT})]}
-    itself = reference_to("model-members")
-    ref = closed(
+    """Return the four maps of an object or a group; a map without entries is an empty array."""
+    lists: Schema = {"anyOf": [exact_object({"apiObject": _TEXT}), exact_object({"type": _TEXT})]}
+    itself = schema_ref("model-members")
+    ref = object_schema(
         {
             "apiObject": _TEXT,
             **_maps(),
@@ -271,9 +287,9 @@ def _model_members() -> Schema:
         },
         ["apiObject", "fields"],
     )
-    return complete(
+    return exact_object(
         {
-            "fields": _map(reference_to("model-field")),
+            "fields": _map(schema_ref("model-field")),
             "groups": _map(itself),
             "refs": _map(ref),
             "lists": _map(lists),
@@ -282,22 +298,22 @@ def _model_members() -> Schema:
 
 
 def _maps() -> Schema:
-    return {name: reference_to(f"model-members/properties/{name}") for name in _MAPS}
+    return {name: schema_ref(f"model-members/properties/{name}") for name in _MAPS}
 
 
 def _model_field() -> Schema:
-    said = dict.fromkeys(("readOnly", "writeOnly", "nullable", "mutable"), _FLAG)
-    return closed(
+    flags = dict.fromkeys(("readOnly", "writeOnly", "nullable", "mutable"), _FLAG)
+    return object_schema(
         {
             "type": {"enum": ["string", "integer", "number", "boolean"]},
             "format": _TEXT,
             "enum": {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 1},
             "default": {"type": ["string", "integer", "number", "boolean"]},
-            **said,
+            **flags,
             "required": {"const": False},
             "deprecated": {"const": True},
         },
-        ["type", *said, "required"],
+        ["type", *flags, "required"],
     )
 
 

@@ -118,7 +118,7 @@ def test_faults_that_are_on_are_shown(sandbox):
     assert "None" in page(sandbox).text
     sandbox.faults = {"latency": 0.01, "fail": [{"status": 429, "every": 7, "path": "/objects"}]}
     text = " ".join(page(sandbox).text.split())
-    assert "2 on latency 0.01 429 Too Many Requests: any method on /objects, one in 7, no end" in text
+    assert "2 on latency 0.01 429 Too Many Requests: any method on /objects, one in 7, no limit" in text
 
 
 def test_bulk_jobs_are_shown_as_they_are_by_now():
