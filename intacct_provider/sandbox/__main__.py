@@ -1,6 +1,6 @@
 """``python -m intacct_provider.sandbox``: a local Sage Intacct for trying DAGs.
 
-Exit codes: 0 after SIGINT or SIGTERM, 2 when it cannot start, with one line on stderr that says why.
+Exit codes: 0 after SIGINT or SIGTERM, 2 if it cannot start, with the reason in one line on stderr.
 """
 
 from __future__ import annotations
@@ -20,49 +20,51 @@ from intacct_provider.sandbox.identity import CLIENT_SECRET
 from intacct_provider.sandbox.server import HOST, Sandbox
 from intacct_provider.sandbox.state import TIERS
 
-SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - a variable name
 FAULTS_VARIABLE = "INTACCT_SANDBOX_FAULTS"
 
 
 class StartError(Exception):
-    """The sandbox cannot start; the text is the line for stderr."""
+    """The sandbox cannot start; the message goes to stderr."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until a signal comes; return the exit code."""
-    options = parse(arguments)
+    """Run until SIGINT or SIGTERM; return the exit code."""
+    options = parse_arguments(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
         sandbox = start(options)
-    except StartError as reason:
-        print(f"intacct sandbox: {reason}", file=sys.stderr)
+    except StartError as error:
+        print(f"intacct sandbox: {error}", file=sys.stderr)
         return 2
     try:
-        greet(sandbox)
+        print_connection(sandbox)
         stop.wait()
     finally:
         sandbox.stop()
     return 0
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; argparse itself exits with 2 on an unknown option."""
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; argparse itself exits with 2 on an unknown option."""
     parser = argparse.ArgumentParser(
         prog="python -m intacct_provider.sandbox", description="A local Sage Intacct on 127.0.0.1."
     )
-    parser.add_argument("--host", default=HOST, help=f"where to listen (default: {HOST})")
+    parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
     parser.add_argument(
-        "--allow-remote", action="store_true", help="needed as well when --host is not this machine's own"
+        "--allow-remote", action="store_true", help="allow a --host that other machines can reach"
     )
-    parser.add_argument("--port", type=port_number, default=8765, help="0 for any free port (default: 8765)")
-    parser.add_argument("--db", default=":memory:", metavar="PATH", help="file to keep (default: in memory)")
+    parser.add_argument("--port", type=parse_port, default=8765, help="0 for any free port (default: 8765)")
+    parser.add_argument(
+        "--db", default=":memory:", metavar="PATH", help="file that stores the company (default: in memory)"
+    )
     parser.add_argument(
         "--seed",
         default="demo",
         metavar="demo|empty|OBJECT=N",
-        help="what the company starts with; several OBJECT=N separated by commas (default: demo)",
+        help="initial records of a company; separate several OBJECT=N with commas (default: demo)",
     )
     parser.add_argument(
         "--tier", type=int, choices=TIERS, default=1, help="Sage's performance tier (default: 1)"
@@ -79,8 +81,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def port_number(text: str) -> int:
-    """Return a port, for argparse."""
+def parse_port(text: str) -> int:
+    """Return a port number, for argparse."""
     port = int(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("must be between 0 and 65535")
@@ -88,9 +90,9 @@ def port_number(text: str) -> int:
 
 
 def start(options: argparse.Namespace) -> Sandbox:
-    """Return the running sandbox.
+    """Start a sandbox and return it.
 
-    :raises StartError: when the seed is unknown, the database unusable or the port taken
+    :raises StartError: if an option is invalid, the database cannot be opened or the port is in use.
     """
     secret = os.environ.get(SECRET_VARIABLE) or CLIENT_SECRET
     try:
@@ -105,21 +107,21 @@ def start(options: argparse.Namespace) -> Sandbox:
             host=options.host,
             allow_remote=options.allow_remote,
         )
-    except sqlite3.Error as reason:
-        raise StartError(f"cannot open the database {options.db}: {reason}") from None
-    except ValueError as reason:
-        raise StartError(str(reason)) from None
+    except sqlite3.Error as error:
+        raise StartError(f"cannot open the database {options.db}: {error}") from None
+    except ValueError as error:
+        raise StartError(str(error)) from None
     try:
         sandbox.start()
-    except OSError as reason:
-        raise StartError(f"cannot listen on {options.host}, port {options.port}: {reason.strerror}") from None
-    except ValueError as reason:
-        raise StartError(str(reason)) from None
+    except OSError as error:
+        raise StartError(f"cannot listen on {options.host}, port {options.port}: {error.strerror}") from None
+    except ValueError as error:
+        raise StartError(str(error)) from None
     return sandbox
 
 
-def greet(sandbox: Sandbox) -> None:
-    """Say where the sandbox is and how Airflow reaches it; a secret of the user's own is not repeated."""
+def print_connection(sandbox: Sandbox) -> None:
+    """Print the address of the sandbox and the connection for Airflow, without the user's own secret."""
     identity = sandbox.identity
     connection = json.loads(sandbox.connection())
     if identity.client_secret != CLIENT_SECRET:
@@ -133,7 +135,7 @@ def greet(sandbox: Sandbox) -> None:
         f"Sage Intacct sandbox ready: {sandbox.url}",
         f"  company {identity.company}, user {identity.user}, client id {identity.client_id}",
         f"  look around: {sandbox.site}",
-        "The connection for Airflow, in whichever form you like:",
+        "The connection for Airflow, in three forms; use one of them:",
         f"  export AIRFLOW_CONN_INTACCT_DEFAULT='{json.dumps(connection)}'",
         f"  export AIRFLOW_CONN_INTACCT_DEFAULT='{connection_uri(connection)}'",
         f"  {command}",
@@ -142,13 +144,13 @@ def greet(sandbox: Sandbox) -> None:
     if changed:
         lines.append(f"Faults that are on: {json.dumps(changed)}")
     lines.append("Stop it with Ctrl+C.")
-    # One write: whoever reads only the first line may close the pipe behind it.
+    # A single write, because a reader may close the pipe after the first line.
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
 def connection_uri(connection: Mapping[str, Any]) -> str:
-    """Return a connection in Airflow's URI form, in which a host that is an address must be quoted."""
+    """Return a connection in Airflow's URI form, in which a host that is a URL must be quoted."""
     login, password, host = (quote(connection[part], safe="") for part in ("login", "password", "host"))
     return f"{connection['conn_type']}://{login}:{password}@{host}/?{urlencode(connection['extra'])}"
 

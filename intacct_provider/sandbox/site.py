@@ -47,7 +47,7 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
     routes = [*pages.routes(state), Route("/openapi.json", api_document), *Consent(state, POLICY).routes()]
     if with_control:
         routes += control.routes(state)
-    handlers = dict.fromkeys((HTTPException, Exception), pages.problem)
+    handlers = dict.fromkeys((HTTPException, Exception), pages.error_page)
     hosts = ["*"] if host is None else [*LOOPBACK_NAMES, host]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
     return SecurityHeaders(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))

@@ -1,4 +1,4 @@
-"""The pages: what is in the company, who changed it, the calls so far and what they cost. For reading only."""
+"""The pages: the records of the company with their history, the calls and their cost. All are read-only."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from intacct_provider.sandbox.pages.shell import STYLE, problem
+from intacct_provider.sandbox.pages.shell import STYLE, error_page
 from intacct_provider.sandbox.pages.views import Pages
 from intacct_provider.sandbox.state import State
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["problem", "routes"]
+__all__ = ["error_page", "routes"]
 
 _ICON = (files(__package__) / "static" / "favicon.svg").read_bytes()
 _YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -33,12 +33,12 @@ def routes(state: State) -> list[BaseRoute]:
         Route("/records/{name:path}", pages.unknown),
         Route("/static/sandbox.css", style),
         Route("/favicon.svg", icon),
-        Route("/favicon.ico", icon),  # where browsers look when they show JSON
+        Route("/favicon.ico", icon),  # requested by browsers that show JSON
     ]
 
 
 async def style(_: Request) -> Response:
-    """Answer the stylesheet; pages link to it with its digest, so it may be kept."""
+    """Answer the stylesheet; it can be cached, because pages link to it with its digest."""
     return Response(STYLE, media_type="text/css", headers=_YEAR)
 
 

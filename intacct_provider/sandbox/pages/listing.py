@@ -1,4 +1,4 @@
-"""The records of one object, page by page: search, order and count in SQL, so that 200,000 stay quick."""
+"""The pages of records of one object: searched, sorted and counted in SQL, to be fast with 200,000 records."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SIZE = 50
 MODIFIED = "audit.modifiedDateTime"
 SORTS: Mapping[str, str] = MappingProxyType({"key": "key", "id": "id", "modified": MODIFIED})
 ORDERS = tuple(sign + name for name in SORTS for sign in ("", "-"))
-"""What a list can be ordered by; ``-`` is for descending."""
+"""The orders of a list; ``-`` means descending."""
 NAMES = ("name", "title", "description", "fullName", "printAs")
 
 
-def counts(conn: sqlite3.Connection) -> dict[str, int]:
-    """Return how many records each object has, the fullest first."""
+def count_records(conn: sqlite3.Connection) -> dict[str, int]:
+    """Return the number of records of each object, the largest first."""
     found = {
         name: int(conn.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0])  # noqa: S608
         for name in OBJECTS
@@ -31,21 +31,21 @@ def counts(conn: sqlite3.Connection) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def name_of(object_type: ObjectType) -> str | None:
-    """Return the field that says most about a record beside its id; not every object has one."""
+def find_name_field(object_type: ObjectType) -> str | None:
+    """Return the field that names a record besides its id; ``None`` if the object has none."""
     return next((name for name in NAMES if object_type.field(name)), None)
 
 
-def records(
+def list_records(
     conn: sqlite3.Connection, object_type: ObjectType, search: str, order: str, asked: int
 ) -> tuple[list[dict[str, Any]], Place]:
     """Return the rows of a page, each with ``key``, ``id``, ``name``, ``status``, ``entity`` and ``modified``.
 
-    :param search: part of the id or the name in whatever case
-    :param order: one of :data:`ORDERS`
-    :param asked: number of the page
+    :param search: part of the id or the name, in any case.
+    :param order: one of :data:`ORDERS`.
+    :param asked: number of the page.
     """
-    table, name = quote(object_type.name), name_of(object_type)
+    table, name = quote(object_type.name), find_name_field(object_type)
     where, values = _condition(("id", name) if name else ("id",), search)
     total = conn.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
     place = Place(asked, SIZE, int(total))
@@ -55,7 +55,7 @@ def records(
     shown["status"] = "status" if object_type.field("status") else None
     wanted = ", ".join(f"{quote(path) if path else 'NULL'} AS {label}" for label, path in shown.items())
     entity = f'(SELECT e."id" FROM {quote(ENTITY)} e WHERE e."key" = {table}."entity.key") AS entity'  # noqa: S608
-    # Only keys are sorted and skipped; the wide rows are read for the page alone.
+    # Only keys are sorted and skipped; whole rows are read for this page only.
     keys = f'SELECT "key" FROM {table} WHERE {where} ORDER BY {ordered} LIMIT {SIZE} OFFSET {place.offset}'  # noqa: S608
     sql = f'SELECT {wanted}, {entity} FROM {table} WHERE "key" IN ({keys}) ORDER BY {ordered}'  # noqa: S608
     return [dict(row) for row in conn.execute(sql, values)], place
@@ -64,8 +64,8 @@ def records(
 def _condition(paths: tuple[str, ...], search: str) -> tuple[str, dict[str, str]]:
     """Return the SQL of a search, and its values.
 
-    LIKE is quick, but knows upper and lower case of ASCII only. Other letters may be anything to it, and
-    FOLD, which is slow, decides about the records that are left.
+    LIKE is fast, but ignores case for ASCII only. So it treats other letters as wildcards, and FOLD, which is
+    slow, decides about the records that match.
     """
     if not search:
         return "true", {}

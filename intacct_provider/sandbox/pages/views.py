@@ -1,4 +1,4 @@
-"""The pages themselves: each reads the company in one transaction, which no call sees or pays for."""
+"""The pages; each reads the company in one transaction, and is neither logged nor billed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,21 @@ from starlette.responses import RedirectResponse
 
 from intacct_provider.sandbox.api import bulk_jobs
 from intacct_provider.sandbox.identity import CLIENT_SECRET
+from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.objects.values import parse_key
 from intacct_provider.sandbox.pages import listing
-from intacct_provider.sandbox.pages.shell import Place, Problem, api_base, one_of, page, page_number, page_of
+from intacct_provider.sandbox.pages.shell import (
+    PageError,
+    Place,
+    api_base,
+    find_page,
+    page,
+    read_choice,
+    read_page_number,
+)
 from intacct_provider.sandbox.records.history import read_events
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.state import TIERS, Call, State
@@ -47,18 +55,18 @@ _HREF = re.compile(r'^\s*"href": "(/objects/[^"\\]+)",?$', re.MULTILINE)
 
 
 class Pages:
-    """The pages of one sandbox; every one of them runs in a thread of its own."""
+    """The pages of one sandbox; Starlette runs each in a thread."""
 
     def __init__(self, state: State) -> None:
         self.state = state
 
     def company(self, request: Request) -> Response:
-        """Show the company as a whole."""
+        """Show the company."""
         state = self.state
         with self._company() as conn:
-            counts = listing.counts(conn)
+            counts = listing.count_records(conn)
             last_jobs = [bulk_jobs.Job(*row) for row in conn.execute(_LAST_JOBS, (JOBS,))]
-            entities, _ = listing.records(conn, OBJECTS[ENTITY], "", "key", 1)
+            entities, _ = listing.list_records(conn, OBJECTS[ENTITY], "", "key", 1)
         tier = next((number for number, tier in TIERS.items() if tier == state.tier), None)
         return page(
             request,
@@ -73,17 +81,17 @@ class Pages:
             planned=list(state.faults.fail),
             jobs=last_jobs,
             calls=list(islice(reversed(list(state.calls)), RECENT)),
-            connection=connection(state, api_base(request)),
+            connection=connection_command(state, api_base(request)),
             own_secret=state.identity.client_secret != CLIENT_SECRET,
         )
 
     def calls(self, request: Request) -> Response:
         """Show the calls, the latest first."""
-        status, name = one_of(request, "status", STATUSES), request.query_params.get("object", "")
+        status, name = read_choice(request, "status", STATUSES), request.query_params.get("object", "")
         every = list(self.state.calls)
         names = sorted({name for name, _ in Counter(call.name for call in every).most_common(NAMES)} | {name})
         found = [call for call in every if name in ("", call.name) and status in ("", status_class(call))]
-        place = Place(page_number(request), CALLS, len(found))
+        place = Place(read_page_number(request), CALLS, len(found))
         found = found[::-1][place.offset : place.last]
         chosen = {"status": status, "object": name}
         return page(
@@ -99,11 +107,11 @@ class Pages:
 
     def records(self, request: Request) -> Response:
         """Show the records of one object."""
-        object_type = known(request)
+        object_type = read_object(request)
         search = request.query_params.get("search", "").strip()[:LONGEST_SEARCH]
-        order = one_of(request, "sort", listing.ORDERS)
+        order = read_choice(request, "sort", listing.ORDERS)
         with self._company() as conn:
-            rows, place = listing.records(conn, object_type, search, order, page_number(request))
+            rows, place = listing.list_records(conn, object_type, search, order, read_page_number(request))
         return page(
             request,
             "records.html",
@@ -112,21 +120,21 @@ class Pages:
             place=place,
             search=search,
             order=order,
-            named=listing.name_of(object_type),
+            named=listing.find_name_field(object_type),
         )
 
     def record(self, request: Request) -> Response:
-        """Show one record and its history; 410 for one that was deleted, 404 for one that never was."""
-        object_type, given = known(request), request.path_params["key"]
+        """Show a record and its history; 410 for a deleted record, 404 for one that never existed."""
+        object_type, given = read_object(request), request.path_params["key"]
         key = parse_key(given)
         with self._company() as conn:
-            sql = f'SELECT * FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - a name of ours
+            sql = f'SELECT * FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - our names
             row = conn.execute(sql, (key,)).fetchone()
             shown = render_record(conn, object_type, row) if row else None
             events = read_events(conn, object_type.name, key, EVENTS + 1) if key is not None else []
         if row is None and not events:
             raise HTTPException(404, f"{object_type.name} has no record with the key {given[:40]}.")
-        named = listing.name_of(object_type) or ""
+        named = listing.find_name_field(object_type) or ""
         last = row or {path: before for path, (before, _) in events[0].changes.items()}
         return page(
             request,
@@ -136,79 +144,79 @@ class Pages:
             key=key,
             id=last["id"],
             name=dict(last).get(named),
-            json=linked(msgspec.json.format(msgspec.json.encode(shown)).decode()) if row else [],
-            stamps=stamps(shown or {}),
+            json=split_links(msgspec.json.format(msgspec.json.encode(shown)).decode()) if row else [],
+            stamps=read_stamps(shown or {}),
             events=events[:EVENTS],
             more=len(events) > EVENTS,
-            target=lambda path: target(object_type, path),
+            target=lambda path: find_target(object_type, path),
         )
 
     def unknown(self, request: Request) -> Response:
-        """Answer an address below ``/records`` that has not the form of an object."""
+        """Answer an address below ``/records`` that is not the address of an object."""
         if not request.path_params["name"]:
             return RedirectResponse("/#objects")
-        raise no_object(request.path_params["name"])
+        raise unknown_object(request.path_params["name"])
 
     @contextmanager
     def _company(self) -> Iterator[sqlite3.Connection]:
-        """Give the records as they are by now: what a bulk job has written until this moment is there."""
+        """Begin a transaction on the company, after bulk jobs have written what is due by now."""
         bulk_jobs.advance(self.state)
         with self.state.store.transaction() as conn:
             yield conn
 
     def _faults(self) -> dict[str, str]:
-        """Return what is not normal, apart from the calls that are planned to fail."""
+        """Return the faults that are on, without the calls that are planned to fail."""
         changed = self.state.faults.changed()
         changed.pop("fail", None)
         return {name: msgspec.json.encode(value).decode().strip('"') for name, value in changed.items()}
 
 
-def known(request: Request) -> ObjectType:
-    """Return the object that an address names.
+def read_object(request: Request) -> ObjectType:
+    """Return the object in an address.
 
-    :raises HTTPException: 404; its page leads to the nearest object
+    :raises HTTPException: 404 for an unknown object; the page links to the nearest.
     """
     name = f"{request.path_params['application']}/{request.path_params['name']}"
     if name not in OBJECTS:
-        raise no_object(name)
+        raise unknown_object(name)
     return OBJECTS[name]
 
 
-def no_object(name: str) -> Problem:
-    """Return the refusal of a name, with the nearest that there is; ``customer`` alone is near enough."""
-    shapes = {known: known for known in OBJECTS} | {known.partition("/")[2]: known for known in OBJECTS}
-    near = shapes[get_close_matches(name.lower(), shapes, n=1, cutoff=0.0)[0]]
-    return Problem(404, f"The sandbox has no object {name[:80]}.", near)
+def unknown_object(name: str) -> PageError:
+    """Return the error for an unknown object, with the nearest one; ``customer`` alone finds its object."""
+    forms = {known: known for known in OBJECTS} | {known.partition("/")[2]: known for known in OBJECTS}
+    near = forms[find_nearest(name.lower(), forms)]
+    return PageError(404, f"The sandbox does not have the object {name[:80]}.", near)
 
 
-def connection(state: State, base: str) -> str:
-    """Return the line that tells Airflow's shell about the sandbox; a secret of the user's own is not in it."""
+def connection_command(state: State, base: str) -> str:
+    """Return the shell command that sets the connection for Airflow, without the user's own secret."""
     identity = state.identity
     secret = CLIENT_SECRET if identity.client_secret == CLIENT_SECRET else "<your client secret>"
     extra = {"company_id": identity.company, "user_id": identity.user}
-    given = {"conn_type": "intacct", "host": base, "login": identity.client_id, "password": secret}
-    return f"export AIRFLOW_CONN_INTACCT_DEFAULT={shlex.quote(json.dumps({**given, 'extra': extra}))}"
+    connection = {"conn_type": "intacct", "host": base, "login": identity.client_id, "password": secret}
+    return f"export AIRFLOW_CONN_INTACCT_DEFAULT={shlex.quote(json.dumps({**connection, 'extra': extra}))}"
 
 
 def status_class(call: Call) -> str:
-    """Return ``2xx`` and so on; ``running`` until a call has ended, ``none`` when it ended without an answer."""
+    """Return ``2xx`` and so on; ``running`` before the end of a call, ``none`` if it ended without an answer."""
     if call.status:
         return f"{call.status // 100}xx"
     return "none" if call.seconds else "running"
 
 
-def linked(text: str) -> list[tuple[str, str | None]]:
-    """Return the JSON of a record in pieces, each with the page that it leads to, if any."""
+def split_links(text: str) -> list[tuple[str, str | None]]:
+    """Split the JSON of a record into pieces, each with the page that it links to, if any."""
     pieces: list[tuple[str, str | None]] = []
     end = 0
     for found in _HREF.finditer(text):
-        pieces += [(text[end : found.start(1)], None), (found[1], page_of(found[1]))]
+        pieces += [(text[end : found.start(1)], None), (found[1], find_page(found[1]))]
         end = found.end(1)
     return [*pieces, (text[end:], None)]
 
 
-def stamps(record: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
-    """Return who made a record and who changed it last, as its audit block has it: also for seeded ones."""
+def read_stamps(record: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Return who created and last modified a record, from its audit stamps, which seeded records have too."""
     audit = record.get("audit", {})
     return [
         (verb.capitalize(), audit[f"{verb}DateTime"], (audit.get(f"{verb}ByUser") or {}).get("id"))
@@ -217,7 +225,7 @@ def stamps(record: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     ]
 
 
-def target(object_type: ObjectType, path: str) -> str | None:
-    """Return the object that a column refers to, if it does."""
+def find_target(object_type: ObjectType, path: str) -> str | None:
+    """Return the object that a column refers to; ``None`` if it is not a reference."""
     member = object_type.member(path.removesuffix(".key")) if path.endswith(".key") else None
     return member.target if isinstance(member, Ref) and member.target in OBJECTS else None

@@ -1,7 +1,7 @@
-"""The demo company: what is in it, as records in the form the API itself takes.
+"""The customers and customer groups of the demo company, as payloads for the API.
 
-Everything is invented and comes out the same on every run: the generator has a fixed seed and all times are
-relative to :data:`DEMO_TIME`, never to the clock. Ids are stable, because example files refer to them.
+Everything is invented and the same in every run: the generator has a fixed seed, and all times are relative to
+:data:`DEMO_TIME`, not to the clock. Ids are stable, because example files refer to them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from intacct_provider.sandbox.objects.names import CUSTOMER, CUSTOMER_GROUP
+from intacct_provider.sandbox.objects.values import format_cents
 from intacct_provider.sandbox.seed.demo_names import (
     CONTACTS,
     CUSTOMER_TYPES,
@@ -36,7 +37,7 @@ from intacct_provider.sandbox.seed.demo_names import (
 )
 
 DEMO_TIME = datetime(2026, 6, 30, 18, 0, 0, tzinfo=UTC)
-"""The latest moment in the demo company; its records were made in the two years before."""
+"""The latest time in the demo company; its records were created in the two years before."""
 
 SHARED_CUSTOMERS = 240
 UK_CUSTOMERS = 6
@@ -45,7 +46,7 @@ UK_CUSTOMERS = 6
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record to write: what a client may send, and what only Sage itself sets (by field)."""
+    """A record to write: its payload, and the values of its read-only fields."""
 
     object_name: str
     payload: Mapping[str, object]
@@ -53,8 +54,8 @@ class Record:
     entity: str | None = None
 
 
-def moments(generator: random.Random, count: int) -> list[datetime]:
-    """Return `count` moments of the last two years, oldest first, in whole seconds."""
+def random_moments(generator: random.Random, count: int) -> list[datetime]:
+    """Return `count` random times in the last two years, oldest first, in whole seconds."""
     seconds = sorted(generator.randrange(730 * 86400) for _ in range(count))
     start = DEMO_TIME - timedelta(days=730)
     return [start + timedelta(seconds=second) for second in seconds]
@@ -117,7 +118,7 @@ def _customer(generator: random.Random, customer: str, name: str, parent: str | 
     territory, city, state, country = generator.choice(PLACES)
     status = generator.choices(("active", "activeNonPosting", "inactive"), (78, 6, 16))[0]
     if name in FAMILIES:
-        status = "active"  # the head of a family has invoices as long as its children do
+        status = "active"  # the parent of a family has invoices as long as its children do
     payload: dict[str, object] = {
         "id": customer,
         "name": name,
@@ -146,7 +147,7 @@ def _contacts(
 
 
 def _optional(generator: random.Random) -> dict[str, object]:
-    """Return the fields that many customers leave empty."""
+    """Return the fields that are empty for many customers."""
     choices: dict[str, tuple[float, object]] = {
         "salesRepresentative": (0.8, {"id": generator.choice(list(EMPLOYEES))}),
         "taxId": (0.7, f"{generator.randrange(10, 99)}-{generator.randrange(1000000, 9999999)}"),
@@ -186,7 +187,7 @@ def _contact(
 
 
 def _balances(generator: random.Random, payload: Mapping[str, object]) -> dict[str, object]:
-    """Return what follows from invoices: most customers owe something, some nothing, a few have credit."""
+    """Return the fields that follow from invoices: most customers owe something, some nothing, a few have credit."""
     kind = generator.choices(("owes", "settled", "credit", "new"), (68, 22, 4, 6))[0]
     if kind == "new":
         return {"totalDue": None, "lastInvoiceCreatedDate": None}
@@ -194,10 +195,9 @@ def _balances(generator: random.Random, payload: Mapping[str, object]) -> dict[s
     due = {"owes": cents, "settled": 0, "credit": -cents // 40}[kind]
     if payload["status"] == "inactive":
         due = 0
-    sign = "-" if due < 0 else ""
     invoiced = DEMO_TIME.date() - timedelta(days=generator.randrange(400))
     return {
-        "totalDue": f"{sign}{abs(due) // 100}.{abs(due) % 100:02d}",
+        "totalDue": format_cents(due),
         "lastInvoiceCreatedDate": invoiced.isoformat(),
         "lastStatementGeneratedDate": f"{invoiced:%Y-%m}-28" if generator.random() < 0.6 else None,
     }

@@ -1,4 +1,4 @@
-"""The demo company's account groups, their purposes and the accounts they cover."""
+"""The account groups of the demo company, with their purposes and accounts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def purposes() -> Iterator[Record]:
 
 
 def account_groups() -> Iterator[Record]:
-    """Yield the 60 account groups, each after the groups it is made of."""
+    """Yield the 60 account groups, each after the groups that it consists of."""
     for group, (balance, *ranges) in _RANGES.items():
         yield _account_group(group, balance, "accounts", accountRanges=_ranges(ranges))
     for group, ranges in _STATISTICAL.items():
@@ -37,7 +37,7 @@ def account_groups() -> Iterator[Record]:
 
 
 def accounts() -> Iterator[Record]:
-    """Yield ledger accounts: two at the start of every range, each after the account it closes to."""
+    """Yield ledger accounts: two at the start of every range, each after the account that it closes to."""
     for group, (balance, *ranges) in _RANGES.items():
         for first, _last in ranges:
             yield _account(first, group, group, balance)

@@ -1,4 +1,4 @@
-"""Whom and what the demo company's customers and groups refer to: people, places, types and terms."""
+"""The records that customers and groups of the demo company refer to: people, places, types and terms."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MANAGERS = {"US": "E-101", "UK": "E-105", "US-BOS": "E-102", "UK-LON": "E-103"}
 
 
 def company() -> Iterator[Record]:
-    """Yield what every company has: users, currencies and entities."""
+    """Yield the records that every company has: users, currencies and entities."""
     for identifier, name in USERS.items():
         yield Record(USER, {"id": identifier, "name": name})
     for identifier, name in CURRENCIES.items():
@@ -62,7 +62,7 @@ def company() -> Iterator[Record]:
 
 
 def neighbors() -> Iterator[Record]:
-    """Yield the rest, each record after those that it refers to."""
+    """Yield the other records, each after those that it refers to."""
     yield from _types_and_terms()
     for number, (name, place) in enumerate(zip(CONTACTS, PLACES, strict=True)):
         yield Record(CONTACT, _person(number, *PEOPLE[number], place[1:], id=name))
@@ -81,7 +81,7 @@ def neighbors() -> Iterator[Record]:
 
 
 def managers() -> Iterator[Record]:
-    """Yield who leads the departments, locations and entities: changes, as the employees come after those."""
+    """Yield the managers of departments, locations and entities, as changes: employees are added after those."""
     for identifier, (_name, _parent, head) in DEPARTMENTS.items():
         yield Record(DEPARTMENT, {"id": identifier, "supervisor": {"id": head}})
     for identifier, manager in _MANAGERS.items():

@@ -1,7 +1,7 @@
-"""Many valid records, quickly: for tests of paging, volume and speed.
+"""Generate many valid records fast, for tests of paging, volume and speed.
 
-The records are plain but complete: every default is set, references lead to records that exist, and ids, names
-and dates differ from record to record in a way that depends on nothing but the record's number.
+The records are simple but complete: every default is set and references are valid. Ids, names and dates vary, and
+depend on the number of the record only.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.web_urls import web_url
 from intacct_provider.sandbox.store import quote
 
-# One record in this many heads a family, of which the others are the children.
+# Of so many customers the first is the parent of the others.
 FAMILY = 10
 _LATEST = datetime(2026, 6, 30, 18, tzinfo=UTC)
 _SPAN = 730 * 86400
 
 Columns: TypeAlias = dict[str, object]
 Neighbors: TypeAlias = Mapping[str, list[int]]
-"""The keys of the records that others refer to, by object."""
+"""The keys of possible targets of references, by object."""
 Maker: TypeAlias = Callable[[int, int, Neighbors], Columns]
-"""Takes the key of a record and of the batch's first; returns what differs from record to record."""
+"""Takes the key of a record and the first key of the batch; returns the columns that vary."""
 
 
 def insert(connection: sqlite3.Connection, object_type: ObjectType, count: int) -> None:
-    """Add `count` records after those that the object has."""
+    """Add `count` records after the existing ones."""
     first = _next_key(connection, object_type)
     rows = _rows(MAKERS[object_type.name], first, count, _neighbors(connection))
     sample = next(rows)
@@ -55,7 +55,7 @@ def insert(connection: sqlite3.Connection, object_type: ObjectType, count: int) 
 
 
 def _next_key(connection: sqlite3.Connection, object_type: ObjectType) -> int:
-    """Return the key after the highest that the object ever had."""
+    """Return the key after the highest that was ever used."""
     statement = "SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?"
     return int(connection.execute(statement, (object_type.name,)).fetchone()[0])
 
@@ -69,15 +69,15 @@ def _neighbors(connection: sqlite3.Connection) -> Neighbors:
 
 
 def continue_numbering(connection: sqlite3.Connection) -> None:
-    """Let automatic customer numbers and the keys of owned records go on after those that were seeded."""
+    """Continue automatic customer numbers and the keys of owned records after the seeded ones."""
     number = 'SELECT MAX(CAST(substr("id", 3) AS INTEGER))'
-    _count_to(connection, CUSTOMER, f"{number} FROM {quote(CUSTOMER)} WHERE \"id\" GLOB 'C-[0-9]*'")
+    _raise_counter(connection, CUSTOMER, f"{number} FROM {quote(CUSTOMER)} WHERE \"id\" GLOB 'C-[0-9]*'")
     ranges = f"json_each({quote('accountRanges')})"
     owned = f"SELECT MAX(json_extract(value, '$.key')) FROM {quote(ACCOUNT_GROUP)}, {ranges}"  # noqa: S608
-    _count_to(connection, "owned records", owned)
+    _raise_counter(connection, "owned records", owned)
 
 
-def _count_to(connection: sqlite3.Connection, counter: str, query: str) -> None:
+def _raise_counter(connection: sqlite3.Connection, counter: str, query: str) -> None:
     statement = (
         f'INSERT INTO "ia::counter" SELECT ?, COALESCE(({query}), 0) WHERE true '
         "ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)"
@@ -97,14 +97,14 @@ def _defaults(object_type: ObjectType) -> Columns:
 
 
 def _audit(number: int, user: int) -> Columns:
-    """Return the audit columns; a large prime spreads the records over two years without repeating soon."""
+    """Return the audit columns; multiplying by a large prime spreads the records over two years."""
     changed = stamp(_LATEST - timedelta(seconds=number * 7919 % _SPAN))
-    facts: Columns = {}
+    columns: Columns = {}
     for verb in ("created", "modified"):
-        facts[f"audit.{verb}DateTime"] = changed
-        facts[f"audit.{verb}By"] = str(user)
-        facts[f"audit.{verb}ByUser.key"] = user
-    return facts
+        columns[f"audit.{verb}DateTime"] = changed
+        columns[f"audit.{verb}By"] = str(user)
+        columns[f"audit.{verb}ByUser.key"] = user
+    return columns
 
 
 def _customer(number: int, first: int, neighbors: Neighbors) -> Columns:

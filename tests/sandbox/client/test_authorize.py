@@ -85,7 +85,7 @@ def test_the_page_says_who_asks_and_where_the_browser_goes(sandbox):
     assert problems(shown) == []
     assert "sandbox-client" in shown.text
     assert BACK in shown.text
-    assert "renew its access by itself" in shown.text
+    assert "renew its access" in shown.text
     assert "renew" not in Page(page_for(sandbox, scope=None)).text
     assert [option for option in shown.all("option") if "selected" in option] == [{"selected": None}]
 

@@ -38,7 +38,7 @@ def test_the_connection_that_is_shown_is_the_one_that_works():
     with Sandbox() as company:
         text = page(company).text
         command = re.search(r"export \S+=(.*)", text)[1]
-        assert "The secret is the sandbox's public one." in text
+        assert "This is the public secret of the sandbox." in text
         assert json.loads(shlex.split(command)[0]) == json.loads(company.connection())
 
 
@@ -285,9 +285,9 @@ def test_paging_and_sorting_keep_the_search(busy):
     ("address", "said"),
     [
         (of(CUSTOMER) + "?sort=modifed", "not 'modifed'; did you mean modified?"),
-        (of(CUSTOMER) + "?page=0", "page must be a number from 1, not '0'."),
-        (of(CUSTOMER) + "?page=x", "page must be a number from 1, not 'x'."),
-        ("calls?page=-1", "page must be a number from 1, not '-1'."),
+        (of(CUSTOMER) + "?page=0", "page must be a whole number from 1, not '0'."),
+        (of(CUSTOMER) + "?page=x", "page must be a whole number from 1, not 'x'."),
+        ("calls?page=-1", "page must be a whole number from 1, not '-1'."),
         ("calls?status=40x", "not '40x'; did you mean 4xx?"),
     ],
 )
@@ -333,7 +333,7 @@ def test_the_audit_stamps_stand_in_for_a_history_that_is_not_kept():
     for verb in ("created", "modified"):
         moment = record["audit"][f"{verb}DateTime"].replace("T", " ").rstrip("Z")
         assert f"{moment} UTC by {record['audit'][f'{verb}ByUser']['id']}" in text
-    assert "No write is kept" in text
+    assert "There are no events" in text
 
 
 def test_a_long_history_is_cut_and_says_so(sandbox):
@@ -343,7 +343,7 @@ def test_a_long_history_is_cut_and_says_so(sandbox):
             client.update(PURPOSE, "1", {"status": ("inactive", "active")[number % 2]})
     shown = page(sandbox, of(PURPOSE, "1"))
     assert len([tag for tag in shown.tags if tag[0] == "li"]) == 100
-    assert "Older writes are not shown." in shown.text
+    assert "Older events are not shown." in shown.text
 
 
 def test_a_deleted_record_is_gone_but_its_history_is_there(busy):
@@ -372,6 +372,6 @@ def test_a_record_that_never_was_is_not_found(busy, key):
 )
 def test_an_unknown_object_leads_to_the_nearest(busy, name, near):
     shown = page(busy, f"records/{name}", 404)
-    assert "The sandbox has no object" in shown.text
+    assert "The sandbox does not have the object" in shown.text
     [suggestion] = [link for link in shown.links if link.startswith("/records/")]
     assert near is None or suggestion == f"/records/{near}"

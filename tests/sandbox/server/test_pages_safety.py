@@ -218,4 +218,4 @@ def test_pages_show_no_secret_no_token_and_no_idempotency_key(monkeypatch):
     for secret in (*issued, *keys, company.identity.client_secret):
         assert not any(secret in text for text in texts)
     assert "&lt;your client secret&gt;" in texts[0]
-    assert "has a client secret of its own, which is not shown" in texts[0]
+    assert "has its own client secret, which is not shown" in texts[0]
