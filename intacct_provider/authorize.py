@@ -1,7 +1,7 @@
-"""``python -m intacct_provider.authorize``: a person's consent, which ends in a refresh token for a connection.
+"""``python -m intacct_provider.authorize``: get a refresh token for a connection by a person's consent.
 
-Exit codes: 0 when the token is stored or shown, 1 with one line on stderr when there is none or it could not be stored,
-2 for options that cannot be. The client secret is never an option, since anyone can read those of a running process.
+Exit codes: 0 if the token is stored or shown, 1 with one line on stderr if there is none or it could not be stored, 2
+for invalid options. The client secret is never an option, because other users can see the options of a process.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from intacct_provider.exceptions import (
     IntacctError,
 )
 
-SECRET_VARIABLE = "INTACCT_CLIENT_SECRET"  # noqa: S105 - the name of a variable
-#: A person waits for the answer.
+SECRET_VARIABLE = "INTACCT_CLIENT_SECRET"  # noqa: S105 - a variable name
+#: Short, because a person is waiting.
 _RETRY = RetryPolicy(attempts=3, base=0.5, budget=30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Who asks, and where the tokens go.
+    """The application to authorize, and where its tokens are stored.
 
-    :param store: None when they are to be shown.
-    :param conn_id: the Airflow connection, if there is one.
-    :param ready: whether the connection uses refresh tokens already.
+    :param store: None to show the token instead.
+    :param conn_id: the Airflow connection; empty without one.
+    :param ready: whether the connection already uses refresh tokens.
     """
 
     config: IntacctConfig
@@ -52,15 +52,15 @@ class Application:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask for a person's consent and keep the tokens; return the exit code."""
-    options = parse(arguments)
+    """Ask for a person's consent and store the tokens; return the exit code."""
+    options = parse_arguments(arguments)
     try:
         if options.conn_id:
-            application = of_connection(options.conn_id)
+            application = read_connection(options.conn_id)
         else:
             secret = os.environ.get(SECRET_VARIABLE) or getpass.getpass("Client secret: ")
-            application = Application(configured(options.host, None, options.client_id, secret, {}))
-        return keep(application, ask(application.config, options.redirect_uri))
+            application = Application(build_config(options.host, None, options.client_id, secret, {}))
+        return deliver(application, request_tokens(application.config, options.redirect_uri))
     except IntacctError as err:
         print(f"intacct authorize: {err}", file=sys.stderr)
         return 1
@@ -68,38 +68,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; argparse itself exits with 2 on what cannot be."""
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; argparse itself exits with 2 for invalid options."""
     parser = argparse.ArgumentParser(
         prog="python -m intacct_provider.authorize",
         description="Get a refresh token for Sage Intacct by a person's consent.",
     )
-    whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument(
-        "--conn-id", help="Airflow connection to authorize; its credential store gets the token"
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--conn-id", help="Airflow connection to authorize; the token is saved in its credential store"
     )
-    whose.add_argument(
+    source.add_argument(
         "--client-id",
-        help=f"id of the application, to do without Airflow; its secret comes from {SECRET_VARIABLE} or a prompt",
+        help=f"id of the application, to work without Airflow; its secret is read from {SECRET_VARIABLE} or a prompt",
     )
     parser.add_argument("--host", help=f"API base URL, with --client-id (default: {DEFAULT_BASE_URL})")
     parser.add_argument(
-        "--redirect-uri", required=True, help="exactly as registered; nothing needs to answer there"
+        "--redirect-uri", required=True, help="exactly as registered; no server is needed at this address"
     )
     options = parser.parse_args(arguments)
     if options.host and options.conn_id:
-        parser.error("--host goes with --client-id; a connection has its own")
+        parser.error("--host can only be used with --client-id; a connection has its own host")
     if not options.redirect_uri.startswith("https://"):
         parser.error(f"--redirect-uri must begin with https://, not {options.redirect_uri!r}")
     return options
 
 
-def of_connection(conn_id: str) -> Application:
-    """Read an Airflow connection, and look into its credential store.
+def read_connection(conn_id: str) -> Application:
+    """Read an Airflow connection, and check that its credential store can be read.
 
-    :raises IntacctConfigError: if one of them cannot be read, or is wrong.
+    :raises IntacctConfigError: if either of them cannot be read or is invalid.
     """
-    # As Airflow's own commands do it: without this, only the environment is searched.
+    # As in Airflow's own commands; without it Airflow looks for connections in the environment only.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
         from intacct_provider.hooks.credential_store import credential_store
@@ -110,11 +110,11 @@ def of_connection(conn_id: str) -> Application:
         raise IntacctConfigError(
             f"The connection {conn_id!r} cannot be read ({type(err).__name__})."
         ) from err
-    config = configured(conn.host, conn.port, conn.login, conn.password, conn.extra_dejson)
+    config = build_config(conn.host, conn.port, conn.login, conn.password, conn.extra_dejson)
     try:
         store = credential_store(config.credential_store, conn_id)
         if store is not None:
-            store.load()  # one that cannot be reached says so before anybody consents
+            store.load()  # fails before the person consents if the store cannot be reached
     except IntacctError:
         raise
     except Exception as err:
@@ -124,23 +124,23 @@ def of_connection(conn_id: str) -> Application:
     return Application(config, store, conn_id, conn.extra_dejson.get("auth_type") == config.auth_type)
 
 
-def configured(
+def build_config(
     host: str | None, port: int | None, login: str | None, password: str | None, extra: Mapping[str, Any]
 ) -> IntacctConfig:
-    """Return the configuration that the refresh token will be used with.
+    """Return the configuration that will use the refresh token.
 
-    :raises IntacctConfigError: for a part that is missing or wrong.
+    :raises IntacctConfigError: for a missing or invalid part.
     """
     extra = {**extra, "auth_type": "refresh_token"}
     if extra.get("credential_store") in (None, "", "memory"):
-        extra["refresh_token"] = "none yet"  # noqa: S105 - the first is what this is about
+        extra["refresh_token"] = "none yet"  # noqa: S105 - a placeholder, since there is none yet
     return IntacctConfig.from_connection(host=host, port=port, login=login, password=password, extra=extra)
 
 
-def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
-    """Show the address to open, read the one that the browser was sent to, and exchange its code.
+def request_tokens(config: IntacctConfig, redirect_uri: str) -> Tokens:
+    """Show the address to open, read the address that the browser is redirected to, and exchange its code.
 
-    :raises IntacctAuthorizeError: if there is no code in it, or Intacct does not take it.
+    :raises IntacctAuthorizeError: if the code is missing, or Intacct rejects it.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -154,15 +154,15 @@ def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
         "code_challenge_method": "S256",
     }
     print(
-        "Open this address in a browser, sign in as the user whom Airflow shall act as, and allow the access:\n\n"
+        "Open this address in a browser, sign in as the user that Airflow is to act as, and allow access:\n\n"
         f"{config.base_url}/oauth2/authorize?{urlencode(query)}\n\n"
-        f"The browser is then sent to {redirect_uri}, which need not answer. Paste the whole address that it shows:",
+        f"The browser is then redirected to {redirect_uri}; that page need not load. Paste its full address here:",
         flush=True,
     )
     with suppress(ImportError):
-        import readline  # noqa: F401 - without it a terminal cuts a line, on macOS after 1,024 characters
+        import readline  # noqa: F401 - without it a terminal truncates long lines, on macOS after 1,024 characters
     try:
-        code = code_of(input(), state)
+        code = extract_code(input(), state)
     except EOFError:
         raise IntacctAuthorizeError("Nothing was pasted.") from None
     form = {
@@ -173,34 +173,34 @@ def ask(config: IntacctConfig, redirect_uri: str) -> Tokens:
         "client_id": config.client_id,
         "client_secret": config.client_secret,
     }
-    return exchange(config, form)
+    return exchange_code(config, form)
 
 
-def code_of(address: str, state: str) -> str:
-    """Return the code in an address that the browser was sent to.
+def extract_code(address: str, state: str) -> str:
+    """Return the code in the address that the browser was redirected to.
 
-    :raises IntacctAuthorizeError: if there is none, or it answers another request than ours.
+    :raises IntacctAuthorizeError: if there is no code, or its state is that of another request.
     """
-    asked = address.strip().partition("?")[2].partition("#")[0]
-    query = {name: values[0] for name, values in parse_qs(asked).items()}
+    query_string = address.strip().partition("?")[2].partition("#")[0]
+    query = {name: values[0] for name, values in parse_qs(query_string).items()}
     if not {"code", "error"} & query.keys():
         raise IntacctAuthorizeError(
-            "What was pasted is not the address that the browser was sent to: it has no code."
+            "The pasted address is not the one that the browser was redirected to: it has no code."
         )
     if not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
         raise IntacctAuthorizeError(
-            "What was pasted answers another request: its state is not ours. Start again."
+            "The pasted address belongs to another request: its state does not match. Start again."
         )
     if "code" not in query:
-        said = " ".join(query.get("error_description", query["error"]).split())[:200]
-        raise IntacctAuthorizeError(f"The access was not granted: {said}")
+        reason = " ".join(query.get("error_description", query["error"]).split())[:200]
+        raise IntacctAuthorizeError(f"Access was not granted: {reason}")
     return query["code"]
 
 
-def exchange(config: IntacctConfig, form: Mapping[str, str]) -> Tokens:
+def exchange_code(config: IntacctConfig, form: Mapping[str, str]) -> Tokens:
     """Exchange a code for tokens.
 
-    :raises IntacctAuthorizeError: if Intacct does not take the code, or answers no refresh token.
+    :raises IntacctAuthorizeError: if Intacct rejects the code, or returns no refresh token.
     """
     from intacct_provider.client.http.transport import Transport
 
@@ -209,39 +209,36 @@ def exchange(config: IntacctConfig, form: Mapping[str, str]) -> Tokens:
         tokens = Tokens.from_answer(transport.post_form(form), config)
     except IntacctAuthenticationError as err:
         raise IntacctAuthorizeError(
-            f"{err.message}. A code works once, and for a few minutes: start again."
+            f"{err.message}. A code works only once, and for a few minutes. Start again."
         ) from None
     finally:
         transport.close()
     if not tokens.refresh_token:
-        raise IntacctAuthorizeError(
-            "Intacct answered without a refresh token, so that the access cannot be renewed."
-        )
+        raise IntacctAuthorizeError("Intacct returned no refresh token, so access could not be renewed.")
     return tokens
 
 
-def keep(application: Application, tokens: Tokens) -> int:
-    """Store the tokens, or show what to put into the connection when there is no store or it fails."""
+def deliver(application: Application, tokens: Tokens) -> int:
+    """Store the tokens, or show the extra of the connection if there is no store or it fails."""
     store, setting = application.store, application.config.credential_store
     if store is not None:
         try:
             store.save(tokens.to_store())
-        except Exception as err:  # whatever it is, the refresh token must not be lost with it
-            said = f"the credential store failed ({type(err).__name__}), so the token is shown instead"
-            print(f"intacct authorize: {said}", file=sys.stderr)
+        except Exception as err:  # whatever the error, do not lose the refresh token
+            text = f"the credential store failed ({type(err).__name__}), so the token is shown instead"
+            print(f"intacct authorize: {text}", file=sys.stderr)
         else:
-            print(
-                f"The credential store {setting!r} of connection {application.conn_id!r} has the refresh token now."
-            )
+            where = f"the credential store {setting!r} of connection {application.conn_id!r}"
+            print(f"The refresh token is stored in {where}.")
             if not application.ready:
-                print('Set the extra auth_type of the connection to "refresh_token", so that it is used.')
+                print('To use it, set the extra auth_type of the connection to "refresh_token".')
             return 0
     extra = {
         "auth_type": "refresh_token",
         "refresh_token": tokens.refresh_token,
         "credential_store": "variable" if store is None else setting,
     }
-    print(f"Put this into the extra of the connection. It is secret.\n\n{json.dumps(extra)}")
+    print(f"Add this to the extra of the connection. It is secret.\n\n{json.dumps(extra)}")
     return 0 if store is None else 1
 
 

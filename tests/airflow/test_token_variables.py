@@ -146,7 +146,7 @@ def in_database(variables, sandbox, monkeypatch):
 def test_authorize_stores_the_token_of_a_connection_and_a_task_needs_nothing_else(in_database, sandbox):
     code, printed, problem = authorize("--conn-id", "intacct_default")
     assert (code, "Traceback" in problem) == (0, False), problem
-    said = "The credential store 'variable' of connection 'intacct_default' has the refresh token now."
+    said = "The refresh token is stored in the credential store 'variable' of connection 'intacct_default'."
     assert printed.splitlines()[-1] == said
     kept = json.loads(stored())
     for token in (kept["access_token"], kept["refresh_token"], sandbox.identity.client_secret):
@@ -164,7 +164,7 @@ def test_authorize_says_what_a_connection_that_uses_another_grant_needs(variable
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(credential_store="variable"))
     code, printed, _ = authorize("--conn-id", "intacct_default")
     assert code == 0
-    assert 'Set the extra auth_type of the connection to "refresh_token"' in printed
+    assert 'set the extra auth_type of the connection to "refresh_token"' in printed
     given = {"auth_type": "refresh_token", "credential_store": "variable"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**given))
     with IntacctHook().client as client:

@@ -70,7 +70,7 @@ def test_the_nearest_marker_wins_argument_by_argument(project):
     [
         ("seeds='demo'", "the marker intacct_sandbox has no argument seeds='demo'; did you mean 'seed'?"),
         ("Tier=2", "the marker intacct_sandbox has no argument Tier=2; did you mean 'tier'?"),
-        ("'demo'", "the marker intacct_sandbox takes named arguments only, such as seed='demo'"),
+        ("'demo'", "the marker intacct_sandbox takes keyword arguments only, such as seed='demo'"),
         ("seed='dem'", "intacct_sandbox: cannot seed 'dem'; did you mean demo?"),
         ("tier=5", "intacct_sandbox: tier must be one of 1, 2, 3, 4, not 5"),
         (

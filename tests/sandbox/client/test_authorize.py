@@ -347,14 +347,14 @@ def test_without_airflow_it_prints_what_to_put_into_the_connection(sandbox):
 @pytest.mark.parametrize(
     ("tampered", "said"),
     [
-        (lambda url: url.replace("state=", "state=x"), "its state is not ours"),
-        (lambda url: url.partition("&state")[0], "its state is not ours"),
+        (lambda url: url.replace("state=", "state=x"), "its state does not match"),
+        (lambda url: url.partition("&state")[0], "its state does not match"),
         (lambda url: url.partition("?")[0], "it has no code"),
         (lambda _: "", "it has no code"),
         (lambda _: "https://[", "it has no code"),
         (
             lambda url: url.replace("code=", "code=x"),
-            "invalid, expired or already used. A code works once, and for a few minutes",
+            "invalid, expired or already used. A code works only once, and for a few minutes",
         ),
     ],
 )
@@ -373,7 +373,7 @@ def test_a_denied_access_is_said_to_be_one(sandbox):
     assert command.paste(back + "\n") == (
         1,
         "",
-        "intacct authorize: The access was not granted: The access was denied\n",
+        "intacct authorize: Access was not granted: The access was denied\n",
     )
 
 
@@ -400,7 +400,7 @@ def test_an_answer_without_a_refresh_token_is_said_to_be_one(sandbox):
     [
         ((), "one of the arguments --conn-id --client-id is required"),
         (("--client-id", "x", "--conn-id", "y"), "not allowed with argument"),
-        (("--conn-id", "y", "--host", "https://a.example"), "--host goes with --client-id"),
+        (("--conn-id", "y", "--host", "https://a.example"), "--host can only be used with --client-id"),
         (("--client-id", "x", "--redirect-uri", "http://a.example"), "must begin with https://"),
         (("--client-id", "x", "--client-secret", "y"), "unrecognized arguments"),
     ],
