@@ -391,7 +391,7 @@ def test_an_answer_without_a_refresh_token_is_said_to_be_one(sandbox):
     sandbox.fail(path="/oauth2/token", status=200, body={"access_token": "a-token", "expires_in": 60})
     code, printed, problem = command.paste(back + "\n")
     assert (code, printed) == (1, "")
-    assert "without a refresh token" in problem
+    assert "no refresh token" in problem
     assert "a-token" not in problem
 
 
