@@ -24,7 +24,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 def bars(title: str, values: Sequence[tuple[str, float, str]], unit: str) -> str:
     """Return a chart of horizontal bars, the shortest first.
 
-    :param values: label, length, and class of each: ``ours``, ``peer`` or ``reference``.
+    :param values: label, length and class of each: ``ours``, ``peer`` or ``reference``.
     """
     ordered = sorted(values, key=lambda value: value[1])
     most = max(value for _, value, _ in ordered) or 1

@@ -1,8 +1,8 @@
-"""Does the benchmark's server answer as the sandbox does? The same requests to both, and what differs.
+"""Check that the benchmark's server answers like the sandbox: send the same requests to both, and compare.
 
     python benchmarks/check_server.py
 
-A request that one of them refuses must be refused by the other with the same status.
+A request that one refuses must be refused by the other with the same status.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from intacct_provider.sandbox import Sandbox
 QUERY = "/services/core/query"
 CUSTOMER = "accounts-receivable/customer"
 WRITTEN = ("id", "name", "accountType", "normalBalance", "status", "closingType", "isTaxable", "category")
-#: What a clock or chance makes, or says where the answer comes from.
+#: Members that depend on the clock, on chance or on the server.
 CHANGING = ("supportId", "requestId", "access_token", "refresh_token", "message")
 COUNT = 45
 FORM = "application/x-www-form-urlencoded"
@@ -31,15 +31,15 @@ def main() -> None:
     with Sandbox() as sandbox, FastServer() as server:
         fill(sandbox)
         server.change(rows=COUNT)
-        asked = list(questions())
+        asked = list(requests_to_compare())
         for method, path, body in asked:
             found, wanted = (answer(base, method, path, body) for base in (server.url, sandbox.url))
             check(found == wanted, f"{method} {path} {body}\n  server:  {found}\n  sandbox: {wanted}\n")
-        print(f"{len(asked)} requests are answered as the sandbox answers them")
+        print(f"{len(asked)} requests are answered like the sandbox answers them")
 
 
 def fill(sandbox: Sandbox) -> None:
-    """Give the sandbox the server's accounts under the same keys."""
+    """Add the server's accounts to the sandbox, with the same keys."""
     wanted = {key_of(number): account(number) for number in range(1, COUNT + 1)}
     every = [wanted.get(key, account(1) | {"id": f"gone-{key}"}) for key in range(1, max(wanted) + 1)]
     sandbox.seed(ACCOUNT, [{name: row[name] for name in WRITTEN} for row in every])
@@ -55,7 +55,7 @@ def fill(sandbox: Sandbox) -> None:
             )
 
 
-def questions() -> Iterator[tuple[str, str, Any]]:
+def requests_to_compare() -> Iterator[tuple[str, str, Any]]:
     """Yield method, path and body of each request."""
     asc, desc = [{"key": "asc"}], [{"key": "desc"}]
     for fields in (list(FIELDS), ["key"], ["id", "name"]):
@@ -111,16 +111,16 @@ _TOKENS: dict[str, str] = {}
 
 
 def answer(base: str, method: str, path: str, body: Any) -> tuple[int, list[str], Any]:
-    """Return the status, the names of the headers that clients look at, and the body without what changes."""
-    token = _TOKENS.get(base) or _TOKENS.setdefault(base, sign_in(base))
+    """Return the status, the names of the headers that clients read, and the body without variable members."""
+    token = _TOKENS.get(base) or _TOKENS.setdefault(base, get_token(base))
     headers = {"Authorization": f"Bearer {token}"}
     reply = requests.request(method, base + path, json=body, headers=headers, timeout=30)
     advice = sorted(name.lower() for name in reply.headers if "throttle" in name.lower())
     kept = [name for name in advice if "tenant" not in name]
-    return reply.status_code, kept, stable(reply.json())
+    return reply.status_code, kept, remove_variable(reply.json())
 
 
-def sign_in(base: str) -> str:
+def get_token(base: str) -> str:
     """Return a token."""
     identity = Sandbox().identity
     form = {
@@ -134,13 +134,13 @@ def sign_in(base: str) -> str:
     return str(reply.json()["access_token"])
 
 
-def stable(value: Any) -> Any:
-    """Return a copy without what another run would have otherwise."""
+def remove_variable(value: Any) -> Any:
+    """Return a copy without the members that differ between runs."""
     if isinstance(value, dict):
         if "ia::error" in value or "error" in value:
             return {"refused": json.dumps(value).count("code")}
-        return {name: stable(item) for name, item in value.items() if name not in CHANGING}
-    return [stable(item) for item in value] if isinstance(value, list) else value
+        return {name: remove_variable(item) for name, item in value.items() if name not in CHANGING}
+    return [remove_variable(item) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the contestants have in common: the company they work on, what they write, and what is measured of a process."""
+"""Shared by the contestants: the company, the records to write, and measurements of a process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BASE = "/ia/api/v1"
 QUERY = f"{BASE}/services/core/query"
 TOKEN = f"{BASE}/oauth2/token"
 ASCENDING = [{"key": "asc"}]
-#: What the sandbox's identity is; named here so that no contestant imports the sandbox.
+#: The sandbox's identity, repeated here so that contestants do not import the sandbox.
 FORM = {
     "grant_type": "client_credentials",
     "client_id": "sandbox-client",
@@ -31,7 +31,7 @@ def customers(count: int) -> list[dict[str, Any]]:
 
 
 def groups(count: int) -> list[dict[str, Any]]:
-    """Return the groups that a sandbox is seeded with, one in a hundred with another description."""
+    """Return the seeded groups of the sandbox, one in a hundred with a different description."""
     return [
         {
             "id": f"GROUP-{n:05}",
@@ -43,19 +43,19 @@ def groups(count: int) -> list[dict[str, Any]]:
 
 
 def seeded_description(number: int) -> str | None:
-    """Return what the sandbox gives a group as its description."""
+    """Return the description of a seeded group."""
     return None if number % 3 == 0 else f"Made for a test of volume, number {number}"
 
 
 def write_lines(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
-    """Write rows as JSON lines as one does."""
+    """Write rows as JSON lines with the standard library."""
     with (folder / "accounts.jsonl").open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row) + "\n")
 
 
 def write_lines_with_orjson(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
-    """Write rows as JSON lines as one does who looks for speed."""
+    """Write rows as JSON lines with orjson, for speed."""
     import orjson
 
     with (folder / "accounts.jsonl").open("wb") as file:
@@ -64,13 +64,13 @@ def write_lines_with_orjson(folder: Path, rows: Iterator[dict[str, Any]]) -> Non
 
 
 def cpu_seconds() -> float:
-    """Return the processor time of this process and of those it started and awaited."""
+    """Return the processor time of this process and of its finished children."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
 
 
 def peak_megabytes() -> float:
-    """Return the most memory that was in use."""
+    """Return the peak memory of this process."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024

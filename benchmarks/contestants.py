@@ -1,10 +1,10 @@
-"""The contestants, each in a process of its own.
+"""The contestants, each in its own process.
 
     python benchmarks/contestants.py NAME SITE    # then one JSON command a line on standard input
 
-A command has ``folder`` (where the output goes) and options; the answer is one JSON line: seconds, CPU seconds, peak
-memory, what the work returned, or the error. Modules are imported before the first command, so that no contestant pays
-for that.
+A command has ``folder`` (for the output) and options; the answer is one JSON line: seconds, CPU seconds, peak memory,
+and the result of the work or its error. Modules are imported before the first command, so that imports are not
+measured.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from common import Work, cpu_seconds, peak_megabytes
 class Contestant:
     """One way to do the work.
 
-    :param title: as tables name it.
+    :param title: its name in tables.
     :param make: imports what is needed and returns the work: a function of the output's folder and the options.
-    :param options: fixed ones of this way.
+    :param options: the fixed options of this way.
     :param kind: ``ours``, ``peer`` or ``reference``.
     """
 
@@ -80,27 +80,27 @@ CONTESTANTS = {
 
 
 def main() -> None:
-    """Carry out commands until there are no more."""
+    """Carry out commands until the end of standard input."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     name, site = sys.argv[1:3]
     contestant = CONTESTANTS[name]
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="intacct-bench-home-") as home:
         os.environ |= {"AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
         work = contestant.make(site)
-        say(answers, {"import_seconds": time.perf_counter() - begun})
+        send_answer(answers, {"import_seconds": time.perf_counter() - begun})
         for line in sys.stdin:
             command = json.loads(line)
             folder = Path(command.pop("folder"))
             folder.mkdir(parents=True, exist_ok=True)
-            say(answers, measured(work, folder, {**contestant.options, **command}))
+            send_answer(answers, measure(work, folder, {**contestant.options, **command}))
 
 
-def measured(work: Work, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Do the work once and return what it took."""
+def measure(work: Work, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Do the work once and return the measurements."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     error, cpu, begun = None, cpu_seconds(), time.perf_counter()
     result = None
     try:
@@ -117,8 +117,8 @@ def measured(work: Work, folder: Path, options: dict[str, Any]) -> dict[str, Any
     }
 
 
-def say(answers: Any, what: dict[str, Any]) -> None:
-    """Answer with one line."""
+def send_answer(answers: Any, what: dict[str, Any]) -> None:
+    """Write an answer in one line."""
     answers.write(json.dumps(what) + "\n")
     answers.flush()
 

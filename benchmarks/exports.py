@@ -1,4 +1,4 @@
-"""Exports of accounts: how fast, how much memory, how many calls, and whether every row is there."""
+"""Exports of accounts: time, memory, calls, and whether all rows are exported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from measuring import FastServer, check
 from racing import COUNTS, Racer, race, waiting_racers, warm
 from served import key_of
-from truth import is_right, judged
+from truth import is_right, judge
 
 BEST = (
     "operator", "operator-parquet", "client", "sdk-best", "dlt-best", "dlt-jsonl-best", "dlt-parquet-best",
@@ -43,7 +43,7 @@ def plain(server: FastServer, *, rounds: int) -> dict[str, list[dict[str, Any]]]
 
 FAULTY = ("operator", "client", "sdk-best", "dlt-best", "dlt-jsonl-best", "http-best", "loop-best")
 GONE = tuple(key_of(number) for number in range(100, 105))
-#: With pages of 500, which make a hundred calls of an export; each fault meets the call with its number.
+#: With pages of 500 an export has a hundred calls; each fault applies to the call with its number.
 SCENARIOS: dict[str, dict[str, Any]] = {
     "1 % refused with 429, 1 % cut": {"refuse": (30, 131), "cut": (70,)},
     "the token ends in the middle": {"expire": (50,)},
@@ -53,7 +53,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 
 
 def faults(server: FastServer) -> dict[str, list[dict[str, Any]]]:
-    """Export 50,000 rows in pages of 500 while something goes wrong."""
+    """Export 50,000 rows in pages of 500 while faults occur."""
     results = {}
     with waiting_racers() as ready:
         for title, planned in SCENARIOS.items():
@@ -72,7 +72,7 @@ def faults(server: FastServer) -> dict[str, list[dict[str, Any]]]:
 
 
 def mapped(server: FastServer, rows: int = 600_000) -> list[dict[str, Any]]:
-    """Export ranges of keys in 1, 2 and 4 processes at once, each with four requests in flight."""
+    """Export ranges of keys in 1, 2 and 4 parallel processes, each with four requests in flight."""
     print(f"\n{rows:,} rows, 200 ms + 50 us a row, by ranges of keys")
     facts: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="intacct-bench-") as place, ExitStack() as stack:
@@ -81,17 +81,17 @@ def mapped(server: FastServer, rows: int = 600_000) -> list[dict[str, Any]]:
             warm(server, racer, Path(place))
         for processes in (1, 2, 4):
             folder = Path(place) / f"out-{processes}"
-            # With four requests in flight in each, the server never says that no slot is left.
+            # Four requests in flight per process stay below the server's limit.
             server.change(rows=rows, concurrency=6 * processes, **LATENCY)
             begun = time.perf_counter()
-            plan = done(racers[0].run(folder, ranges=processes))["result"]
+            plan = check_run(racers[0].run(folder, ranges=processes))["result"]
             planned = time.perf_counter()
             for racer, key_range in zip(racers, plan, strict=False):
                 racer.begin(folder, key_range=key_range)
-            runs = [done(racer.end()) for racer in racers[: len(plan)]]
+            runs = [check_run(racer.end()) for racer in racers[: len(plan)]]
             exported = time.perf_counter()
-            done(racers[0].run(folder, exports=[run["result"] for run in runs]))
-            whole, stats, verdict = time.perf_counter() - begun, server.stats(), judged(folder, rows)
+            check_run(racers[0].run(folder, exports=[run["result"] for run in runs]))
+            whole, stats, verdict = time.perf_counter() - begun, server.stats(), judge(folder, rows)
             shutil.rmtree(folder)
             check(is_right(verdict), f"{processes} processes: {verdict}")
             seconds = exported - planned
@@ -112,7 +112,7 @@ def mapped(server: FastServer, rows: int = 600_000) -> list[dict[str, Any]]:
     return facts
 
 
-def done(run: dict[str, Any]) -> dict[str, Any]:
-    """Return a run that ended well; end everything if it did not."""
+def check_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a successful run; exit if it failed."""
     check(run["error"] is None, str(run["error"]))
     return run

@@ -1,4 +1,4 @@
-"""What the benchmarks share: servers in processes of their own, and how they tell what they measured, and where."""
+"""Shared by the benchmarks: servers in separate processes, and the format of results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGES = ("msgspec", "starlette", "uvicorn", "httptools")
 
 @contextmanager
 def sandbox(*options: str) -> Iterator[tuple[int, float]]:
-    """Run a sandbox in a process of its own; yields its port and the seconds until it was ready."""
+    """Run a sandbox in a separate process; yield its port and the seconds until it was ready."""
     command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", *options]
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -36,11 +36,11 @@ def sandbox(*options: str) -> Iterator[tuple[int, float]]:
             yield int(address[1]), seconds
         finally:
             child.terminate()
-            child.communicate()  # the rest of its greeting: a closed pipe would be an error to it
+            child.communicate()  # read the rest of its output: a closed pipe would be an error
 
 
 class FastServer:
-    """The benchmark's own server in a process of its own, while the ``with`` block runs."""
+    """The benchmark's own server in a separate process, for the duration of the ``with`` block."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, str(Path(__file__).with_name("server.py"))]
@@ -57,21 +57,21 @@ class FastServer:
         self._child.communicate()
 
     def change(self, **settings: Any) -> None:
-        """Set how the server behaves, all else as it is by default, and let it count from zero."""
+        """Set how the server behaves, with defaults for the rest, and reset its counters."""
         self._bench(json.dumps(settings).encode())
 
     def stats(self) -> dict[str, Any]:
-        """Return what the server counted since."""
+        """Return the server's counters."""
         return dict(json.loads(self._bench(None)))
 
     def _bench(self, body: bytes | None) -> bytes:
-        # A connection of its own each time; the one who asks is no client that is measured.
+        # A new connection each time, because this is not a measured client.
         with urllib.request.urlopen(f"{self.site}/bench", body, timeout=120) as reply:  # noqa: S310
             return bytes(reply.read())
 
 
 def machine() -> str:
-    """Return what the times depend on."""
+    """Return the machine and versions that the times depend on."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -86,12 +86,12 @@ def machine() -> str:
 
 
 def spread(seconds: list[float]) -> str:
-    """Return median, least and most, in milliseconds."""
+    """Return median, minimum and maximum, in milliseconds."""
     middle, least, most = (1000 * value for value in (statistics.median(seconds), min(seconds), max(seconds)))
     return f"median {middle:6.1f} ms   min {least:6.1f}   max {most:6.1f}"
 
 
 def check(fine: bool, problem: str) -> None:
-    """End with what is wrong."""
+    """Exit with a message unless the condition holds."""
     if not fine:
         sys.exit(f"Wrong: {problem}.")

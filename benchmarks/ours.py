@@ -1,4 +1,4 @@
-"""What a user writes with this provider."""
+"""The code that a user writes with this provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from served import ACCOUNT, FIELDS
 
 
 def operator(site: str) -> Work:
-    """Our operator, executed as a worker does."""
+    """Our operator, executed as by a worker."""
     from intacct_provider.client import IntacctClient  # noqa: F401
     from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
@@ -33,7 +33,7 @@ def operator(site: str) -> Work:
 
 
 def mapped(site: str) -> Work:
-    """Our export by ranges of keys: the plan, one range, or what makes one export of all."""
+    """Our export by ranges of keys: the plan, one range, or the merge into one export."""
     from intacct_provider.client import IntacctClient  # noqa: F401
     from intacct_provider.operators.export_ranges import IntacctCommitExportOperator, IntacctKeyRangesOperator
     from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
@@ -59,7 +59,7 @@ def mapped(site: str) -> Work:
 
 
 def client(site: str) -> Work:
-    """Our client without Airflow; rows are written as any of them is."""
+    """Our client without Airflow; rows are written in the common way."""
     our_client(site).close()
 
     def run(folder: Path, **options: int) -> None:
@@ -87,7 +87,7 @@ def our_client(site: str, *, page_size: int = 4000, in_flight: int = 4) -> Any:
 
 
 def creation(site: str) -> Work:
-    """Our sync operator in its mode that creates what is missing; it reads first what is there."""
+    """Our sync operator with mode="create"; it reads the existing records first."""
     from intacct_provider.client import IntacctClient  # noqa: F401
     from intacct_provider.operators.sync import IntacctSyncOperator
 
@@ -101,7 +101,7 @@ def creation(site: str) -> Work:
 
 
 def client_creation(site: str) -> Work:
-    """Our client creates records in batches of 500, none of them looked up before."""
+    """Our client, creating records in batches of 500 without looking them up first."""
 
     def run(_: Path, *, records: int) -> None:
         with our_client(site) as client:
@@ -111,7 +111,7 @@ def client_creation(site: str) -> Work:
 
 
 def sync(site: str) -> Work:
-    """Our sync operator, told what the groups shall be."""
+    """Our sync operator with the desired groups."""
     from intacct_provider.client import IntacctClient  # noqa: F401
     from intacct_provider.operators.sync import IntacctSyncOperator
 
@@ -123,14 +123,14 @@ def sync(site: str) -> Work:
 
 
 def forget_tokens() -> None:
-    """Let our client ask for a token, as a task of its own has to: the process keeps those it got for earlier runs."""
+    """Drop the tokens that this process has cached, so that our client requests one, as a separate task would."""
     from intacct_provider.client.http import auth
 
     auth._grants.clear()
 
 
 def connection(site: str, page_size: int, in_flight: int) -> str:
-    """Return our Airflow connection, for a task that has no token yet."""
+    """Return our Airflow connection, for a task without a cached token."""
     forget_tokens()
     extra = {
         "company_id": "SANDBOX",

@@ -1,4 +1,4 @@
-"""What a user writes with something else, as its documentation tells."""
+"""The code that a user writes with other tools, following their documentation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sdk(site: str) -> Work:
 
 
 def sdk_writes(site: str) -> Work:
-    """With sageintacctrestsdk one creates one record a call."""
+    """sageintacctrestsdk, which creates one record per call."""
     sdk(site)
     import intacctsdk
 
@@ -67,7 +67,7 @@ def sdk_writes(site: str) -> Work:
 
 
 def dlt_extract(site: str) -> Work:
-    """The rest_api of dlt as a source; its rows written as any are."""
+    """The rest_api of dlt as a source; rows are written in the common way."""
     import dlt  # noqa: F401
 
     def run(folder: Path, *, page_size: int = 1000, ordered: bool = False) -> None:
@@ -77,7 +77,7 @@ def dlt_extract(site: str) -> Work:
 
 
 def dlt_pipeline(site: str) -> Work:
-    """A pipeline of dlt to files in a folder."""
+    """A dlt pipeline to files in a folder."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     import dlt
     from dlt.destinations import filesystem
@@ -96,7 +96,7 @@ def dlt_pipeline(site: str) -> Work:
 
 
 def dlt_source(site: str, page_size: int, ordered: bool) -> Any:
-    """Return the source as dlt's documentation tells to configure one."""
+    """Return a source configured as in dlt's documentation."""
     from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
     from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
     from dlt.sources.rest_api import rest_api_source
@@ -134,7 +134,7 @@ def dlt_source(site: str, page_size: int, ordered: bool) -> Any:
 
 
 def http_operator(site: str) -> Work:
-    """Airflow's HttpOperator with a pagination_function; the token comes from a task before, so to say."""
+    """Airflow's HttpOperator with a pagination_function; the token is as if from an earlier task."""
     import requests
     import tenacity
     from airflow.providers.http.operators.http import HttpOperator
@@ -171,7 +171,7 @@ def http_operator(site: str) -> Work:
 
 
 def by_hand(site: str) -> Work:
-    """The loop that one writes with requests; in its best setting with a session, and with orjson."""
+    """A hand-written loop with requests; in its best variant with a session and orjson."""
     import requests
 
     def run(
@@ -194,7 +194,7 @@ def by_hand(site: str) -> Work:
 def loop_rows(
     post: Any, site: str, token: str, page_size: int, ordered: bool, fast: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield rows page by page, as ``next`` says."""
+    """Yield rows page by page, following ``next``."""
     if fast:
         import orjson
     start = 1
@@ -210,7 +210,7 @@ def loop_rows(
 
 
 def hand_writes(site: str) -> Work:
-    """A loop with requests that creates one record a call over one connection."""
+    """A loop with requests that creates one record per call over one connection."""
     import requests
 
     def run(_: Path, *, records: int) -> None:
@@ -228,7 +228,7 @@ def hand_writes(site: str) -> Work:
 
 
 def hand_updates(site: str) -> Work:
-    """A loop with requests that updates every group, in calls of so many, because it does not know which differ."""
+    """A loop with requests that updates every group in batches, because it does not know which differ."""
     import requests
 
     def run(_: Path, *, records: int, batch: int) -> None:
@@ -256,7 +256,7 @@ def hand_updates(site: str) -> Work:
 
 
 def ceiling(site: str) -> Work:
-    """Pages asked for in parallel by someone who knows how many there are, and written as they come, undecoded."""
+    """Pages requested in parallel with a known number of pages, and written undecoded."""
     import requests
 
     def run(folder: Path, *, rows: int, page_size: int = 4000, in_flight: int = 4) -> None:

@@ -1,4 +1,4 @@
-"""Contestants as processes, run in turn against one server, and what came of it."""
+"""Run contestants as processes in turn against one server, and collect the outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from contestants import CONTESTANTS
-from truth import is_right, judged
+from truth import is_right, judge
 
 if TYPE_CHECKING:
     from measuring import FastServer
@@ -27,9 +27,9 @@ COUNTS = ("calls", "billed", "connections", "most_in_flight", "refused")
 
 
 class Racer:
-    """One contestant's process, while the ``with`` block runs.
+    """A contestant's process, for the duration of the ``with`` block.
 
-    :param name: of the contestant.
+    :param name: name of the contestant.
     :param site: address of the server.
     """
 
@@ -64,12 +64,12 @@ class Racer:
             self._child.stdin.flush()
 
     def run(self, folder: Path, **options: Any) -> dict[str, Any]:
-        """Run once and return what it took."""
+        """Run once and return the measurements."""
         self.begin(folder, **options)
         return self.end()
 
     def end(self) -> dict[str, Any]:
-        """Wait for the run and return what it took."""
+        """Wait for the run and return the measurements."""
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether every run ended without an error and with just the right rows."""
+        """Whether every run succeeded with exactly the right rows."""
         return all(run["error"] is None and is_right(run["verdict"]) for run in self.runs)
 
     @property
@@ -98,7 +98,7 @@ class Outcome:
         return statistics.median(run["seconds"] for run in self.runs)
 
     def facts(self) -> dict[str, Any]:
-        """Return everything as JSON has it."""
+        """Return everything as JSON."""
         times = [run["seconds"] for run in self.runs]
         first = self.runs[0]
         return {
@@ -110,19 +110,19 @@ class Outcome:
             "min": round(min(times), 3),
             "max": round(max(times), 3),
             "import_seconds": round(self.import_seconds, 2),
-            # The first run's: later ones find memory that the process did not give back.
+            # Of the first run, because later ones reuse memory that the process has not released.
             "peak_mb": round(first["peak_mb"], 1),
             "cpu_seconds": round(statistics.median(run["cpu_seconds"] for run in self.runs), 3),
             "server_cpu_share": round(max(run["server_cpu_share"] for run in self.runs), 3),
             **{name: max(run[name] for run in self.runs) for name in COUNTS},
             "rows": first["verdict"]["rows"],
             "right": self.right,
-            "wrong": next((why(run) for run in self.runs if why(run)), ""),
+            "wrong": next((describe_problem(run) for run in self.runs if describe_problem(run)), ""),
         }
 
 
-def why(run: dict[str, Any]) -> str:
-    """Say what is wrong with a run, or nothing."""
+def describe_problem(run: dict[str, Any]) -> str:
+    """Return what is wrong with a run; empty if nothing is."""
     wrong = [f"{n:,} {name}" for name, n in run["verdict"].items() if name != "rows" and n]
     error = str(run["error"] or "").partition(":")[0]
     if error:
@@ -143,13 +143,13 @@ def race(
     ready: dict[str, Racer] | None = None,
     **settings: Any,
 ) -> list[dict[str, Any]]:
-    """Let contestants export in turn, each in its own process, after a warm-up; return their facts.
+    """Run exports of the contestants in turn, each in its own process, after a warm-up; return their facts.
 
-    :param fresh: a process ends before the next one starts, so that large ones do not share the memory.
-    :param once: those who run in the first round only.
-    :param options: of every run.
-    :param ready: contestants that are there from an earlier race; more are put in, and stay.
-    :param settings: of the server, in every run but the warm-up.
+    :param fresh: end a process before the next one starts, so that large ones do not share memory.
+    :param once: contestants that run in the first round only.
+    :param options: options of every run.
+    :param ready: running contestants of earlier races; new ones are added to it.
+    :param settings: settings of the server, in every run except the warm-up.
     """
     given = {"rows": rows, "deleted": deleted, "options": options or {}, "settings": settings}
     once = set(once)
@@ -166,7 +166,7 @@ def race(
         for name in () if fresh else names:
             if name not in racers:
                 racers[name] = (
-                    stack.enter_context(Racer(name, server.site)) if ready is None else started(name, server)
+                    stack.enter_context(Racer(name, server.site)) if ready is None else start(name, server)
                 )
                 warm(server, racers[name], place)
             outcomes[name] = Outcome(name, racers[name].import_seconds)
@@ -179,7 +179,7 @@ def race(
 
 @contextmanager
 def waiting_racers() -> Iterator[dict[str, Racer]]:
-    """Yield a place for contestants that take part in several races; all of them end with it."""
+    """Yield a mapping for contestants that run in several races; all are ended afterwards."""
     ready: dict[str, Racer] = {}
     try:
         yield ready
@@ -188,13 +188,13 @@ def waiting_racers() -> Iterator[dict[str, Racer]]:
             racer.__exit__(None, None, None)
 
 
-def started(name: str, server: FastServer) -> Racer:
-    """Return a contestant that has begun; :func:`waiting_racers` ends it."""
+def start(name: str, server: FastServer) -> Racer:
+    """Start a contestant; :func:`waiting_racers` ends it."""
     return Racer(name, server.site).__enter__()
 
 
 def warm(server: FastServer, racer: Racer, place: Path) -> None:
-    """Let a contestant do a small work first, for what is loaded and made only once."""
+    """Let a contestant do a small piece of work first, so that one-time costs are not measured."""
     run_once(server, racer, place, rows=WARM_ROWS, deleted=(), options={}, settings={})
 
 
@@ -208,7 +208,7 @@ def run_once(
     options: dict[str, Any],
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Let a contestant export once and look at what it wrote."""
+    """Let a contestant export once, and check its output."""
     folder = place / "out"
     told = {"rows": rows} if racer.name == "ceiling" else {}
     server.change(rows=rows, **settings)
@@ -216,13 +216,13 @@ def run_once(
     stats = server.stats()
     run |= {name: stats[name] for name in COUNTS}
     run["server_cpu_share"] = stats["cpu_seconds"] / run["seconds"]
-    run["verdict"] = judged(folder, rows, deleted)
+    run["verdict"] = judge(folder, rows, deleted)
     shutil.rmtree(folder)
     return run
 
 
 def ratios(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each what it takes of the time of the best peer that was right."""
+    """Add to each the ratio of its time to that of the best correct peer."""
     peers = [one["seconds"] for one in facts if one["kind"] == "peer" and one["right"]]
     for one in facts:
         one["of_best_peer"] = round(one["seconds"] / min(peers), 3) if peers else None

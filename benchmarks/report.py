@@ -1,8 +1,8 @@
-"""Results as tables and charts.
+"""Write results as tables and charts.
 
-    python benchmarks/report.py benchmarks/results/2026-11-21.json    # again, from what was kept
+    python benchmarks/report.py benchmarks/results/2026-11-21.json    # again, from saved results
 
-Writes a Markdown file beside the JSON file, the tables of docs/performance.md, and its charts.
+Writes a Markdown file next to the JSON file, the tables of docs/performance.md, and its charts.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ Column = tuple[str, Callable[[Fact], str]]
 
 
 def spread(fact: Fact) -> str:
-    """Return the median and, of several runs, least and most."""
+    """Return the median and, for several runs, minimum and maximum."""
     digits = 2 if fact["seconds"] < 10 else 1
     low, high = (f"{fact[name]:.{digits}f}" for name in ("min", "max"))
     return f"{fact['seconds']:.{digits}f}" + (f" ({low} to {high})" if fact["runs"] > 1 else "")
 
 
 def right(fact: Fact) -> str:
-    """Return a word on whether the output was right."""
+    """Return whether the output was right, in a word."""
     return "yes" if fact["right"] else f"**no: {fact['wrong']}**"
 
 
 def number(name: str, digits: int = 0) -> Callable[[Fact], str]:
-    """Return what formats a number of a fact."""
+    """Return a function that formats a number of a fact."""
     return lambda fact: f"{fact[name]:,.{digits}f}"
 
 
 def ratio(name: str) -> Callable[[Fact], str]:
-    """Return what formats a ratio, small ones with more digits."""
+    """Return a function that formats a ratio; small ones have more digits."""
     return lambda fact: (
         "" if fact[name] is None else f"{fact[name]:.2f}" if fact[name] >= 0.1 else f"{fact[name]:.4f}"
     )
 
 
 def text(name: str) -> Callable[[Fact], str]:
-    """Return what shows a member as it is."""
+    """Return a function that shows a member unchanged."""
     return lambda fact: str(fact[name])
 
 
@@ -111,15 +111,15 @@ TITLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 
 
 def write(results: dict[str, Any], file: Path) -> None:
-    """Keep results, and renew the page."""
+    """Save results, and update the page."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(results, indent=1) + "\n")
     made = tables(results["sections"])
     parts = [f"# Benchmarks, {results['date']}", results["machine"], *made.values()]
     file.with_suffix(".md").write_text("\n\n".join(parts) + "\n")
     if PAGE.exists():
-        PAGE.write_text(renewed(PAGE.read_text(), {**made, "machine": results["machine"]}))
-    for name, chart in drawn(results["sections"]).items():
+        PAGE.write_text(replace_parts(PAGE.read_text(), {**made, "machine": results["machine"]}))
+    for name, chart in draw_charts(results["sections"]).items():
         (DOCS / "images" / name).write_text(chart)
 
 
@@ -147,16 +147,16 @@ def table(facts: Sequence[Fact], columns: Sequence[Column]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def renewed(page: str, parts: dict[str, str]) -> str:
-    """Return the page with what stands between its marks replaced."""
+def replace_parts(page: str, parts: dict[str, str]) -> str:
+    """Return the page with the text between its marks replaced."""
     for name, content in parts.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         page = mark.sub(lambda found, content=content: f"{found[1]}\n{content}\n\n{found[2]}", page)
     return page
 
 
-def drawn(sections: dict[str, Any]) -> dict[str, str]:
-    """Return the charts by the names of their files."""
+def draw_charts(sections: dict[str, Any]) -> dict[str, str]:
+    """Return the charts by file name."""
     charts = {}
     for section, what, unit, title in (
         ("export_50k_200ms", "seconds", "s", "50,000 rows, 200 ms + 50 µs a row: seconds"),

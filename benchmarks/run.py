@@ -1,9 +1,9 @@
-"""Measure the provider against what one would use instead. Needs the environment of ``make bench``.
+"""Measure the provider against the alternatives. Needs the environment of ``make bench``.
 
     python benchmarks/run.py                          # everything, under 20 minutes
-    python benchmarks/run.py --only exports,faults    # some of it; what else was measured that day stays
+    python benchmarks/run.py --only exports,faults    # some of it; other results of the same day are kept
 
-Results are kept in ``benchmarks/results`` under the date, and docs/performance.md shows them.
+Results are saved in ``benchmarks/results`` by date, and shown in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PEERS = (
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(description="Measure the provider against its peers.")
     parser.add_argument("--only", default="", help=f"some of {', '.join(WORK)}")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each short export (default: 3)")
@@ -54,13 +54,13 @@ def main() -> None:
     file = Path(__file__).with_name("results") / f"{date}.json"
     if chosen != list(WORK) and file.exists():
         sections = json.loads(file.read_text())["sections"] | sections
-    busiest = max((fact.get("server_cpu_share", 0) for fact in facts_of(sections)), default=0)
+    busiest = max((fact.get("server_cpu_share", 0) for fact in all_facts(sections)), default=0)
     print(f"\nThe server's own share of a processor was {busiest:.0%} at most.")
     where = f"{where}. The server's own share of a processor was {busiest:.0%} at most."
     report.write({"date": date, "machine": where, "sections": sections}, file)
 
 
-def facts_of(sections: dict[str, Any]) -> list[dict[str, Any]]:
+def all_facts(sections: dict[str, Any]) -> list[dict[str, Any]]:
     """Return all facts of all sections."""
     return [fact for facts in sections.values() if isinstance(facts, list) for fact in facts]
 

@@ -1,12 +1,12 @@
-"""How fast is the sandbox? Seeding, serving a page of a query, and starting, on the machine at hand.
+"""Measure the sandbox on this machine: seeding, serving a page of a query, and starting.
 
     python benchmarks/sandbox.py            # 200,000 customers, about a minute
-    python benchmarks/sandbox.py --smoke    # 20,000 customers, for CI: does it still run, and is it right?
+    python benchmarks/sandbox.py --smoke    # 20,000 customers, for CI: checks that it runs and is correct
 
-The page is compared with the least that could be done: the same rows and columns selected from the same file with
-SQLite and encoded as JSON, in the same run and in turns. What the sandbox adds is HTTP, the token, checking and
-translating the query, counting what is left, converting amounts, and locks. Times are printed and decide nothing;
-a page with a wrong row, a missing one or another value ends with exit code 1.
+The page is compared with the minimum of work: the same rows and columns selected from the same file with SQLite and
+encoded as JSON, alternating in the same run. The sandbox adds HTTP, the token, checking and translating the query,
+counting rows, converting amounts, and locks. Times are printed only; a page with a wrong, missing or changed row ends
+with exit code 1.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SELECT = f"""
            r."id", t."audit.modifiedDateTime"
     FROM "{CUSTOMER}" t LEFT JOIN "accounts-receivable/term" r ON r."key" = t."term.key"
     WHERE t."key" > ? ORDER BY t."key" LIMIT {PAGE}
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608 - our names
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory(prefix="intacct-benchmark-") as folder:
         file = Path(folder) / "company.db"
-        print(f"\nSeed {records:,} customers into a file: {seeded(file, records):.1f} s")
+        print(f"\nSeed {records:,} customers into a file: {seed_customers(file, records):.1f} s")
         with sandbox("--db", str(file), "--seed", "empty") as (port, _):
             served, fetched, plain = pages(file, port, records, rounds)
     print(f"\nA page of {PAGE:,} rows x {len(FIELDS)} fields by key, {rounds} rounds")
@@ -66,11 +66,11 @@ def main() -> None:
     ratio, other = (statistics.median(served) / statistics.median(base) for base in (fetched, plain))
     print(f"  the sandbox takes {ratio:.2f} times the second, {other:.2f} times the third")
     print(f"\nFrom the command to the line that says ready, demo company, {starts} starts")
-    print(f"  {spread([started('--seed', 'demo') for _ in range(starts)])}")
+    print(f"  {spread([measure_start('--seed', 'demo') for _ in range(starts)])}")
 
 
-def seeded(file: Path, records: int) -> float:
-    """Make a company and return the seconds that its customers took."""
+def seed_customers(file: Path, records: int) -> float:
+    """Create a company and return the seconds to seed its customers."""
     with closing(Store(str(file))) as store:
         seed(store, "empty")
         begun = time.perf_counter()
@@ -89,9 +89,9 @@ def pages(file: Path, port: int, records: int, rounds: int) -> tuple[list[float]
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as conn, api(port) as query:
         for number in range(-2, rounds):  # two rounds to warm up
             above = choose.randrange(0, records - PAGE)
-            seconds, body = timed(query, above)
-            times = (seconds, timed(by_hand, conn, above, msgspec.json.encode)[0])
-            times += (timed(by_hand, conn, above, lambda rows: json.dumps(rows).encode())[0],)
+            seconds, body = measure(query, above)
+            times = (seconds, measure(by_hand, conn, above, msgspec.json.encode)[0])
+            times += (measure(by_hand, conn, above, lambda rows: json.dumps(rows).encode())[0],)
             check_page(body, conn, above, records)
             if number >= 0:
                 for kept, one in zip((served, fetched, plain), times, strict=True):
@@ -99,22 +99,22 @@ def pages(file: Path, port: int, records: int, rounds: int) -> tuple[list[float]
     return served, fetched, plain
 
 
-def timed(work: Callable[..., bytes], *arguments: Any) -> tuple[float, bytes]:
-    """Return how long something takes, and its result."""
+def measure(work: Callable[..., bytes], *arguments: Any) -> tuple[float, bytes]:
+    """Return the duration of some work, and its result."""
     begun = time.perf_counter()
     result = work(*arguments)
     return time.perf_counter() - begun, result
 
 
 def by_hand(conn: sqlite3.Connection, above: int, encode: Callable[[Any], bytes]) -> bytes:
-    """Return the JSON of the same rows without the sandbox; amounts and booleans stay as they are stored."""
+    """Return the JSON of the same rows without the sandbox; amounts and booleans are left as stored."""
     rows = conn.execute(SELECT, (above,)).fetchall()
     return encode([dict(zip(FIELDS, row, strict=True)) for row in rows])
 
 
 @contextmanager
 def api(port: int) -> Iterator[Callable[[int], bytes]]:
-    """Yield a function that asks for the page above a key and returns the body, over one connection."""
+    """Yield a function that requests the page above a key and returns the body, over one connection."""
     with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
         identity = Identity()
         form = {
@@ -141,7 +141,7 @@ def api(port: int) -> Iterator[Callable[[int], bytes]]:
 
 
 def check_page(body: bytes, conn: sqlite3.Connection, above: int, records: int) -> None:
-    """Compare every value of a page with the file; customers are numbered from 1 without a gap."""
+    """Compare every value of a page with the file; customers are numbered from 1 without gaps."""
     answer = json.loads(body)
     total = answer["ia::meta"]["totalCount"]
     check(total == records - above, f"{total} customers above {above} instead of {records - above}")
@@ -154,7 +154,7 @@ def check_page(body: bytes, conn: sqlite3.Connection, above: int, records: int) 
 
 
 def as_json(row: tuple[Any, ...]) -> dict[str, Any]:
-    """Return a stored row as the API shows it."""
+    """Return a stored row as in the API."""
     values = dict(zip(FIELDS, row, strict=True))
     due = values["totalDue"]
     values["key"] = str(values["key"])
@@ -163,7 +163,7 @@ def as_json(row: tuple[Any, ...]) -> dict[str, Any]:
     return values
 
 
-def started(*options: str) -> float:
+def measure_start(*options: str) -> float:
     """Return the seconds from the command to the line that says ready."""
     with sandbox(*options) as (_, seconds):
         return seconds

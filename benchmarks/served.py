@@ -1,4 +1,4 @@
-"""What the benchmark's server holds: accounts encoded before anyone asks, and the ids of records that were written."""
+"""The data of the benchmark's server: accounts encoded in advance, and the ids of written records."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _NAMES = (
 )
 
 
-class Refused(ValueError):  # noqa: N818 - the caller makes an error of it
-    """A query that cannot be answered, and why."""
+class Refused(ValueError):  # noqa: N818 - the caller converts it to an error
+    """A query that cannot be answered; the text says why."""
 
 
 def key_of(number: int) -> int:
-    """Return the key of the record with a number from 1; one key in ten is free, as after deletions."""
+    """Return the key of the record with a number from 1; one key in ten is unused, as after deletions."""
     return number + (number - 1) // 9
 
 
 def account(number: int) -> dict[str, Any]:
-    """Return an account in the form of a query's row."""
+    """Return an account as a row of a query."""
     kind, balance = _CHOICES[number % 3]
     return {
         "key": str(key_of(number)),
@@ -60,7 +60,7 @@ def account(number: int) -> dict[str, Any]:
 
 
 class _Encoded:
-    """Rows of some fields, one after the other with a comma behind each, and where each begins."""
+    """Encoded rows of some fields, each followed by a comma, and the offset of each."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         self.fields = fields
@@ -79,7 +79,7 @@ class _Encoded:
 class Served:
     """The company's records.
 
-    :param count: accounts that are there.
+    :param count: number of accounts.
     """
 
     def __init__(self, count: int) -> None:
@@ -88,7 +88,7 @@ class Served:
         self.resize(count)
 
     def resize(self, count: int) -> None:
-        """Have so many accounts, none of them deleted, and no other records."""
+        """Reset to so many accounts, none of them deleted, and no other records."""
         self._numbers: Sequence[int] = range(1, count + 1)
         self._keys: Sequence[int] = array("q", map(key_of, self._numbers))
         self._deleted = False
@@ -104,9 +104,9 @@ class Served:
         self._deleted = True
 
     def query(self, body: bytes) -> tuple[list[bytes], int]:
-        """Return the parts of the answer to a query, and how many rows it has.
+        """Return the parts of the answer to a query, and the number of its rows.
 
-        :raises Refused: for what the query service would refuse, and for what this server does not know.
+        :raises Refused: for queries that the query service would refuse or this server does not support.
         """
         asked = {name: value for name, value in json.loads(body).items() if value is not None}
         if set(asked) - MEMBERS or asked.get("object") != ACCOUNT:
@@ -124,7 +124,7 @@ class Served:
         if any(":" in name for name in fields):
             row = {name: self._aggregate(name, matching) for name in fields}
             return [_whole(json.dumps([row]).encode()[1:-1], 1, 1, size)], 1
-        backwards = _backwards(asked.get("orderBy", []))
+        backwards = _is_descending(asked.get("orderBy", []))
         chosen = (matching[::-1] if backwards else matching)[start - 1 : start - 1 + size]
         return [_whole(self._rows(fields, chosen), len(matching), start, size)], len(chosen)
 
@@ -158,7 +158,7 @@ class Served:
         return made
 
     def _rows(self, fields: tuple[str, ...], chosen: Sequence[int]) -> bytes | memoryview:
-        """Return the encoded rows at some positions, without a comma at the end."""
+        """Return the encoded rows at some positions, without a trailing comma."""
         made = self._of(fields)
         if not chosen:
             return b""
@@ -169,14 +169,14 @@ class Served:
         return b",".join(bytes(made.content[made.begins[n - 1] : made.begins[n] - 1]) for n in numbers)
 
     def _spans(self, filters: Sequence[Any], expression: str) -> Spans:
-        """Return the positions that conditions on the key leave, from and up to, rising and apart."""
+        """Return the ranges of positions that match conditions on the key, ascending and disjoint."""
         given = [self._span(condition) for condition in filters]
         if not given:
             return [(0, len(self._keys))]
         if expression.lower() in ("and", "or"):
             expression = f" {expression} ".join(str(number) for number in range(1, len(given) + 1))
         words = _WORD.findall(expression.lower())
-        spans = _alternatives(words, given)
+        spans = _parse_or(words, given)
         if words:
             raise Refused(f"filterExpression has {words[0]} where it should end")
         return spans
@@ -208,17 +208,17 @@ class Served:
         raise Refused(f"{name} is unknown here")
 
 
-def _alternatives(words: list[str], given: Sequence[Spans]) -> Spans:
-    """Take an expression with ``or`` from the front of words."""
-    spans = _together(words, given)
+def _parse_or(words: list[str], given: Sequence[Spans]) -> Spans:
+    """Parse an expression with ``or`` from the front of the words."""
+    spans = _parse_and(words, given)
     while words and words[0] == "or":
         words.pop(0)
-        spans = _joined(spans + _together(words, given))
+        spans = _merge(spans + _parse_and(words, given))
     return spans
 
 
-def _together(words: list[str], given: Sequence[Spans]) -> Spans:
-    """Take one with ``and``, which binds closer."""
+def _parse_and(words: list[str], given: Sequence[Spans]) -> Spans:
+    """Parse an expression with ``and``, which binds tighter."""
     spans = _operand(words, given)
     while words and words[0] == "and":
         words.pop(0)
@@ -230,7 +230,7 @@ def _together(words: list[str], given: Sequence[Spans]) -> Spans:
 def _operand(words: list[str], given: Sequence[Spans]) -> Spans:
     word = words.pop(0) if words else ""
     if word == "(":
-        spans = _alternatives(words, given)
+        spans = _parse_or(words, given)
         if not words or words.pop(0) != ")":
             raise Refused("filterExpression lacks a bracket")
         return spans
@@ -239,8 +239,8 @@ def _operand(words: list[str], given: Sequence[Spans]) -> Spans:
     return given[int(word) - 1]
 
 
-def _joined(spans: Spans) -> Spans:
-    """Return spans in order, those that touch made one."""
+def _merge(spans: Spans) -> Spans:
+    """Sort spans, and merge those that touch."""
     made: Spans = []
     for low, high in sorted(span for span in spans if span[0] < span[1]):
         if made and low <= made[-1][1]:
@@ -254,8 +254,8 @@ def _place(keys: Sequence[int], value: Any, *, after: bool) -> int:
     return bisect_right(keys, int(value)) if after else bisect_left(keys, int(value))
 
 
-def _backwards(order: Sequence[dict[str, str]]) -> bool:
-    """Whether rows are wanted in falling order of key; without an order they come in the rising one."""
+def _is_descending(order: Sequence[dict[str, str]]) -> bool:
+    """Whether rows are requested in descending order of key; the default is ascending."""
     for item in order:
         ((name, direction),) = item.items()
         if name not in ("key", "id") or direction not in ("asc", "desc"):

@@ -1,10 +1,10 @@
-"""A small fast Intacct for measuring clients: what it serves is made before anyone asks, so that it is not in the way.
+"""A small fast Intacct for measuring clients: its answers are prepared in advance, so that it does not limit them.
 
     python benchmarks/server.py
 
-It prints its port, answers tokens, models, queries of accounts by key, creations and updates as the sandbox does
+It prints its port, answers tokens, models, queries of accounts by key, creates and updates like the sandbox
 (``check_server.py`` compares the two), and stops when its standard input ends. ``POST /bench`` changes
-:class:`Settings` and begins to count anew; ``GET /bench`` tells what was counted since.
+:class:`Settings` and resets the counters; ``GET /bench`` returns them.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ REASONS = {
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """How the server behaves.
 
-    :param rows: accounts that are there.
+    :param rows: number of accounts.
     :param latency: seconds before each answer.
-    :param row_cost: seconds more for each row of the answer.
+    :param row_cost: additional seconds for each row of the answer.
     :param concurrency: calls in flight before one is refused; Intacct's first tier allows 6.
     :param refuse: numbers of the query calls, from 1, that are answered with 429.
-    :param cut: those whose answer ends half way.
-    :param expire: those at which every token issued so far ends.
+    :param cut: those whose answer is cut off in the middle.
+    :param expire: those at which every token issued so far expires.
     :param delete: those after which ``delete_keys`` are deleted.
     """
 
@@ -60,8 +60,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     delete_keys: tuple[int, ...] = ()
 
 
-class Counted(msgspec.Struct):
-    """What happened since the settings were last changed."""
+class Counters(msgspec.Struct):
+    """Counters since the last change of the settings."""
 
     calls: int = 0
     queries: int = 0
@@ -77,12 +77,12 @@ class Counted(msgspec.Struct):
 
 
 class Server:
-    """Everything that connections share."""
+    """The state shared by all connections."""
 
     def __init__(self) -> None:
         self.settings = Settings()
         self.served = Served(self.settings.rows)
-        self.counted = Counted()
+        self.counted = Counters()
         self.identity = Identity()
         self.in_flight = 0
         self.tokens: set[str] = set()
@@ -93,22 +93,22 @@ class Server:
         self._begun, self._cpu = time.perf_counter(), _cpu()
 
     def change(self, body: bytes) -> None:
-        """Take new settings and count from zero."""
+        """Apply new settings and reset the counters."""
         self.settings = msgspec.json.decode(body, type=Settings)
         self.served.resize(self.settings.rows)
-        self.counted = Counted()
+        self.counted = Counters()
         self.known.clear()
         self.answered.clear()
         self._begun, self._cpu = time.perf_counter(), _cpu()
 
     def stats(self) -> bytes:
-        """Return what was counted; the share of its own CPU is for showing that the server was idle."""
+        """Return the counters; the CPU share shows that the server was mostly idle."""
         self.counted.seconds = time.perf_counter() - self._begun
         self.counted.cpu_seconds = _cpu() - self._cpu
         return msgspec.json.encode(self.counted)
 
     async def answer(self, connection: object, request: Request) -> tuple[int, list[bytes], str]:
-        """Return the status, the parts of the body, and a name for what befell it: nothing, or ``cut``."""
+        """Return the status, the parts of the body, and the fault: empty, or ``cut``."""
         if request.path == "/bench":
             if request.method == "POST":
                 self.change(request.body)
@@ -123,12 +123,12 @@ class Server:
         try:
             if self.in_flight > settings.concurrency:
                 counted.refused += 1
-                return _refusal(ApiError(429, "GW-0010", "Too many calls in flight", shape="gateway"))
+                return _error_answer(ApiError(429, "GW-0010", "Too many calls in flight", shape="gateway"))
             return await self._carry_out(request)
         except ApiError as refusal:
-            return _refusal(refusal)
+            return _error_answer(refusal)
         except Refused as refusal:
-            return _refusal(invalid(str(refusal)))
+            return _error_answer(invalid(str(refusal)))
         finally:
             self.in_flight -= 1
 
@@ -137,7 +137,7 @@ class Server:
         if path == "/oauth2/token":
             await asyncio.sleep(settings.latency)
             return 200, [self._token(request)], ""
-        fate = self._fate() if path == "/services/core/query" else ""
+        fate = self._next_fault() if path == "/services/core/query" else ""
         self._check(request.authorization)
         if fate == "refuse":
             self.counted.refused += 1
@@ -163,8 +163,8 @@ class Server:
                 raise ApiError(401, "GW-0040", "Expired token", shape="gateway")
             raise ApiError(400, "invalidRequest", "The token is not valid", error_id="REST-1206")
 
-    def _fate(self) -> str:
-        """Count a query and return what is planned for it."""
+    def _next_fault(self) -> str:
+        """Count a query, and return the fault that is planned for it."""
         self.counted.queries += 1
         number, settings = self.counted.queries, self.settings
         if number in settings.expire:
@@ -187,7 +187,7 @@ class Server:
         return json.dumps(kinds).encode()
 
     def _reply(self, request: Request, path: str) -> tuple[int, list[bytes], int, int]:
-        """Return the status, the body, its rows, and what is billed."""
+        """Return the status, the body, the number of its rows, and the billed transactions."""
         if path == "/services/core/query":
             parts, rows = self.served.query(request.body)
             return 200, parts, rows, 1
@@ -210,7 +210,7 @@ class Server:
 
 
 class Request:
-    """One request as far as the server looks at it."""
+    """The parts of a request that the server uses."""
 
     __slots__ = ("authorization", "body", "close", "idempotency_key", "method", "path", "query")
 
@@ -226,7 +226,7 @@ class Request:
 
 
 async def serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one connection, request by request."""
+    """Serve the requests of one connection."""
     connection = object()
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     writer.transport.set_write_buffer_limits(high=1 << 23)  # type: ignore[attr-defined]
@@ -256,7 +256,7 @@ async def serve(server: Server, reader: asyncio.StreamReader, writer: asyncio.St
 
 
 def _head(server: Server, status: int, size: int, *, close: bool) -> bytes:
-    """Return what stands before the body: the headers of every answer of Intacct's, and when to come again."""
+    """Return the head of an answer: Intacct's usual headers, and when to retry."""
     limit = server.settings.concurrency
     left = max(0, limit - server.in_flight - 1)
     again = "Retry-After: 1\r\nX-IA-Throttle-Limit-Retry-After: 1\r\n" if status == 429 else ""
@@ -268,7 +268,7 @@ def _head(server: Server, status: int, size: int, *, close: bool) -> bytes:
     ).encode()
 
 
-def _refusal(error: ApiError) -> tuple[int, list[bytes], str]:
+def _error_answer(error: ApiError) -> tuple[int, list[bytes], str]:
     return error.status, [json.dumps(error.body()).encode()], ""
 
 

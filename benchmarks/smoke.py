@@ -1,8 +1,8 @@
-"""The benchmarks in small, for CI: all is right, takes no more calls than it took, and is not ten times slower.
+"""Small benchmarks for CI: outputs are correct, take no more calls than before, and are not ten times slower.
 
     python benchmarks/smoke.py
 
-Only counts and ratios within this run decide, the ratios with wide margins; no number of seconds does.
+Only counts and ratios within this run are checked, the ratios with wide margins; absolute times are not.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from racing import race, waiting_racers
 
 Race = Callable[..., list[dict[str, Any]]]
 ROWS = 50_000
-#: Pages, token, model, and the count that proves the rows complete.
+#: Pages, token, model, and the count that proves completeness.
 EXPORT_CALLS = 13 + 3
-#: Of a file that one page fills there is nothing to count.
+#: A single page needs no count.
 SMALL_CALLS = 1 + 2
 
 
 def main() -> None:
-    """Measure the little and judge."""
+    """Measure and check."""
     check_server.main()
     with FastServer() as server, waiting_racers() as ready:
         again = partial(race, server, ready=ready)
@@ -38,16 +38,16 @@ def main() -> None:
         faults(again)
     writing()
     parsing()
-    print("\nAll in order.")
+    print("\nAll checks passed.")
 
 
 def speed(race: Race) -> float:
-    """Without waiting: nothing is to be done for each row that was not done before. Return the peak of memory."""
+    """Check the work per row, without latency; return the peak of memory."""
     print(f"\n{ROWS:,} rows, 0 ms")
     facts = by_name(race(("operator", "operator-parquet", "loop-best"), rows=ROWS, rounds=3))
     for name in ("operator", "operator-parquet"):
         at_most(f"API calls of the {name}", facts[name]["calls"], EXPORT_CALLS)
-    # It takes half of the loop's time when nothing else runs, and Parquet one and a half of JSONL's.
+    # On a quiet machine it takes half of the loop's time, and Parquet 1.5 times the time of JSONL.
     at_most("the operator, of the loop's time", facts["operator"]["least"] / facts["loop-best"]["least"], 3)
     at_most("Parquet, of JSONL's time", facts["operator-parquet"]["least"] / facts["operator"]["least"], 10)
     print("\n1,000 rows, 0 ms")
@@ -57,33 +57,33 @@ def speed(race: Race) -> float:
 
 
 def waiting(race: Race) -> None:
-    """With waiting: pages come beside each other."""
+    """Check that pages are requested in parallel, with latency."""
     print(f"\n{ROWS:,} rows, 200 ms")
     facts = by_name(race(("operator", "ceiling"), rows=ROWS, rounds=1, latency=0.2))
     at_most("API calls", facts["operator"]["calls"], EXPORT_CALLS)
     at_most("the operator, of the ceiling's time", facts["operator"]["least"] / facts["ceiling"]["least"], 3)
-    check(facts["operator"]["most_in_flight"] == 4, "the export does not use the four requests it may")
+    check(facts["operator"]["most_in_flight"] == 4, "the export does not use its four parallel requests")
 
 
 def memory(race: Race, few: float) -> None:
-    """Four times the rows take the same memory."""
+    """Check that four times the rows take the same memory."""
     print("\n200,000 rows, 0 ms")
     many = by_name(race(("operator",), rows=4 * ROWS, rounds=1))["operator"]["peak_mb"]
     at_most("MB for 150,000 more rows", many - few, 50)
 
 
 def faults(race: Race) -> None:
-    """Every row is there whatever happens, and a fault costs a call or two."""
+    """Check that no row is lost with faults, and that a fault costs a call or two."""
     planned: dict[str, Any] = {"cut": (30,), "expire": (50,), "delete": (20,), "delete_keys": GONE}
-    print(f"\n{ROWS:,} rows in pages of 500, with a cut answer, a dead token and deletions")
+    print(f"\n{ROWS:,} rows in pages of 500, with a cut answer, an expired token and deletions")
     options = {"page_size": 500}
     facts = by_name(race(("operator",), rows=ROWS, rounds=1, deleted=GONE, options=options, **planned))
-    # 101 pages that overlap, and for each request in flight one that the dead token lost.
+    # 101 overlapping pages, and a repeated call for each request in flight when the token expired.
     at_most("API calls", facts["operator"]["calls"], 125)
 
 
 def writing() -> None:
-    """Batches, and only what differs."""
+    """Check that writes are batched, and limited to what differs."""
     created = by_name(writes.creation(("create", "create-client"), records=1000, latency=0.0))
     at_most("API calls to create 1,000 customers", created["create"]["calls"], 5)
     at_most("the same without looking", created["create-client"]["calls"], 3)
@@ -93,21 +93,21 @@ def writing() -> None:
 
 
 def parsing() -> None:
-    """A DAG file is read without loading the world."""
+    """Check that parsing a DAG file does not load heavy modules."""
     facts = {one["name"]: one["min"] for one in starting.parsing(2)}
     empty, ours = facts.values()
     at_most("five operators, of the time of five EmptyOperators", ours / empty, 40)
 
 
 def by_name(facts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the facts by contestant; every output has to be right."""
+    """Return the facts by contestant; all outputs must be right."""
     for one in facts:
         check(one["right"], f"{one['contestant']}: {one.get('wrong')}")
     return {one["contestant"]: one | {"least": one.get("min", one["seconds"])} for one in facts}
 
 
 def at_most(what: str, found: float, limit: float) -> None:
-    """Tell a number, and end if it is too high."""
+    """Print a number, and exit if it is too high."""
     print(f"  {what}: {found:.3g}, at most {limit:.3g}", flush=True)
     if found > limit:
         sys.exit(f"Wrong: {what}: {found:.3g} is more than {limit:.3g}.")

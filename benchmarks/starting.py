@@ -1,4 +1,4 @@
-"""What our code adds to reading a DAG file and to starting a process, in milliseconds."""
+"""Measure what our code adds to parsing a DAG file and to starting a process, in milliseconds."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _FIVE_FIRST = "import airflow.providers.standard.operators.empty"
 
 
 def parsing(rounds: int) -> list[dict[str, Any]]:
-    """Read a DAG file with five of our operators, and one with five EmptyOperators, in new processes in turn."""
+    """Parse a DAG file with five of our operators, and one with five EmptyOperators, in alternating new processes."""
     print("\nRead a DAG file, in a process that has airflow.sdk")
     times: dict[str, list[float]] = {"five EmptyOperators": [], "five of our operators": []}
     for number in range(-1, rounds):
         for name, source in zip(times, (_EMPTY, _OURS), strict=True):
-            milliseconds = child(source)
+            milliseconds = run_child(source)
             if number >= 0:
                 times[name].append(milliseconds)
-    return told(times)
+    return summarize(times)
 
 
 def imports(rounds: int) -> list[dict[str, Any]]:
@@ -64,14 +64,14 @@ def imports(rounds: int) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {name: [] for name in public_modules()}
     for number in range(-1, rounds):
         for name in times:
-            milliseconds = child(f"import {name}")
+            milliseconds = run_child(f"import {name}")
             if number >= 0:
                 times[name].append(milliseconds)
-    return told(times)
+    return summarize(times)
 
 
 def public_modules() -> list[str]:
-    """Return the modules that a DAG file may import, as Airflow is told about them, and the client."""
+    """Return the modules that a DAG file may import, from the provider's metadata, and the client."""
     info = get_provider_info()
     listed = [
         name
@@ -83,8 +83,8 @@ def public_modules() -> list[str]:
     return ["intacct_provider", *listed, *moved, "intacct_provider.client"]
 
 
-def child(source: str, before: str = "") -> float:
-    """Return the milliseconds that some code takes in a new process."""
+def run_child(source: str, before: str = "") -> float:
+    """Return the milliseconds of some code in a new process."""
     with tempfile.TemporaryDirectory(prefix="intacct-bench-") as home:
         file = Path(home) / "dag_file.py"
         file.write_text(source)
@@ -101,8 +101,8 @@ def child(source: str, before: str = "") -> float:
     return float(done.stdout.split()[-1])
 
 
-def told(times: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Print and return medians, least and most."""
+def summarize(times: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Print and return medians, minimums and maximums."""
     facts = []
     for name, values in times.items():
         fact = {"name": name, "ms": round(statistics.median(values), 1)}

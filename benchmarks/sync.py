@@ -1,11 +1,11 @@
-"""How much does a plan add to the reading that it needs? Time and memory, 10,000 desired records against 10,000 live.
+"""Measure what a plan adds to its reads: time and memory, for 10,000 desired and 10,000 live records.
 
     python benchmarks/sync.py            # 10,000 customer groups, about a minute
-    python benchmarks/sync.py --smoke    # 2,000, for CI: is it still right, and in proportion?
+    python benchmarks/sync.py --smoke    # 2,000, for CI: checks that it is correct and in proportion
 
-Each round reads and decodes the same pages twice, in turns: once and nothing more, once to make a plan of them. A plan
-may take three times as long, and 150 MB above what the process had before. Both are measured in processes of their
-own, apart from the sandbox that serves the pages. A plan that is wrong, too slow or too large ends with exit code 1.
+Each round reads and decodes the same pages twice: once only that, once to make a plan. A plan may take three times as
+long, and 150 MB more than the process had before. Each is measured in its own process, apart from the sandbox. A plan
+that is wrong, too slow or too large ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     print(machine())
     with sandbox("--seed", f"{CUSTOMER}={MEMBERS},{GROUP}={records}") as (port, _):
         options = [*(["--smoke"] if arguments.smoke else []), "--port", str(port)]
-        times = measured("time", options)
+        times = measure_in_process("time", options)
         print(
             f"{records:,} customer groups x {len(FIELDS)} fields, 1 in 100 of them different, {rounds} rounds"
         )
@@ -61,7 +61,7 @@ def main() -> None:
             print(f"  to {what} them   {spread(times[what])}")
         ratio = statistics.median(times["plan"]) / statistics.median(times["read"])
         print(f"  a plan takes {ratio:.2f} times the reading; at most {MOST_TIMES:.0f}")
-        # The small run is for catching a tenfold slip, also on a machine that has other things to do.
+        # The small run catches tenfold regressions, even on a busy machine.
         check(
             ratio <= MOST_TIMES * (10 if arguments.smoke else 1),
             f"a plan takes {ratio:.2f} times the reading",
@@ -69,29 +69,29 @@ def main() -> None:
         print(f"  reading and typing the desired records takes {1000 * times['typed'][0]:.0f} ms besides")
         for what, title in (("flat", "of flat fields"), ("members", f"with {MEMBERS} members each")):
             if what == "members":
-                measured("write", options)
-            size = measured(what, options)["megabytes"]
+                measure_in_process("write", options)
+            size = measure_in_process(what, options)["megabytes"]
             print(
                 f"  memory for a plan {title}: {size:.0f} MB above the process's own; at most {MOST_MEGABYTES:.0f}"
             )
             check(size <= MOST_MEGABYTES, f"a plan {title} takes {size:.0f} MB")
 
 
-def time_of(port: int, records: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each round: reading alone, and planning; and those of typing the desired records."""
+def measure_times(port: int, records: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each round for reading and for planning, and of typing the desired records."""
     times: dict[str, list[float]] = {"read": [], "plan": []}
     with client_of(port) as client:
         desired = groups(records)
         model = client.model(GROUP)
         for number in range(-2, rounds):  # two rounds to warm up
-            read = timed(lambda: sum(1 for _ in client.iter_rows(GROUP, FIELDS)))
-            plan = timed(lambda: planned(client, desired, model))
+            read = measure_time(lambda: sum(1 for _ in client.iter_rows(GROUP, FIELDS)))
+            plan = measure_time(lambda: read_and_plan(client, desired, model))
             check(read[1] == records, f"{read[1]} rows instead of {records}")
             check_plan(plan[1], records)
             if number >= 0:
                 times["read"].append(read[0])
                 times["plan"].append(plan[0])
-        given = timed(
+        given = measure_time(
             lambda: convert_records(
                 read_desired_records(desired, Layout(match_on="id"), source="desired"), model, match_on="id"
             )
@@ -101,17 +101,17 @@ def time_of(port: int, records: int, rounds: int) -> dict[str, list[float]]:
 
 
 def flat_size(port: int, records: int, _rounds: int) -> dict[str, float]:
-    """Return the megabytes that a plan of flat fields takes."""
-    return size_of(port, lambda: groups(records), records)
+    """Return the megabytes of a plan with flat fields."""
+    return measure_size(port, lambda: groups(records), records)
 
 
 def members_size(port: int, records: int, _rounds: int) -> dict[str, float]:
-    """Return the megabytes that a plan takes whose records have members."""
-    return size_of(port, lambda: groups(records, members()), records)
+    """Return the megabytes of a plan whose records have members."""
+    return measure_size(port, lambda: groups(records, members()), records)
 
 
 def give_members(port: int, records: int, _rounds: int) -> dict[str, float]:
-    """Give every group its members, in a process of its own, so that what it takes to write is not counted."""
+    """Write the members of every group, in a separate process, so that the writes are not measured."""
     with client_of(port) as client:
         keys = [row["key"] for row in client.iter_rows(GROUP, ["key"])]
         results = client.update_many(GROUP, [{"key": key, "groupMembers": members()} for key in keys])
@@ -120,19 +120,19 @@ def give_members(port: int, records: int, _rounds: int) -> dict[str, float]:
 
 
 def members() -> list[dict[str, Any]]:
-    """Return the members of a group; another list for each."""
+    """Return the members of a group, as a new list."""
     return [{"id": f"C-{n:05}"} for n in range(1, MEMBERS + 1)]
 
 
-def size_of(port: int, desired: Callable[[], list[dict[str, Any]]], records: int) -> dict[str, float]:
-    """Return the megabytes by which the process grows for desired records, live ones, the plan and its file."""
+def measure_size(port: int, desired: Callable[[], list[dict[str, Any]]], records: int) -> dict[str, float]:
+    """Return the growth of the process in megabytes for desired and live records, the plan and its file."""
     with client_of(port) as client:
         model = client.model(GROUP)
         list(client.iter_rows(GROUP, ["key"], filters={"$eq": {"key": "1"}}))
         gc.collect()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         wanted = read_desired_records(desired(), Layout(match_on="id"), source="desired").records
-        plan = planned(client, wanted, model)
+        plan = read_and_plan(client, wanted, model)
         plan.to_json()
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         check_plan(plan, records)
@@ -140,7 +140,7 @@ def size_of(port: int, desired: Callable[[], list[dict[str, Any]]], records: int
 
 
 MEASURES: dict[str, Callable[[int, int, int], Any]] = {
-    "time": time_of,
+    "time": measure_times,
     "flat": flat_size,
     "members": members_size,
     "write": give_members,
@@ -148,7 +148,7 @@ MEASURES: dict[str, Callable[[int, int, int], Any]] = {
 
 
 def groups(records: int, listed: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
-    """Return the groups as they are seeded, one in a hundred with another description."""
+    """Return the seeded groups, one in a hundred with a different description."""
     return [
         {
             "id": f"GROUP-{n:05}",
@@ -163,34 +163,34 @@ def groups(records: int, listed: list[dict[str, Any]] | None = None) -> list[dic
 
 
 def seeded_description(number: int) -> str | None:
-    """Return what the sandbox says of the customer groups that it makes for volume."""
+    """Return the description of a seeded group."""
     return None if number % 3 == 0 else f"Made for a test of volume, number {number}"
 
 
-def planned(client: IntacctClient, desired: Any, model: Any) -> Plan:
-    """Read what is live and return the plan."""
+def read_and_plan(client: IntacctClient, desired: Any, model: Any) -> Plan:
+    """Read the live records and return the plan."""
     live = read_live(client, GROUP, desired, model, match_on="id", mode="upsert")
     return plan_changes(GROUP, desired, live, model=model, mode="upsert")
 
 
 def check_plan(plan: Plan, records: int) -> None:
-    """Make sure that the plan changes just the records that differ."""
+    """Check that the plan changes exactly the records that differ."""
     changed = [f"GROUP-{n:05}" for n in range(100, records + 1, 100)]
     check([step.match for step in plan.steps] == changed, f"a plan of {len(plan.steps)} steps")
     check(all(len(step.changes) == 1 for step in plan.steps), "a plan that changes other fields")
     check(plan.unchanged == records - len(changed), f"{plan.unchanged} unchanged")
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return how long something takes, and its result."""
+def measure_time(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the duration of some work, and its result."""
     gc.collect()
     begun = time.perf_counter()
     result = work()
     return time.perf_counter() - begun, result
 
 
-def measured(what: str, options: list[str]) -> Any:
-    """Measure something in a process of its own."""
+def measure_in_process(what: str, options: list[str]) -> Any:
+    """Run a measurement in a separate process."""
     command = [sys.executable, __file__, "--measure", what, *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     check(done.returncode == 0, f"measuring {what} failed")

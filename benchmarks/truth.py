@@ -1,4 +1,4 @@
-"""Is an output right? Every row of it, by key and by value, whatever the format."""
+"""Check an output of any format: every row, by key and by value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from served import FIELDS, account, key_of
 
-#: How dlt's pipelines name columns.
+#: The column names of dlt's pipelines.
 _SNAKE = {
     "accountType": "account_type",
     "normalBalance": "normal_balance",
@@ -25,12 +25,12 @@ _SNAKE = {
 _NAMES = tuple((name, _SNAKE.get(name, name)) for name in FIELDS)
 
 
-def judged(folder: Path, count: int, deleted: Container[int] = ()) -> dict[str, int]:
-    """Compare an output with the accounts that were there.
+def judge(folder: Path, count: int, deleted: Container[int] = ()) -> dict[str, int]:
+    """Compare an output with the accounts of the server.
 
-    :param count: accounts before anything was deleted.
-    :param deleted: keys of those that went meanwhile; they may be in the output or not.
-    :return: ``rows``; those ``missing``, ``doubled``, ``foreign`` or ``altered``: all 0 in a right output.
+    :param count: number of accounts before any were deleted.
+    :param deleted: keys deleted during the export; they may be in the output or not.
+    :return: ``rows``, and how many are ``missing``, ``doubled``, ``foreign`` or ``altered``: all 0 if it is right.
     """
     wanted = _wanted(count)
     seen = bytearray(len(wanted))
@@ -55,7 +55,7 @@ def judged(folder: Path, count: int, deleted: Container[int] = ()) -> dict[str, 
 
 
 def is_right(verdict: dict[str, int]) -> bool:
-    """Whether nothing is wrong."""
+    """Whether the output is right."""
     return not any(number for name, number in verdict.items() if name != "rows")
 
 
@@ -66,18 +66,18 @@ def _wanted(count: int) -> list[int]:
 
 def _rows(folder: Path) -> Iterator[tuple[Any, ...]]:
     for file in sorted(folder.rglob("*")):
-        # Files about the export, not of it.
+        # Files that describe the export.
         if not file.is_file() or file.name.startswith(("_", ".")) or file.parent.name.startswith("_dlt"):
             continue
         if file.suffix == ".pages":
-            yield from _of_pages(file)
+            yield from _read_pages(file)
         elif file.suffix == ".parquet":
-            yield from _of_parquet(file)
+            yield from _read_parquet(file)
         elif ".jsonl" in file.name and not file.name.endswith(".json"):
-            yield from _of_lines(file)
+            yield from _read_lines(file)
 
 
-def _of_lines(file: Path) -> Iterator[tuple[Any, ...]]:
+def _read_lines(file: Path) -> Iterator[tuple[Any, ...]]:
     decode = msgspec.json.Decoder().decode
     with gzip.open(file) if file.suffix == ".gz" or _zipped(file) else file.open("rb") as lines:
         for line in lines:
@@ -89,14 +89,14 @@ def _zipped(file: Path) -> bool:
         return content.read(2) == b"\x1f\x8b"
 
 
-def _of_pages(file: Path) -> Iterator[tuple[Any, ...]]:
+def _read_pages(file: Path) -> Iterator[tuple[Any, ...]]:
     with file.open("rb") as pages:
         for page in pages:
             for row in json.loads(page)["ia::result"]:
                 yield _values(row)
 
 
-def _of_parquet(file: Path) -> Iterator[tuple[Any, ...]]:
+def _read_parquet(file: Path) -> Iterator[tuple[Any, ...]]:
     import pyarrow.parquet as pq
 
     for batch in pq.ParquetFile(file).iter_batches(20_000):
@@ -113,7 +113,7 @@ def _values(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a moment as Intacct writes it."""
+    """Return a time in Intacct's format."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, str) and value.endswith("+00:00"):

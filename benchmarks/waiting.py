@@ -1,6 +1,6 @@
-"""A thousand deferred sensors in one process, as a triggerer keeps them.
+"""Measure a thousand deferred sensors in one process, as in a triggerer.
 
-``python benchmarks/waiting.py SITE`` is that process: it prints a line when all wait, and one when all have fired.
+``python benchmarks/waiting.py SITE`` is that process: it prints one line when all wait, one when all have fired.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WANTED = 2000
 
 
 def sensors(server: FastServer) -> dict[str, Any]:
-    """Let them wait for records, add those, and measure until the last one has fired."""
+    """Start the sensors, add the records that they wait for, and measure until the last one has fired."""
     print(f"\n{SENSORS:,} deferred sensors that ask every {POLL:g} s")
     server.change(rows=WANTED - 1)
     with tempfile.TemporaryDirectory(prefix="intacct-bench-home-") as home:
@@ -71,7 +71,7 @@ def sensors(server: FastServer) -> dict[str, Any]:
 
 
 async def wait_all(site: str) -> None:
-    """Be the triggerer."""
+    """Run the triggers, in place of a triggerer."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     os.environ["AIRFLOW_CONN_INTACCT_DEFAULT"] = connection(site, 4000, 4)

@@ -1,7 +1,7 @@
-"""Creating and updating records: ours in batches, and only what differs, against one call each.
+"""Measure creating and updating records: ours in batches and limited to what differs, against one call per record.
 
-The server is the sandbox, since it knows about writes; it runs in the process that measures. What would take a peer a
-quarter of an hour is measured on fewer records, and multiplied: each of them costs it the same call.
+The server is the sandbox, which supports writes; it runs in the measuring process. For a peer that would take a quarter
+of an hour, fewer records are measured and the time is multiplied, since every record costs it the same call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from intacct_provider.sandbox import Sandbox
 
 RECORDS = 5000
 GROUPS = 10_000
-#: Records that a contestant that makes one call for each is measured on.
+#: Measured records of a contestant that makes one call per record.
 SAMPLE = 100
 LATENCY = 0.2
 
@@ -31,7 +31,7 @@ def creation(
     records: int = RECORDS,
     latency: float = LATENCY,
 ) -> list[dict[str, Any]]:
-    """Create customers; every one must be there once."""
+    """Create customers, each exactly once."""
     print(f"\nCreate {records:,} customers, {1000 * latency:g} ms")
     facts = []
     for name in names:
@@ -42,8 +42,8 @@ def creation(
                 ids = [record["id"] for record in sandbox.records(CUSTOMER)]
                 return sorted(ids) == [f"C-{n:05}" for n in range(1, some + 1)]
 
-            facts.append(written(name, sandbox, records, right, records=some))
-    return told(facts)
+            facts.append(write_once(name, sandbox, records, right, records=some))
+    return add_ratios(facts)
 
 
 def sync(
@@ -52,7 +52,7 @@ def sync(
     records: int = GROUPS,
     latency: float = LATENCY,
 ) -> list[dict[str, Any]]:
-    """Make groups as they shall be; one in a hundred differs."""
+    """Sync groups of which one in a hundred differs."""
     print(f"\nSync {records:,} customer groups of which {records // 100} differ, {1000 * latency:g} ms")
     facts = []
     for name in names:
@@ -63,14 +63,14 @@ def sync(
                 live = {record["id"]: record["description"] for record in sandbox.records(GROUP)}
                 return all(live[group["id"]] == group["description"] for group in groups(some))
 
-            facts.append(written(name, sandbox, records, right, records=some))
-    return told(facts)
+            facts.append(write_once(name, sandbox, records, right, records=some))
+    return add_ratios(facts)
 
 
-def written(
+def write_once(
     name: str, sandbox: Sandbox, wanted: int, right: Callable[[], bool], *, records: int
 ) -> dict[str, Any]:
-    """Let a contestant write once and return what it took for all records."""
+    """Let a contestant write once, and return the measurements for all records."""
     site = sandbox.site.rstrip("/")
     with tempfile.TemporaryDirectory(prefix="intacct-bench-") as place, Racer(name, site) as racer:
         run = racer.run(Path(place), records=records)
@@ -84,7 +84,7 @@ def written(
         "seconds": round(run["seconds"] * times, 2),
         "cpu_seconds": round(run["cpu_seconds"] * times, 2),
         "peak_mb": round(run["peak_mb"], 1),
-        # The token, and what else does not grow, counts once.
+        # The token and other constant costs count once.
         "calls": round((len(sandbox.requests) - 1) * times) + 1,
         "billed": round(sandbox.transactions * times),
         "connections": round(sandbox._state.connections * (times if name == "create-sdk" else 1)),
@@ -93,8 +93,8 @@ def written(
     }
 
 
-def told(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Print them, with what each takes of the fastest peer's time and of the cheapest peer's transactions."""
+def add_ratios(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print the facts, with ratios to the fastest peer's time and the cheapest peer's transactions."""
     for what in ("seconds", "billed"):
         peers = [one[what] for one in facts if one["kind"] == "peer"]
         for one in facts:

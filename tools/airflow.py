@@ -1,4 +1,4 @@
-"""Airflow with the sandbox behind it and the example DAGs in front, to click around in."""
+"""Run Airflow with the sandbox and the example DAGs, to try in a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_SECONDS = 120
 
 
 def main() -> None:
-    """Start everything, say where it is, and end everything when told to."""
+    """Start everything, print the addresses, and stop everything on a signal."""
     fresh_home()
     with ExitStack() as running:
         url, connection = running.enter_context(sandbox())
@@ -34,7 +34,7 @@ def main() -> None:
 
 @contextmanager
 def standalone(connection: str, login: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run Airflow with a connection to the sandbox; yields its address and its process when it answers."""
+    """Run Airflow with a connection to the sandbox; yield its address and its process once it answers."""
     port, worker_logs, trigger_logs = free_ports(3)
     env = airflow_env() | login | {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -45,7 +45,7 @@ def standalone(connection: str, login: dict[str, str]) -> Iterator[tuple[str, su
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-        # A trigger that fires before its worker has reported the deferral loses its task otherwise.
+        # Else a trigger that fires before its worker has reported the deferral loses its task.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }  # fmt: skip
     log = HOME / "logs" / "airflow.log"
@@ -57,9 +57,9 @@ def standalone(connection: str, login: dict[str, str]) -> Iterator[tuple[str, su
 
 
 def store_connection(connection: str, env: dict[str, str]) -> None:
-    """Put the connection where Airflow's pages show it; a variable of the environment they would not."""
+    """Store the connection in the database, because Airflow's pages do not show those in environment variables."""
     parts = json.loads(connection)
-    # A saved connection without a port cannot be tested with the button of Airflow 3.3.2.
+    # The Test button of Airflow 3.3.2 refuses a connection saved without a port.
     parts["port"] = urllib.parse.urlsplit(parts["host"]).port
     file = HOME / "connections.json"
     file.touch(mode=0o600)
@@ -77,7 +77,7 @@ def store_connection(connection: str, env: dict[str, str]) -> None:
 
 
 def login_env() -> dict[str, str]:
-    """Write one login for Airflow's simple auth manager; it is made anew for each start."""
+    """Configure a login for Airflow's simple auth manager; its password is new at each start."""
     passwords = HOME / "passwords.json"
     passwords.write_text(json.dumps({"admin": secrets.token_urlsafe(9)}))
     passwords.chmod(0o600)
@@ -88,12 +88,12 @@ def login_env() -> dict[str, str]:
 
 
 def password() -> str:
-    """Return the login's password."""
+    """Return the password of the login."""
     return str(json.loads((HOME / "passwords.json").read_text())["admin"])
 
 
 def wait_until_up(url: str, child: object) -> None:
-    """Wait until Airflow answers, or say why it never will."""
+    """Wait until Airflow answers, or fail if it cannot."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if child.poll() is not None:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Does the package work for somebody who installs it? Builds the wheel and uses it where nothing else is.
+"""Check that the package works once installed: build the wheel and use it in a new environment.
 
 The wheel holds the whole package and nothing beside it; the documentation's example passes in an empty project;
 the sandbox starts and answers. Everything happens in a temporary directory, in about two minutes.
@@ -31,12 +31,12 @@ ANSWER_SECONDS = 10
 
 
 def main() -> None:
-    """Check everything; what is wrong ends it."""
+    """Run all checks; the first failure ends them."""
     with tempfile.TemporaryDirectory(prefix="intacct-package-") as name:
         folder = Path(name)
         step("Build the wheel")
         wheel = build(folder / "dist")
-        step(f"Look into {wheel.name}")
+        step(f"Check the files of {wheel.name}")
         check_files(wheel)
         step("Install it, and nothing else of this project")
         python = install(wheel, folder / "venv")
@@ -62,7 +62,7 @@ def build(folder: Path) -> Path:
 
 
 def check_files(wheel: Path) -> None:
-    """Compare the wheel with the package's folder, in both directions."""
+    """Check that the wheel has exactly the files of the package's folder."""
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
         [entry_points] = [name for name in held if name.endswith(".dist-info/entry_points.txt")]
@@ -92,7 +92,7 @@ def install(wheel: Path, folder: Path) -> str:
 
 
 def own_environment(home: Path) -> dict[str, str]:
-    """Return an environment in which neither this checkout nor an Airflow of the user's plays a part."""
+    """Return an environment that uses neither this checkout nor the user's own Airflow."""
     home.mkdir()
     kept = {
         name: value
@@ -104,7 +104,7 @@ def own_environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def sandbox(python: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
-    """Run the sandbox from the command line; yields the address of its page."""
+    """Run the sandbox from the command line; yield the address of its page."""
     command = [python, "-m", f"{PACKAGE}.sandbox", "--port", "0"]
     with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -124,7 +124,7 @@ def sandbox(python: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
 
 
 def check_site(site: str) -> None:
-    """Ask for the page, what it is drawn with, and the API's description."""
+    """Request the page, its static files, and the OpenAPI document."""
     page = get(site)
     check("<html" in page.lower(), f"{site} answers no page")
     files = re.findall(r'(?:href|src)="/?([^"?#]+\.(?:css|js|svg|ico))["?#]', page)
@@ -135,7 +135,7 @@ def check_site(site: str) -> None:
 
 
 def get(address: str) -> str:
-    """Return what an address of the sandbox answers."""
+    """Return the text at an address of the sandbox."""
     try:
         with urllib.request.urlopen(address, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - loopback only
             return str(answer.read().decode())
@@ -144,7 +144,7 @@ def get(address: str) -> str:
 
 
 def run(command: list[str], folder: Path, env: dict[str, str], seconds: int) -> str:
-    """Run a command to its end, which must be a good one; return the last line that it printed."""
+    """Run a command that must succeed; return the last line of its output."""
     try:
         done = subprocess.run(
             command, cwd=folder, env=env, timeout=seconds, check=True, capture_output=True, text=True

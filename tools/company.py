@@ -1,4 +1,4 @@
-"""A sandbox company and an Airflow home of its own, for the demo and for clicking around."""
+"""A sandbox company and a separate Airflow home, for the demo and ``make airflow``."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ STOP_SECONDS = 10
 
 
 class ToolError(Exception):
-    """Something that the person at the terminal should read."""
+    """An error whose text is for the user."""
 
 
 def fresh_home() -> None:
-    """Start from nothing: no earlier run, and no Airflow of the user's, plays a part."""
+    """Create an empty home, without the results of earlier runs."""
     shutil.rmtree(HOME, ignore_errors=True)
     (HOME / "logs").mkdir(parents=True)
 
 
 def airflow_env() -> dict[str, str]:
-    """Return the environment of a quiet Airflow that lives in the demo's folder."""
+    """Return the environment of a quiet Airflow in the demo's folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     scripts = sysconfig.get_path("scripts")
     return kept | {
-        # Airflow starts its own parts by the name of their command.
+        # Airflow starts its components by their command names.
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
-        # The export's default folder is below the home, which is not the user's here.
+        # The export's default folder is below the home directory, which is not the user's here.
         "HOME": str(HOME),
         "AIRFLOW_HOME": str(HOME / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
@@ -49,7 +49,7 @@ def airflow_env() -> dict[str, str]:
 
 
 def airflow(*arguments: str) -> list[str]:
-    """Return the command line of the virtual environment's own Airflow."""
+    """Return a command line of the Airflow in this virtual environment."""
     return [str(Path(sysconfig.get_path("scripts")) / "airflow"), *arguments]
 
 
@@ -57,7 +57,7 @@ def airflow(*arguments: str) -> list[str]:
 def process(
     command: list[str], log: Path, env: dict[str, str] | None = None, *, output: Path | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a process in a group of its own; the whole group ends with the block, however that ends.
+    """Run a process in a separate group, which is ended with the block.
 
     What it prints is to be read from the process, or goes to ``output``; its errors go to ``log``.
     """
@@ -80,7 +80,7 @@ def process(
 
 @contextmanager
 def sandbox() -> Iterator[tuple[str, str]]:
-    """Run the sandbox with its demo company; yields its URL and the connection to it, as JSON."""
+    """Run the sandbox with its demo company; yield its URL and its connection as JSON."""
     secret = secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", "--seed", "demo"]
     command += ["--db", str(HOME / "company.db")]
@@ -96,7 +96,7 @@ def sandbox() -> Iterator[tuple[str, str]]:
 
 
 def exit_on_signals() -> None:
-    """Leave through every ``finally`` when told to stop, as Ctrl-C does."""
+    """Exit through every ``finally`` on a signal, as with Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
 
@@ -106,23 +106,23 @@ def _end(child: subprocess.Popen[str]) -> None:
         os.killpg(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         child.wait(STOP_SECONDS)
-    # What is left of the group, such as a grandchild that would not go.
+    # The rest of the group, such as a grandchild that does not stop.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
 def check(fine: bool, problem: str) -> None:
-    """End with what is wrong, when something did not show what it is meant to show."""
+    """Fail with a message unless the condition holds."""
     if not fine:
         raise ToolError(f"Not as it should be: {problem}.")
 
 
 def step(text: str) -> None:
-    """Say what happens next."""
+    """Print the title of the next step."""
     print(f"\n== {text}", flush=True)
 
 
 def say(text: str) -> None:
-    """Show a line of the current step."""
+    """Print a line of the current step."""
     print(f"   {text}", flush=True)

@@ -1,4 +1,4 @@
-"""The main job on one screen: groups synced and account groups exported by real Airflow against the sandbox."""
+"""A demo on one screen: real Airflow syncs customer groups and exports account groups against the sandbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ EXPORT = "intacct_export_account_groups"
 
 
 def main() -> None:
-    """Run the demo; raises :class:`ToolError` as soon as something is not as it should be."""
+    """Run the demo.
+
+    :raises ToolError: if a result is not as expected.
+    """
     fresh_home()
     step("Starting a local Intacct (the sandbox, with its demo company)")
     with sandbox() as (url, connection):
@@ -45,12 +48,12 @@ def main() -> None:
         check(sum(first[name] for name in ("created", "updated")) > 0, "the first sync wrote nothing")
         step(f"Airflow runs {EXPORT}")
         export(env)
-        step(f"Airflow runs {SYNC} again: nothing should be left to change")
+        step(f"Airflow runs {SYNC} again: nothing is left to change")
         second = sync(env, "sync-2.log")
         left = {name: second[name] for name in ("created", "updated", "deleted", "rejected")}
         check(not any(left.values()), f"the second sync still found {left}")
         say(f"It cost {second['transactions']} billed API transactions, all of them reads.")
-    step("Done. Everything it made is in .demo; every process it started has ended.")
+    step("Done. All files are in .demo, and all processes have ended.")
 
 
 def sync(env: dict[str, str], log: str) -> dict[str, int]:
@@ -83,7 +86,7 @@ def export(env: dict[str, str]) -> None:
 
 
 def run(command: list[str], env: dict[str, str], log: str) -> list[str]:
-    """Run a command quietly, with a sign of life, and return the lines it printed."""
+    """Run a command with a progress indicator, and return the lines of its output."""
     path, errors = HOME / "logs" / log, HOME / "logs" / f"{log}.err"
     started, lines = time.monotonic(), []
     with process(command, errors, env) as child, path.open("w") as copy:
@@ -102,13 +105,13 @@ def run(command: list[str], env: dict[str, str], log: str) -> list[str]:
 
 
 def plan_lines(lines: list[str]) -> Iterator[str]:
-    """Yield the plan's counts and tables out of a task's log."""
+    """Yield the counts and tables of the plan from a task's log."""
     inside = False
     for line in lines:
         inside = inside or "Plan for " in line
         if inside and line.startswith(("|", "*")):
             yield line.partition(" [airflow.")[0]
-        if inside and " loc=" in line:  # where a message of several lines ends
+        if inside and " loc=" in line:  # the end of a message of several lines
             return
     raise ToolError("The sync showed no plan.")
 
@@ -129,7 +132,7 @@ def billed(lines: list[str], found: dict[str, int]) -> dict[str, int]:
 
 
 def relative(path: Path) -> Path:
-    """Return the path as seen from the project's folder."""
+    """Return the path relative to the project's folder."""
     return path.relative_to(ROOT)
 
 
@@ -140,6 +143,6 @@ if __name__ == "__main__":
     except ToolError as problem:
         sys.exit(f"\nThe demo failed. {problem}")
     except KeyboardInterrupt:
-        sys.exit("\nStopped; every process that was started has ended.")
+        sys.exit("\nStopped; all processes have ended.")
     except subprocess.SubprocessError as problem:
         sys.exit(f"\nThe demo failed: {problem}")

@@ -1,4 +1,4 @@
-"""Take the pictures that the documentation shows: of the sandbox's page, and of a plan that waits for approval."""
+"""Take the screenshots of the documentation: the sandbox's page, and a plan that waits for approval."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from playwright.sync_api import Page, sync_playwright
 from intacct_provider.sandbox import Sandbox
 
 IMAGES = ROOT / "docs" / "images"
-SHOWN = "127.0.0.1:8765"  # the address in the picture, whatever port is free
-# The commonest colors of a picture, and for each pixel the number of the nearest of them.
+SHOWN = "127.0.0.1:8765"  # the address in the picture, instead of the real port
+# The most common colors of a picture, and for each pixel the number of the nearest one.
 PALETTE = """
 async (png) => {
   const image = new Image();
@@ -49,7 +49,7 @@ async (png) => {
   return {width, height, colors: colors.flat(), pixels: btoa(pixels)};
 }
 """
-# Other texts in the place of those that depend on the machine and the moment.
+# Replacements for texts that depend on the machine and the time.
 REPLACE = """
 (pairs) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -83,7 +83,7 @@ def main() -> None:
     with Sandbox(seed="demo", clock=lambda: moment) as running:
         work(running)
         for number, call in enumerate(running.requests):
-            # What depends on the machine and the moment is set: when a call came and how long it took.
+            # Fixed values for what depends on the machine: the time and duration of each call.
             call.begun = moment + timedelta(seconds=number * 7 // 3)
             call.seconds = 0.0016 + 0.0007 * (number % 5) + 0.00004 * call.rows
         take(browser, running)
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def work(sandbox: Sandbox) -> None:
-    """Make the calls of two users; one fails because it was planned to."""
+    """Make the calls of two users; one fails by a planned fault."""
     airflow, clerk = Caller(sandbox, "airflow"), Caller(sandbox, "ar.clerk", "UK")
     for start in range(1, 250, 100):
         query = {"object": "accounts-receivable/customer", "fields": ["key", "id", "name"]}
@@ -129,12 +129,12 @@ class Caller:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def __call__(self, method: str, path: str, body: object = None) -> Any:
-        """Send one call and return what it answers."""
+        """Send one call and return the answer."""
         return self._session.request(method, self._base + path, json=body, timeout=10).json()
 
 
 def ask(url: str) -> None:
-    """Run the example that asks for approval until it does."""
+    """Run the example DAG until it asks for approval."""
     with requests.Session() as api:
         token = api.get(f"{url}/auth/token", timeout=60).json()["access_token"]
         api.headers["Authorization"] = f"Bearer {token}"
@@ -148,7 +148,7 @@ def ask(url: str) -> None:
 
 
 def until(what: str, happened: Callable[[], bool]) -> None:
-    """Wait for something."""
+    """Wait until a condition holds."""
     end = time.monotonic() + START_SECONDS
     while not happened():
         if time.monotonic() > end:
@@ -157,7 +157,7 @@ def until(what: str, happened: Callable[[], bool]) -> None:
 
 
 def take_plan(browser: str, approval: str) -> None:
-    """Let Chromium show Airflow's page with the plan, and the page beside the plan in light and dark."""
+    """Take pictures of Airflow's page with the plan, and of the plan's own page in light and dark."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
         page = chromium.new_page(viewport={"width": 1280, "height": 1790}, color_scheme="light")
@@ -174,7 +174,7 @@ def take_plan(browser: str, approval: str) -> None:
 
 
 def take(browser: str, sandbox: Sandbox) -> None:
-    """Let Chromium show the sandbox's page under its usual address, in light and dark."""
+    """Take pictures of the sandbox's page under its usual address, in light and dark."""
     port = sandbox.site.rstrip("/").rpartition(":")[2]
     arguments = [*ARGUMENTS, f"--host-resolver-rules=MAP {SHOWN} 127.0.0.1:{port}"]
     with sync_playwright() as playwright:
@@ -187,7 +187,7 @@ def take(browser: str, sandbox: Sandbox) -> None:
 
 
 def keep(page: Page, name: str, *, full: bool = False) -> None:
-    """Write a picture of a page, and leave the page."""
+    """Save a picture of a page, and close the page."""
     picture = base64.b64encode(page.screenshot(full_page=full)).decode()
     page.goto("about:blank")
     file = IMAGES / f"{name}.png"
@@ -196,7 +196,7 @@ def keep(page: Page, name: str, *, full: bool = False) -> None:
 
 
 def small_png(width: int, height: int, colors: list[int], pixels: str) -> bytes:
-    """Return a PNG of few colors, a third of the size of one of all colors.
+    """Return a PNG with few colors, a third of the size of one with all colors.
 
     :param colors: red, green and blue of each color in turn
     :param pixels: the number of each pixel's color, row by row, in base64

@@ -1,8 +1,8 @@
-"""Lets random faults meet a read of 20,000 records and a write of 2,000: nothing may be lost, doubled or misreported.
+"""Read 20,000 and write 2,000 records with random faults: nothing may be lost, duplicated or misreported.
 
     python tools/soak.py                             # 1,000 schedules
     python tools/soak.py --schedules 50              # the short form
-    python tools/soak.py --schedules 1 --seed 4711   # repeats exactly that schedule, and shows it
+    python tools/soak.py --schedules 1 --seed 4711   # repeats exactly that schedule, and prints it
 
 Each schedule comes from its own seed: the first from ``--seed``, the next from the number after it, and so on. Attempts
 that fail are counted and followed by another, as Airflow's retries follow a failed task; the end must be exact.
@@ -27,12 +27,12 @@ from soak_schedule import draw
 from soak_work import CREATED, READ, SEEDED, Outcome, make_company, run
 
 FIRST_SEED = 20_260_000
-#: Faults in a thousand schedules are many; in fewer than this share of them none struck, or the soak tests nothing.
+#: The maximum share of schedules without any fault; with more the soak would test too little.
 UNDISTURBED = 0.1
 
 
 def main() -> int:
-    """Run the schedules; 1 when something is wrong."""
+    """Run the schedules; return 1 if anything is wrong."""
     options = _options()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="intacct-soak-") as folder:
@@ -57,11 +57,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--schedules", type=int, default=1000, help="how many (default: 1000)")
-    parser.add_argument("--seed", type=int, default=FIRST_SEED, help=f"of the first (default: {FIRST_SEED})")
+    parser.add_argument("--schedules", type=int, default=1000, help="number of schedules (default: 1000)")
+    parser.add_argument(
+        "--seed", type=int, default=FIRST_SEED, help=f"seed of the first (default: {FIRST_SEED})"
+    )
     cores = os.cpu_count() or 1
     parser.add_argument(
-        "--processes", type=int, default=cores, help=f"at a time (default: {cores}, the cores)"
+        "--processes", type=int, default=cores, help=f"parallel processes (default: {cores}, the cores)"
     )
     options = parser.parse_args()
     if options.schedules < 1 or options.processes < 1:
@@ -79,8 +81,8 @@ def _outcomes(seeds: range, company: Path, processes: int) -> Iterator[Outcome]:
 
 
 def _outcome(seed: int, company: Path) -> Outcome:
-    """Run one schedule; an error that nothing excuses is a wrong end as well."""
-    logging.getLogger("intacct_provider").setLevel(logging.ERROR)  # it says of each fault that it goes on
+    """Run one schedule; an unexpected error counts as wrong as well."""
+    logging.getLogger("intacct_provider").setLevel(logging.ERROR)  # it logs every retry
     try:
         return run(draw(seed), company)
     except Exception:
@@ -102,7 +104,7 @@ def _sum_up(outcomes: list[Outcome], seconds: float) -> int:
     print(f"{count} schedules of {READ} records read and {CREATED + SEEDED} written, in {seconds:.0f} s")
     print(f"  {sum(one.calls for one in outcomes)} calls, {sum(one.faults for one in outcomes)} met a fault")
     failed = sum(bool(one.red) for one in outcomes)
-    print(f"  {failed} schedules had attempts that failed: {dict(red.most_common())}")
+    print(f"  {failed} schedules had failed attempts: {dict(red.most_common())}")
     slowest = max(one.seconds for one in outcomes)
     print(f"  {undisturbed} schedules met no fault; the slowest took {slowest:.1f} s")
     print(", ".join(f"{number} {name}" for name, number in wrong.items()))

@@ -1,4 +1,4 @@
-"""What goes wrong in one schedule of the soak, drawn from its seed alone."""
+"""The faults in one schedule of the soak, which depend on its seed only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OBJECTS = "/objects"
 TOKEN = "/oauth2/token"  # noqa: S105
 HTML = {"Content-Type": "text/html"}
 GZIP = {"Content-Encoding": "gzip"}
-#: Every way in which Intacct says that a token has ended.
+#: All errors with which Intacct reports that a token has expired.
 REFUSED_TOKENS: tuple[dict[str, Any], ...] = (
     {"status": 401, "body": {"error": {"code": "GW-0040", "message": "Expired token"}}},
     {"status": 401, "body": ""},
@@ -28,7 +28,7 @@ NO_ANSWERS: tuple[dict[str, Any], ...] = (
     {"body": b"[" * 50_000 + b"]" * 50_000},
     {"body": b'{"ia::result":[]}', "headers": GZIP},
 )
-#: How often each kind of fault is drawn.
+#: The weight of each kind of fault.
 WEIGHTS = {
     "overload": 6,
     "reset": 4,
@@ -42,7 +42,7 @@ WEIGHTS = {
     "web page": 1,
     "redirection": 1,
 }
-#: Those that end an attempt when they come twice in a row, or at once.
+#: Faults that end an attempt at once, or if they occur twice in a row.
 SELDOM = frozenset({"hang", "expire", "refused token", "web page", "redirection"})
 
 
@@ -67,7 +67,7 @@ class Schedule:
     writing: list[dict[str, Any]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Tell it as lines; bodies may be long and are not shown whole."""
+        """Return the schedule as lines, with long bodies truncated."""
         lines = [f"seed {self.seed}, page_size {self.page_size}, order_by {self.order_by}, {self.habits}"]
         for name, faults in (("reading", self.reading), ("writing", self.writing)):
             for fault in faults:
@@ -93,7 +93,7 @@ def draw(seed: int) -> Schedule:
         seed=seed,
         page_size=rng.choice((4000, 4000, 2500, 2000)),
         order_by=[{"id": "asc"}] if rng.random() < 0.1 else None,
-        # Long enough that nothing but a silent server meets it, unless the machine is very busy.
+        # Only a silent server reaches this timeout, unless the machine is very busy.
         timeout=1.0,
         habits=habits,
         reading=[_fault(rng, QUERY) for _ in range(rng.randint(1, 4))],
@@ -102,13 +102,13 @@ def draw(seed: int) -> Schedule:
 
 
 def _fault(rng: random.Random, path: str) -> dict[str, Any]:
-    """Return one fault that hits calls to a path, to the token endpoint, or to any."""
+    """Return a fault for calls to a path, to the token endpoint, or to any path."""
     [kind] = rng.choices([*WEIGHTS], [*WEIGHTS.values()])
     made = _KINDS[kind](rng)
     made["path"] = path if kind == "refused token" else rng.choice((path, path, None, TOKEN))
     if path == OBJECTS and made["path"] == OBJECTS:
         made["method"] = rng.choice((None, "POST", "PATCH", "DELETE"))
-    # The writes of a schedule are some 30 calls, a read of pages of 4,000 is 6.
+    # The writes of a schedule take about 30 calls, a read in pages of 4,000 takes 6.
     made["skip"] = rng.choice((0, rng.randint(0, 6), rng.randint(0, 30)))
     if kind in SELDOM:
         made["times"] = 1
@@ -126,7 +126,7 @@ def _overload(rng: random.Random) -> dict[str, Any]:
         "done": _done(rng),
     }
     if made["status"] == 429:
-        made["done"] = False  # it says that nothing was done
+        made["done"] = False  # this answer means that nothing was done
     if rng.random() < 0.4:
         made |= {"body": "<html>Bad Gateway</html>", "headers": HTML}
     elif rng.random() < 0.2:
@@ -153,7 +153,7 @@ def _cut(rng: random.Random) -> dict[str, Any]:
 
 
 def _hang(rng: random.Random) -> dict[str, Any]:
-    """Return a silence; most are ended by the server, the others last until the client's timeout."""
+    """Return a hang; most are ended by the server, the others by the client's timeout."""
     return {
         "kind": "hang",
         "done": _done(rng),
@@ -179,7 +179,7 @@ def _altered(rng: random.Random) -> dict[str, Any]:
 
 
 def _page(rng: random.Random) -> dict[str, Any]:
-    """Return a fault of pages only; other answers stay as they are."""
+    """Return a fault that changes pages only."""
     return {"kind": "alter", **rng.choice(({"count": -1}, {"count": 1}, {"repeat": 1}, {"repeat": 40}))}
 
 

@@ -1,4 +1,4 @@
-"""One schedule of the soak: a read of 20,000 records and a write of 2,000, and what is true of them afterwards."""
+"""One schedule of the soak: read 20,000 records, write 2,000, and check the results."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from intacct_provider.sandbox import Sandbox
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"
-#: One record more than whole pages hold, so that believing a count that is one too low loses it.
+#: One record more than full pages, so that a client that trusts a count that is one too low would lose it.
 READ, CREATED, SEEDED = 20_001, 1_000, 1_000
-#: Attempts of the same work. From the third on nothing changes between the pages; the last meets no fault any more.
+#: Attempts of the same work. From the third on nothing changes between pages; the last has no faults.
 ATTEMPTS, QUIET = 6, 3
 Done = TypeVar("Done")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one schedule; the first three must be 0.
+    """The outcome of one schedule; the first three counts must be 0.
 
     :param red: attempts that failed, by the type of the error.
     :param notes: what exactly is wrong.
@@ -52,18 +52,18 @@ class Outcome:
 
     @property
     def exact(self) -> bool:
-        """Whether everything came out as it should."""
+        """Whether everything is as expected."""
         return not (self.lost or self.doubled or self.misreported)
 
     def wrong(self, kind: str, count: int, note: str) -> None:
-        """Count what is wrong."""
+        """Count an error."""
         if count:
             setattr(self, kind, getattr(self, kind) + count)
             self.notes.append(f"{count} {kind}: {note}")
 
 
 def make_company(path: Path) -> None:
-    """Make the company that every schedule starts with."""
+    """Create the company that every schedule starts with."""
     with Sandbox(db=str(path), seed=f"{PURPOSE}={READ},{CUSTOMER}={SEEDED}"):
         pass
 
@@ -71,7 +71,7 @@ def make_company(path: Path) -> None:
 def run(schedule: Schedule, company: Path) -> Outcome:
     """Carry out one schedule on a copy of the company."""
     begun, outcome = time.perf_counter(), Outcome(schedule.seed)
-    random.seed(schedule.seed)  # what the client's pauses are drawn from
+    random.seed(schedule.seed)  # for the client's random waits
     forget_tokens()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "company.db")
@@ -92,11 +92,11 @@ def _running(path: Path, schedule: Schedule) -> Iterator[Sandbox]:
     try:
         yield sandbox
     finally:
-        threading.Thread(target=sandbox.stop).start()  # takes a moment, for which nobody needs to wait
+        threading.Thread(target=sandbox.stop).start()  # in the background, because it takes a moment
 
 
 def _client(sandbox: Sandbox, schedule: Schedule) -> IntacctClient:
-    """Return the client of one attempt; each attempt makes the same idempotency keys, as Airflow's retries do."""
+    """Return the client of one attempt; all attempts have the same idempotency keys, as Airflow's retries do."""
     config = IntacctConfig(
         client_id=sandbox.identity.client_id,
         client_secret=sandbox.identity.client_secret,
@@ -118,7 +118,7 @@ def _until_done(
     faults: list[dict[str, Any]],
     work: Callable[[IntacctClient], Done],
 ) -> Done:
-    """Attempt the same work again and again until an attempt ends well.
+    """Repeat the same work until an attempt succeeds.
 
     :raises IntacctError: what ended the last attempt, which no fault can excuse.
     """
@@ -154,7 +154,7 @@ def _read(sandbox: Sandbox, schedule: Schedule, outcome: Outcome) -> None:
     seen = Counter(int(row["key"]) for row in rows)
     lost = (before & after) - seen.keys()
     doubled = [key for key, times in seen.items() if times > 1]
-    # Whatever came and went meanwhile has a key between the first and the last of all.
+    # Records added or deleted during the read have keys between the first and the last of all.
     first, last = min(before), max(after)
     invented = [key for key in seen if not first <= key <= last]
     mistaken = [row["key"] for row in rows if row["id"] != f"Purpose {int(row['key']):05d}"]
@@ -164,7 +164,7 @@ def _read(sandbox: Sandbox, schedule: Schedule, outcome: Outcome) -> None:
         "doubled", len(doubled), f"records that were read twice, the first {min(doubled, default=0)}"
     )
     outcome.wrong("misreported", len(invented) + len(mistaken), f"records that are not so: {mistaken[:3]}")
-    # Read by position, as when rows come again, what one pass misses comes with the next.
+    # When the client reads by position, what one pass misses is found by the next.
     repeats = any("repeat" in fault for fault in schedule.reading)
     by_position = schedule.habits["text_keys"] or not schedule.habits["key_filter"] or repeats
     if ordered != sorted(ordered) and (schedule.order_by or not by_position):
@@ -180,7 +180,7 @@ def _keys(sandbox: Sandbox, object_name: str) -> set[int]:
 
 
 class Plan:
-    """The writes of every schedule: what is sent, and what must come of it.
+    """The writes of every schedule: what is sent, and the expected outcome.
 
     In every ten of the seeded customers, the first is the parent of the others. Of those, five are deleted, four and
     the parent are changed. Parents cannot be deleted, so trying to is one of the refusals.
@@ -247,7 +247,7 @@ def _write(sandbox: Sandbox, schedule: Schedule, outcome: Outcome) -> None:
 def _judge(
     sandbox: Sandbox, plan: Plan, told: dict[str, list[tuple[bool, str | None]]], outcome: Outcome
 ) -> None:
-    """Compare what the client said with what there is, and both with what should be."""
+    """Compare the client's reports with the stored records, and both with the expected outcome."""
     with sandbox.store.transaction() as conn:
         names = {str(r["key"]): r["name"] for r in conn.execute(f'SELECT "key", "name" FROM "{CUSTOMER}"')}  # noqa: S608
         history = 'SELECT key, action FROM "ia::history" WHERE object = ?'
@@ -285,7 +285,7 @@ def _compare(
     phase: str,
     truth: list[tuple[bool, str | None]],
 ) -> None:
-    """Compare what was reported with the truth; an attempt that was interrupted has reported the first part."""
+    """Compare reports with the truth; an interrupted attempt has reported only the first part."""
     for name in (phase, f"part of {phase}"):
         reported = told.get(name, [])
         wrong = [pair for pair in zip(reported, truth, strict=False) if pair[0] != pair[1]]
