@@ -9,7 +9,7 @@ from intacct_provider.sandbox.errors import ApiError
 from intacct_provider.sandbox.identity import USER
 from intacct_provider.sandbox.objects.catalog import find_object
 from intacct_provider.sandbox.objects.names import ENTITY
-from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, ensure_user
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.store import Store, find_key, quote

@@ -28,7 +28,7 @@ from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.values import stamp
-from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records
 from intacct_provider.sandbox.state import State
 

@@ -23,7 +23,7 @@ from intacct_provider.sandbox.faults.churn import churn
 from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.query.service import run_query
-from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, ensure_user
 from intacct_provider.sandbox.state import State
 from intacct_provider.sandbox.store import find_key

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.values import stamp
-from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, find_dependent
 from intacct_provider.sandbox.seed import volume
 from intacct_provider.sandbox.store import quote

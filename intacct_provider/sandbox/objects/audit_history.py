@@ -51,4 +51,4 @@ FROM "ia::history" h
 LEFT JOIN "company-config/user" u ON u."key" = h.user
 LEFT JOIN json_each(h.changes) f ON h.action = 'modified';
 """  # noqa: S608 - names of ours
-"""The SQL view of the object, on the events of :mod:`~intacct_provider.sandbox.records.history`."""
+"""The SQL view of the object, on the events of :mod:`~intacct_provider.sandbox.records.audit`."""

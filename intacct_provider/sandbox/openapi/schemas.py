@@ -103,7 +103,7 @@ def record_schema(object_type: ObjectType, *, element: bool = False) -> Schema:
             leaves.append(Leaf(member.path, _shown_list(member)))
     if object_type.name == ACCOUNT_GROUP and not element:
         leaves = [leaf for leaf in leaves if leaf.path != "key"]  # Sage's sample of an account group has none
-    return _nested([*leaves, Leaf("href", href_schema(object_type.name))])
+    return _build_object([*leaves, Leaf("href", href_schema(object_type.name))])
 
 
 def create_schema(object_type: ObjectType) -> Schema:
@@ -154,8 +154,8 @@ def _shown_leaves(ref: Ref) -> Iterator[Leaf]:
 def _shown_reference(ref: Ref) -> Schema:
     """Return a reference; an unset one is an object of nulls without ``href``."""
     if not ref.linked:
-        return _nested(_shown_leaves(ref))
-    schema = _nested([*_shown_leaves(ref), Leaf("href", href_schema(ref.target), required=False)])
+        return _build_object(_shown_leaves(ref))
+    schema = _build_object([*_shown_leaves(ref), Leaf("href", href_schema(ref.target), required=False)])
     set_, unset = {"properties": {"key": {"type": "string"}}, "required": ["href"]}, {"type": "null"}
     return schema | {"anyOf": [set_, {"properties": {"key": unset, "href": False}}]}
 
@@ -181,7 +181,7 @@ def _write_schema(object_type: ObjectType, allowed: Callable[[Field | Ref], bool
         for path, member in _written_paths(object_type)
         for leaf in _written_member(object_type, path, member, allowed, new=new)
     ]
-    schema = _nested(leaves)
+    schema = _build_object(leaves)
     for ref in object_type.refs:
         if ref.path in object_type.groups and not ref.hidden and not ref.read_only:
             _find_below(schema, ref.path)["type"] = ["object", "null"]
@@ -279,7 +279,7 @@ def _written_list(list_field: ListField, *, new: bool) -> Schema:
     return {"type": ["array", "null"], "items": items}
 
 
-def _nested(leaves: Iterable[Leaf]) -> Schema:
+def _build_object(leaves: Iterable[Leaf]) -> Schema:
     """Return the nested object of the leaves."""
     root = object_schema()
     for leaf in leaves:

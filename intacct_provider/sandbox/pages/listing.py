@@ -37,18 +37,18 @@ def find_name_field(object_type: ObjectType) -> str | None:
 
 
 def list_records(
-    conn: sqlite3.Connection, object_type: ObjectType, search: str, order: str, asked: int
+    conn: sqlite3.Connection, object_type: ObjectType, search: str, order: str, requested: int
 ) -> tuple[list[dict[str, Any]], Place]:
     """Return the rows of a page, each with ``key``, ``id``, ``name``, ``status``, ``entity`` and ``modified``.
 
     :param search: part of the id or the name, in any case.
     :param order: one of :data:`ORDERS`.
-    :param asked: number of the page.
+    :param requested: number of the page.
     """
     table, name = quote(object_type.name), find_name_field(object_type)
     where, values = _condition(("id", name) if name else ("id",), search)
     total = conn.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
-    place = Place(asked, SIZE, int(total))
+    place = Place(requested, SIZE, int(total))
     by, direction = quote(SORTS[order.lstrip("-")]), "DESC" if order.startswith("-") else "ASC"
     ordered = f'{by} {direction}, "key" {direction}'
     shown = {"key": "key", "id": "id", "name": name, "modified": MODIFIED}

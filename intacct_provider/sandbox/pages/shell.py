@@ -34,12 +34,12 @@ _RECORD = re.compile(r"/objects/([\w-]+/[\w-]+)(/[0-9]+)?", re.ASCII)
 class Place:
     """The part of a list that a page shows.
 
-    :param asked: number of the page, from 1; a number beyond the end means the last page.
+    :param requested: number of the page, from 1; a number beyond the end means the last page.
     :param size: rows on a page.
     :param total: rows of the whole list.
     """
 
-    asked: int
+    requested: int
     size: int
     total: int
 
@@ -51,7 +51,7 @@ class Place:
     @property
     def page(self) -> int:
         """Number of the page that is shown."""
-        return min(self.asked, self.pages)
+        return min(self.requested, self.pages)
 
     @property
     def offset(self) -> int:

@@ -33,7 +33,7 @@ from intacct_provider.sandbox.pages.shell import (
     read_choice,
     read_page_number,
 )
-from intacct_provider.sandbox.records.history import read_events
+from intacct_provider.sandbox.records.audit import read_events
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import quote

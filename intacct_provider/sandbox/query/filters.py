@@ -117,7 +117,7 @@ def _within(operand: Operand, span: Span) -> Sql:
     return Sql(f"{operand.sql} BETWEEN ? AND ?", (span.low, span.high))
 
 
-def _ordered(sign: str, side: Callable[[Span], object], operand: Operand, value: object) -> Sql:
+def _compare_order(sign: str, side: Callable[[Span], object], operand: Operand, value: object) -> Sql:
     return Sql(f"{operand.sql} {sign} ?", (side(operand.span(value)),))
 
 
@@ -168,10 +168,10 @@ _Compare: TypeAlias = Callable[[Operand, object], Sql]
 OPERATORS: Mapping[str, tuple[_Compare, bool]] = {
     "$eq": (_equal, False),
     "$ne": (_equal, True),
-    "$lt": (partial(_ordered, "<", _low), False),
-    "$lte": (partial(_ordered, "<=", _high), False),
-    "$gt": (partial(_ordered, ">", _high), False),
-    "$gte": (partial(_ordered, ">=", _low), False),
+    "$lt": (partial(_compare_order, "<", _low), False),
+    "$lte": (partial(_compare_order, "<=", _high), False),
+    "$gt": (partial(_compare_order, ">", _high), False),
+    "$gte": (partial(_compare_order, ">=", _low), False),
     "$in": (_in, False),
     "$notIn": (_in, True),
     "$between": (_between, False),

@@ -207,12 +207,12 @@ def _term(tables: Tables, selection: Selection, item: object, faults: Faults) ->
     [(name, direction)] = item.items()
     if direction not in ("asc", "desc"):
         raise invalid(f"orderBy {name}: the direction must be asc or desc")
-    column = _sorted_column(tables, selection, name)
+    column = _find_sort_column(tables, selection, name)
     as_text = column.type == "key" and faults.text_keys
     return f"{column.output if as_text else column.sql} {direction.upper()}"
 
 
-def _sorted_column(tables: Tables, selection: Selection, name: str) -> Column:
+def _find_sort_column(tables: Tables, selection: Selection, name: str) -> Column:
     if not selection.aggregates:
         return tables.comparable(name)
     for column in selection.columns:

@@ -12,9 +12,9 @@ from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
 from intacct_provider.sandbox.objects.names import CUSTOMER, CUSTOMER_GROUP, USER
 from intacct_provider.sandbox.objects.values import parse_key
-from intacct_provider.sandbox.records import history
-from intacct_provider.sandbox.records.author import Author, Columns, audit_stamps
-from intacct_provider.sandbox.records.render import record_href, render_record
+from intacct_provider.sandbox.records.addresses import record_href, web_url
+from intacct_provider.sandbox.records.audit import Author, Columns, add_event, audit_stamps
+from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.records.validation import read_payload
 from intacct_provider.sandbox.store import next_number, quote
 
@@ -46,13 +46,15 @@ class Records:
         columns = read_payload(self.conn, self.object_type, payload, self.author)
         if self.object_type.name == CUSTOMER:
             columns["id"] = columns.get("id") or next_customer_id(self.conn)
+        if self.object_type.field("webURL") is not None:
+            columns["webURL"] = web_url(str(next_number(self.conn, "web addresses")))
         stamps = audit_stamps(self.object_type, self.author, created=True)
         columns |= {"entity.key": self.author.entity, **stamps}
         names = ", ".join(map(quote, columns))
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {quote(self.object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
         key = int(self._write("POST", sql, columns).lastrowid or 0)
-        history.add_event(self.conn, self.object_type, key, self.author, "created", {}, columns)
+        add_event(self.conn, self.object_type, key, self.author, "created", {}, columns)
         return key
 
     def update(self, key: str, payload: object) -> None:
@@ -70,7 +72,7 @@ class Records:
         sets = ", ".join(f"{quote(path)} = ?" for path in columns)
         sql = f'UPDATE {quote(self.object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608
         self._write("PATCH", sql, columns)
-        history.add_event(self.conn, self.object_type, row["key"], self.author, "modified", row, columns)
+        add_event(self.conn, self.object_type, row["key"], self.author, "modified", row, columns)
 
     def delete(self, key: str) -> None:
         """Delete a record.
@@ -83,7 +85,7 @@ class Records:
             text = f"The record cannot be deleted because a record of {dependent} uses it"
             raise operation_failed(422, "DELETE", name, ApiError(422, "operationFailed", text))
         self.conn.execute(f'DELETE FROM {quote(name)} WHERE "key" = ?', (row["key"],))  # noqa: S608
-        history.add_event(self.conn, self.object_type, row["key"], self.author, "deleted", row, {})
+        add_event(self.conn, self.object_type, row["key"], self.author, "deleted", row, {})
 
     def get(self, key: str) -> Record:
         """Return the nested record.

@@ -12,6 +12,7 @@ from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP, CUSTOMER
 from intacct_provider.sandbox.objects.values import to_wire
+from intacct_provider.sandbox.records.addresses import record_href
 from intacct_provider.sandbox.records.validation import element_type
 from intacct_provider.sandbox.store import quote
 
@@ -19,11 +20,6 @@ Record = dict[str, Any]
 
 # Sage's sample of a group without a filter shows this one.
 MEMBER_FILTER = {"object": CUSTOMER, "filterExpression": "and", "orderBy": [{"id": "asc"}]}
-
-
-def record_href(object_name: str, key: object) -> str:
-    """Return the address of a record, without ``/ia/api/v1``, as at Sage."""
-    return f"/objects/{object_name}/{key}"
 
 
 def render_record(conn: sqlite3.Connection, object_type: ObjectType, row: Mapping[str, Any]) -> Record:

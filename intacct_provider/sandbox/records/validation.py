@@ -12,9 +12,8 @@ import msgspec
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, read_only_field, unknown_field
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.values import parse_key, to_stored
-from intacct_provider.sandbox.records.author import Author, Columns, audit_stamps
+from intacct_provider.sandbox.records.audit import Author, Columns, audit_stamps
 from intacct_provider.sandbox.records.field_rules import check_filter_part, check_value
-from intacct_provider.sandbox.records.web_urls import web_url
 from intacct_provider.sandbox.store import find_key, next_number
 
 OPERATION = "ia::operation"
@@ -29,15 +28,13 @@ def read_payload(
 ) -> Columns:
     """Validate a record and return the columns that it sets.
 
-    :param current: the stored row of an update; ``None`` for a create, which sets defaults and the web address.
+    :param current: the stored row of an update; ``None`` for a create, which sets defaults.
     :raises ApiError: 400 REST-1064; its details name everything that is wrong.
     """
     validator = Validator(conn, object_type, author, current)
     columns = validator.read(payload, "")
     if validator.problems:
         raise payload_errors(validator.problems)
-    if current is None and object_type.field("webURL") is not None:
-        columns["webURL"] = web_url(str(next_number(conn, "web addresses")))
     return columns
 
 
@@ -112,8 +109,8 @@ class Validator:
             return
         try:
             stored = check_value(field, value)
-        except ValueError as wrong:
-            self.problems.append(invalid(f"{pointer} {wrong}", target=pointer))
+        except ValueError as error:
+            self.problems.append(invalid(f"{pointer} {error}", target=pointer))
             return
         self._columns[field.path] = stored
         if field.inverse_of and stored is not None:

@@ -13,7 +13,7 @@ from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.names import CUSTOMER, ENTITY
 from intacct_provider.sandbox.objects.values import stamp, to_stored
-from intacct_provider.sandbox.records.author import Author
+from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records
 from intacct_provider.sandbox.seed import demo, demo_ledger, demo_neighbors, volume
 from intacct_provider.sandbox.store import Store, find_key, quote

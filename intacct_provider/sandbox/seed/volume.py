@@ -25,7 +25,7 @@ from intacct_provider.sandbox.objects.names import (
     USER,
 )
 from intacct_provider.sandbox.objects.values import stamp, to_stored
-from intacct_provider.sandbox.records.web_urls import web_url
+from intacct_provider.sandbox.records.addresses import web_url
 from intacct_provider.sandbox.store import quote
 
 # Of so many customers the first is the parent of the others.

@@ -301,7 +301,7 @@ def test_an_unknown_tier_is_refused():
 
 
 def test_a_record_keeps_who_changed_what(sandbox):
-    from intacct_provider.sandbox.records.history import read_events
+    from intacct_provider.sandbox.records.audit import read_events
 
     with client_of(sandbox) as client:
         key = client.create(PURPOSE, {"id": "P"})["key"]

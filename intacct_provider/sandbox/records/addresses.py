@@ -1,4 +1,4 @@
-"""The address of a record in Intacct's user interface, which the API shows as ``webURL``."""
+"""The addresses of a record: its ``href`` in the API, and its ``webURL`` in Intacct's user interface."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from base64 import urlsafe_b64encode
 from hashlib import blake2b
 
 WEB_URL = "https://www.intacct.com/ia/acct/ur.phtml?.r="
+
+
+def record_href(object_name: str, key: object) -> str:
+    """Return the address of a record, without ``/ia/api/v1``, as at Sage."""
+    return f"/objects/{object_name}/{key}"
 
 
 def web_url(number: str) -> str:

@@ -1,19 +1,44 @@
-"""The history of each record: every write, where the audit stamps of the record show the last change only."""
+"""Who wrote a record, and when: its audit stamps for the last change, and its history for every write."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
 from intacct_provider.sandbox.objects.values import stamp, to_wire
-from intacct_provider.sandbox.records.author import Author
+
+Columns = dict[str, object]
+"""The values that a write sets, by column."""
 
 Action = Literal["created", "modified", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, and when.
+
+    :param user: key of the user.
+    :param entity: key of the entity; ``None`` for the top level.
+    """
+
+    user: int
+    entity: int | None
+    now: datetime
+
+
+def audit_stamps(object_type: ObjectType, author: Author, *, created: bool) -> Columns:
+    """Return the audit columns of a write; empty for an object that has none."""
+    if object_type.field("audit.createdDateTime") is None:
+        return {}
+    values = {"DateTime": stamp(author.now), "By": str(author.user), "ByUser.key": author.user}
+    verbs = ("created", "modified") if created else ("modified",)
+    return {f"audit.{verb}{name}": value for verb in verbs for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
