@@ -113,7 +113,7 @@ def work(sandbox: Sandbox) -> None:
 class Caller:
     """One user of the API, on one connection.
 
-    :param entity: id of the entity to work in; the top level by default
+    :param entity: id of the entity to work in; the top level by default.
     """
 
     def __init__(self, sandbox: Sandbox, user: str, entity: str | None = None) -> None:
@@ -198,8 +198,8 @@ def keep(page: Page, name: str, *, full: bool = False) -> None:
 def small_png(width: int, height: int, colors: list[int], pixels: str) -> bytes:
     """Return a PNG with few colors, a third of the size of one with all colors.
 
-    :param colors: red, green and blue of each color in turn
-    :param pixels: the number of each pixel's color, row by row, in base64
+    :param colors: red, green and blue of each color in turn.
+    :param pixels: the number of each pixel's color, row by row, in base64.
     """
     numbers = base64.b64decode(pixels)
     rows = b"".join(b"\0" + numbers[start : start + width] for start in range(0, len(numbers), width))

@@ -50,6 +50,7 @@ PUBLIC = {
     "intacct_provider.triggers.query": ["IntacctQueryTrigger"],
     "intacct_provider.assets.intacct": ["create_asset", "sanitize_uri", "convert_asset_to_openlineage"],
     "intacct_provider.exceptions": ["IntacctError"],
+    "intacct_provider.sandbox": ["Call", "Fault", "Faults", "Sandbox"],
     "intacct_provider.testing": ["intacct_sandbox", "intacct_sandbox_session"],
     "intacct_provider.get_provider_info": ["get_provider_info"],
 }

@@ -15,7 +15,7 @@ Outcome = dict[str, Any] | ApiError
 class Answer:
     """An answer, before it is encoded.
 
-    :param transactions: What Intacct would bill: 1 for a read that succeeded, 1 for each record written.
+    :param transactions: what Intacct would bill: 1 for a read that succeeded, 1 for each record written.
     """
 
     status: int

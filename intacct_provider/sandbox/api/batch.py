@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 class ObjectCalls:
     """The calls on one object, inside one transaction.
 
-    :param atomic: Whether a batch succeeds as a whole or changes nothing.
+    :param atomic: whether a batch succeeds as a whole or changes nothing.
     """
 
     records: Records
@@ -67,7 +67,7 @@ class ObjectCalls:
         """Write one record of a bulk job.
 
         :param operation: ``create``, ``update`` or ``delete``; the last two take the key from the record.
-        :return: Its element of the result file.
+        :return: its element of the result file.
         """
         write, success = {
             "create": (self._create, 201),

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class ApiRequest:
     """One request.
 
-    :param path: Below ``/ia/api/v1``, decoded.
-    :param call: The log entry of the request.
-    :param parts: The contents of a multipart form by part name; ``None`` if the body is not a complete form.
+    :param path: below ``/ia/api/v1``, decoded.
+    :param call: the log entry of the request.
+    :param parts: the contents of a multipart form by part name; ``None`` if the body is not a complete form.
     """
 
     method: str

@@ -780,6 +780,18 @@ def test_connection_for_airflow():
         assert token(sandbox).status_code == 401
 
 
+def test_importing_the_package_loads_no_server():
+    heavy = {"starlette", "uvicorn", "msgspec", "sqlite3"}
+    program = f"import sys, intacct_provider.sandbox; print({heavy} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert loaded.stdout == "set()\n"
+
+
+def test_a_name_that_the_package_does_not_have_is_an_error():
+    with pytest.raises(ImportError, match="Sandboxes"):
+        from intacct_provider.sandbox import Sandboxes  # noqa: F401
+
+
 # --- command line
 
 
