@@ -75,7 +75,7 @@ def test_the_nearest_marker_wins_argument_by_argument(project):
         ("tier=5", "intacct_sandbox: tier must be one of 1, 2, 3, 4, not 5"),
         (
             "faults={'latencyy': 1}",
-            "intacct_sandbox: faults: 'latencyy' is not known; did you mean 'latency'?",
+            "intacct_sandbox: faults: 'latencyy' is unknown; did you mean 'latency'?",
         ),
         ("faults={'latency': -1}", "latency must be at least 0, not -1"),
     ],
