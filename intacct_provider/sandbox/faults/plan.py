@@ -82,7 +82,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             self.times = 1 if self.every == 1 else 0
         _check_minimum("times", self.times, 0)
         _check_minimum("every", self.every, 1)
-        for name in ("skip", "seconds", "repeat"):
+        for name in ("skip", "seconds", "repeat", "drop"):
             _check_minimum(name, getattr(self, name), 0)
         if self.at is not None:
             _check_minimum("at", self.at, 0)
