@@ -169,7 +169,7 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
         error = build_error(status, found or {"message": f"refused with status {status}"})
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
-    return RecordResult(index, key=_text(reference.get("key")), id=_text(reference.get("id")))
+    return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
 
 
 def status_of(item: Mapping[str, Any], reply: Reply) -> int:
@@ -197,5 +197,6 @@ def is_unprocessed(error: IntacctAPIError | None) -> bool:
     return error is not None and error.code == _UNPROCESSED
 
 
-def _text(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
+    """Return a key or an id as text; None where there is none."""
     return None if value in (None, "") else str(value)

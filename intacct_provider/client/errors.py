@@ -62,19 +62,19 @@ def build_error(status: int, error: Any) -> IntacctAPIError:
     fields = _as_mapping(error)
     info = _as_mapping(fields.get("additionalInfo") or {})
     details = _details(fields.get("details"))
-    code = _text(fields.get("code"))
+    code = _one_line(fields.get("code"))
     # The gateway puts its ids where others have a code.
-    error_id = _text(fields.get("errorId")) or (code if _ERROR_ID.fullmatch(code) else "")
-    message = _text(fields.get("message"))
+    error_id = _one_line(fields.get("errorId")) or (code if _ERROR_ID.fullmatch(code) else "")
+    message = _one_line(fields.get("message"))
     return _type_for(status, code, error_id, message)(
         message or f"Intacct answered HTTP {status} without a message",
         status=status,
         code=code,
         error_id=error_id,
-        support_id=_text(fields.get("supportId")) or _request_id(fields.get("details")),
-        target=_text(fields.get("target")) or next((d[2] for d in details if d[2]), ""),
+        support_id=_one_line(fields.get("supportId")) or _request_id(fields.get("details")),
+        target=_one_line(fields.get("target")) or next((d[2] for d in details if d[2]), ""),
         details=details,
-        placeholders={k: _text(v) for k, v in _as_mapping(info.get("placeholders") or {}).items()},
+        placeholders={k: _one_line(v) for k, v in _as_mapping(info.get("placeholders") or {}).items()},
     )
 
 
@@ -118,24 +118,24 @@ def _details(raw: Any) -> tuple[tuple[str, str, str], ...]:
     read = []
     for item in items[:20]:
         fields = _as_mapping(item)
-        message = _text(fields.get("message"))
+        message = _one_line(fields.get("message"))
         if message:
-            read.append((message, _text(fields.get("errorId")), _text(fields.get("target"))))
+            read.append((message, _one_line(fields.get("errorId")), _one_line(fields.get("target"))))
     return tuple(read)
 
 
 def _request_id(details: Any) -> str:
     """Return the id that the gateway's errors have instead of a support id."""
-    return _text(details.get("requestId")) if isinstance(details, Mapping) else ""
+    return _one_line(details.get("requestId")) if isinstance(details, Mapping) else ""
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, Mapping | str)), {})
-    return value if isinstance(value, Mapping) else {"message": _text(value)}
+    return value if isinstance(value, Mapping) else {"message": _one_line(value)}
 
 
-def _text(value: Any) -> str:
+def _one_line(value: Any) -> str:
     """Text of one line and bounded length, so that no answer can flood a log; nothing of what is no text or number."""
     if value is None or isinstance(value, Mapping | list):
         return ""

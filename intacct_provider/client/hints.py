@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS, ModelField, list_queryable
+from intacct_provider.client.nested import get_nested
 from intacct_provider.client.spelling import did_you_mean, nearest
 from intacct_provider.exceptions import IntacctAPIError
 
@@ -51,8 +52,8 @@ def hint_for_value(error: IntacctAPIError, record: Mapping[str, Any], read_field
     :param record: what was written.
     """
     for target in (error.target, *(target for _text, _error_id, target in error.details)):
-        path = target.strip("/").split("/")
-        name, value = ".".join(path), _get_nested(record, path)
+        name = target.strip("/").replace("/", ".")
+        value = get_nested(record, name)
         if not isinstance(value, str):
             continue
         found = read_fields().get(name)
@@ -80,9 +81,3 @@ def _hint_for_query(name: str, fields: Mapping[str, ModelField]) -> str:
         f"The model lists {name!r}, but the query service does not take it there: leave it out, and name the fields "
         "you need if you asked for '*'."
     )
-
-
-def _get_nested(record: Any, path: Sequence[str]) -> Any:
-    for name in path:
-        record = record.get(name) if isinstance(record, Mapping) else None
-    return record

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
-
-from intacct_provider.exceptions import IntacctArgumentError
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -21,15 +18,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the closest known spelling, or an empty string."""
     best = nearest(word, known)
     return f" Did you mean {best!r}?" if best else ""
-
-
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    """Refuse an argument that is not one of its choices.
-
-    :raises IntacctArgumentError: naming the choices, and the closest one.
-    """
-    known = tuple(choices)
-    if value not in known:
-        raise IntacctArgumentError(
-            f"{name} must be one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
-        )

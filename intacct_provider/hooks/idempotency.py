@@ -19,7 +19,7 @@ def current_context() -> Mapping[str, Any]:
     return {}
 
 
-def belong_to_task(keys: IdempotencyKeys, context: Mapping[str, Any]) -> None:
+def assign_to_task(keys: IdempotencyKeys, context: Mapping[str, Any]) -> None:
     """Let a client's writes belong to a task.
 
     An Airflow retry makes the same keys, so a creation that the last attempt could not see through is not

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from intacct_provider.exceptions import IntacctError, IntacctPermissionError
-from intacct_provider.hooks.idempotency import belong_to_task, current_context
+from intacct_provider.hooks.idempotency import assign_to_task, current_context
 
 # What the hook works with is loaded when it works: a DAG file that names it, or an operator, must not wait for that.
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class IntacctHook(BaseHook):
         super().__init__()
         self.intacct_conn_id = intacct_conn_id
         self.entity_id = entity_id
+        self._client: IntacctClient | None = None
 
     @cached_property
     def config(self) -> IntacctConfig:
@@ -55,15 +57,24 @@ class IntacctHook(BaseHook):
         )
         return config if self.entity_id is None else replace(config, entity_id=self.entity_id)
 
-    @cached_property
+    @property
     def client(self) -> IntacctClient:
         """The client for this connection and entity; made once, safe to share between threads.
 
         Inside a task its writes belong to that task: Airflow's next try does not write them twice.
         """
-        client = self._client(self.config, None)
-        belong_to_task(client.idempotency, current_context())
-        return client
+        return self.connect()
+
+    def connect(self, context: Mapping[str, Any] | None = None) -> IntacctClient:
+        """Return :attr:`client`, whose writes belong to the task of a context.
+
+        :param context: by default that of the task that is running here, if there is one.
+        """
+        if self._client is None:
+            client = self._make_client(self.config, None)
+            assign_to_task(client.idempotency, current_context() if context is None else context)
+            self._client = client
+        return self._client
 
     def get_conn(self) -> IntacctClient:
         """Return :attr:`client`, under the name that Airflow gives it."""
@@ -95,14 +106,14 @@ class IntacctHook(BaseHook):
         reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redacted(config.base_url)}"
         # Without the store: a token that a task got earlier would hide that these credentials are wrong by now.
         quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT), credential_store="memory")
-        with self._client(quick, RetryPolicy(attempts=2, base=0.5, budget=20.0)) as client:
+        with self._make_client(quick, RetryPolicy(attempts=2, base=0.5, budget=20.0)) as client:
             try:
                 client.query(_TEST_OBJECT, ["key"], size=1)
             except IntacctPermissionError:
                 return True, f"Connected as {reached}. This user may not list customers."
         return True, f"Connected as {reached}."
 
-    def _client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
+    def _make_client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
         from intacct_provider.client import IntacctClient
         from intacct_provider.hooks.credential_store import credential_store
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
 
-from intacct_provider.exceptions import IntacctError
-from intacct_provider.hooks.idempotency import belong_to_task
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
@@ -33,6 +32,18 @@ def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filter
     from intacct_provider.client.query.filters import templatable as made_plain
 
     return made_plain(filters, filter_expression)
+
+
+def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:
+    """Refuse a record that is named by both its key and its id, or by neither.
+
+    :raises IntacctArgumentError: in that case.
+    """
+    if bool(key) == bool(record_id):
+        raise IntacctArgumentError(
+            f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
+            f"record_id={record_id!r}."
+        )
 
 
 def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:
@@ -111,8 +122,7 @@ class IntacctOperator(BaseOperator):
                 hook = self.hook
                 if self.entity_id is None and default_entity_id is not None:
                     hook = IntacctHook(self.intacct_conn_id, entity_id=default_entity_id)
-                client = hook.client
-                belong_to_task(client.idempotency, context)
+                client = hook.connect(context)
                 yield client
         finally:
             if client is not None:

@@ -242,7 +242,7 @@ class IntacctExportOperator(IntacctOperator):
 
     def _check_arguments(self) -> None:
         """Refuse what cannot go together, before anything is sent."""
-        from intacct_provider.client.spelling import check_choice
+        from intacct_provider.client.arguments import check_choice
         from intacct_provider.export.deletes.detection import DETECTIONS
         from intacct_provider.export.schema.drift import POLICIES
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctNotFoundError
-from intacct_provider.operators.base import IntacctOperator
+from intacct_provider.operators.base import IntacctOperator, check_key_or_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,11 +22,7 @@ def resolve_key(client: IntacctClient, object_name: str, key: str | None, record
     :raises IntacctArgumentError: unless exactly one of ``key`` and ``record_id`` is given.
     :raises IntacctNotFoundError: if no record has that id.
     """
-    if bool(key) == bool(record_id):
-        raise IntacctArgumentError(
-            f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
-            f"record_id={record_id!r}."
-        )
+    check_key_or_id(object_name, key, record_id)
     if key:
         return str(key)
     found = client.find(object_name, str(record_id))
@@ -178,7 +174,7 @@ class IntacctDeleteRecordOperator(_RecordOperator):
                 client.delete(self.object_name, key)
             except IntacctNotFoundError:
                 # A path that does not exist is no missing record, and must not pass for a deletion.
-                if not self.missing_ok or client.has_object(self.object_name) is False:
+                if not self.missing_ok or not client.has_object(self.object_name):
                     raise
                 self.log.info("%s %s was not there.", self.object_name, self.record_id or key)
                 return {"key": key, "deleted": False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.operators.base import check_key_or_id
 from intacct_provider.sensors.query import IntacctConditionSensor
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ class IntacctRecordSensor(IntacctConditionSensor):
 
     def condition(self) -> Condition:
         """Return what to wait for, checked."""
-        if bool(self.key) == bool(self.record_id):
-            raise IntacctArgumentError(
-                f"Name the record of {self.object_name} by key or by record_id, one of them; got key={self.key!r} and "
-                f"record_id={self.record_id!r}."
-            )
+        check_key_or_id(self.object_name, self.key, self.record_id)
         name = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
         filters: list[dict[str, Any]] = [{"$eq": name}]
         for field, value in (self.conditions or {}).items():

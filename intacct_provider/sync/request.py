@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.query.expressions import Expression
-from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import MODES, Mode
 from intacct_provider.sync.problems import show_value
@@ -42,8 +41,8 @@ class SyncRequest:
     on_delete: OnDelete = "delete"
 
     def __post_init__(self) -> None:
-        _check_choice("mode", self.mode, MODES)
-        _check_choice("on_delete", self.on_delete, get_args(OnDelete))
+        check_choice("mode", self.mode, MODES)
+        check_choice("on_delete", self.on_delete, get_args(OnDelete))
         if isinstance(self.scope, str) and self.scope != "all":
             raise IntacctArgumentError(
                 f'scope must be filters, or the text "all", not {show_value(self.scope)}.'
@@ -64,14 +63,6 @@ class SyncRequest:
     def scope_filters(self) -> Filters:
         """The filters of the scope; None for all records."""
         return None if isinstance(self.scope, str) or _is_empty(self.scope) else self.scope
-
-
-def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        guess = did_you_mean(str(value), choices)
-        raise IntacctArgumentError(
-            f"{argument} is {show_value(value)}; use one of {', '.join(choices)}.{guess}"
-        )
 
 
 def _is_empty(scope: Filters | Literal["all"]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from intacct_provider.client.http import transport
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.idempotency import IdempotencyKeys
-from intacct_provider.hooks.idempotency import belong_to_task, current_context
+from intacct_provider.hooks.idempotency import assign_to_task, current_context
 
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"
@@ -52,9 +52,9 @@ def test_clearing_a_task_makes_changes_anew_and_creations_only_once():
             self.max_tries = max_tries
 
     first, cleared, nobody_s = IdempotencyKeys(), IdempotencyKeys(), IdempotencyKeys()
-    belong_to_task(first, {"ti": Task(2)})
-    belong_to_task(cleared, {"ti": Task(5)})
-    belong_to_task(nobody_s, current_context())
+    assign_to_task(first, {"ti": Task(2)})
+    assign_to_task(cleared, {"ti": Task(5)})
+    assign_to_task(nobody_s, current_context())
     assert first.make("POST", "/x", b"1") == cleared.make("POST", "/x", b"1")
     assert first.make("PATCH", "/x", b"1") != cleared.make("PATCH", "/x", b"1")
     assert nobody_s.scopes == {}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctArgumentError
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -46,8 +46,7 @@ class Condition:
 
         :raises IntacctArgumentError: naming what is wrong.
         """
-        if not isinstance(at_least, int) or isinstance(at_least, bool) or at_least < 1:
-            raise IntacctArgumentError(f"at_least must be a whole number of 1 or more, not {at_least!r}.")
+        check_whole_number("at_least", at_least)
         query = Query.build(
             object_name,
             ["key"],

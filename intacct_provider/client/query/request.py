@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.config import MAX_PAGE_SIZE
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS
 from intacct_provider.client.query.filters import Filters, checked_filters
@@ -117,10 +118,8 @@ def check_page(start: int, size: int) -> None:
 
     :raises IntacctArgumentError: unless ``start`` is 1 or more and ``size`` from 1 to 4000.
     """
-    for name, value, low, high in (("start", start, 1, None), ("size", size, 1, MAX_PAGE_SIZE)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < low or (high and value > high):
-            limits = f"from {low} to {high}" if high else f"{low} or more"
-            raise IntacctArgumentError(f"{name} must be a whole number {limits}, not {value!r}.")
+    check_whole_number("start", start)
+    check_whole_number("size", size, high=MAX_PAGE_SIZE)
 
 
 def _closest_object(object_name: Any) -> str:

@@ -17,8 +17,8 @@ from intacct_provider.client.batches import (
     record_path,
 )
 from intacct_provider.client.catalog import Catalog
-from intacct_provider.client.flatten import flat
 from intacct_provider.client.http.transport import Request
+from intacct_provider.client.nested import flatten_record
 from intacct_provider.client.paging.ordered_pool import in_order, make_pool
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import MappingRows
@@ -53,7 +53,7 @@ class RecordReader:
         """Return one record."""
         reply = self._catalog.read(object_name, Request("GET", record_path(object_name, [key])))
         record = _add_key(reply.result, key)
-        return flat(record) if flatten else record
+        return flatten_record(record) if flatten else record
 
     def get_many(self, object_name: str, keys: Sequence[str], *, flatten: bool) -> Iterator[dict[str, Any]]:
         """Yield the records with these keys, in order, reading 500 a call."""
@@ -67,7 +67,7 @@ class RecordReader:
                     raise self._catalog.explain(result.error, object_name)
             self._session.bill(1)
             for record in _match_keys(elements(reply), chunk, object_name):
-                yield flat(record) if flatten else record
+                yield flatten_record(record) if flatten else record
 
     def find(self, object_name: str, record_id: str) -> dict[str, Any] | None:
         """Return the reference of the record with this id, or None."""

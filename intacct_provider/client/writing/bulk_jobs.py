@@ -11,13 +11,13 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.batches import RecordResult, elements, read_result
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.session import Session
-from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConnectionError,
@@ -113,11 +113,7 @@ def _build_job(
     :raises IntacctArgumentError: for what cannot be submitted.
     """
     check_object_name(object_name)
-    if operation not in OPERATIONS:
-        closest = did_you_mean(str(operation), OPERATIONS)
-        raise IntacctArgumentError(
-            f"operation must be one of {', '.join(OPERATIONS)}, not {operation!r}.{closest}"
-        )
+    check_choice("operation", operation, OPERATIONS)
     name = f"{object_name.rpartition('/')[2]}.json"
     order = {
         "objectName": object_name,

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from intacct_provider.client.batches import REFUSALS, check_counts, elements, is_unprocessed, status_of
+from intacct_provider.client.batches import (
+    REFUSALS,
+    check_counts,
+    elements,
+    is_unprocessed,
+    status_of,
+    text_or_none,
+)
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.errors import build_error, error_in
 from intacct_provider.client.http import codec
@@ -176,7 +183,7 @@ class CompositeCall:
         for place, item in enumerate(() if reply.unsure else elements(reply)):
             part, record = self._parts[place], results[place].result
             if part.key and part.method == "POST" and _replayed(item) and _is_mapping(record):
-                reference = (_text(record.get("key")), _text(record.get("id")))
+                reference = (text_or_none(record.get("key")), text_or_none(record.get("id")))
                 name = part.object_name
                 if any(reference) and name and find_missing(self._queries, name, [reference]):
                     found.add(place)
@@ -251,7 +258,3 @@ def _replayed(item: Mapping[str, Any]) -> bool:
 
 def _is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
-
-
-def _text(value: Any) -> str | None:
-    return None if value in (None, "") else str(value)

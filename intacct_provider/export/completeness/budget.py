@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.batches import BATCH_SIZE
-from intacct_provider.exceptions import IntacctArgumentError, IntacctBudgetError
+from intacct_provider.exceptions import IntacctBudgetError
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -70,6 +71,5 @@ def _whole(limit: Any) -> int | None:
         return None
     # What a template renders is text.
     number = int(limit) if isinstance(limit, str) and limit.isdecimal() else limit
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise IntacctArgumentError(f"max_transactions must be a whole number of 1 or more, not {limit!r}.")
-    return number
+    check_whole_number("max_transactions", number)
+    return int(number)

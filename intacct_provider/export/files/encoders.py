@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from intacct_provider.client.spelling import check_choice
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.files.compression import (
     COMPRESSIONS,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctValidationError
@@ -38,8 +39,8 @@ def plan_ranges(
     :raises IntacctArgumentError: if the keys do not rise as numbers.
     """
     for name, value in (("ranges", ranges), ("rows_per_range", rows_per_range)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise IntacctArgumentError(f"{name} must be a whole number above zero, not {value!r}.")
+        if value is not None:
+            check_whole_number(name, value)
     if (ranges is None) == (rows_per_range is None):
         raise IntacctArgumentError("Give ranges or rows_per_range, and not both.")
     keys = _Keys(client, query)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intacct_provider.client.spelling import check_choice
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.exceptions import IntacctSchemaChangedError
 
 log = logging.getLogger(__name__)

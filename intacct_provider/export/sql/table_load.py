@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Literal, Self
 
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.paging.pages import Page
-from intacct_provider.client.spelling import check_choice, did_you_mean
+from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import values_of

@@ -173,7 +173,7 @@ def test_a_boundary_that_does_not_rise_is_refused(company):
     [
         ({}, "Give ranges or rows_per_range"),
         ({"ranges": 2, "rows_per_range": 100}, "not both"),
-        ({"ranges": 0}, "ranges must be a whole number above zero, not 0"),
+        ({"ranges": 0}, "ranges must be a whole number of 1 or more, not 0"),
         ({"ranges": "8"}, "not '8'"),
         ({"rows_per_range": True}, "rows_per_range must be"),
     ],

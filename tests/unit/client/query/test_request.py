@@ -310,9 +310,9 @@ def test_an_unknown_filter_parameter_names_the_nearest():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("start", 0, "start must be a whole number 1 or more, not 0."),
-        ("start", "1", "start must be a whole number 1 or more, not '1'."),
-        ("start", True, "start must be a whole number 1 or more, not True."),
+        ("start", 0, "start must be a whole number of 1 or more, not 0."),
+        ("start", "1", "start must be a whole number of 1 or more, not '1'."),
+        ("start", True, "start must be a whole number of 1 or more, not True."),
         ("size", 0, "size must be a whole number from 1 to 4000, not 0."),
         ("size", 4001, "size must be a whole number from 1 to 4000, not 4001."),
         ("size", 1.5, "size must be a whole number from 1 to 4000, not 1.5."),

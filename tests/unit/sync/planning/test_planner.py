@@ -236,8 +236,8 @@ def test_deactivation_needs_a_status():
 @pytest.mark.parametrize(
     ("desired", "live", "options", "parts"),
     [
-        (DESIRED, LIVE, {"mode": "mirrors"}, ["mode is 'mirrors'", "create, update, upsert, mirror", "'mirror'?"]),
-        (DESIRED, LIVE, {"on_delete": "deactivte"}, ["on_delete is 'deactivte'", "'deactivate'?"]),
+        (DESIRED, LIVE, {"mode": "mirrors"}, ["one of create, update, upsert, mirror, not 'mirrors'", "'mirror'?"]),
+        (DESIRED, LIVE, {"on_delete": "deactivte"}, ["not 'deactivte'", "'deactivate'?"]),
         ([{"id": "a"}, {"id": "a"}], LIVE, {}, ["'a' is desired more than once"]),
         ([{"name": "a", "ID": "x"}], LIVE, {}, ["desired record 1 has no id"]),
         ([{"id": "C-1"}], [LIVE[0], LIVE[0] | {"key": "8"}], {}, ["Two live records have id 'C-1'", "keys 1 and 8"]),

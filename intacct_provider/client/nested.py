@@ -1,4 +1,4 @@
-"""Records as flat as the rows of a query."""
+"""Nested records and the dotted names that queries use for what is in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+def get_nested(record: Any, name: str) -> Any:
+    """Return the value at a dotted name such as ``term.id``; None if there is none."""
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, Mapping) else None
+    return record
+
+
+def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record under the dotted names that queries use, such as ``term.id``.
 
     All values of an empty reference are None, also where Intacct sent empty text. Lists stay as they are.
@@ -16,7 +23,7 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             row[name] = value
             continue
-        inner = flat(value)
+        inner = flatten_record(value)
         if not inner:
             row[name] = None
         blank = _is_empty_reference(value, inner)
