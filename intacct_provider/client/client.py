@@ -183,7 +183,8 @@ class IntacctClient:
         Up to ``max_concurrency`` calls are in flight, so stopping early pays for pages that are never taken. Rows come
         in order of key, unless keys cannot be used for paging.
 
-        Call :func:`~intacct_provider.client.paging.proof.prove` after the last page.
+        No row is lost between pages. That none is missing from a page is proven by
+        :func:`~intacct_provider.client.paging.proof.iter_proven`, which yields the pages of what this returns.
 
         :param query: fields and filters, and no order.
         :param rows: the form of the rows, such as :class:`~intacct_provider.client.paging.row_formats.StructRows` of

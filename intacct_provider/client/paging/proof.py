@@ -1,7 +1,7 @@
 """The proof that a read is complete: its rows against Intacct's own count, its amounts against Intacct's own sums.
 
-Where the counts differ, the pages that differ are found by counting halves, and their keys are read again: so what came
-or went during the read is told from what it lost.
+Where the counts differ, the pages that differ are found by counting halves, and their keys are read again. A record
+that came or went during the read is not lost; one that existed all the time and was not read is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from intacct_provider.client.paging.complete_read import CompleteRead
 from intacct_provider.client.paging.key_intervals import Bounds, Interval
-from intacct_provider.client.paging.pages import Totals
+from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
@@ -93,6 +93,19 @@ def prove(
     :return: a proof; with ``again``, everything must be read anew, and if that was done before, ``error()`` be raised.
     """
     return _Comparison(read, rows, sums or {}, earlier, above, thorough).prove()
+
+
+def iter_proven(read: CompleteRead) -> Iterator[Page]:
+    """Yield the pages of a read, and raise after the last of them unless they are everything.
+
+    :raises IntacctIncompleteReadError: naming what is missing.
+    """
+    yield from read
+    if read.by_position:
+        return  # proven by the last pass, during which nothing moved
+    proof = prove(read, thorough=True)
+    if proof.problem:
+        raise proof.error()
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from intacct_provider.client.paging.complete_read import CompleteRead, refuse_ag
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
 from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError
 from intacct_provider.client.paging.pages import Page, Row
-from intacct_provider.client.paging.proof import prove
+from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctIncompleteReadError
@@ -27,24 +27,18 @@ def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[R
     cannot be used, rows come by position, pass after pass, in no order that can be relied on.
 
     When the counts that come with the pages agree, they are the proof, and it costs no call. When they do not, Intacct
-    is asked for its count, and what came and went meanwhile is told from what was lost.
+    is asked for its count, and if that differs, which rows came, went or were lost.
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven, after the last row.
     """
     refuse_aggregates(query)
     ordered = query.order_by not in ((), KEY_ORDER)
-    for page in _read_in_order(service, query, page_size) if ordered else _read(service, query, page_size):
+    if ordered:
+        pages = _read_in_order(service, query, page_size)
+    else:
+        pages = iter_proven(CompleteRead(service, query, MappingRows(query.fields), page_size=page_size))
+    for page in pages:
         yield from page.rows
-
-
-def _read(service: QueryService, query: Query, page_size: int) -> Iterator[Page]:
-    read = CompleteRead(service, query, MappingRows(query.fields), page_size=page_size)
-    yield from read
-    if read.by_position:
-        return  # proven by the last pass, during which nothing moved
-    proof = prove(read, thorough=True)
-    if proof.problem:
-        raise proof.error()
 
 
 def _read_in_order(service: QueryService, query: Query, page_size: int) -> Iterator[Page]:

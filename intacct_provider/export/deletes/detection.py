@@ -20,6 +20,7 @@ from msgspec import structs
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -273,7 +274,8 @@ class Deletions:
         """Return the keys of a query's records as they are now."""
         names = ("key", "id") if self._id else ("key",)
         read = Spool(Held)
-        for page in self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names)):
+        pages = self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names))
+        for page in iter_proven(pages):
             read.add(_held(page, attrgetter("f1") if self._id else None))
         return read
 

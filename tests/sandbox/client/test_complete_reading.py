@@ -296,7 +296,7 @@ def test_what_a_proof_costs(lossy):
             assert client.transactions - before - (TOTAL / PAGE + 1) <= most
 
 
-# --- by offset, where keys are of no use
+# --- by offset, where keys cannot be used
 
 
 @pytest.fixture(params=["text keys", "no filter on key"])

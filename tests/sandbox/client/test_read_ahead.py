@@ -242,7 +242,7 @@ def test_smaller_pages_than_asked_for(unchanged, clamp, size):
 
 
 @pytest.mark.parametrize("faults", [{"text_keys": True}, {"key_filter": False}], ids=str)
-def test_keys_that_are_of_no_use(unchanged, faults):
+def test_keys_that_cannot_be_used(unchanged, faults):
     unchanged.faults = faults
     with client_of(unchanged, page_size=PAGE) as client:
         pages = pages_of(client)
@@ -255,7 +255,7 @@ def test_keys_that_are_of_no_use(unchanged, faults):
 
 
 @pytest.mark.parametrize("faults", [{"text_keys": True}, {"key_filter": False}], ids=str)
-def test_keys_that_are_of_no_use_are_no_bounds(unchanged, faults):
+def test_keys_that_cannot_be_used_cannot_be_bounds(unchanged, faults):
     unchanged.faults = faults
     with client_of(unchanged, page_size=PAGE) as client:
         pages = pages_of(client, above="5", upto="1000")
@@ -407,7 +407,7 @@ def test_a_sum_that_cannot_be_had_ends_the_read(unchanged):
         ({"count:key": "3", "sum:totalDue": "a lot"}, "sum of totalDue is not a number"),
     ],
 )
-def test_totals_that_are_no_numbers_are_no_totals(sandbox, client, row, says):
+def test_totals_that_are_not_numbers_are_no_totals(sandbox, client, row, says):
     sandbox.fail(status=200, body={"ia::result": [row]}, path=QUERY)
     with pytest.raises(IntacctResponseError, match=says):
         client.totals(Query.build(CUSTOMER, ["id"]), ["totalDue"])

@@ -492,7 +492,7 @@ def test_keys_compared_as_text_are_found_out_although_the_first_two_pages_agree(
         read(server, workers=workers)
 
 
-def test_keys_that_are_no_numbers_are_read_by_position(caplog):
+def test_keys_that_are_not_numbers_are_read_by_position(caplog):
     caplog.set_level(logging.INFO)
     server = Server([Server.record(f"K{n:03}") for n in range(100)], sorts="text", compares="text")
     assert read(server) == [f"K{n:03}" for n in range(100)]
@@ -548,7 +548,7 @@ def test_the_same_key_twice_on_the_first_page_is_no_rising_order(caplog):
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 100])
-def test_a_server_that_tells_no_count_is_read_to_its_end(count):
+def test_a_server_that_sends_no_count_is_read_to_its_end(count):
     reading = Reading(Server(range(1, count + 1), totals=False))
     assert [key for page in reading.pages for key in page.keys] == texts(range(1, count + 1))
     assert reading.pages.counted in (None, Totals(count))
@@ -621,7 +621,7 @@ def test_ranges_that_join_give_everything_once(data):
 
 
 @pytest.mark.parametrize("options", [{"sorts": "text", "compares": "text"}, {"keys_filter": False}])
-def test_keys_that_are_of_no_use_cannot_be_read_from_one_to_another(options):
+def test_keys_that_cannot_be_used_cannot_be_read_from_one_to_another(options):
     refusals = {"does not order keys 5 and", "cannot be read from one key to another", "cannot be filtered"}
     with pytest.raises((IntacctIncompleteReadError, IntacctValidationError), match="|".join(refusals)):
         read(Server(range(1, 301), **options), bounds=("5", "200"))

@@ -104,7 +104,7 @@ def test_a_row_without_a_key_has_none_that_could_pass_for_one():
     ],
 )
 @pytest.mark.parametrize("form", [StructRows, MappingRows])
-def test_what_is_no_page_without_doubt_is_none(form, content):
+def test_what_may_not_be_a_page_is_not_read(form, content):
     assert decode(form(FIELDS), content) is None
 
 
@@ -277,7 +277,7 @@ def test_pages_of_a_client_within_bounds(intacct):
     assert [key for one in pages for key in one.keys] == ["5", "6", "7", "8", "9"]
 
 
-def test_keys_that_are_of_no_use_are_read_by_position(intacct):
+def test_keys_that_cannot_be_used_are_read_by_position(intacct):
     served(intacct, Server(range(1, 26), sorts="text"))
     pages = pages_of(intacct.client(page_size=10))
     assert sorted(int(key) for one in pages for key in one.keys) == [*range(1, 26)]
@@ -321,7 +321,7 @@ def test_totals_are_exact_and_zero_where_there_is_nothing(intacct):
         ([{"count:key": 1, "sum:a": "x"}], "sum of a is not a number"),
     ],
 )
-def test_totals_that_are_no_numbers_raise(intacct, rows, says):
+def test_totals_that_are_not_numbers_raise(intacct, rows, says):
     intacct.on("POST", intacct.query, json={"ia::result": rows})
     with pytest.raises(IntacctResponseError, match=says):
         intacct.client().totals(Query.build(CUSTOMER, ["id"]), ["a"])

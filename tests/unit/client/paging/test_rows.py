@@ -331,13 +331,13 @@ def test_a_count_of_rows_that_never_come_raises():
         read(Empty(range(1, 101)))
 
 
-def test_keys_that_are_no_numbers_are_read_by_offset():
+def test_keys_that_are_not_numbers_are_read_by_offset():
     server = Server([Server.record(f"K{n:03}") for n in range(100)], sorts="text", compares="text")
     assert keys_of(read(server)) == [f"K{n:03}" for n in range(100)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 100])
-def test_a_server_that_tells_no_count_is_read_to_its_end(count):
+def test_a_server_that_sends_no_count_is_read_to_its_end(count):
     server = Server(range(1, count + 1), totals=False)
     assert keys_of(read(server)) == texts(range(1, count + 1))
 
@@ -569,7 +569,7 @@ def test_what_was_deleted_during_an_ordered_read_is_not_missed():
 
 
 @pytest.mark.parametrize("options", [{"keys_filter": False}, {"sorts": "text", "compares": "text"}])
-def test_an_ordered_read_does_without_keys_where_they_are_no_use(options, caplog):
+def test_an_ordered_read_does_without_keys_where_they_cannot_be_used(options, caplog):
     caplog.set_level(logging.INFO)
     assert len(read(Server(range(1, 101), **options), order_by=[{"id": "asc"}])) == 100
     assert f"the order of {CUSTOMER} is read without comparing keys" in caplog.text
@@ -660,7 +660,7 @@ def test_an_offset_read_is_ordered_by_key_and_says_why_it_is_one(caplog):
         ({"sorts": "text", "compares": "text"}, r"its keys do not rise as numbers \(key 11 follows 101\)"),
     ],
 )
-def test_the_log_says_why_keys_are_no_use(options, why, caplog):
+def test_the_log_says_why_keys_cannot_be_used(options, why, caplog):
     caplog.set_level(logging.INFO)
     keys = [1, 10, 11, 12, 100, 101] + ([2] if "sorts" in options else [])
     read(Server(keys, **options), size=3)
@@ -672,7 +672,7 @@ def test_the_log_says_why_keys_are_no_use(options, why, caplog):
     )
 
 
-def test_keys_that_are_no_numbers_are_said_to_be_none(caplog):
+def test_keys_that_are_not_numbers_are_called_so(caplog):
     caplog.set_level(logging.INFO)
     read(Server([Server.record(key) for key in ("a", "b")], sorts="text", compares="text"))
     assert f"{CUSTOMER} is read by offset: its keys are not numbers." in caplog.text
