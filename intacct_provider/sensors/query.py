@@ -1,4 +1,4 @@
-"""The query sensor, and what the other sensors build on."""
+"""The query sensor, and the base of all sensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from intacct_provider.operators.base import IntacctOperator, templatable
 
-# Conditions and triggers are loaded when a sensor asks: a DAG file that names one must not wait for them.
+# Conditions and triggers are imported when a sensor runs, so that DAG files parse fast.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -31,7 +31,7 @@ TIMEOUT_GRACE = 60
 
 
 class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
-    """Waits for a condition; poke, reschedule and deferrable mode ask the same question.
+    """Waits for a condition; poke, reschedule and deferrable mode poll in the same way.
 
     :param intacct_conn_id: id of the Airflow connection. (templated)
     :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
@@ -48,28 +48,31 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         self.deferrable = deferrable
 
     def condition(self) -> Condition:
-        """Return what to wait for, checked."""
+        """Return the condition to wait for, checked."""
         raise NotImplementedError
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once; the count of matching records is the XCom value."""
+        """Poll once; the number of matching records is the XCom value."""
+        from intacct_provider.triggers.query import check_interval
+
         with self.client(context) as client:
+            check_interval("poke_interval", self.poke_interval)
             condition = self.condition()
             count = condition.count(client)
         self.log.info("%s: %d match, %d wanted.", condition.object_name, count, condition.at_least)
         return PokeReturnValue(count >= condition.at_least, xcom_value=count)
 
     def execute(self, context: Context) -> Any:
-        """Wait on the worker, or ask once and leave the waiting to the triggerer."""
+        """Wait on the worker, or poll once and then defer to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
         from intacct_provider.triggers.query import IntacctQueryTrigger
 
-        asked = self.poke(context)
-        if asked.is_done:
-            return asked.xcom_value
+        polled = self.poke(context)
+        if polled.is_done:
+            return polled.xcom_value
         return self.defer(
-            # The trigger keeps the time; this is for a triggerer that is down.
+            # The trigger keeps the deadline; this timeout is for a triggerer that is down.
             timeout=timedelta(seconds=self.timeout + TIMEOUT_GRACE),
             trigger=IntacctQueryTrigger(
                 intacct_conn_id=self.intacct_conn_id,
@@ -82,40 +85,40 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         )
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:  # noqa: ARG002
-        """Return the count that the trigger saw; an event that is missing or unknown is a failure.
+        """Return the count that the trigger reports; a missing or unknown event is a failure.
 
-        Errors are of Airflow's kinds, or ``soft_fail`` would not see them.
+        Errors are Airflow's, or ``soft_fail`` would not apply to them.
 
         :raises AirflowSensorTimeout: if the condition was not met in time.
-        :raises AirflowFailException: for what a retry cannot mend.
-        :raises AirflowException: for anything else.
+        :raises AirflowFailException: if a retry cannot help.
+        :raises AirflowException: for all other errors.
         """
         status = (event or {}).get("status")
         if event and status == "success":
             return int(event["count"])
         if event and status == "timeout":
-            raise AirflowSensorTimeout(f"Not within {self.timeout:g} s: {event.get('message')}")
+            raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {event.get('message')}")
         if event and status == "error":
             failure = AirflowException if event.get("retryable") else AirflowFailException
             raise failure(f"{event.get('error_type')}: {event.get('message')}")
         raise AirflowException(
-            f"The trigger of {self.task_id} sent no event that it is known for (status {status!r})."
+            f"The trigger of {self.task_id} sent an event with an unknown status: {status!r}."
         )
 
 
 class IntacctQuerySensor(IntacctConditionSensor):
     """Wait until at least so many records match the filters.
 
-    Each question is one billed call of one row, so choose ``poke_interval`` with the bill in mind: one a
-    minute makes 43,200 a month.
+    Each poll is one billed call of one row, so choose ``poke_interval`` with the bill in mind: one a minute is 43,200 a
+    month. It must be at least 1 second.
 
     :param object_name: path such as ``accounts-receivable/invoice``. (templated)
     :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
     :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
         ``includePrivate``. (templated)
-    :param at_least: records that must match.
-    :return: how many match.
+    :param at_least: number of records that must match.
+    :return: the number of records that match.
     """
 
     template_fields: Sequence[str] = (
@@ -144,7 +147,7 @@ class IntacctQuerySensor(IntacctConditionSensor):
         self.at_least = at_least
 
     def condition(self) -> Condition:
-        """Return what to wait for, checked."""
+        """Return the condition to wait for, checked."""
         from intacct_provider.client.query.condition import Condition
 
         return Condition.checked(

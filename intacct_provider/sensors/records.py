@@ -1,4 +1,4 @@
-"""The record sensor: waiting for one record to exist, or to have certain values."""
+"""The record sensor: waits until one record exists, or has certain values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class IntacctRecordSensor(IntacctConditionSensor):
         self.conditions = conditions
 
     def condition(self) -> Condition:
-        """Return what to wait for, checked."""
+        """Return the condition to wait for, checked."""
         check_key_or_id(self.object_name, self.key, self.record_id)
         name = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
         filters: list[dict[str, Any]] = [{"$eq": name}]

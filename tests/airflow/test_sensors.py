@@ -9,19 +9,21 @@ import time
 import pytest
 
 from intacct_provider.client import IntacctClient, IntacctConfig
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 from intacct_provider.triggers import query as trigger_module
-from intacct_provider.triggers.query import IntacctQueryTrigger
+from intacct_provider.triggers.query import MIN_INTERVAL, IntacctQueryTrigger
 
 CUSTOMER = "accounts-receivable/customer"
 MODES = ["poke", "reschedule", "deferrable"]
 
 
 @pytest.fixture(autouse=True)
-def no_first_wait(monkeypatch):
-    """The wait covers a race of Airflow's executors, which these runs do not have."""
+def short_waits(monkeypatch):
+    """The first wait covers a race of Airflow's executors, which these runs do not have; short intervals save time."""
     monkeypatch.setattr(trigger_module, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(trigger_module, "MIN_INTERVAL", 0.05)
 
 
 @pytest.fixture
@@ -154,7 +156,7 @@ def test_an_unknown_event_is_a_failure(event):
     from airflow.providers.common.compat.sdk import AirflowException
 
     sensor = IntacctRecordSensor(task_id="t", object_name=CUSTOMER, record_id="C-1")
-    with pytest.raises(AirflowException, match="no event that it is known for"):
+    with pytest.raises(AirflowException, match="an event with an unknown status"):
         sensor.execute_complete({}, event)
 
 
@@ -172,6 +174,27 @@ def test_record_sensor_says_what_is_wrong_with_its_arguments(sandbox, arguments,
     sensor = IntacctRecordSensor(**{"task_id": "t", "object_name": CUSTOMER, **arguments})
     with pytest.raises(AirflowFailException, match=message):
         sensor.poke({})
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("interval", [0, 0.9])
+def test_an_interval_below_a_second_is_refused_without_a_call(sandbox, monkeypatch, interval):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    monkeypatch.setattr(trigger_module, "MIN_INTERVAL", MIN_INTERVAL)
+    for deferrable in (False, True):
+        sensor = IntacctQuerySensor(
+            task_id="t", object_name=CUSTOMER, poke_interval=interval, deferrable=deferrable
+        )
+        with pytest.raises(
+            AirflowFailException,
+            match=rf"poke_interval must be at least 1 second, not {interval:g}: each poll",
+        ):
+            sensor.execute({})
+    with pytest.raises(IntacctArgumentError, match="poll_interval must be at least 1 second"):
+        IntacctQueryTrigger(
+            intacct_conn_id="intacct_default", entity_id=None, condition={}, poll_interval=interval
+        )
     assert sandbox.requests == []
 
 
