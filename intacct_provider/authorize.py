@@ -102,7 +102,7 @@ def read_connection(conn_id: str) -> Application:
     # As in Airflow's own commands; without it Airflow looks for connections in the environment only.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
-        from intacct_provider.hooks.credential_store import credential_store
+        from intacct_provider.hooks.credential_store import find_credential_store
         from intacct_provider.hooks.intacct import IntacctHook
 
         conn = IntacctHook.get_connection(conn_id)
@@ -112,7 +112,7 @@ def read_connection(conn_id: str) -> Application:
         ) from err
     config = build_config(conn.host, conn.port, conn.login, conn.password, conn.extra_dejson)
     try:
-        store = credential_store(config.credential_store, conn_id)
+        store = find_credential_store(config.credential_store, conn_id)
         if store is not None:
             store.load()  # fails before the person consents if the store cannot be reached
     except IntacctError:

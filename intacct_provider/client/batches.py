@@ -61,7 +61,7 @@ class RecordResult:
         return is_unprocessed(self.error)
 
 
-def collection(object_name: str) -> str:
+def collection_path(object_name: str) -> str:
     """Return the path of an object's records.
 
     :raises IntacctArgumentError: for what cannot be an object's path.
@@ -80,10 +80,10 @@ def record_path(object_name: str, keys: Sequence[str]) -> str:
             raise IntacctArgumentError(
                 f"key must be a record's key, such as '24', not {key!r}; to find a record by its id use record_id."
             )
-    return f"{collection(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
+    return f"{collection_path(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
 
 
-def batches(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def split_records(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Split records into lists that one call can carry, in order."""
     batch: list[Mapping[str, Any]] = []
     size = 0
@@ -98,9 +98,9 @@ def batches(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, 
         yield batch
 
 
-def key_batches(object_name: str, keys: Sequence[str]) -> Iterator[list[str]]:
+def split_keys(object_name: str, keys: Sequence[str]) -> Iterator[list[str]]:
     """Split keys into lists that the address of one call can carry, in order."""
-    room = ADDRESS_LENGTH - len(collection(object_name))
+    room = ADDRESS_LENGTH - len(collection_path(object_name))
     batch: list[str] = []
     size = 0
     for key in map(str, keys):
@@ -114,14 +114,14 @@ def key_batches(object_name: str, keys: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def elements(reply: Reply) -> Any:
+def read_elements(reply: Reply) -> Any:
     """Return what an answer holds for each of several records; some refusals are a bare list."""
     return reply.body if isinstance(reply.body, list) else reply.result
 
 
 def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | None]:
     """Return what the answer to the write of one record holds: an error or None, a reference or None."""
-    found = elements(reply)
+    found = read_elements(reply)
     item = found[0] if isinstance(found, list) and len(found) == 1 else found
     if not isinstance(item, Mapping):
         return reply.error(), None
@@ -142,7 +142,7 @@ def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
     """
     if reply.status == 204:
         return [RecordResult(first + n) for n in range(count)]
-    items = elements(reply)
+    items = read_elements(reply)
     if isinstance(items, Mapping) and count == 1 and not reply.error():
         items = [items]
     if isinstance(items, list) and len(items) == count and all(isinstance(item, Mapping) for item in items):
@@ -164,7 +164,7 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
     """Return one record's outcome from its element of an answer: a reference or an error, and its status."""
     inner = item.get("ia::result")
     reference = inner if isinstance(inner, Mapping) else item
-    found, status = item.get("ia::error") or reference.get("ia::error"), status_of(item, reply)
+    found, status = item.get("ia::error") or reference.get("ia::error"), read_status(item, reply)
     if found or status >= 400:
         error = build_error(status, found or {"message": f"refused with status {status}"})
         error.replayed = reply.replayed
@@ -172,7 +172,7 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
 
 
-def status_of(item: Mapping[str, Any], reply: Reply) -> int:
+def read_status(item: Mapping[str, Any], reply: Reply) -> int:
     """Return an element's own status; that of the whole answer when it has none."""
     status = str(item.get("ia::status", ""))
     return int(status) if status.isdecimal() else reply.status

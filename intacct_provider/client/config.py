@@ -72,7 +72,7 @@ class IntacctConfig:
                     "company as company_id."
                 )
         for name in ("max_concurrency", "page_size"):
-            _number(name, getattr(self, name))
+            _parse_number(name, getattr(self, name))
         check_base_url(self.base_url)
 
     @property
@@ -107,11 +107,13 @@ class IntacctConfig:
         given: dict[str, Any] = {
             name: str(extra[name]).strip() for name in _TEXTS if extra.get(name) not in (None, "")
         }
-        given |= {name: _number(name, extra[name]) for name in _NUMBERS if extra.get(name) not in (None, "")}
+        given |= {
+            name: _parse_number(name, extra[name]) for name in _NUMBERS if extra.get(name) not in (None, "")
+        }
         return cls(
             client_id=(login or "").strip(),
             client_secret=password or "",
-            base_url=_base_url(host, port),
+            base_url=_join_base_url(host, port),
             **given,
         )
 
@@ -130,10 +132,10 @@ def check_base_url(url: str) -> None:
 
     :raises IntacctConfigError: unless it is ``https://`` or ``http://`` to a loopback address.
     """
-    parts = _split(url)
+    parts = _split_url(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise IntacctConfigError(
-            f"host must be the API base URL, such as {DEFAULT_BASE_URL}, not {redacted(url)!r}."
+            f"host must be the API base URL, such as {DEFAULT_BASE_URL}, not {redact_url(url)!r}."
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise IntacctConfigError(
@@ -142,12 +144,12 @@ def check_base_url(url: str) -> None:
         )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise IntacctConfigError(
-            f"host {redacted(url)!r} is plain http, which would send the client secret in the clear. "
+            f"host {redact_url(url)!r} is plain http, which would send the client secret in the clear. "
             "Use https; plain http is for a loopback address, such as the sandbox's, only."
         )
 
 
-def redacted(url: str) -> str:
+def redact_url(url: str) -> str:
     """Return the URL without credentials, query and fragment, fit for a log."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
@@ -176,7 +178,7 @@ def _is_loopback(hostname: str) -> bool:
         return False
 
 
-def _split(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -187,13 +189,13 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _base_url(host: str | None, port: int | None) -> str:
+def _join_base_url(host: str | None, port: int | None) -> str:
     """Join host and port; a connection URI delivers the host without scheme or path."""
     url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
     if "://" not in url:
         name = url.partition("/")[0].partition(":")[0]
         url = f"{'http' if _is_loopback(name) else 'https'}://{url}"
-    parts = _split(url)
+    parts = _split_url(url)
     if port and not parts.port:
         default = {"https": 443, "http": 80}.get(parts.scheme)
         netloc = parts.netloc if port == default else f"{parts.netloc}:{port}"
@@ -203,7 +205,7 @@ def _base_url(host: str | None, port: int | None) -> str:
     return url
 
 
-def _number(name: str, value: Any) -> float:
+def _parse_number(name: str, value: Any) -> float:
     kind, low, high = _NUMBERS[name]
     try:
         number = kind(value)

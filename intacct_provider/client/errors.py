@@ -30,11 +30,11 @@ _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 
 
-def error_in(body: Any) -> Mapping[str, Any] | None:
+def find_error(body: Any) -> Mapping[str, Any] | None:
     """Return the error object of an answer in any documented shape, or None.
 
     Sage puts it under ``ia::result``, at the top level, or (the gateway and OAuth) under ``error``. Errors of single
-    records of a batch are not among them; :func:`first_record_error` finds those.
+    records of a batch are not among them; :func:`find_record_error` finds those.
     """
     if not isinstance(body, Mapping):
         return None
@@ -50,10 +50,10 @@ def error_in(body: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def first_record_error(body: Any) -> Mapping[str, Any] | None:
+def find_record_error(body: Any) -> Mapping[str, Any] | None:
     """Return the first error among the records of an answer, or None; some refusals come as a list of one."""
     records = body.get("ia::result") if isinstance(body, Mapping) else body
-    found = (error_in(record) for record in records) if isinstance(records, list) else ()
+    found = (find_error(record) for record in records) if isinstance(records, list) else ()
     return next((error for error in found if error), None)
 
 
@@ -61,24 +61,24 @@ def build_error(status: int, error: Any) -> IntacctAPIError:
     """Turn an ``ia::error`` object and its status into the exception that fits."""
     fields = _as_mapping(error)
     info = _as_mapping(fields.get("additionalInfo") or {})
-    details = _details(fields.get("details"))
+    details = _read_details(fields.get("details"))
     code = _one_line(fields.get("code"))
     # The gateway puts its ids where others have a code.
     error_id = _one_line(fields.get("errorId")) or (code if _ERROR_ID.fullmatch(code) else "")
     message = _one_line(fields.get("message"))
-    return _type_for(status, code, error_id, message)(
+    return _choose_type(status, code, error_id, message)(
         message or f"Intacct answered HTTP {status} without a message",
         status=status,
         code=code,
         error_id=error_id,
-        support_id=_one_line(fields.get("supportId")) or _request_id(fields.get("details")),
+        support_id=_one_line(fields.get("supportId")) or _read_request_id(fields.get("details")),
         target=_one_line(fields.get("target")) or next((d[2] for d in details if d[2]), ""),
         details=details,
         placeholders={k: _one_line(v) for k, v in _as_mapping(info.get("placeholders") or {}).items()},
     )
 
 
-def about_token(error: IntacctAPIError) -> bool:
+def is_token_error(error: IntacctAPIError) -> bool:
     """Whether the access token was refused, in any form that Sage documents or that was recorded.
 
     HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` under any status, since REST-1206 came under
@@ -93,7 +93,7 @@ def _refuses_token(status: int, code: str, error_id: str, message: str) -> bool:
     return status == 400 and not error_id and _TOKEN_WORDS.search(message) is not None
 
 
-def _type_for(status: int, code: str, error_id: str, message: str) -> type[IntacctAPIError]:
+def _choose_type(status: int, code: str, error_id: str, message: str) -> type[IntacctAPIError]:
     if _refuses_token(status, code, error_id, message) or error_id == "REST-1216":
         return IntacctAuthenticationError
     if code in {"invalid_grant", "invalid_client"}:
@@ -112,7 +112,7 @@ def _type_for(status: int, code: str, error_id: str, message: str) -> type[Intac
     return by_status.get(status, IntacctServerError if status >= 500 else IntacctValidationError)
 
 
-def _details(raw: Any) -> tuple[tuple[str, str, str], ...]:
+def _read_details(raw: Any) -> tuple[tuple[str, str, str], ...]:
     """Read ``details``, which Sage sends as a list, an object or even a string."""
     items = raw if isinstance(raw, list) else [raw] if raw else []
     read = []
@@ -124,7 +124,7 @@ def _details(raw: Any) -> tuple[tuple[str, str, str], ...]:
     return tuple(read)
 
 
-def _request_id(details: Any) -> str:
+def _read_request_id(details: Any) -> str:
     """Return the id that the gateway's errors have instead of a support id."""
     return _one_line(details.get("requestId")) if isinstance(details, Mapping) else ""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS, ModelField, list_queryable
 from intacct_provider.client.nested import get_nested
-from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctAPIError
 
 #: Says that a field cannot be used in a query, or that there is none of that name.
@@ -69,7 +69,7 @@ def _hint_for_query(name: str, fields: Mapping[str, ModelField]) -> str:
     among = list_queryable(fields)
     if found is None:
         inside = [one for one in among if one.startswith(f"{name}.")]
-        best = nearest(f"{name}.id", inside) or (inside[0] if inside else None)
+        best = find_nearest(f"{name}.id", inside) or (inside[0] if inside else None)
         return f"Did you mean {best!r}?" if best else did_you_mean(name, among).strip()
     if found.kind == "list":
         return (

@@ -58,7 +58,7 @@ class ModelField:
 
 def read_fields(model: Mapping[str, Any]) -> dict[str, ModelField]:
     """Return the fields and lists of a model by dotted name, those of groups and references included."""
-    return {found.name: found for found in _walk(model, "", deprecated=False)}
+    return {found.name: found for found in _walk_fields(model, "", deprecated=False)}
 
 
 def list_queryable(fields: Mapping[str, ModelField]) -> list[str]:
@@ -73,7 +73,7 @@ def read_model(model: Mapping[str, Any]) -> dict[str, Any]:
     read = dict(model)
     for kind in ("fields", "groups", "refs", "lists"):
         if kind in read:
-            parts = entries(model, kind)
+            parts = get_entries(model, kind)
             read[kind] = (
                 {name: read_model(part) for name, part in parts.items()}
                 if kind in ("groups", "refs")
@@ -82,7 +82,7 @@ def read_model(model: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
+def get_entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
     """Return one of the maps of a model, or of a part of it; Intacct sends an empty one as ``[]``.
 
     :param kind: ``fields``, ``groups``, ``refs`` or ``lists``.
@@ -93,19 +93,19 @@ def entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]
     return {name: part for name, part in found.items() if isinstance(part, Mapping)}
 
 
-def _walk(model: Mapping[str, Any], prefix: str, *, deprecated: bool) -> Iterator[ModelField]:
-    for name, part in entries(model, "fields").items():
-        yield _field(prefix + name, "field", part, deprecated=deprecated)
+def _walk_fields(model: Mapping[str, Any], prefix: str, *, deprecated: bool) -> Iterator[ModelField]:
+    for name, part in get_entries(model, "fields").items():
+        yield _read_field(prefix + name, "field", part, deprecated=deprecated)
     for kind in ("groups", "refs"):
-        for name, inner in entries(model, kind).items():
-            yield from _walk(
+        for name, inner in get_entries(model, kind).items():
+            yield from _walk_fields(
                 inner, f"{prefix}{name}.", deprecated=deprecated or inner.get("deprecated") is True
             )
-    for name, part in entries(model, "lists").items():
-        yield _field(prefix + name, "list", part, deprecated=deprecated)
+    for name, part in get_entries(model, "lists").items():
+        yield _read_field(prefix + name, "list", part, deprecated=deprecated)
 
 
-def _field(
+def _read_field(
     name: str, kind: Literal["field", "list"], part: Mapping[str, Any], *, deprecated: bool
 ) -> ModelField:
     enum = part.get("enum")

@@ -66,7 +66,7 @@ class Session:
 
         :raises IntacctAPIError: if Intacct refuses it.
         """
-        reply = self.send(request).checked()
+        reply = self.send(request).raise_for_error()
         self.bill(1)
         return reply
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known spelling closest to ``word``, or None when none is close."""
     names = list(known)
     folded = {name.casefold(): name for name in names}
@@ -16,5 +16,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the closest known spelling, or an empty string."""
-    best = nearest(word, known)
+    best = find_nearest(word, known)
     return f" Did you mean {best!r}?" if best else ""

@@ -66,7 +66,7 @@ def set_variable(name: str, text: str) -> None:
 
 
 @cache
-def credential_store(setting: str, conn_id: str) -> CredentialStore | None:
+def find_credential_store(setting: str, conn_id: str) -> CredentialStore | None:
     """Return the store that the connection's ``credential_store`` names; None keeps tokens in memory.
 
     The same store each time, since the clients of a process share their tokens when they share the store.

@@ -93,7 +93,7 @@ class IntacctHook(BaseHook):
             return False, f"The connection could not be tested ({type(err).__name__})."
 
     def _try_connection(self) -> tuple[bool, str]:
-        from intacct_provider.client.config import redacted
+        from intacct_provider.client.config import redact_url
         from intacct_provider.client.http.retry import RetryPolicy
 
         config = self.config
@@ -103,7 +103,7 @@ class IntacctHook(BaseHook):
                 "whether Intacct accepts them."
             )
         where = f"entity {config.entity_id!r}" if config.entity_id else "the top level"
-        reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redacted(config.base_url)}"
+        reached = f"user {config.user_id!r} of company {config.company_id!r}, {where}, at {redact_url(config.base_url)}"
         # Without the store: a token that a task got earlier would hide that these credentials are wrong by now.
         quick = replace(config, timeout=min(config.timeout, _TEST_TIMEOUT), credential_store="memory")
         with self._make_client(quick, RetryPolicy(attempts=2, base=0.5, budget=20.0)) as client:
@@ -115,7 +115,7 @@ class IntacctHook(BaseHook):
 
     def _make_client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
         from intacct_provider.client import IntacctClient
-        from intacct_provider.hooks.credential_store import credential_store
+        from intacct_provider.hooks.credential_store import find_credential_store
 
-        store = credential_store(config.credential_store, self.intacct_conn_id)
+        store = find_credential_store(config.credential_store, self.intacct_conn_id)
         return IntacctClient(config, store=store, on_secret=mask_secret, retry=retry)

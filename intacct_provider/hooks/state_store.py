@@ -73,7 +73,7 @@ def name_state(context: Mapping[str, Any], exported: Mapping[str, Any]) -> str:
     task = context["ti"]
     mapped = [] if task.map_index is None or task.map_index < 0 else [str(task.map_index)]
     place = [task.dag_id, task.task_id, *mapped]
-    content = msgspec.json.encode([place, codec.plain(exported)], order="sorted")
+    content = msgspec.json.encode([place, codec.to_plain(exported)], order="sorted")
     digest = hashlib.sha256(content).hexdigest()[:8]
     name = PREFIX + "__".join(place)
     return f"{name[: _LONGEST_NAME - len(digest) - 2]}__{digest}"

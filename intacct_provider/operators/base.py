@@ -29,9 +29,9 @@ def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filter
     if filters is None or isinstance(filters, list | dict | str):
         return filters, filter_expression
     # A DAG file with an expression has imported this already; one without must not wait for it.
-    from intacct_provider.client.query.filters import templatable as made_plain
+    from intacct_provider.client.query.filters import make_templatable
 
-    return made_plain(filters, filter_expression)
+    return make_templatable(filters, filter_expression)
 
 
 def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:

@@ -67,13 +67,13 @@ class IntacctQueryOperator(IntacctOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Run the query."""
-        from intacct_provider.client.http.codec import plain
+        from intacct_provider.client.http.codec import to_plain
         from intacct_provider.client.query.request import is_aggregate
 
         with self.client(context) as client:
             rows = self._aggregates(client) if is_aggregate(self.fields) else self._rows(client)
         self.log.info("%s: %d rows.", self.object_name, len(rows))
-        result: list[dict[str, Any]] = plain(rows)
+        result: list[dict[str, Any]] = to_plain(rows)
         return result
 
     @property

@@ -89,11 +89,11 @@ class IntacctGetRecordOperator(_RecordOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the record."""
-        from intacct_provider.client.http.codec import plain
+        from intacct_provider.client.http.codec import to_plain
 
         with self.client(context) as client:
             key = resolve_key(client, self.object_name, self.key, self.record_id)
-            record: dict[str, Any] = plain(client.get(self.object_name, key, flatten=self.flatten))
+            record: dict[str, Any] = to_plain(client.get(self.object_name, key, flatten=self.flatten))
         return record
 
 

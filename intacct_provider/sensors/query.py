@@ -150,6 +150,6 @@ class IntacctQuerySensor(IntacctConditionSensor):
         """Return the condition to wait for, checked."""
         from intacct_provider.client.query.condition import Condition
 
-        return Condition.checked(
+        return Condition.build(
             self.object_name, self.filters, self.filter_expression, self.filter_parameters, self.at_least
         )

@@ -56,4 +56,4 @@ class IntacctRecordSensor(IntacctConditionSensor):
             filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
         from intacct_provider.client.query.condition import Condition
 
-        return Condition.checked(self.object_name, filters, None, None, 1)
+        return Condition.build(self.object_name, filters, None, None, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from intacct_provider.client.model import WELL_KNOWN_OBJECTS, entries
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries
 
 #: Type of a field that queries cannot read.
 LIST = "list"
@@ -104,7 +104,7 @@ class ModelMembers:
     def of(self, part: Mapping[str, Any]) -> Members:
         """Return the members of a model, or of a part of it."""
         if id(part) not in self._members:
-            members = {name: (kind, spec) for kind in KINDS for name, spec in entries(part, kind).items()}
+            members = {name: (kind, spec) for kind in KINDS for name, spec in get_entries(part, kind).items()}
             self._members[id(part)] = part, members
         return self._members[id(part)][1]
 
@@ -147,23 +147,25 @@ def find_self_references(model: Mapping[str, Any], object_name: str) -> tuple[st
 def has_owned_lists(model: Mapping[str, Any], object_name: str) -> bool:
     """Return whether an object owns records in lists, which may refer to the object as a group's members do."""
     owned = f"{object_name}-"
-    return any(str(part.get("apiObject", "")).startswith(owned) for part in entries(model, "lists").values())
+    return any(
+        str(part.get("apiObject", "")).startswith(owned) for part in get_entries(model, "lists").values()
+    )
 
 
 def _walk_types(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for name, spec in entries(model, "fields").items():
+    for name, spec in get_entries(model, "fields").items():
         yield f"{prefix}{name}", WRITE_ONLY if spec.get("writeOnly") is True else read_type(spec)
     for kind in ("groups", "refs"):
-        for name, part in entries(model, kind).items():
+        for name, part in get_entries(model, kind).items():
             yield from _walk_types(part, f"{prefix}{name}.")
-    for name, part in entries(model, "lists").items():
+    for name, part in get_entries(model, "lists").items():
         yield f"{prefix}{name}", LIST
         yield from _walk_types(part, f"{prefix}{name}[].")
 
 
 def _walk_self_references(model: Mapping[str, Any], object_name: str, prefix: str) -> Iterator[str]:
-    for name, part in entries(model, "refs").items():
+    for name, part in get_entries(model, "refs").items():
         if get_object_name(part) == object_name:
             yield f"{prefix}{name}"
-    for name, part in entries(model, "groups").items():
+    for name, part in get_entries(model, "groups").items():
         yield from _walk_self_references(part, object_name, f"{prefix}{name}.")

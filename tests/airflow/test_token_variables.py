@@ -13,7 +13,11 @@ from sandbox_pages import Page
 
 from intacct_provider.client.http import auth
 from intacct_provider.exceptions import IntacctError
-from intacct_provider.hooks.credential_store import VARIABLE_PREFIX, VariableCredentialStore, credential_store
+from intacct_provider.hooks.credential_store import (
+    VARIABLE_PREFIX,
+    VariableCredentialStore,
+    find_credential_store,
+)
 from intacct_provider.hooks.intacct import IntacctHook
 
 BACK = "https://127.0.0.1:8443/callback"
@@ -84,9 +88,9 @@ def test_what_another_task_writes_meanwhile_is_no_error(variables, monkeypatch):
 
 def test_the_same_setting_and_connection_give_the_same_store():
     """The clients of a process share their tokens by that."""
-    assert credential_store("variable", "a") is credential_store("variable", "a")
-    assert credential_store("variable", "a") is not credential_store("variable", "b")
-    assert credential_store("memory", "a") is None
+    assert find_credential_store("variable", "a") is find_credential_store("variable", "a")
+    assert find_credential_store("variable", "a") is not find_credential_store("variable", "b")
+    assert find_credential_store("memory", "a") is None
 
 
 def test_hooks_share_a_token_through_a_variable(variables, sandbox, monkeypatch):

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 #: A token is renewed this many seconds before it ends, or after 9/10 of a short life.
 RENEW_BEFORE = 300.0
 #: Life in seconds assumed for a token whose answer does not tell; the shortest seen in the field.
-UNTOLD_LIFE = 3600.0
+UNKNOWN_LIFETIME = 3600.0
 #: Seconds before each look into the store for the successor of a refresh token that was refused: the worker that was
 #: quicker may still be waiting for its answer, or saving it.
 LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -69,12 +69,15 @@ class Tokens:
         :raises IntacctResponseError: if the answer has no access token.
         """
         fields = answer if isinstance(answer, Mapping) else {}
-        access, refresh = _text(fields.get("access_token")), _text(fields.get("refresh_token"))
+        access, refresh = (
+            _text_or_empty(fields.get("access_token")),
+            _text_or_empty(fields.get("refresh_token")),
+        )
         if not access:
             raise IntacctResponseError("Intacct's token endpoint answered without an access token.")
         if config.auth_type != "refresh_token":
             refresh = ""  # client_credentials gets one, too, but simply asks again
-        life = _seconds(fields.get("expires_in"))
+        life = _parse_lifetime(fields.get("expires_in"))
         use_until = time.time() + max(life - RENEW_BEFORE, life * 0.9)
         return cls(access, use_until, refresh or sent, _fingerprint(config))
 
@@ -180,23 +183,23 @@ class TokenSource:
 
     def _renew(self) -> None:
         if self._grant.unsaved:
-            self._keep(self._grant.unsaved)
-        tokens, looks = self._stored(), iter(LOOK_AGAIN)
+            self._save(self._grant.unsaved)
+        tokens, looks = self._load(), iter(LOOK_AGAIN)
         while not self._is_live(tokens):
             sent = self._refresh_token(tokens) if self._rotating else ""
             try:
-                answer = self._ask(sent)
+                answer = self._request(sent)
             except IntacctAuthenticationError as refusal:
-                newer = self._newer(sent, looks) if refusal.code == "invalid_grant" else None
+                newer = self._await_newer(sent, looks) if refusal.code == "invalid_grant" else None
                 if newer is None:
                     raise
                 tokens = newer
             else:
-                self._keep(self._told(Tokens.from_answer(answer, self._config, sent)))
+                self._save(self._mask(Tokens.from_answer(answer, self._config, sent)))
                 return
-        self._use(tokens)
+        self._adopt(tokens)
 
-    def _ask(self, refresh_token: str) -> Any:
+    def _request(self, refresh_token: str) -> Any:
         config = self._config
         form = {
             "grant_type": config.auth_type,
@@ -225,23 +228,23 @@ class TokenSource:
             )
         return token
 
-    def _newer(self, sent: str, looks: Iterable[float]) -> Tokens | None:
+    def _await_newer(self, sent: str, looks: Iterable[float]) -> Tokens | None:
         """Wait a little for what another process may have got for the refresh token that was refused here."""
         if not self._rotating or self._grant.store is None:
             return None
         for pause in looks:
             time.sleep(pause)
-            stored = self._stored()
+            stored = self._load()
             if stored.refresh_token not in ("", sent):
                 return stored
         return None
 
-    def _stored(self) -> Tokens:
+    def _load(self) -> Tokens:
         store = self._grant.store
         text = None if store is None else self._with_store(store.load)
-        return self._told(Tokens.from_store(text, self._config))
+        return self._mask(Tokens.from_store(text, self._config))
 
-    def _told(self, tokens: Tokens) -> Tokens:
+    def _mask(self, tokens: Tokens) -> Tokens:
         """Tell the secrets, so that whatever may log them from here on masks them."""
         for secret in filter(None, (tokens.access_token, tokens.refresh_token)):
             self._on_secret(secret)
@@ -251,16 +254,16 @@ class TokenSource:
         usable = tokens.access_token and tokens.access_token not in self._grant.refused
         return bool(usable) and tokens.use_until > time.time()
 
-    def _keep(self, tokens: Tokens) -> None:
+    def _save(self, tokens: Tokens) -> None:
         """Save tokens, and only then use them."""
         store, self._grant.unsaved = self._grant.store, tokens
         if store is not None:
             self._with_store(lambda: store.save(tokens.to_store()))
         self._grant.unsaved = None
         self._grant.asked_for = tokens.access_token
-        self._use(tokens)
+        self._adopt(tokens)
 
-    def _use(self, tokens: Tokens) -> None:
+    def _adopt(self, tokens: Tokens) -> None:
         # Counted by the clock that nobody sets, from here on.
         self._grant.renew_at = time.monotonic() + tokens.use_until - time.time()
         self._grant.tokens = tokens
@@ -308,12 +311,12 @@ def _fingerprint(config: IntacctConfig) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _text(value: Any) -> str:
+def _text_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _seconds(value: Any) -> float:
+def _parse_lifetime(value: Any) -> float:
     try:
         return max(float(value), 1.0)
     except (TypeError, ValueError):
-        return UNTOLD_LIFE
+        return UNKNOWN_LIFETIME

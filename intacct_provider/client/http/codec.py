@@ -39,7 +39,7 @@ def encode(value: Any) -> bytes:
         JSON cannot carry.
     """
     try:
-        return _encoder.encode(_ready(value, ""))
+        return _encoder.encode(_prepare(value, ""))
     except RecursionError:
         raise IntacctArgumentError("The content is nested too deeply, or within itself.") from None
     except UnicodeEncodeError:
@@ -48,7 +48,7 @@ def encode(value: Any) -> bytes:
         ) from None
 
 
-def wire_value(value: Any) -> Any:
+def encode_value(value: Any) -> Any:
     """Return a date or time as Intacct writes it (UTC, whole seconds); anything else unchanged."""
     if isinstance(value, dt.datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
@@ -58,25 +58,25 @@ def wire_value(value: Any) -> Any:
     return value
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a copy fit for XCom: decimals as text, so that no digit of an amount is lost."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: to_plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return wire_value(value)
+        return [to_plain(item) for item in value]
+    return encode_value(value)
 
 
-def _ready(value: Any, path: str) -> Any:
+def _prepare(value: Any, path: str) -> Any:
     """Return a copy in which dates and times are text; the encoder would keep their offset and fractions."""
     if type(value) is str:  # most values by far
         return value
     if isinstance(value, dict):
-        return {name: _ready(item, f"{path}.{name}") for name, item in value.items()}
+        return {name: _prepare(item, f"{path}.{name}") for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_ready(item, f"{path}.{n}") for n, item in enumerate(value)]
+        return [_prepare(item, f"{path}.{n}") for n, item in enumerate(value)]
     if (isinstance(value, float) and not math.isfinite(value)) or (
         isinstance(value, Decimal) and not value.is_finite()
     ):
@@ -85,7 +85,7 @@ def _ready(value: Any, path: str) -> Any:
         raise IntacctArgumentError(f"{path[1:]} is a set, which has no order; give a list.")
     if isinstance(value, bytes | bytearray):
         raise IntacctArgumentError(f"{path[1:]} is bytes; give text.")
-    return wire_value(value)
+    return encode_value(value)
 
 
 def _encode_other(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from intacct_provider.client.errors import build_error, error_in, first_record_error
+from intacct_provider.client.errors import build_error, find_error, find_record_error
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.retry import RETRY_STATUSES
 from intacct_provider.exceptions import (
@@ -54,15 +54,15 @@ class Reply:
 
     def error(self) -> IntacctAPIError | None:
         """Return the error of the answer as a whole, or None. Errors of single records are not among them."""
-        found = error_in(self.body)
+        found = find_error(self.body)
         if found is None and self.status < 400:
             return None
-        found = found or first_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
+        found = found or find_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
         made = build_error(self.status, found)
         made.replayed = self.replayed
         return made
 
-    def checked(self) -> Reply:
+    def raise_for_error(self) -> Reply:
         """Return the answer itself, or raise its error; an error under HTTP 200 is an error too."""
         problem = self.error()
         if problem:
@@ -86,7 +86,7 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def failure_of(err: requests.RequestException | HTTPError, timeout: float) -> Failure:
+def classify_failure(err: requests.RequestException | HTTPError, timeout: float) -> Failure:
     """Return why an answer did not come, or did not come whole."""
     if isinstance(err, HTTPError):
         late = isinstance(err, ReadTimeoutError)

@@ -32,7 +32,7 @@ class RetryPolicy:
     budget: float = 300.0
 
 
-def retry_wait(
+def compute_wait(
     policy: RetryPolicy,
     *,
     repeatable: bool,
@@ -63,33 +63,33 @@ def retry_wait(
     return wait if elapsed + wait <= policy.budget else None
 
 
-def requested_pause(headers: Mapping[str, str]) -> float | None:
+def read_pause(headers: Mapping[str, str]) -> float | None:
     """Return the longest pause in seconds that the headers ask for, as a number or an HTTP date.
 
     A date counts from the answer's own ``Date``, so that a clock that is wrong here or there does not matter.
     """
-    now = _moment(headers.get("Date"))
+    now = _parse_date(headers.get("Date"))
     texts = (text for name, text in headers.items() if _AFTER_HEADER.fullmatch(name))
-    pauses = (_pause(text, time.time() if now is None else now) for text in texts)
+    pauses = (_parse_pause(text, time.time() if now is None else now) for text in texts)
     return max((pause for pause in pauses if pause is not None), default=None)
 
 
-def moment_of(headers: Mapping[str, str]) -> str | None:
+def read_server_time(headers: Mapping[str, str]) -> str | None:
     """Return when an answer was made by the server's own clock, as Intacct writes moments; None if untold."""
-    moment = _moment(headers.get("Date"))
+    moment = _parse_date(headers.get("Date"))
     return None if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
-def _pause(text: str, now: float) -> float | None:
+def _parse_pause(text: str, now: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        moment = _moment(text)
+        moment = _parse_date(text)
         return None if moment is None else max(0.0, moment - now)
     return None if math.isnan(seconds) else max(0.0, seconds)
 
 
-def _moment(text: str | None) -> float | None:
+def _parse_date(text: str | None) -> float | None:
     """Return an HTTP date in seconds since 1970, or None when it is none."""
     try:
         return email.utils.parsedate_to_datetime(text or "").timestamp()

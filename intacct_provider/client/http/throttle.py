@@ -68,7 +68,7 @@ class ConcurrencyLimit:
         :param begun: what :meth:`slot` gave; answers to requests that began before the last step down are no reason
             for another one.
         """
-        room, distance = _advice(headers)
+        room, distance = _read_advice(headers)
         with self._free:
             self.distance = distance
             if status == 429 or not room:
@@ -84,24 +84,24 @@ class ConcurrencyLimit:
                 self._free.notify_all()
 
 
-def _advice(headers: Mapping[str, str]) -> tuple[bool, float]:
+def _read_advice(headers: Mapping[str, str]) -> tuple[bool, float]:
     """Return whether a slot remains, and how many seconds should lie between requests."""
     room, distance = True, 0.0
     for name, text in headers.items():
         found = _REMAINING.fullmatch(name)
-        remaining = _number(text) if found else None
+        remaining = _parse_number(text) if found else None
         if found is None or remaining is None:
             continue
         window = _WINDOWS.get((found[1] or "").lower())
         if window is None:
             room = room and remaining > 0
             continue
-        limit = _number(headers.get(name[: -len("-Remaining")]))
+        limit = _parse_number(headers.get(name[: -len("-Remaining")]))
         if limit and remaining < limit * LITTLE:
             distance = max(distance, min(LONGEST_DISTANCE, window / limit))
     return room, distance
 
 
-def _number(text: str | None) -> int | None:
+def _parse_number(text: str | None) -> int | None:
     text = (text or "").strip()
     return int(text) if text.isdecimal() else None

@@ -19,11 +19,17 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from intacct_provider import __version__
-from intacct_provider.client.config import IntacctConfig, redacted
-from intacct_provider.client.errors import about_token
+from intacct_provider.client.config import IntacctConfig, redact_url
+from intacct_provider.client.errors import is_token_error
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_refusal
-from intacct_provider.client.http.replies import REPLAYED_HEADER, Failure, Reply, failure_of, read_answer
-from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+from intacct_provider.client.http.replies import (
+    REPLAYED_HEADER,
+    Failure,
+    Reply,
+    classify_failure,
+    read_answer,
+)
+from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, compute_wait, read_pause
 from intacct_provider.client.http.throttle import ConcurrencyLimit
 from intacct_provider.exceptions import (
     IntacctConnectionError,
@@ -89,7 +95,7 @@ class Transport:
     ) -> None:
         self._config = config
         self._retry = retry or RetryPolicy()
-        self._session = _session(config.max_concurrency)
+        self._session = _open_session(config.max_concurrency)
         self.limit = ConcurrencyLimit(config.max_concurrency)
         self._tokens = TokenSource(config, self.post_form, store=store, on_secret=on_secret)
 
@@ -108,7 +114,7 @@ class Transport:
         :raises IntacctResponseError: if the answer is not JSON.
         """
         token = self._tokens.get()
-        reply = self._send_patiently(request, token)
+        reply = self._send_with_retries(request, token)
         for repetition in range(MAX_REPETITIONS):
             if not _refuses_token(reply):
                 break
@@ -116,11 +122,11 @@ class Transport:
             if repetition and not shared:
                 break
             token = self._tokens.get()
-            again = self._send_patiently(request, token)
+            again = self._send_with_retries(request, token)
             reply = replace(again, unsure=again.unsure or reply.unsure)
         return reply
 
-    def _send_patiently(self, request: Request, token: str) -> Reply:
+    def _send_with_retries(self, request: Request, token: str) -> Reply:
         """The one retry loop.
 
         :raises IntacctConnectionError: if no whole answer came.
@@ -128,15 +134,15 @@ class Transport:
         started, attempt, unsure = time.monotonic(), 0, False
         while True:
             attempt += 1
-            outcome = self._try(request, token)
+            outcome = self._send_once(request, token)
             elapsed = time.monotonic() - started
             # What is kept under an idempotency key comes again however often it is asked for.
             mendable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
-            wait = retry_wait(
+            wait = compute_wait(
                 self._retry,
                 repeatable=request.repeatable and mendable,
-                status=_meaning(outcome),
-                asked=requested_pause(outcome.headers),
+                status=_effective_status(outcome),
+                asked=read_pause(outcome.headers),
                 locked=isinstance(outcome, Reply) and _is_locked(request, outcome, unsure),
                 attempt=attempt,
                 elapsed=elapsed,
@@ -145,7 +151,7 @@ class Transport:
             if wait is None:
                 if isinstance(outcome, Reply):
                     return replace(outcome, unsure=unsure)
-                raise self._gave_up(request, outcome, attempt, elapsed) from outcome.cause
+                raise self._build_error(request, outcome, attempt, elapsed) from outcome.cause
             unsure |= outcome.maybe_done
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(
@@ -157,7 +163,7 @@ class Transport:
             elif request.stopped.wait(wait):
                 raise IntacctConnectionError(f"{request.method} {request.path}: {what}; nobody waits for it.")
 
-    def _try(self, request: Request, token: str) -> Reply | Failure:
+    def _send_once(self, request: Request, token: str) -> Reply | Failure:
         """Send once: either a whole answer or why there is none."""
         headers = {"Accept": "application/json"}
         if request.content is not None:
@@ -171,7 +177,7 @@ class Transport:
                     params=request.params,
                     data=request.content if request.form is None else request.form,
                     headers=headers,
-                    auth=_authorization(token),
+                    auth=_authorize_with(token),
                     timeout=self._config.timeout,
                     allow_redirects=False,
                     stream=True,
@@ -179,13 +185,13 @@ class Transport:
                 # All at once: by pieces of 10 KB, as requests reads, a page takes half as long again.
                 content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as err:
-            return failure_of(err, self._config.timeout)
+            return classify_failure(err, self._config.timeout)
         self.limit.observe(response.status_code, response.headers, begun)
         return read_answer(response, content, request.decode)
 
-    def _gave_up(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
+    def _build_error(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
-        where = f"{request.method} {request.path} at {redacted(self._config.base_url)}"
+        where = f"{request.method} {request.path} at {redact_url(self._config.base_url)}"
         return failure.error(f"{where}: {failure.what}{times}.")
 
     def post_form(self, form: Mapping[str, str]) -> Any:
@@ -193,19 +199,19 @@ class Transport:
 
         A lost answer may have ended the refresh token that was sent, but not to send it again would not save it.
         """
-        reply = self._send_patiently(Request("POST", "/oauth2/token", form=form), "")
+        reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
         if error and reply.status in (400, 401, 403):
             raise explain_refusal(error, self._config)
-        return reply.checked().body
+        return reply.raise_for_error().body
 
 
 def _refuses_token(reply: Reply) -> bool:
     error = reply.error()
-    return error is not None and about_token(error)
+    return error is not None and is_token_error(error)
 
 
-def _meaning(outcome: Reply | Failure) -> int | None:
+def _effective_status(outcome: Reply | Failure) -> int | None:
     """Return the status that an answer amounts to; an overload can be reported under any."""
     if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
         return outcome.status
@@ -228,7 +234,7 @@ def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
     return unsure or isinstance(reply.error(), IntacctIdempotencyError)
 
 
-def _authorization(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+def _authorize_with(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
     """Set the token. Given as ``auth``, because otherwise a .netrc entry would replace the header."""
 
     def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -239,7 +245,7 @@ def _authorization(token: str) -> Callable[[requests.PreparedRequest], requests.
     return authorize
 
 
-def _session(connections: int) -> requests.Session:
+def _open_session(connections: int) -> requests.Session:
     session = requests.Session()
     adapter = HTTPAdapter(pool_maxsize=connections, pool_block=False, max_retries=0)
     session.mount("https://", adapter)

@@ -34,7 +34,7 @@ class Condition:
     at_least: int
 
     @classmethod
-    def checked(
+    def build(
         cls,
         object_name: str,
         filters: Filters,

@@ -51,13 +51,13 @@ class Expression:
     """
 
     def __and__(self, other: Expression) -> Expression:
-        return _joined("and", self, other)
+        return _join("and", self, other)
 
     def __or__(self, other: Expression) -> Expression:
-        return _joined("or", self, other)
+        return _join("or", self, other)
 
     def __rand__(self, other: Any) -> NoReturn:
-        raise _unjoinable(other)
+        raise _refuse_join(other)
 
     __ror__ = __rand__
 
@@ -70,7 +70,7 @@ class Expression:
             f"them with ~. {_PARENTHESES}"
         )
 
-    def numbered(self, conditions: list[dict[str, Any]]) -> str:
+    def compile(self, conditions: list[dict[str, Any]]) -> str:
         """Append the conditions and return the expression over their numbers."""
         raise NotImplementedError
 
@@ -97,10 +97,10 @@ class _Condition(Expression):
             return f"{name} {_SIGNS[self.operator]} {self.value!r}"
         if self.operator in ("$between", "$notBetween"):
             return f"{name}.{_METHODS[self.operator]}{self.value!r}"
-        return f"{name}.{_METHODS[self.operator]}({_as_json(self.value)!r})"
+        return f"{name}.{_METHODS[self.operator]}({_to_json(self.value)!r})"
 
-    def numbered(self, conditions: list[dict[str, Any]]) -> str:
-        conditions.append({self.operator: {self.name: _as_json(self.value)}})
+    def compile(self, conditions: list[dict[str, Any]]) -> str:
+        conditions.append({self.operator: {self.name: _to_json(self.value)}})
         return str(len(conditions))
 
 
@@ -118,10 +118,10 @@ class _Joined(Expression):
         texts = (repr(part) if _is_call(part) else f"({part!r})" for part in self.parts)
         return f" {'&' if self.word == 'and' else '|'} ".join(texts)
 
-    def numbered(self, conditions: list[dict[str, Any]]) -> str:
+    def compile(self, conditions: list[dict[str, Any]]) -> str:
         texts = []
         for part in self.parts:
-            text = part.numbered(conditions)
+            text = part.compile(conditions)
             # Sage does not say which word binds tighter, so none is relied on.
             texts.append(f"({text})" if isinstance(part, _Joined) else text)
         return f" {self.word} ".join(texts)
@@ -168,11 +168,11 @@ class Field:
 
     def in_(self, values: Iterable[Any]) -> Expression:
         """One of ``values``."""
-        return _Condition("$in", self.name, _several(values))
+        return _Condition("$in", self.name, _to_tuple(values))
 
     def not_in(self, values: Iterable[Any]) -> Expression:
         """None of ``values``."""
-        return _Condition("$notIn", self.name, _several(values))
+        return _Condition("$notIn", self.name, _to_tuple(values))
 
     def between(self, low: Any, high: Any) -> Expression:
         """From ``low`` to ``high``, both included."""
@@ -219,12 +219,12 @@ class Field:
         return _Condition("$ne", self.name, None)
 
     def __and__(self, _other: Any) -> NoReturn:
-        raise _unjoinable(self)
+        raise _refuse_join(self)
 
     __or__ = __rand__ = __ror__ = __and__
 
     def __invert__(self) -> NoReturn:
-        raise _unjoinable(self)
+        raise _refuse_join(self)
 
 
 def field(name: str) -> Field:
@@ -237,11 +237,11 @@ def field(name: str) -> Field:
     return Field(name)
 
 
-def compiled(expression: Expression) -> tuple[list[dict[str, Any]], str]:
+def compile_expression(expression: Expression) -> tuple[list[dict[str, Any]], str]:
     """Return an expression as Intacct's JSON: conditions numbered as they are read, and how they are joined."""
     conditions: list[dict[str, Any]] = []
     try:
-        joined = expression.numbered(conditions)
+        joined = expression.compile(conditions)
     except RecursionError:
         raise IntacctArgumentError(
             "The filter expression changes between & and | too often, one within the other."
@@ -249,21 +249,21 @@ def compiled(expression: Expression) -> tuple[list[dict[str, Any]], str]:
     return conditions, joined
 
 
-def _joined(word: Literal["and", "or"], *sides: Any) -> Expression:
+def _join(word: Literal["and", "or"], *sides: Any) -> Expression:
     parts: list[Expression] = []
     for side in sides:
         if not isinstance(side, Expression):
-            raise _unjoinable(side)
+            raise _refuse_join(side)
         parts += side.parts if isinstance(side, _Joined) and side.word == word else [side]
     return _Joined(word, tuple(parts))
 
 
-def _unjoinable(value: Any) -> IntacctArgumentError:
+def _refuse_join(value: Any) -> IntacctArgumentError:
     what = repr(value) if isinstance(value, Field) else type(value).__name__
     return IntacctArgumentError(f"Cannot join {what}: only conditions can be joined. {_PARENTHESES}")
 
 
-def _several(values: Any) -> Any:
+def _to_tuple(values: Any) -> Any:
     """Return values as a tuple, those of sets in order; what is no list yet, such as a task's output, stays."""
     if isinstance(values, set | frozenset):
         return tuple(sorted(values, key=repr))
@@ -275,7 +275,7 @@ def _several(values: Any) -> Any:
         return values
 
 
-def _as_json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 

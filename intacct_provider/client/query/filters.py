@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from intacct_provider.client.http.codec import wire_value
-from intacct_provider.client.query.expressions import Expression, compiled
+from intacct_provider.client.http.codec import encode_value
+from intacct_provider.client.query.expressions import Expression, compile_expression
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 
@@ -23,7 +23,7 @@ _LISTS = ("$in", "$notIn", "$between", "$notBetween")
 Filters = Expression | Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 
 
-def checked_filters(filters: Filters, expression: str | None) -> tuple[list[dict[str, Any]], str]:
+def check_filters(filters: Filters, expression: str | None) -> tuple[list[dict[str, Any]], str]:
     """Return filters of either form as conditions that can be sent, and how they are joined.
 
     :raises IntacctArgumentError: naming the condition or the part of the expression that cannot be right.
@@ -35,14 +35,14 @@ def checked_filters(filters: Filters, expression: str | None) -> tuple[list[dict
                 "filter_expression goes with filters as a list of conditions; an expression of field(...) already "
                 "says how its conditions are joined."
             )
-        given, expression = compiled(filters)
+        given, expression = compile_expression(filters)
     elif isinstance(filters, Mapping):
         given = [filters]
     elif isinstance(filters, str) or not isinstance(filters, Iterable | None):
         raise IntacctArgumentError(
             f"filters must be a list of conditions or an expression of field(...), not {filters!r}."
         )
-    conditions = [_checked_condition(number, condition) for number, condition in enumerate(given or (), 1)]
+    conditions = [_check_condition(number, condition) for number, condition in enumerate(given or (), 1)]
     if not isinstance(expression, str | None):
         raise IntacctArgumentError(
             f"filter_expression must be text such as '(1 and 2) or 3', not {expression!r}."
@@ -52,14 +52,14 @@ def checked_filters(filters: Filters, expression: str | None) -> tuple[list[dict
     return conditions, expression
 
 
-def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
+def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
     """Return filters as plain JSON, whose templates Airflow renders; it does not look into expressions."""
     if isinstance(filters, Expression) and not filter_expression:
-        return compiled(filters)
+        return compile_expression(filters)
     return filters, filter_expression
 
 
-def _checked_condition(number: int, condition: Any) -> dict[str, Any]:
+def _check_condition(number: int, condition: Any) -> dict[str, Any]:
     where = f"filters: condition {number}"
     if isinstance(condition, Expression):
         raise IntacctArgumentError(
@@ -84,10 +84,10 @@ def _checked_condition(number: int, condition: Any) -> dict[str, Any]:
         raise IntacctArgumentError(
             f"{where}: {operator} names the field {name!r}, which is not a field name."
         )
-    return {operator: {name: _checked_operand(f"{where}: {operator} on {name!r}", operator, value)}}
+    return {operator: {name: _check_operand(f"{where}: {operator} on {name!r}", operator, value)}}
 
 
-def _checked_operand(where: str, operator: str, value: Any) -> Any:
+def _check_operand(where: str, operator: str, value: Any) -> Any:
     is_list = isinstance(value, list | tuple)
     if operator in ("$in", "$notIn") and not (is_list and value):
         raise IntacctArgumentError(f"{where} takes a list of one value or more, not {value!r}.")
@@ -97,10 +97,10 @@ def _checked_operand(where: str, operator: str, value: Any) -> Any:
         raise IntacctArgumentError(f"{where} takes a single value, not {value!r}.")
     if value is None and operator in ("$eq", "$ne"):
         return None
-    return [_sent(where, item) for item in value] if is_list else _sent(where, value)
+    return [_encode_operand(where, item) for item in value] if is_list else _encode_operand(where, value)
 
 
-def _sent(where: str, value: Any) -> Any:
+def _encode_operand(where: str, value: Any) -> Any:
     """Return a value as it is sent: a decimal as text, as Intacct itself writes amounts, so that no float rounds it."""
     if value is None:
         raise IntacctArgumentError(f"{where} cannot be compared with None; $eq and $ne can.")
@@ -109,7 +109,7 @@ def _sent(where: str, value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, str | int | float | dt.date):
-        return wire_value(value)
+        return encode_value(value)
     raise IntacctArgumentError(f"{where} takes text, a number, a date, a time, True or False, not {value!r}.")
 
 
@@ -118,7 +118,7 @@ def _check_expression(expression: str, count: int) -> None:
         return
     words = re.findall(r"[0-9]+|[A-Za-z]+|\S", expression)
     for word in words:
-        if _is_number(word) and not 1 <= _number(word) <= count:
+        if _is_number(word) and not 1 <= _parse_number(word) <= count:
             have = "there are no filters" if not count else f"filters has conditions 1 to {count}"
             raise IntacctArgumentError(
                 f"filter_expression {expression!r} names condition {word}, but {have}."
@@ -129,7 +129,7 @@ def _check_expression(expression: str, count: int) -> None:
                 "parentheses, such as '(1 and 2) or 3'."
             )
     _check_grammar(expression, words)
-    missing = sorted(set(range(1, count + 1)) - {_number(word) for word in words if _is_number(word)})
+    missing = sorted(set(range(1, count + 1)) - {_parse_number(word) for word in words if _is_number(word)})
     if missing:
         raise IntacctArgumentError(
             f"filter_expression {expression!r} leaves out condition {', '.join(map(str, missing))}: a condition that "
@@ -158,6 +158,6 @@ def _is_number(word: str) -> bool:
     return word[0] in "0123456789"
 
 
-def _number(word: str) -> int:
+def _parse_number(word: str) -> int:
     # Python refuses to read a number of thousands of digits; nobody has that many conditions.
     return int(word[-9:]) if len(word.lstrip("0")) < 10 else 10**9

@@ -10,8 +10,8 @@ from typing import Any
 from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.config import MAX_PAGE_SIZE
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS
-from intacct_provider.client.query.filters import Filters, checked_filters
-from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.client.query.filters import Filters, check_filters
+from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctArgumentError
 
 FILTER_PARAMETERS = ("asOfDate", "includeHierarchyFields", "caseSensitiveComparison", "includePrivate")
@@ -46,15 +46,15 @@ class Query:
     ) -> Query:
         """Check the parts of a query without a call."""
         check_object_name(object_name)
-        conditions, expression = checked_filters(filters, filter_expression)
+        conditions, expression = check_filters(filters, filter_expression)
         _check_names("filter_parameters", filter_parameters or {}, FILTER_PARAMETERS)
         return cls(
             object_name=object_name,
-            fields=_checked_fields(fields),
+            fields=_check_fields(fields),
             filters=tuple(conditions),
             expression=expression,
             parameters=dict(filter_parameters) if filter_parameters else None,
-            order_by=tuple(_checked_order(item) for item in order_by or ()),
+            order_by=tuple(_check_order(item) for item in order_by or ()),
         )
 
     @property
@@ -67,11 +67,11 @@ class Query:
 
         :param filters: an expression of :func:`field`, one condition, or a list of conditions that must all be met.
         """
-        more, joined = checked_filters(filters, None)
+        more, joined = check_filters(filters, None)
         if not more:
             return self
-        own = _numbered(self.expression, 0, len(self.filters))
-        added = _numbered(joined, len(self.filters), len(more))
+        own = _number_conditions(self.expression, 0, len(self.filters))
+        added = _number_conditions(joined, len(self.filters), len(more))
         if len(more) > 1:
             added = f"({added})"
         expression = f"({own}) and {added}" if self.filters else joined
@@ -89,7 +89,7 @@ class Query:
         return body | {"start": start, "size": size}
 
 
-def _numbered(expression: str, offset: int, count: int) -> str:
+def _number_conditions(expression: str, offset: int, count: int) -> str:
     """Return an expression that names each condition by number, with so many other conditions before the first."""
     if expression.lower() in ("and", "or"):
         return f" {expression.lower()} ".join(str(offset + n) for n in range(1, count + 1))
@@ -109,7 +109,7 @@ def check_object_name(object_name: str) -> None:
     if not isinstance(object_name, str) or not _OBJECT_PATH.fullmatch(object_name):
         raise IntacctArgumentError(
             f"object_name {object_name!r} must be an object's path in the form 'application/object', such as "
-            f"'accounts-receivable/customer'.{_closest_object(object_name)}"
+            f"'accounts-receivable/customer'.{_suggest_object(object_name)}"
         )
 
 
@@ -122,17 +122,17 @@ def check_page(start: int, size: int) -> None:
     check_whole_number("size", size, high=MAX_PAGE_SIZE)
 
 
-def _closest_object(object_name: Any) -> str:
+def _suggest_object(object_name: Any) -> str:
     """Suggest the object that a path with too many parts, or a name without its application, means."""
     parts = str(object_name).strip("/").split("/")[-2:]
     if len(parts) == 2:
         return did_you_mean("/".join(parts), WELL_KNOWN_OBJECTS)
     paths = {path.rpartition("/")[2]: path for path in reversed(WELL_KNOWN_OBJECTS)}
-    found = nearest(parts[0], paths)
+    found = find_nearest(parts[0], paths)
     return f" Did you mean {paths[found]!r}?" if found else ""
 
 
-def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
+def _check_fields(fields: Sequence[str]) -> tuple[str, ...]:
     names = () if isinstance(fields, str) or not isinstance(fields, Iterable) else tuple(fields)
     if not names:
         raise IntacctArgumentError(
@@ -152,7 +152,7 @@ def _checked_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _checked_order(item: Any) -> dict[str, str]:
+def _check_order(item: Any) -> dict[str, str]:
     if not isinstance(item, Mapping) or len(item) != 1:
         raise IntacctArgumentError(
             f'order_by takes one field with its direction each, such as {{"id": "asc"}}, not {item!r}.'

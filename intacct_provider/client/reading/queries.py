@@ -10,7 +10,7 @@ from typing import Any
 
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
-from intacct_provider.client.http.retry import moment_of
+from intacct_provider.client.http.retry import read_server_time
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.model import ModelField
 from intacct_provider.client.paging.complete_read import CompleteRead
@@ -123,7 +123,7 @@ class QueryReader:
         page: Page | None = reply.made
         if page is None:
             raise _refuse_answer(query, reply.result)
-        return replace(page, moment=moment_of(reply.headers))
+        return replace(page, moment=read_server_time(reply.headers))
 
     def count(
         self, query: Query, sums: Sequence[str] = (), *, stopped: threading.Event | None = None

@@ -10,11 +10,11 @@ from typing import Any
 
 from intacct_provider.client.batches import (
     RecordResult,
-    collection,
-    elements,
-    key_batches,
+    collection_path,
+    read_elements,
     read_results,
     record_path,
+    split_keys,
 )
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
@@ -44,7 +44,7 @@ class RecordReader:
 
     def list_references(self, object_name: str) -> list[dict[str, Any]]:
         """Return the references that a GET of the collection gives, 100 at most."""
-        reply = self._catalog.read(object_name, Request("GET", collection(object_name)))
+        reply = self._catalog.read(object_name, Request("GET", collection_path(object_name)))
         if not isinstance(reply.result, list):
             raise IntacctResponseError(f"The answer to the list of {object_name} holds no list.")
         return [dict(item) for item in reply.result]
@@ -57,7 +57,7 @@ class RecordReader:
 
     def get_many(self, object_name: str, keys: Sequence[str], *, flatten: bool) -> Iterator[dict[str, Any]]:
         """Yield the records with these keys, in order, reading 500 a call."""
-        for chunk in key_batches(object_name, keys):
+        for chunk in split_keys(object_name, keys):
             if len(chunk) == 1:
                 yield self.get(object_name, chunk[0], flatten=flatten)
                 continue
@@ -66,7 +66,7 @@ class RecordReader:
                 if result.error:
                     raise self._catalog.explain(result.error, object_name)
             self._session.bill(1)
-            for record in _match_keys(elements(reply), chunk, object_name):
+            for record in _match_keys(read_elements(reply), chunk, object_name):
                 yield flatten_record(record) if flatten else record
 
     def find(self, object_name: str, record_id: str) -> dict[str, Any] | None:
@@ -83,7 +83,7 @@ class RecordReader:
         """Yield the records with the keys of pages that still exist, in their order, in lists of 500 at most."""
         workers, stopped = self._session.config.max_concurrency, threading.Event()
         read = partial(self._read_existing, object_name, stopped)
-        wanted = (chunk for page in pages for chunk in key_batches(object_name, page.keys))
+        wanted = (chunk for page in pages for chunk in split_keys(object_name, page.keys))
         with closing(wanted), closing(in_order(make_pool(workers), workers, read, wanted, stopped)) as lists:
             yield from lists
 
@@ -95,7 +95,7 @@ class RecordReader:
         if len(keys) == 1:
             results, found = [RecordResult(0, error=reply.error())], [reply.result]
         else:
-            results, found = read_results(reply, len(keys), 0), elements(reply)
+            results, found = read_results(reply, len(keys), 0), read_elements(reply)
         missing = []
         for key, result in zip(keys, results, strict=True):
             if isinstance(result.error, IntacctNotFoundError):

@@ -68,7 +68,7 @@ def explain_results(
     return results
 
 
-def interruption(
+def build_interruption(
     verb: str, object_name: str, total: int, done: list[RecordResult], cause: IntacctError
 ) -> IntacctError:
     """Return the exception for a write of many that stopped, which keeps what was answered so far."""

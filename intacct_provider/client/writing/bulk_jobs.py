@@ -12,7 +12,7 @@ from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from intacct_provider.client.arguments import check_choice
-from intacct_provider.client.batches import RecordResult, elements, read_result
+from intacct_provider.client.batches import RecordResult, read_elements, read_result
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
@@ -122,7 +122,7 @@ def _build_job(
         "fileContentType": "json",
         **({"callbackURL": callback_url} if callback_url else {}),
     }
-    head, file = codec.encode(order), codec.encode(_checked(operation, records))
+    head, file = codec.encode(order), codec.encode(_check_records(operation, records))
     key = idempotency.make("POST", CREATE_PATH, head + b"\0" + file)
     # The same job is sent byte for byte the same, also by a later attempt.
     boundary = hashlib.sha256(key.encode()).hexdigest()
@@ -140,7 +140,7 @@ def _read_job_id(reply: Reply) -> str:
 
     :raises IntacctResponseError: if a success names none.
     """
-    reply.checked()
+    reply.raise_for_error()
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
     job_id = found.get("jobId") if isinstance(found, Mapping) else None
     if not job_id:
@@ -156,7 +156,7 @@ def _forbid_retry(error: IntacctError) -> IntacctError:
     """Return what to raise for a submission that failed; one that may have been taken is not to be tried again."""
     if not isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError):
         return error
-    if _never_sent(error) or not error.retryable:
+    if _is_unsent(error) or not error.retryable:
         return error
     if isinstance(error, IntacctServerError):
         error.hint = _UNKNOWN
@@ -201,7 +201,7 @@ def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[Recor
     :raises IntacctResponseError: if the file is none, or does not account for every record.
     :raises IntacctInterruptedWriteError: if the job failed as a whole.
     """
-    items = elements(reply)
+    items = read_elements(reply)
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise IntacctResponseError(f"The result file of the bulk job {job.id} is no list of records.")
     results = [read_result(n, item, reply) for n, item in enumerate(items)]
@@ -220,7 +220,7 @@ def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[Recor
     return results
 
 
-def _checked(operation: str, records: Sequence[Mapping[str, Any] | str]) -> list[Mapping[str, Any]]:
+def _check_records(operation: str, records: Sequence[Mapping[str, Any] | str]) -> list[Mapping[str, Any]]:
     """Return the records of a job; those to delete may be given as keys."""
     if isinstance(records, Mapping | str) or not isinstance(records, Sequence) or not records:
         what = "an empty one" if records == [] or records == () else type(records).__name__
@@ -241,7 +241,7 @@ def _checked(operation: str, records: Sequence[Mapping[str, Any] | str]) -> list
     return checked
 
 
-def _never_sent(error: IntacctError) -> bool:
+def _is_unsent(error: IntacctError) -> bool:
     """Whether not even a connection came about."""
     args = getattr(error.__cause__, "args", ())
     return isinstance(getattr(args[0], "reason", None), NewConnectionError) if args else False

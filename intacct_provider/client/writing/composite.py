@@ -9,13 +9,13 @@ from typing import Any
 from intacct_provider.client.batches import (
     REFUSALS,
     check_counts,
-    elements,
     is_unprocessed,
-    status_of,
+    read_elements,
+    read_status,
     text_or_none,
 )
 from intacct_provider.client.catalog import Catalog
-from intacct_provider.client.errors import build_error, error_in
+from intacct_provider.client.errors import build_error, find_error
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
@@ -76,7 +76,7 @@ class CompositeCall:
         self._queries = queries
         # The same part of another call refers to other results, so it must have another key.
         self._content = codec.encode([part.wire() for part in parts])
-        self._parts = [self._keyed(part, n) if part.needs_key else part for n, part in enumerate(parts)]
+        self._parts = [self._add_key(part, n) if part.needs_key else part for n, part in enumerate(parts)]
         self._counted: set[int] = set()
         self._remade: set[str | None] = set()
         self._changed: set[int] = set()
@@ -85,35 +85,35 @@ class CompositeCall:
         """Send the call and return one result per part, in order."""
         generation = 1
         while True:
-            reply = self._session.send(self._request())
+            reply = self._session.send(self._build_request())
             results = self._read(reply)
-            stale = self._stale(reply, results, generation)
+            stale = self._find_stale(reply, results, generation)
             if not stale:
-                return self._explained(results)
+                return self._explain(results)
             for place in stale:
-                self._parts[place] = self._keyed(self._parts[place], place)
+                self._parts[place] = self._add_key(self._parts[place], place)
             generation += 1
 
-    def _request(self) -> Request:
+    def _build_request(self) -> Request:
         # Sent again, a deletion finds nothing and ends the call there: nobody would know what became of the rest.
         repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
         content = codec.encode([part.wire() for part in self._parts])
         return Request("POST", PATH, content=content, repeatable=repeatable, locked=_part_is_locked)
 
-    def _keyed(self, part: Part, place: int) -> Part:
+    def _add_key(self, part: Part, place: int) -> Part:
         content = b"%d\0" % place + self._content
         return replace(part, key=self._session.idempotency.make(part.method, part.path, content))
 
     def _read(self, reply: Reply) -> list[CompositeResult]:
-        items = elements(reply)
+        items = read_elements(reply)
         if not isinstance(items, list) or len(items) != len(self._parts) or not all(map(_is_mapping, items)):
-            reply.checked()
+            reply.raise_for_error()
             raise IntacctResponseError(
                 f"Intacct answered HTTP {reply.status} to {len(self._parts)} composite requests without accounting for "
                 "each of them; which of them were carried out is unknown."
             )
         results = [
-            _result(n, part, item, reply)
+            _read_result(n, part, item, reply)
             for n, (part, item) in enumerate(zip(self._parts, items, strict=True))
         ]
         check_counts(reply, sum(not result.ok for result in results))
@@ -130,13 +130,13 @@ class CompositeCall:
         """Bill a part: a read that was answered each time, what was written once."""
         part = self._parts[place]
         if part.writes:
-            if place in self._counted or (_replayed(item) and not reply.unsure):
+            if place in self._counted or (_is_replayed(item) and not reply.unsure):
                 return
             if result.ok:
                 self._counted.add(place)
-        self._session.bill(_transactions(part, result))
+        self._session.bill(_count_transactions(part, result))
 
-    def _stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
+    def _find_stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
         """Return the places of parts that must be asked again under new keys, because their answers are old ones.
 
         The others are told from the cache then; only a deletion would fail.
@@ -152,7 +152,7 @@ class CompositeCall:
             part.method == "DELETE" and result.ok for part, result in zip(self._parts, results, strict=True)
         ):
             return set()
-        stale = self._undone(reply, results)
+        stale = self._find_undone(reply, results)
         self._remade |= {self._parts[place].name for place in stale} - {None}
         if failed and self._is_old(reply, failed, generation):
             stale.add(failed.index)
@@ -170,26 +170,26 @@ class CompositeCall:
             self._changed.add(failed.index)
             return changed
         # Sage does not document that elements tell their headers. Without them the first failure may be an old one.
-        told = isinstance(_headers(elements(reply)[failed.index]), Mapping)
+        told = isinstance(_get_headers(read_elements(reply)[failed.index]), Mapping)
         may_be = generation == 1 and (reply.unsure or part.method in self._session.idempotency.scopes)
         return error.replayed or (may_be and not told)
 
-    def _undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
+    def _find_undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
         """Return the places of records that the cache tells of, but which were deleted since.
 
         As in a write of records, that is how a task finds it that is cleared within the cache's 48 hours.
         """
         found: set[int] = set()
-        for place, item in enumerate(() if reply.unsure else elements(reply)):
+        for place, item in enumerate(() if reply.unsure else read_elements(reply)):
             part, record = self._parts[place], results[place].result
-            if part.key and part.method == "POST" and _replayed(item) and _is_mapping(record):
+            if part.key and part.method == "POST" and _is_replayed(item) and _is_mapping(record):
                 reference = (text_or_none(record.get("key")), text_or_none(record.get("id")))
                 name = part.object_name
                 if any(reference) and name and find_missing(self._queries, name, [reference]):
                     found.add(place)
         return found
 
-    def _explained(self, results: list[CompositeResult]) -> list[CompositeResult]:
+    def _explain(self, results: list[CompositeResult]) -> list[CompositeResult]:
         guilty = next((one for one in results if one.error and not one.unprocessed), None)
         if guilty and guilty.error:
             part = self._parts[guilty.index]
@@ -206,27 +206,27 @@ class CompositeCall:
         return results
 
 
-def _result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
-    status, meta = status_of(item, reply), item.get("ia::meta")
+def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
+    status, meta = read_status(item, reply), item.get("ia::meta")
     meta = meta if isinstance(meta, Mapping) else None
-    found = error_in(item)
+    found = find_error(item)
     result = None if found else item.get("ia::result")
-    failures = [one for one in result if _error_of(one)] if isinstance(result, list) else []
+    failures = [one for one in result if _get_error(one)] if isinstance(result, list) else []
     if failures:
         # Of several keys some can fail; then the part has failed. That one is missing is the least that can be wrong.
-        worst = next((one for one in failures if status_of(one, reply) != 404), failures[0])
-        found, status = worst["ia::error"], status_of(worst, reply)
+        worst = next((one for one in failures if read_status(one, reply) != 404), failures[0])
+        found, status = worst["ia::error"], read_status(worst, reply)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
     error = build_error(status, found or {"message": f"refused with status {status}"})
-    error.replayed = _replayed(item)
+    error.replayed = _is_replayed(item)
     return CompositeResult(index, part.name, status, result, meta, error)
 
 
-def _transactions(part: Part, result: CompositeResult) -> int:
+def _count_transactions(part: Part, result: CompositeResult) -> int:
     """Return what Intacct bills for a part: each read that was answered, each record that was written."""
     several = result.result if isinstance(result.result, list) else None
-    good = sum(not _error_of(one) for one in several or ())
+    good = sum(not _get_error(one) for one in several or ())
     if not part.writes:
         return int(result.ok or good > 0)
     if several is not None or not result.ok:
@@ -236,23 +236,23 @@ def _transactions(part: Part, result: CompositeResult) -> int:
 
 def _part_is_locked(reply: Reply) -> bool:
     """Whether a part is refused as if an earlier sending of it were still being carried out."""
-    items = elements(reply)
+    items = read_elements(reply)
     return isinstance(items, list) and any(
-        status_of(item, reply) == 409 and not _replayed(item) for item in items if _is_mapping(item)
+        read_status(item, reply) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)
     )
 
 
-def _error_of(item: Any) -> Any:
+def _get_error(item: Any) -> Any:
     return item.get("ia::error") if isinstance(item, Mapping) else None
 
 
-def _headers(item: Mapping[str, Any]) -> Any:
+def _get_headers(item: Mapping[str, Any]) -> Any:
     return item.get("ia::headers")
 
 
-def _replayed(item: Mapping[str, Any]) -> bool:
+def _is_replayed(item: Mapping[str, Any]) -> bool:
     """Whether an element tells that it comes from the server's idempotency cache."""
-    headers = _headers(item)
+    headers = _get_headers(item)
     return isinstance(headers, Mapping) and REPLAYED_HEADER in {str(name).lower() for name in headers}
 
 

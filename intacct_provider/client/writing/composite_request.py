@@ -56,7 +56,7 @@ class Part:
     @property
     def refers_to(self) -> set[str | None]:
         """The names of the requests whose results it uses."""
-        texts = (self.path, *_texts(self.body))
+        texts = (self.path, *_iter_texts(self.body))
         return {found.partition(".")[0] for text in texts for found in _REFERENCE.findall(text)}
 
     def wire(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def read_parts(requests: Sequence[Mapping[str, Any]], headers: Mapping[str, str]
         )
     parts: list[Part] = []
     for n, given in enumerate(requests):
-        for problem in _problems(given, [part.name for part in parts if part.name]):
+        for problem in _find_problems(given, [part.name for part in parts if part.name]):
             raise IntacctArgumentError(f"requests[{n}]: {problem}")
         own = given.get("headers") or {}
         named = {name.lower() for name in own}
@@ -99,7 +99,7 @@ def read_parts(requests: Sequence[Mapping[str, Any]], headers: Mapping[str, str]
     return parts
 
 
-def _problems(given: Any, earlier: Sequence[str]) -> Iterator[str]:
+def _find_problems(given: Any, earlier: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with a request, in words."""
     if not isinstance(given, Mapping):
         yield f"must be a mapping such as {{'method': 'GET', 'path': '/objects/...'}}, not {type(given).__name__}."
@@ -118,11 +118,11 @@ def _problems(given: Any, earlier: Sequence[str]) -> Iterator[str]:
         yield f"body must be a mapping of fields for {method}, not {type(body).__name__}."
     if method in ("GET", "DELETE") and body is not None:
         yield f"{method} takes no body."
-    yield from _wrong_headers(given.get("headers"))
-    yield from _wrong_references(given, earlier)
+    yield from _check_headers(given.get("headers"))
+    yield from _check_references(given, earlier)
 
 
-def _wrong_headers(headers: Any) -> Iterator[str]:
+def _check_headers(headers: Any) -> Iterator[str]:
     if headers is not None and not isinstance(headers, Mapping):
         yield f"headers must be a mapping, not {type(headers).__name__}."
         return
@@ -133,13 +133,13 @@ def _wrong_headers(headers: Any) -> Iterator[str]:
             yield f"headers must leave {name} out; it is that of the whole call."
 
 
-def _wrong_references(given: Mapping[str, Any], earlier: Sequence[str]) -> Iterator[str]:
+def _check_references(given: Mapping[str, Any], earlier: Sequence[str]) -> Iterator[str]:
     name = given.get("resultReference")
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         yield f"resultReference may have letters, digits, - and _ only, not {name!r}."
     elif name in earlier:
         yield f"resultReference {name!r} is taken by an earlier request."
-    for text in (given.get("path"), *_texts(given.get("body"))):
+    for text in (given.get("path"), *_iter_texts(given.get("body"))):
         for reference in _REFERENCE.findall(str(text)):
             source, _, member = reference.partition(".")
             if source not in earlier:
@@ -149,10 +149,10 @@ def _wrong_references(given: Mapping[str, Any], earlier: Sequence[str]) -> Itera
                 yield f"@{{{reference}}} must name a member, as in @{{{source}.key}}."
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _iter_texts(value: Any) -> Iterator[str]:
     """Yield every text in a body."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list | tuple):
         for one in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(one)
+            yield from _iter_texts(one)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from intacct_provider.client.batches import RecordResult, key_batches, read_results, record_path
+from intacct_provider.client.batches import RecordResult, read_results, record_path, split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,
+    build_interruption,
     check_all_or_none,
     check_list,
     check_one_call,
     explain_results,
-    interruption,
 )
 from intacct_provider.exceptions import IntacctError, IntacctNotFoundError
 
@@ -44,7 +44,7 @@ class RecordDeleter:
         check_list("keys", keys)
         # Whatever is not a key, also of a later call, is refused before the first.
         record_path(object_name, keys)
-        chunks = [*key_batches(object_name, keys)]
+        chunks = [*split_keys(object_name, keys)]
         if atomic:
             check_one_call(chunks, len(keys))
         results: list[RecordResult] = []
@@ -52,7 +52,7 @@ class RecordDeleter:
             try:
                 outcome = self._delete_batch(object_name, chunk, atomic, missing_ok)
             except IntacctError as err:
-                raise interruption("Deletion", object_name, len(keys), results, err) from err
+                raise build_interruption("Deletion", object_name, len(keys), results, err) from err
             first = len(results)
             # A partial deletion's answer has no keys, so the position is what identifies a record.
             results += [

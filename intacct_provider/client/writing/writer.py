@@ -10,12 +10,12 @@ from typing import Any, Literal
 from intacct_provider.client.batches import (
     REFUSALS,
     RecordResult,
-    batches,
     check_counts,
-    collection,
+    collection_path,
     read_one,
     read_results,
     record_path,
+    split_records,
 )
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
@@ -25,11 +25,11 @@ from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,
+    build_interruption,
     check_all_or_none,
     check_list,
     check_one_call,
     explain_results,
-    interruption,
 )
 from intacct_provider.client.writing.existence import find_keys, find_missing
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctResponseError
@@ -54,7 +54,7 @@ class RecordWriter:
 
     def create(self, object_name: str, record: Record, *, with_key: bool) -> dict[str, Any]:
         """Create a record and return its reference."""
-        answer = self._write_one("POST", object_name, collection(object_name), record)
+        answer = self._write_one("POST", object_name, collection_path(object_name), record)
         reference = {name: answer.get(name) for name in ("key", "id", "href")}
         if with_key and reference["key"] is None and reference["id"] is not None:
             record_id = str(reference["id"])
@@ -115,7 +115,7 @@ class RecordWriter:
         self, method: Method, object_name: str, records: Sequence[Record], atomic: bool
     ) -> list[RecordResult]:
         """Create or update records in as many calls as they need."""
-        chunks = [*batches(records)]
+        chunks = [*split_records(records)]
         if atomic:
             check_one_call(chunks, len(records))
         results: list[RecordResult] = []
@@ -124,7 +124,7 @@ class RecordWriter:
                 outcome = self._write_batch(method, object_name, chunk, atomic)
             except IntacctError as err:
                 verb = "Creation" if method == "POST" else "Update"
-                raise interruption(verb, object_name, len(records), results, err) from err
+                raise build_interruption(verb, object_name, len(records), results, err) from err
             first = len(results)
             results += [replace(result, index=first + result.index) for result in outcome]
         return results
@@ -133,7 +133,9 @@ class RecordWriter:
         self, method: Method, object_name: str, records: Sequence[Record], atomic: bool, generation: int = 1
     ) -> list[RecordResult]:
         headers = ATOMIC_HEADERS if atomic else {}
-        reply = self._send_keyed(method, object_name, collection(object_name), codec.encode(records), headers)
+        reply = self._send_keyed(
+            method, object_name, collection_path(object_name), codec.encode(records), headers
+        )
         error, last = reply.error(), generation == MAX_GENERATIONS
         if reply.replayed and error and not isinstance(error, REFUSALS) and not last:
             return self._write_batch(method, object_name, records, atomic, generation + 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from intacct_provider.client.model import ModelField, entries, read_fields
+from intacct_provider.client.model import ModelField, get_entries, read_fields
 from intacct_provider.exceptions import IntacctNotFoundError
 
 ColumnType = Literal["string", "boolean", "integer", "decimal", "date", "timestamp", "json", "struct", "list"]
@@ -127,11 +127,11 @@ def _members(model: Mapping[str, Any], element_model: ModelOf | None) -> tuple[C
     plain = sorted((n for n, found in own.items() if found.kind == "field"), key=lambda n: (n != "key", n))
     columns = [_column(name, name, own[name]) for name in plain]
     for kind in ("groups", "refs"):
-        for name, inner in sorted(entries(model, kind).items()):
+        for name, inner in sorted(get_entries(model, kind).items()):
             members = _members(inner, element_model)
             # Parquet knows no struct without members.
             columns.append(_struct(name, members) if members else Column(name, name, "json"))
-    for name, part in sorted(entries(model, "lists").items()):
+    for name, part in sorted(get_entries(model, "lists").items()):
         columns.append(Column(name, name, "list", members=(_element(part, element_model),)))
     return _unique(columns)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from intacct_provider.client.batches import BATCH_SIZE, batches
+from intacct_provider.client.batches import BATCH_SIZE, split_records
 from intacct_provider.sync.plan import Action, Plan
 
 #: These come last, and are not done if too many records were refused before.
@@ -41,6 +41,6 @@ def _split_group(plan: Plan, group: list[int]) -> Iterator[list[int]]:
         yield from (group[start : start + BATCH_SIZE] for start in range(0, len(group), BATCH_SIZE))
         return
     start = 0
-    for part in batches([{**plan.steps[n].body, "key": plan.steps[n].key} for n in group]):
+    for part in split_records([{**plan.steps[n].body, "key": plan.steps[n].key} for n in group]):
         yield group[start : start + len(part)]
         start += len(part)

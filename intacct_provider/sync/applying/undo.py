@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.model import entries
+from intacct_provider.client.model import get_entries
 from intacct_provider.sync.object_facts import KINDS
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.planning.cost import count_reads
@@ -70,7 +70,7 @@ def select_writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict
     :param model: the answer of Intacct's model service for the object, or a part of it.
     """
     found: dict[str, Any] = {}
-    kinds = {name: (kind, spec) for kind in KINDS for name, spec in entries(model, kind).items()}
+    kinds = {name: (kind, spec) for kind in KINDS for name, spec in get_entries(model, kind).items()}
     for name, value in record.items():
         kind, spec = kinds.get(name, ("custom" if "::" in name else "", {}))
         kept = None if spec.get("readOnly") is True else _convert_member(kind, name, value, spec, record)
@@ -89,7 +89,7 @@ def _convert_member(
     if kind == "groups":
         return select_writable(value, spec) if isinstance(value, Mapping) else None
     if kind == "refs" and isinstance(value, Mapping):
-        given = entries(spec, "fields")
+        given = get_entries(spec, "fields")
         for leaf in ("id", "key"):
             if not is_blank(value.get(leaf)) and given.get(leaf, {}).get("readOnly") is not True:
                 return {leaf: value[leaf]}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from intacct_provider.client.http.codec import wire_value
+from intacct_provider.client.http.codec import encode_value
 from intacct_provider.sync.desired.yaml_reader import Unquoted
 from intacct_provider.sync.problems import is_finite
 
@@ -43,7 +43,7 @@ def convert_untyped(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return _format_time(value)
     if value is None or isinstance(value, bool | int | dt.date):
-        return wire_value(value)
+        return encode_value(value)
     raise ConversionError(f"which is of type {type(value).__name__}; give text, a number, a date or a list")
 
 
@@ -143,7 +143,7 @@ def _to_date_time(value: Any, _from_text: bool) -> str:
 def _format_time(value: dt.datetime) -> str:
     if value.tzinfo is None:
         raise ConversionError("which has no time zone; add one, such as UTC")
-    return str(wire_value(value))
+    return str(encode_value(value))
 
 
 def _is_valid_time(moment: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from intacct_provider.client.http.codec import wire_value
+from intacct_provider.client.http.codec import encode_value
 from intacct_provider.sync.problems import REJECT, Problem, is_finite
 from intacct_provider.sync.records import flatten, match_text
 
@@ -85,7 +85,7 @@ def _to_json(value: Any) -> Any:
         return [_to_json(item) for item in value]
     if isinstance(value, float | Decimal) and not is_finite(value):
         return str(value)
-    found = wire_value(value)
+    found = encode_value(value)
     return found if found is None or isinstance(found, bool | int | float | Decimal | str) else str(found)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from intacct_provider.client.model import entries
-from intacct_provider.client.query.filters import checked_filters
-from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.client.model import get_entries
+from intacct_provider.client.query.filters import check_filters
+from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.scalars import CONVERTERS, ConversionError, convert_untyped
 from intacct_provider.sync.desired.state import Desired
@@ -66,7 +66,7 @@ class _SpelledMembers(ModelMembers):
         """Return the field that an unknown name is most likely a misspelling of, or ``""``."""
         asked = id(part), name
         if asked not in self._corrections:
-            near = nearest(name, self.of(part)) or ""
+            near = find_nearest(name, self.of(part)) or ""
             # Stricter than a guess for a message, because here a guess rejects a record.
             alike = difflib.SequenceMatcher(None, name.casefold(), near.casefold()).ratio()
             swapped = sorted(name.casefold()) == sorted(near.casefold())
@@ -197,7 +197,7 @@ class _RecordConverter:
         if not isinstance(group["filters"], list):
             return
         try:
-            checked_filters(group["filters"], group.get("filterExpression"))
+            check_filters(group["filters"], group.get("filterExpression"))
         except IntacctArgumentError as error:
             self.add_problem(f"{path}.filters", group["filters"], f"is not valid: {error}")
 
@@ -239,6 +239,6 @@ class _RecordConverter:
 
 def _examples(path: str, spec: Mapping[str, Any]) -> str:
     """Return one or two fields of a group or reference for a message, the identifying ones first."""
-    names = list(entries(spec, "fields"))
+    names = list(get_entries(spec, "fields"))
     best = [name for name in ("id", "key") if name in names] or names[:2] or ["id"]
     return " or ".join(f"{path}.{name}" for name in best)

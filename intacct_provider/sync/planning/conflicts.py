@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from intacct_provider.client.model import entries
+from intacct_provider.client.model import get_entries
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Step
 from intacct_provider.sync.problems import MAX_SHOWN, show_value
@@ -17,7 +17,7 @@ INACTIVE = "inactive"
 
 def check_deactivation(object_name: str, model: Mapping[str, Any]) -> None:
     """Refuse to deactivate records that have no such status."""
-    if INACTIVE not in (entries(model, "fields").get("status", {}).get("enum") or ()):
+    if INACTIVE not in (get_entries(model, "fields").get("status", {}).get("enum") or ()):
         raise IntacctArgumentError(
             f"on_delete is 'deactivate', but records of {object_name} have no status that can be {INACTIVE}; "
             "use 'delete'."

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from intacct_provider.client.http.codec import wire_value
+from intacct_provider.client.http.codec import encode_value
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.records import flatten, is_blank, value_at
 
@@ -30,7 +30,7 @@ def to_json_types(value: Any) -> Any:
             raise IntacctArgumentError(f"{value} cannot be written as JSON; use null")
         number = Decimal(str(value))
         return int(number) if number.as_tuple().exponent == 0 else number
-    return wire_value(value)
+    return encode_value(value)
 
 
 def fingerprint_record(row: Mapping[str, Any], fields: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sandbox_client import client_of, running
 
 from intacct_provider.client import query
-from intacct_provider.client.query.expressions import compiled, field
+from intacct_provider.client.query.expressions import compile_expression, field
 from intacct_provider.operators.query import IntacctQueryOperator
 
 CUSTOMER = "accounts-receivable/customer"
@@ -169,7 +169,7 @@ def test_an_expression_selects_what_plain_python_selects(company, data):
     tree = data.draw(trees(leaves(rows), max_leaves=6))
     expected = [row["key"] for row in rows if tree.holds(row) is True]
     assert selected(client, tree.expression) == expected
-    conditions, expression = compiled(tree.expression)
+    conditions, expression = compile_expression(tree.expression)
     assert selected(client, conditions, filter_expression=expression) == expected
 
 

@@ -5,7 +5,7 @@ from raw_client import RawClient
 from sandbox_client import RETRY, calls, client_of, running, stored
 from sandbox_clocks import HeldClock
 
-from intacct_provider.client.batches import ADDRESS_LENGTH, key_batches, record_path
+from intacct_provider.client.batches import ADDRESS_LENGTH, record_path, split_keys
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.exceptions import (
@@ -288,12 +288,12 @@ def test_a_key_may_be_given_as_a_number(sandbox, client, keys):
 
 def test_long_keys_go_in_several_addresses_that_a_server_takes():
     long = [f"{n:040d}" for n in range(300)]
-    batches = list(key_batches(PURPOSE, long))
+    batches = list(split_keys(PURPOSE, long))
     assert [key for batch in batches for key in batch] == long
     assert all(len(record_path(PURPOSE, batch)) <= ADDRESS_LENGTH for batch in batches)
     assert len(batches) == 2
-    assert [len(batch) for batch in key_batches(PURPOSE, [str(n) for n in range(1001)])] == [500, 500, 1]
-    [[only]] = key_batches(PURPOSE, ["/" * 4000])
+    assert [len(batch) for batch in split_keys(PURPOSE, [str(n) for n in range(1001)])] == [500, 500, 1]
+    [[only]] = split_keys(PURPOSE, ["/" * 4000])
     assert len(only) == 4000
 
 

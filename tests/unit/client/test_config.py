@@ -14,7 +14,7 @@ from intacct_provider.client.config import (
     EXTRAS,
     IntacctConfig,
     check_base_url,
-    redacted,
+    redact_url,
 )
 from intacct_provider.exceptions import IntacctConfigError
 
@@ -263,7 +263,7 @@ def test_neither_the_secret_nor_the_refresh_token_is_in_its_repr():
 
 
 def test_a_redacted_url_keeps_host_and_path_only():
-    assert redacted("https://u:p@h.example:8443/ia/api/v1?token=t#f") == "https://h.example:8443/ia/api/v1"
+    assert redact_url("https://u:p@h.example:8443/ia/api/v1?token=t#f") == "https://h.example:8443/ia/api/v1"
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import about_token, build_error, error_in
+from intacct_provider.client.errors import build_error, find_error, is_token_error
 from intacct_provider.client.http.transport import Reply
-from intacct_provider.client.spelling import did_you_mean, nearest
+from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctArgumentError,
@@ -168,7 +168,7 @@ def test_a_gateway_s_request_id_stands_in_for_a_support_id():
 
 
 def test_errors_of_single_records_are_not_the_error_of_the_answer():
-    assert error_in({"ia::result": [{"ia::error": {"message": "no"}}]}) is None
+    assert find_error({"ia::result": [{"ia::error": {"message": "no"}}]}) is None
 
 
 ERROR_NAMES = [
@@ -323,7 +323,7 @@ def test_a_given_hint_comes_before_the_general_one():
     [("statsu", "status"), ("STATUS", "status"), ("totaldue", "totalDue"), ("zzz", None), ("", None)],
 )
 def test_the_nearest_name_is_found_whatever_its_case(word, best):
-    assert nearest(word, ["status", "totalDue", "name"]) == best
+    assert find_nearest(word, ["status", "totalDue", "name"]) == best
     assert did_you_mean(word, ["status", "totalDue", "name"]) == (f" Did you mean {best!r}?" if best else "")
 
 
@@ -373,4 +373,4 @@ def test_an_empty_list_for_an_error_is_one_without_a_message():
     ],
 )
 def test_a_refused_token_is_known_in_every_form(error, refused):
-    assert about_token(error) is refused
+    assert is_token_error(error) is refused

@@ -110,7 +110,7 @@ def test_an_answer_nested_as_deeply_as_python_allows_is_a_value_or_a_value_error
 
 @pytest.mark.parametrize(("moment", "text"), MOMENTS)
 def test_a_time_is_sent_as_utc_with_whole_seconds_wherever_it_stands(moment, text):
-    assert codec.wire_value(moment) == text
+    assert codec.encode_value(moment) == text
     assert json.loads(codec.encode({"a": moment, "b": [{"c": moment}], "d": (moment,)})) == {
         "a": text,
         "b": [{"c": text}],
@@ -139,12 +139,12 @@ def new_york(monkeypatch):
 
 @pytest.mark.usefixtures("new_york")
 def test_a_time_without_a_zone_is_utc_wherever_the_machine_is():
-    assert codec.wire_value(dt.datetime(2025, 7, 1, 2)) == "2025-07-01T02:00:00Z"  # noqa: DTZ001
+    assert codec.encode_value(dt.datetime(2025, 7, 1, 2)) == "2025-07-01T02:00:00Z"  # noqa: DTZ001
 
 
 @pytest.mark.parametrize("value", ["x", 1, 1.5, None, True, Decimal("1.0")])
 def test_anything_else_is_sent_as_it_is(value):
-    assert codec.wire_value(value) is value
+    assert codec.encode_value(value) is value
     assert codec.decode(codec.encode({"a": value})) == {"a": value}
 
 
@@ -214,5 +214,11 @@ def test_plain_values_for_xcom_keep_every_digit():
         "e": None,
         "f": 3,
     }
-    assert codec.plain(record) == {"a": "1.10", "b": [{"c": "2.50"}], "d": ["2025-01-02"], "e": None, "f": 3}
-    assert json.loads(json.dumps(codec.plain(record))) == codec.plain(record)
+    assert codec.to_plain(record) == {
+        "a": "1.10",
+        "b": [{"c": "2.50"}],
+        "d": ["2025-01-02"],
+        "e": None,
+        "f": 3,
+    }
+    assert json.loads(json.dumps(codec.to_plain(record))) == codec.to_plain(record)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, requested_pause, retry_wait
+from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, compute_wait, read_pause
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=300)
 SECONDS = st.floats(0, 1000, allow_nan=False)
@@ -40,13 +40,13 @@ def wait_for(**given_situation):
         "elapsed": 0.0,
         "jitter": 1.0,
     }
-    return retry_wait(RetryPolicy(), **{**situation, **given_situation})
+    return compute_wait(RetryPolicy(), **{**situation, **given_situation})
 
 
 @PROVE
 @given(POLICIES, SITUATIONS)
 def test_no_more_attempts_and_no_later_sending_than_the_policy_allows(policy, situation):
-    wait = retry_wait(policy, **situation)
+    wait = compute_wait(policy, **situation)
     if wait is not None:
         assert situation["attempt"] < policy.attempts
         assert situation["elapsed"] + wait <= policy.budget
@@ -57,7 +57,7 @@ def test_no_more_attempts_and_no_later_sending_than_the_policy_allows(policy, si
 def test_never_sooner_than_the_server_asked_and_never_a_longer_random_wait_than_the_longest(
     policy, situation
 ):
-    wait = retry_wait(policy, **situation)
+    wait = compute_wait(policy, **situation)
     if wait is not None:
         asked = situation["asked"] or 0.0
         assert asked <= wait <= asked + policy.longest + 1e-9
@@ -90,7 +90,7 @@ def test_waits_double_up_to_the_longest():
         "elapsed": 0.0,
         "jitter": 1.0,
     }
-    assert [retry_wait(patient, attempt=n, **situation) for n in (6, 7, 9)] == [30, 30, 30]
+    assert [compute_wait(patient, attempt=n, **situation) for n in (6, 7, 9)] == [30, 30, 30]
 
 
 def test_the_whole_wait_is_random():
@@ -127,12 +127,12 @@ def test_a_pause_that_the_budget_does_not_allow_ends_the_waiting_at_once():
 )
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("0", 0), ("1.5", 1.5), (" 3 ", 3), ("-4", 0)])
 def test_every_spelling_of_the_header_is_understood(name, text, seconds):
-    assert requested_pause(CaseInsensitiveDict({name: text})) == seconds
+    assert read_pause(CaseInsensitiveDict({name: text})) == seconds
 
 
 def test_an_http_date_is_a_pause_until_then():
     then = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)
-    pause = requested_pause({"Retry-After": email.utils.format_datetime(then, usegmt=True)})
+    pause = read_pause({"Retry-After": email.utils.format_datetime(then, usegmt=True)})
     assert 110 < pause <= 120
 
 
@@ -144,21 +144,21 @@ def test_an_http_date_counts_from_the_server_s_own_clock(ahead):
         "Date": email.utils.format_datetime(server, usegmt=True),
         "X-IA-Throttle-Limit-Retry-After": email.utils.format_datetime(then, usegmt=True),
     }
-    assert requested_pause(headers) == 30
+    assert read_pause(headers) == 30
 
 
 def test_without_a_readable_clock_of_the_server_ours_counts():
     then = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120)
     headers = {"Date": "now", "Retry-After": email.utils.format_datetime(then, usegmt=True)}
-    assert 110 < requested_pause(headers) <= 120
+    assert 110 < read_pause(headers) <= 120
 
 
 def test_an_http_date_that_has_passed_is_no_pause():
-    assert requested_pause({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+    assert read_pause({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
 
 
 def test_of_several_pauses_the_longest_counts():
-    assert requested_pause({"Retry-After": "2", "X-IA-Hour-Rate-Limit-Retry-After": "60"}) == 60
+    assert read_pause({"Retry-After": "2", "X-IA-Hour-Rate-Limit-Retry-After": "60"}) == 60
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_of_several_pauses_the_longest_counts():
     ],
 )
 def test_no_pause_is_read_from_headers_that_ask_for_none(headers):
-    assert requested_pause(headers) is None
+    assert read_pause(headers) is None
 
 
 @PROVE
 @given(st.text(max_size=40))
 def test_no_header_whatever_is_in_it_breaks_the_client(text):
-    pause = requested_pause({"Retry-After": text})
+    pause = read_pause({"Retry-After": text})
     assert pause is None or pause >= 0
 
 
 @PROVE
 @given(st.integers(-(10**12), 10**12))
 def test_no_time_zone_in_a_date_breaks_the_client(zone):
-    pause = requested_pause({"Retry-After": f"Wed, 21 Oct 2015 07:28:00 {zone:+05d}"})
+    pause = read_pause({"Retry-After": f"Wed, 21 Oct 2015 07:28:00 {zone:+05d}"})
     assert pause is None or pause >= 0

@@ -200,14 +200,14 @@ def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
     for failure in (LOST, CUT, {"status_code": 503}, {"status_code": 429}, {"text": ""}):
         intacct.on("POST", "/services/x", failure, {"json": {}})
         with pytest.raises(IntacctError):
-            transport.send(request).checked()
+            transport.send(request).raise_for_error()
     assert len(intacct.calls("/services/x")) == 5
 
 
 def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_nothing(intacct):
     intacct.on("POST", "/services/x", {"status_code": 401}, {"json": {}})
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
-    assert intacct.client()._session.transport.send(request).checked().status == 200
+    assert intacct.client()._session.transport.send(request).raise_for_error().status == 200
 
 
 def test_answers_that_stay_cut_raise(intacct):
@@ -272,12 +272,12 @@ def post(intacct, *answers, headers=None):
 
 def test_a_write_waits_for_its_own_earlier_sending(intacct):
     reply, times = post(intacct, LOST, LOCKED, LOCKED, {"json": REFERENCE, **REPLAYED})
-    assert (reply.checked().result["key"], times) == ("1", 4)
+    assert (reply.raise_for_error().result["key"], times) == ("1", 4)
 
 
 def test_a_write_waits_for_another_worker_that_sends_the_same(intacct):
     reply, times = post(intacct, LOCKED, {"json": REFERENCE, **REPLAYED})
-    assert (reply.checked().result["key"], times) == ("1", 2)
+    assert (reply.raise_for_error().result["key"], times) == ("1", 2)
 
 
 def test_a_conflict_of_records_after_a_lost_answer_is_asked_again_once_and_is_a_conflict_then(intacct):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Server
 
-from intacct_provider.client.http.retry import RetryPolicy, moment_of
+from intacct_provider.client.http.retry import RetryPolicy, read_server_time
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import MappingRows, StructRows
@@ -190,7 +190,7 @@ def test_an_answer_without_rows_is_never_an_empty_page(intacct, body):
     ],
 )
 def test_the_moment_of_an_answer_is_the_server_s(date, moment):
-    assert moment_of({} if date is None else {"Date": date}) == moment
+    assert read_server_time({} if date is None else {"Date": date}) == moment
 
 
 # --- decoding in the transport

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client import query
-from intacct_provider.client.query.expressions import OPPOSITES, Expression, compiled, field
-from intacct_provider.client.query.filters import OPERATORS, checked_filters, templatable
+from intacct_provider.client.query.expressions import OPPOSITES, Expression, compile_expression, field
+from intacct_provider.client.query.filters import OPERATORS, check_filters, make_templatable
 from intacct_provider.exceptions import IntacctArgumentError
 
 PROVE = settings(derandomize=True, deadline=None, max_examples=300)
@@ -63,7 +63,7 @@ def meets(condition, row):
 @PROVE
 @given(TREES, st.lists(ROWS, min_size=1, max_size=20))
 def test_a_compiled_expression_means_what_the_expression_says(tree, rows):
-    conditions, expression = compiled(tree.expression)
+    conditions, expression = compile_expression(tree.expression)
     for row in rows:
         assert matches(conditions, expression, row) == (tree.holds(row) is True)
 
@@ -71,7 +71,7 @@ def test_a_compiled_expression_means_what_the_expression_says(tree, rows):
 @PROVE
 @given(TREES, st.lists(ROWS, min_size=1, max_size=20))
 def test_a_negation_selects_the_complement_among_rows_without_nulls(tree, rows):
-    some, others = compiled(tree.expression), compiled(~tree.expression)
+    some, others = compile_expression(tree.expression), compile_expression(~tree.expression)
     for row in rows:
         if None not in row.values():
             assert matches(*some, row) is not matches(*others, row)
@@ -92,7 +92,7 @@ def test_every_operator_has_an_opposite_but_has():
 
 def test_a_negation_is_pushed_down_to_the_conditions():
     some = (field("a") == 1) & ((field("b") < 2) | field("c").contains("x") | ~field("d").in_([1, 2]))
-    assert compiled(~some) == (
+    assert compile_expression(~some) == (
         [
             {"$ne": {"a": 1}},
             {"$gte": {"b": 2}},
@@ -118,24 +118,24 @@ def test_has_cannot_be_negated_and_says_why():
 @PROVE
 @given(TREES)
 def test_conditions_are_numbered_as_they_are_read_and_always_the_same(tree):
-    conditions, expression = compiled(tree.expression)
+    conditions, expression = compile_expression(tree.expression)
     assert [int(number) for number in re.findall(r"\d+", expression)] == list(range(1, len(conditions) + 1))
     again = pickle.loads(pickle.dumps(tree.expression))  # noqa: S301
-    assert compiled(again) == compiled(tree.expression) == (conditions, expression)
+    assert compile_expression(again) == compile_expression(tree.expression) == (conditions, expression)
 
 
 @PROVE
 @given(TREES)
 def test_the_raw_checks_take_what_the_builder_makes(tree):
-    conditions, expression = compiled(tree.expression)
-    assert templatable(tree.expression, None) == (conditions, expression)
-    assert checked_filters(conditions, expression) == checked_filters(tree.expression, None)
+    conditions, expression = compile_expression(tree.expression)
+    assert make_templatable(tree.expression, None) == (conditions, expression)
+    assert check_filters(conditions, expression) == check_filters(tree.expression, None)
 
 
 @PROVE
 @given(TREES)
 def test_parentheses_stand_where_words_change_and_nowhere_else(tree):
-    _conditions, expression = compiled(tree.expression)
+    _conditions, expression = compile_expression(tree.expression)
     joined = [node for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.BoolOp)]
     inner = [(node, part) for node in joined for part in node.values if isinstance(part, ast.BoolOp)]
     assert expression.count("(") == expression.count(")") == len(inner)
@@ -144,12 +144,12 @@ def test_parentheses_stand_where_words_change_and_nowhere_else(tree):
 
 def test_the_words_of_an_expression_are_never_left_to_precedence():
     a, b, c, d = (field(name) == 1 for name in "abcd")
-    assert compiled((a | b) & c)[1] == "(1 or 2) and 3"
-    assert compiled(a | (b & c))[1] == "1 or (2 and 3)"
-    assert compiled(a & b & c)[1] == compiled(a & (b & c))[1] == "1 and 2 and 3"
-    assert compiled((a & b) & (c & d))[1] == "1 and 2 and 3 and 4"
-    assert compiled(((a | b) & c) | d)[1] == "((1 or 2) and 3) or 4"
-    assert compiled(a) == ([{"$eq": {"a": 1}}], "1")
+    assert compile_expression((a | b) & c)[1] == "(1 or 2) and 3"
+    assert compile_expression(a | (b & c))[1] == "1 or (2 and 3)"
+    assert compile_expression(a & b & c)[1] == compile_expression(a & (b & c))[1] == "1 and 2 and 3"
+    assert compile_expression((a & b) & (c & d))[1] == "1 and 2 and 3 and 4"
+    assert compile_expression(((a | b) & c) | d)[1] == "((1 or 2) and 3) or 4"
+    assert compile_expression(a) == ([{"$eq": {"a": 1}}], "1")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_the_words_of_an_expression_are_never_left_to_precedence():
     ],
 )
 def test_every_comparison_has_its_operator_and_prints_as_its_code(expression, condition, code):
-    assert checked_filters(expression, None) == ([condition], "1")
+    assert check_filters(expression, None) == ([condition], "1")
     assert str(expression) == repr(expression) == code
 
 
@@ -198,7 +198,7 @@ def test_decimals_are_sent_as_text_and_times_in_utc():
         & (field("on") == pendulum.date(2025, 7, 1))
         & (field("local") < dt.datetime(2025, 7, 1, 2))  # noqa: DTZ001
     )
-    assert checked_filters(some, None)[0] == [
+    assert check_filters(some, None)[0] == [
         {"$gt": {"totalDue": "99999999999999.99"}},
         {"$between": {"at": ["2025-07-01T00:00:00Z", "2025-07-01T00:00:01Z"]}},
         {"$eq": {"on": "2025-07-01"}},
@@ -222,15 +222,15 @@ def test_the_periods_are_the_ten_that_sage_documents():
         "priorQuarter", "currentYear", "priorYear",
     ]  # fmt: skip
     assert set(names) <= set(query.__all__)
-    assert checked_filters(field("on") >= query.PRIOR_MONTH, None)[0] == [{"$gte": {"on": "priorMonth"}}]
+    assert check_filters(field("on") >= query.PRIOR_MONTH, None)[0] == [{"$gte": {"on": "priorMonth"}}]
 
 
 def test_five_thousand_conditions_in_a_row_compile():
     some = functools.reduce(operator.or_, (field("id") == str(n) for n in range(5000)))
-    conditions, expression = compiled(some)
+    conditions, expression = compile_expression(some)
     assert len(conditions) == 5000
     assert expression == " or ".join(str(n) for n in range(1, 5001))
-    assert compiled(~some)[1] == expression.replace("or", "and")
+    assert compile_expression(~some)[1] == expression.replace("or", "and")
 
 
 def test_an_endless_change_of_words_is_refused():
@@ -238,7 +238,7 @@ def test_an_endless_change_of_words_is_refused():
     for n in range(5000):
         some = (some & (field("b") == n)) | (field("c") == n)
     with pytest.raises(IntacctArgumentError, match=r"changes between & and \| too often"):
-        compiled(some)
+        compile_expression(some)
 
 
 # --- how it reads
@@ -274,15 +274,15 @@ def test_it_can_be_pickled_and_copied(tree):
 @pytest.mark.parametrize("kind", [set, frozenset])
 def test_a_set_is_sent_in_an_order_that_every_process_finds(kind):
     letters = "qwertyuiopasdfghjkl"
-    assert compiled(field("a").in_(kind(letters)))[0] == [{"$in": {"a": sorted(letters)}}]
+    assert compile_expression(field("a").in_(kind(letters)))[0] == [{"$in": {"a": sorted(letters)}}]
 
 
 def test_an_expression_does_not_change_with_what_it_was_made_of_or_compiled_to():
     values = ["x"]
     some = field("a").in_(values)
     values.append("y")
-    compiled(some)[0][0]["$in"]["a"].append("z")
-    assert json.dumps(compiled(some)[0]) == '[{"$in": {"a": ["x"]}}]'
+    compile_expression(some)[0][0]["$in"]["a"].append("z")
+    assert json.dumps(compile_expression(some)[0]) == '[{"$in": {"a": ["x"]}}]'
 
 
 # --- what is refused
@@ -321,14 +321,14 @@ def test_forgotten_parentheses_are_refused_with_what_to_write(write):
 def test_one_of_what_is_no_list_is_refused_and_never_one_of_its_letters(values):
     for some in (field("a").in_(values), field("a").not_in(values)):
         with pytest.raises(IntacctArgumentError, match=r"on 'a' takes a list of one value or more, not "):
-            checked_filters(some, None)
+            check_filters(some, None)
 
 
 def test_a_field_is_not_compared_with_another():
     with pytest.raises(IntacctArgumentError, match=r"\$eq on 'a' takes text, .*, not field\('b'\)"):
-        checked_filters(field("a") == field("b"), None)
+        check_filters(field("a") == field("b"), None)
     with pytest.raises(IntacctArgumentError, match=r"\$eq on 'a' takes text, .*, not field\('b'\) == 1"):
-        checked_filters(field("a") == (field("b") == 1), None)
+        check_filters(field("a") == (field("b") == 1), None)
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 5])

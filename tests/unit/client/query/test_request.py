@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client.query.expressions import field
-from intacct_provider.client.query.filters import OPERATORS, templatable
+from intacct_provider.client.query.filters import OPERATORS, make_templatable
 from intacct_provider.client.query.request import (
     FILTER_PARAMETERS,
     Query,
@@ -235,9 +235,9 @@ def test_a_well_formed_expression_passes(expression):
 
 
 def test_templates_are_found_in_json_only_so_an_expression_becomes_json():
-    assert templatable(TWO, "1 or 2") == (TWO, "1 or 2")
-    assert templatable(None, None) == (None, None)
-    assert templatable(field("a") > "{{ params.a }}", None) == ([{"$gt": {"a": "{{ params.a }}"}}], "1")
+    assert make_templatable(TWO, "1 or 2") == (TWO, "1 or 2")
+    assert make_templatable(None, None) == (None, None)
+    assert make_templatable(field("a") > "{{ params.a }}", None) == ([{"$gt": {"a": "{{ params.a }}"}}], "1")
 
 
 def test_an_expression_of_fields_does_not_go_with_another_expression():

@@ -11,7 +11,13 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, batches, collection, record_path
+from intacct_provider.client.batches import (
+    BATCH_BYTES,
+    BATCH_SIZE,
+    collection_path,
+    record_path,
+    split_records,
+)
 from intacct_provider.client.http import codec
 from intacct_provider.client.idempotency import MAX_GENERATIONS, IdempotencyKeys
 from intacct_provider.exceptions import (
@@ -329,14 +335,14 @@ def test_a_call_carries_500_records_at_most_in_order(intacct, count, sizes):
 @given(st.lists(st.integers(0, BATCH_BYTES // 2), max_size=12))
 def test_batches_hold_every_record_once_in_order_within_the_bytes_allowed(lengths):
     given_records = [{"n": n, "text": "x" * length} for n, length in enumerate(lengths)]
-    split = list(batches(given_records))
+    split = list(split_records(given_records))
     assert [record for batch in split for record in batch] == given_records
     assert all(len(batch) <= BATCH_SIZE and len(codec.encode(batch)) <= BATCH_BYTES + 1 for batch in split)
 
 
 def test_a_record_too_large_for_any_batch_goes_alone():
     large = {"text": "x" * BATCH_BYTES}
-    assert list(batches([{"a": 1}, large, {"b": 2}])) == [[{"a": 1}], [large], [{"b": 2}]]
+    assert list(split_records([{"a": 1}, large, {"b": 2}])) == [[{"a": 1}], [large], [{"b": 2}]]
 
 
 @pytest.mark.parametrize(("count", "text"), [(501, ""), (3, "x" * (BATCH_BYTES // 2))])
@@ -661,7 +667,7 @@ def test_a_record_that_was_deleted_since_an_earlier_attempt_wrote_it_is_written_
     ],
 )
 def test_an_object_s_path_is_encoded(name, path):
-    assert collection(name) == path
+    assert collection_path(name) == path
 
 
 def test_keys_are_encoded_and_joined():
