@@ -63,14 +63,14 @@ class Validator:
         self.current = current
         self.problems: list[ApiError] = []
         self._columns: Columns = {}
-        self._links: dict[Ref, dict[str, tuple[object, str]]] = {}
+        self._references: dict[Ref, dict[str, tuple[object, str]]] = {}
 
     def read(self, payload: object, pointer: str) -> Columns:
         """Return the columns that the payload sets; check :attr:`problems` before using them."""
-        self._group(payload, "", pointer)
+        self._read_group(payload, "", pointer)
         if not isinstance(payload, dict):
             return {}
-        for ref, leaves in self._links.items():
+        for ref, leaves in self._references.items():
             self._resolve_reference(ref, leaves)
         for field in self.object_type.fields:
             if field.inverse_of in self._columns:
@@ -80,7 +80,7 @@ class Validator:
         self._check_required(pointer)
         return self._columns
 
-    def _group(self, members: object, path: str, pointer: str) -> None:
+    def _read_group(self, members: object, path: str, pointer: str) -> None:
         if not isinstance(members, dict):
             self.problems.append(invalid(f"{pointer or 'The payload'} must be an object", target=pointer))
             return
@@ -89,21 +89,21 @@ class Validator:
             if "." in name:  # dotted names are for queries only
                 self.problems.append(unknown_field(below))
             else:
-                self._member(self.object_type.resolve(f"{path}.{name}" if path else name), value, below)
+                self._read_member(self.object_type.resolve(f"{path}.{name}" if path else name), value, below)
 
-    def _member(self, path: str, value: object, pointer: str) -> None:
+    def _read_member(self, path: str, value: object, pointer: str) -> None:
         member = self.object_type.member(path)
         leaf = self.object_type.ref(path)
         if isinstance(member, Field):
-            self._field(member, value, pointer)
+            self._read_field(member, value, pointer)
         elif isinstance(member, ListField):
-            self._list(member, value, pointer)
+            self._read_list(member, value, pointer)
         elif isinstance(member, Ref) and value is None:
-            self._links.setdefault(member, {})["key"] = (None, f"{pointer}/key")
+            self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
         elif isinstance(member, Ref) or path in self.object_type.groups or self._is_shown_group(path):
-            self._group(value, path, pointer)
+            self._read_group(value, path, pointer)
         else:
             self.problems.append(read_only_field(pointer) if path == "href" else unknown_field(pointer))
 
@@ -112,7 +112,7 @@ class Validator:
         hop = self.object_type.hop(path)
         return hop is not None and any(name.startswith(f"{hop[1]}.") for name in hop[0].fields)
 
-    def _field(self, field: Field, value: object, pointer: str) -> None:
+    def _read_field(self, field: Field, value: object, pointer: str) -> None:
         if field.read_only or not (field.mutable or self.current is None):
             self.problems.append(read_only_field(pointer))
             return
@@ -131,7 +131,7 @@ class Validator:
         elif value is not None and not isinstance(value, str):
             self.problems.append(invalid(f"{pointer} must be a string", target=pointer))
         else:
-            self._links.setdefault(ref, {})[leaf] = (value, pointer)
+            self._references.setdefault(ref, {})[leaf] = (value, pointer)
 
     def _resolve_reference(self, ref: Ref, leaves: dict[str, tuple[object, str]]) -> None:
         given = {leaf: one for leaf, one in leaves.items() if one[0] is not None}
@@ -155,7 +155,7 @@ class Validator:
             self.problems.append(invalid(text, target=pointer, code="invalidKey"))
         return found
 
-    def _list(self, list_field: ListField, wire: object, pointer: str) -> None:
+    def _read_list(self, list_field: ListField, wire: object, pointer: str) -> None:
         expected = dict if list_field.shape == "object" else list
         if wire is not None and not isinstance(wire, expected):
             kind = "an object" if expected is dict else "an array"
@@ -163,21 +163,23 @@ class Validator:
             return
         value: object = None
         if isinstance(wire, dict):
-            value = self._filter(list_field, wire, pointer)
+            value = self._read_filter(list_field, wire, pointer)
         elif isinstance(wire, list):
-            value = self._elements(list_field, wire, pointer)
+            value = self._read_elements(list_field, wire, pointer)
         self._columns[list_field.path] = None if value is None else msgspec.json.encode(value).decode()
 
-    def _elements(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
+    def _read_elements(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
         if list_field.target is None:
             if not all(isinstance(one, str) for one in wire):
                 self.problems.append(invalid(f"{pointer} must be an array of strings", target=pointer))
             return wire
         if list_field.whole:
-            return [self._group_member(list_field, one, f"{pointer}/{at}") for at, one in enumerate(wire)]
+            return [
+                self._read_group_member(list_field, one, f"{pointer}/{at}") for at, one in enumerate(wire)
+            ]
         return self._merge(list_field, wire, pointer)
 
-    def _group_member(self, list_field: ListField, wire: object, pointer: str) -> int | None:
+    def _read_group_member(self, list_field: ListField, wire: object, pointer: str) -> int | None:
         """Return the key of an element that is only a reference, such as a member of a customer group."""
         wrapped = Validator(self.conn, member_type(list_field), self.author, None)
         columns = wrapped.read({"record": wire}, pointer)
@@ -238,7 +240,7 @@ class Validator:
         stamps = audit_stamps(validator.object_type, self.author, created=old is None)
         elements[key] = {**(old or {}), **columns, **stamps, "key": key, "id": str(key)}
 
-    def _filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
+    def _read_filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
         """Validate the filter of a customer group, which is stored as it was written."""
         stored = self.current[list_field.path] if self.current is not None else None
         known = {field.path for field in list_field.items}
