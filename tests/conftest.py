@@ -83,7 +83,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Check what a test raised, whoever caught it."""
+    """Check what a test raised, even if it was caught."""
     audit.check_raised(item.nodeid)
 
 

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install_uv() -> bool:
-    """Put the pinned uv into this environment; return whether it is there."""
+    """Put the pinned uv into this environment; return whether it is installed."""
     return run([*PIP, "install", "-q", "-c", "constraints.txt", "uv"], dict(os.environ))
 
 
@@ -68,7 +68,7 @@ def pip_configuration() -> dict[str, str]:
 
 
 def uv_settings(configuration: dict[str, str]) -> dict[str, str]:
-    """Return variables that tell uv what pip is told; variables that are set already are left alone."""
+    """Return variables that give uv the settings of pip; variables that are set already are left alone."""
     variables = {SETTINGS[name]: value for name, value in configuration.items() if name in SETTINGS}
     if "UV_FIND_LINKS" in variables:
         variables["UV_FIND_LINKS"] = ",".join(variables["UV_FIND_LINKS"].split())

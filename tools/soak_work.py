@@ -290,6 +290,6 @@ def _compare(
         reported = told.get(name, [])
         wrong = [pair for pair in zip(reported, truth, strict=False) if pair[0] != pair[1]]
         outcome.wrong(
-            "misreported", len(wrong), f"{name}; the first was told as {wrong[0] if wrong else None}"
+            "misreported", len(wrong), f"{name}; the first was reported as {wrong[0] if wrong else None}"
         )
     outcome.wrong("misreported", abs(len(told[phase]) - len(truth)), f"results of {phase}")

@@ -157,7 +157,7 @@ def test_an_export_tells_of_itself_without_being_asked(completed):
 
 
 def test_other_readers_of_lineage_get_object_and_destination_and_no_hidden_file(completed):
-    """OpenLineage takes what hooks collect when an operator tells nothing itself."""
+    """OpenLineage takes what hooks collect when an operator reports nothing itself."""
     folder, events = completed
     event = events["lineage.hooks_only"]
     # Of a worker there is nothing else; here, other tasks may have run in the same process before.

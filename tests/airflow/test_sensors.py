@@ -92,7 +92,7 @@ def test_soft_fail_skips_in_every_mode(run_dag, mode):
 def test_a_wrong_field_fails_at_once_in_every_mode(run_dag, sandbox, mode):
     run = run_dag(f"bad_sensor_{mode}")
     (task,) = run.get_task_instances()
-    # Three retries were allowed, and none was spent on what they cannot mend.
+    # Three retries were allowed, and none was used, since a retry cannot fix this.
     assert (str(task.state), task.try_number) == ("failed", 1)
 
 

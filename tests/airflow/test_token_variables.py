@@ -66,7 +66,9 @@ def test_a_variable_that_another_backend_hides_is_an_error_that_names_it(variabl
     with pytest.raises(IntacctError, match=f"{NAME}, but another secrets backend answers") as caught:
         store.save("newer-token")
     assert "newer-token" not in str(caught.value)
-    assert stored() == "newer-token", "nothing is lost: it is there when the other one is removed"
+    assert stored() == "newer-token", (
+        "nothing is lost: the token is stored for when the other backend is removed"
+    )
 
 
 def test_what_another_task_writes_meanwhile_is_no_error(variables, monkeypatch):

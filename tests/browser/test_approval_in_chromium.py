@@ -30,7 +30,7 @@ SECONDS = 60_000
 def airflow(chromium, tmp_path_factory, pytestconfig):
     """Run Airflow with the example alone: others of them have schedules, and would begin at once.
 
-    At the end the suite's audit is told what it has left behind.
+    At the end, it gives what it has left behind to the audit of the suite.
     """
     audit = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py")).audit
     before = set(audit.secrets)

@@ -28,7 +28,7 @@ KEYS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18})*")
 #: Codes and ids of refusals that depend on other records, or on which fields an object has.
 OF_OTHERS = {
     "invalidKey",  # a reference leads to no record, or an element is not in the list
-    "notFound",  # one record of a batch is not there
+    "notFound",  # one record of a batch does not exist
     "unprocessed",  # a record of an atomic batch in which another one failed
     "invalidParameter",  # a filter compares a field with a value of another type
     "REST-1106",  # the object has no such field
@@ -40,7 +40,7 @@ OTHER_RULES = re.compile(
             r"cannot be deleted because a record of .* uses it",
             r"has a key and an id of different records",
             r"cannot be its own parent",
-            r"^filterExpression .* is not valid",  # it names a filter that is not there
+            r"^filterExpression .* is not valid",  # it names a filter that does not exist
             r"^filter .* is not a regular expression",
             r"^(sum|avg):.* needs a number or an amount",
             r"a query with aggregates can only be sorted by its fields",
@@ -59,7 +59,7 @@ OF_THE_STORED = re.compile(r" is required when .* is ")
 
 @schemathesis.hook
 def map_case(_context: Any, case: Any) -> Any:
-    """Lead made-up requests to what is there, so that they get beyond the first check; what is wrong stays wrong."""
+    """Point generated requests to existing records, so that they pass the first check; invalid parts stay invalid."""
     if case.headers and ENTITY in case.headers:
         case.headers[ENTITY] = "US"  # any other text would only ever be refused
     key = unquote(str((case.path_parameters or {}).get("key")))

@@ -47,7 +47,7 @@ def test_a_body_that_is_no_request(client, path, body):
 @pytest.mark.parametrize(
     "value",
     ["1e999999999", "-1e999999999", "1e99999999999999999999", HUGE, int(HUGE)],
-    ids=["exponent", "negative", "exponent that is none", "digits", "digits of a number"],
+    ids=["exponent", "negative", "exponent of a small number", "digits", "digits of a number"],
 )
 @pytest.mark.parametrize("name", ["key", "totalDue", "creditLimit"])
 @pytest.mark.parametrize("operator", ["$eq", "$gt"])

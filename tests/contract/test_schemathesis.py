@@ -132,7 +132,7 @@ def test_objects_with_made_up_data(demo, tmp_path):
 
 
 def test_chains_of_calls_on_objects(demo, tmp_path):
-    """A record that was made can be read, changed and deleted, and is not there afterwards."""
+    """A record that was created can be read, changed and deleted, and does not exist afterwards."""
     names = SMALL + LARGE
     seeded = {name: max(int(record["key"]) for record in demo.records(name)) for name in names}
     code, report = schemathesis(demo, tmp_path, addresses(names), "stateful", examples=40)

@@ -240,7 +240,7 @@ def test_it_loses_rows_when_others_delete_records_between_its_pages_and_ours_doe
         with running(f"{CUSTOMER}={CUSTOMERS}", faults={"churn": 25}) as company:
             before = stored(company, CUSTOMER)
             ids = {row["id"] for row in read(company)}
-            # Those that were there all the time are owed to the reader.
+            # A reader must get the records that existed the whole time.
             return set(before) & set(stored(company, CUSTOMER)) - ids
 
     def theirs(company):

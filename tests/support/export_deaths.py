@@ -74,7 +74,7 @@ def lasting(manifest):
 
 
 def assert_told_truly(folder):
-    """Check that a manifest, if there is one, is about files that are there, whole."""
+    """Check that a manifest, if there is one, is about complete files that exist."""
     for manifest in folder.glob(f"[!.]*{SUFFIX}"):
         for part in json.loads(manifest.read_bytes())["parts"]:
             content = (folder / part["name"]).read_bytes()

@@ -58,13 +58,13 @@ class LogAudit(logging.Handler):
         kind.__init__ = make_and_tell  # type: ignore[method-assign]
 
     def check_raised(self, where: str) -> None:
-        """Check the exceptions made since the last time, now that they have all they tell."""
+        """Check the exceptions made since the last time, now that their messages are complete."""
         raised, self._raised = self._raised, []
         for exception in raised:
             self.exceptions += 1
             cause = exception.__cause__
-            told = f"{exception} {exception!r} {exception.args} {vars(exception)} {cause} {cause!r}"
-            self.check(told, f"{type(exception).__name__} made during {where}")
+            text = f"{exception} {exception!r} {exception.args} {vars(exception)} {cause} {cause!r}"
+            self.check(text, f"{type(exception).__name__} made during {where}")
 
     def check_xcoms(self, database: Path) -> None:
         """Check what tasks have pushed, as Airflow's metadata database keeps it."""

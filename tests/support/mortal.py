@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-#: What Python tells of what it is about to do to files.
+#: What Python reports before it changes files.
 OPERATIONS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.mkdir"})
 
 
@@ -87,11 +87,11 @@ def main():
             pids = [child(job, answer) for job, answer in zip(jobs, answers, strict=True)]
             print(json.dumps({"pids": pids}), file=answers_to, flush=True)
             endings = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-            told = [
+            results = [
                 json.loads(answer.read_text()) if ending == 0 else {"signal": -ending}
                 for answer, ending in zip(answers, endings, strict=True)
             ]
-            print(json.dumps({"answers": told}), file=answers_to, flush=True)
+            print(json.dumps({"answers": results}), file=answers_to, flush=True)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Server:
     :param clamp: rows that a page has at most, whatever was asked for.
     :param largest: page size above which the request is refused.
     :param keys_filter: whether a filter on key is allowed.
-    :param totals: whether the answer tells a count.
+    :param totals: whether the answer has a count.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Server:
 
 
 class Miscounting(Server):
-    """Tells a count that is off by ``off`` on the calls with these numbers; on all of them without numbers."""
+    """Reports a count that is off by ``off`` on the calls with these numbers; on all of them without numbers."""
 
     def __init__(self, keys, off, on=None, **options):
         super().__init__(keys, **options)

@@ -107,7 +107,7 @@ class RealAirflow:
     def until(self, what: str, happened: Callable[[], Any], about: Callable[[], str] | None = None) -> Any:
         """Wait for something and return what it is; fail with the ends of the logs when it does not happen.
 
-        :param about: tells more about the failure.
+        :param about: adds details of the failure.
         """
         end, problem = time.monotonic() + PATIENCE, ""
         while time.monotonic() < end:
@@ -172,7 +172,7 @@ class RealAirflow:
             )
         assert done.returncode == 0, self.tails()
         with closing(sqlite3.connect(self.database)) as conn:
-            # Whoever reads does not keep others from writing then.
+            # Readers do not keep others from writing then.
             conn.execute("PRAGMA journal_mode=WAL")
 
     def _env(self) -> dict[str, str]:
@@ -254,14 +254,14 @@ class Run:
     def wait(self) -> list[dict[str, Any]]:
         """Wait for the end, whichever it is, and return the task instances in order of task id and map index."""
         what = f"the run of {self.dag_id} ended"
-        self.airflow.until(what, lambda: self.airflow.read(self._path)["state"] in FINISHED, self.told)
+        self.airflow.until(what, lambda: self.airflow.read(self._path)["state"] in FINISHED, self.describe)
         return self.tasks()
 
     def succeed(self) -> list[dict[str, Any]]:
         """Wait for a good end; fail with the logs of the tasks for any other."""
         tasks = self.wait()
         if bad := [task["task_id"] for task in tasks if task["state"] != "success"]:
-            pytest.fail(f"Of the run of {self.dag_id} did not succeed: {bad}\n{self.told()}")
+            pytest.fail(f"Of the run of {self.dag_id} did not succeed: {bad}\n{self.describe()}")
         return tasks
 
     def until(self, what: str, happened: Callable[[], Any]) -> Any:
@@ -272,10 +272,10 @@ class Run:
                 return found
             failed = self.airflow.read(f"{self._path}/taskInstances", state="failed")["task_instances"]
             if failed:
-                pytest.fail(f"A task failed before {what}.\n{self.told()}")
+                pytest.fail(f"A task failed before {what}.\n{self.describe()}")
             return None
 
-        return self.airflow.until(what, happened_or_failed, self.told)
+        return self.airflow.until(what, happened_or_failed, self.describe)
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return the task instances in order of task id and map index."""
@@ -298,7 +298,7 @@ class Run:
     def process(self, task_id: str) -> psutil.Process:
         """Return the process that runs the code of a task: not its supervisor, and not the scheduler."""
         [task] = [task for task in self.tasks() if task["task_id"] == task_id]
-        assert task["state"] == "running", f"{task_id} is {task['state']}\n{self.told()}"
+        assert task["state"] == "running", f"{task_id} is {task['state']}\n{self.describe()}"
         process = psutil.Process(task["pid"])
         assert self.airflow.owns(process)
         # Airflow names the process after the try; the supervisor, its parent, is named after the executor.
@@ -306,7 +306,7 @@ class Run:
         assert "LocalExecutor" in " ".join(process.parent().cmdline())
         return process
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return where the tasks stand, and the ends of their logs."""
         files = sorted(self._folder.rglob("*.log"), key=lambda file: file.stat().st_mtime)
         logs = [f"--- {file.relative_to(self._folder)}\n{tail(file)}" for file in files[-5:]]
@@ -315,7 +315,7 @@ class Run:
                 f"{t['task_id']}[{t['map_index']}] {t['state']}, try {t['try_number']}" for t in self.tasks()
             ]
         except requests.RequestException as err:
-            stand = [f"the tasks cannot be told ({type(err).__name__})"]
+            stand = [f"the tasks are unknown ({type(err).__name__})"]
         return "\n".join([*stand, *logs])
 
     @property

@@ -124,14 +124,14 @@ def problems(shown):
 
 
 def wrong_references(shown):
-    """Yield ids that are there twice, and references to ids that are not there."""
+    """Yield duplicate ids, and references to missing ids."""
     ids = Counter(attributes["id"] for _, attributes in shown.tags if "id" in attributes)
     yield from (f"the id {one} is there {times} times" for one, times in ids.items() if times > 1)
     for tag, attributes in shown.tags:
         wanted = [attributes[name] for name in ("for", "aria-labelledby") if name in attributes]
         if attributes.get("href", "").startswith("#"):
             wanted.append(attributes["href"][1:])
-        yield from (f"<{tag}> refers to the id {one}, which is not there" for one in wanted if one not in ids)
+        yield from (f"<{tag}> refers to the id {one}, which is missing" for one in wanted if one not in ids)
 
 
 def wrong_attributes(shown):

@@ -116,7 +116,7 @@ class _Inline(Future):
             return
         try:
             self.set_result(self._call())
-        except BaseException as err:  # it belongs to whoever asks for the result
+        except BaseException as err:  # it belongs to the caller that asks for the result
             self.set_exception(err)
 
     def result(self, timeout=None):

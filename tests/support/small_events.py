@@ -157,7 +157,7 @@ class At:
     :param call: number of the call at which it happens, from 0.
     :param what: name of a change, a lie or a failure.
     :param key: the record that a change is about.
-    :param on: whether a lie is told from this call on.
+    :param on: whether the lie lasts from this call on.
     """
 
     call: int

@@ -139,7 +139,7 @@ def outcome_of(work):
     except IntacctError as err:
         return None, err
     except Exception as err:
-        # Operators raise what a retry cannot mend as Airflow's exception; all else is a crash, for the judge.
+        # Operators raise what a retry cannot fix as Airflow's exception; all else is a crash, for the judge.
         return None, err.__cause__ if isinstance(err.__cause__, IntacctError) else err
 
 

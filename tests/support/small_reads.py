@@ -50,7 +50,7 @@ def _export(client):
         )
         result = task.execute({})
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-        assert result["rows"] == len(rows), "the result tells another number of rows than the file has"
+        assert result["rows"] == len(rows), "the result has another number of rows than the file"
         return rows
 
 
@@ -190,7 +190,7 @@ def undisturbed(scenario):
 
 
 def _lost(_scenario, judged, witness, _world):
-    """Safety: what was there throughout is there, unless the read is red."""
+    """Safety: what existed throughout was read, unless the read failed."""
     if judged.rows is None or _lies(judged) > 1:  # two lies can agree with each other
         return ""
     lost = {str(key) for key in witness.throughout} - {row["key"] for row in judged.rows}

@@ -1,6 +1,6 @@
 """A model of Intacct that is small enough to be believed by reading it: one object, a few records, five services.
 
-It shares no code with the sandbox and none with the client. It always tells the truth; what goes wrong on the way is
+It shares no code with the sandbox and none with the client. It always answers truthfully; what goes wrong on the way is
 added by :mod:`small_events`.
 """
 
@@ -49,7 +49,7 @@ class Company:
         for n in range(count):
             self.add(status="inactive" if inactive and n % inactive == 1 else "active")
 
-    # --- what happens to records, whoever does it
+    # --- what happens to records, whatever the cause
 
     def add(self, backdated=False, **values):
         """Let a record come, with a key higher than all before; backdated, it seems to be older than all."""

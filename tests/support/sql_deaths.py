@@ -95,9 +95,9 @@ def main():
             os._exit(0)
         os.close(write)
         with os.fdopen(read, "rb") as pipe:
-            told = pipe.read()
+            output = pipe.read()
         ending = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        print(told.decode() if ending == 0 else json.dumps({"signal": -ending}), file=answers, flush=True)
+        print(output.decode() if ending == 0 else json.dumps({"signal": -ending}), file=answers, flush=True)
 
 
 @contextmanager

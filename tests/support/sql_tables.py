@@ -131,5 +131,5 @@ def loaded(load, *pages, columns=COLUMNS, gone=(), digest="", **facts):
 
 
 def counts(rows=0, inserted=0, updated=0, deleted=0):
-    """Return what a load tells that it did."""
+    """Return what a load reports that it did."""
     return {"rows": rows, "inserted": inserted, "updated": updated, "deleted": deleted}

@@ -108,7 +108,7 @@ class WireAudit:
         Gateway.__call__ = audited  # type: ignore[method-assign]
 
     def check(self, method: str, path: str, status: int, headers: dict[str, str], body: bytes) -> None:
-        """Check one answer; what is wrong is told without anything of the body."""
+        """Check one answer; errors are reported without anything of the body."""
         address, operation = self._operation(method, path)
         where = f"{method} {address} {status}"
         found = operation.get(str(status))

@@ -23,7 +23,7 @@ def audit(pytestconfig: pytest.Config) -> LogAudit:
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory, audit: LogAudit) -> Iterator[RealAirflow]:
-    """Run it for the session; at the end the suite's audit is told what all of its tests have left behind."""
+    """Run it for the session; at the end, give what all of its tests have left behind to the audit of the suite."""
     before = set(audit.secrets)
     one = RealAirflow(tmp_path_factory.mktemp("airflow"))
     try:

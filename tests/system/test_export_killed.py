@@ -1,6 +1,6 @@
 """A big export whose worker is killed at random moments, with Airflow's next try after each.
 
-What is there in the end must be what an export leaves that nobody disturbed: the same files, byte by byte, nothing
+In the end, there must be exactly what an undisturbed export leaves: the same files, byte by byte, nothing
 beside them, and the same manifest but for its section about the run.
 
 ``INTACCT_EXPORT_KILLS`` says how often, ``INTACCT_EXPORT_SEED`` when.
@@ -99,7 +99,7 @@ def test_an_export_that_is_killed_is_the_same_in_the_end(airflow, company, tmp_p
     while again < kills:
         run = airflow.run(dag_id, conn=conn, folder=str(folder))
         killer.disturb(run, kills - again)
-        # A task that was killed when it had told Airflow of its success is not tried again.
+        # A task that was killed after it had reported its success to Airflow is not retried.
         again += sum(task["try_number"] - 1 for task in run.succeed())
         assert left(folder) == undisturbed, f"seed {seed}, killed after {killer.waits} s"
     print(f"{form}: seed {seed}, {again} tries killed, after {killer.waits} s of {seconds:.1f} s")

@@ -1,7 +1,7 @@
 """A worker that is killed before and after each call that carries out a plan, and Airflow's next try each time.
 
 The sandbox holds a call back, before or after it carries it out. The test kills the process that waits. In the end
-Intacct must be as the plan says, with nothing written twice, and the journal must tell of it.
+Intacct must be as the plan says, with nothing written twice, and the journal must show it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BEFORE = [
 
 @pytest.fixture
 def company():
-    """A company with three customers, told by the keys 1, 2 and 3."""
+    """A company with three customers, with the keys 1, 2 and 3."""
     with running() as one:
         one.seed(CUSTOMER, BEFORE)
         yield one

@@ -333,7 +333,7 @@ def test_a_read_by_offset_is_repeated_until_nothing_moves(stubborn):
 
 @pytest.mark.parametrize("order_by", [None, [{"key": "asc"}]])
 def test_a_shift_that_leaves_every_count_as_it_was_is_noticed(purposes, order_by):
-    """As many records come at the end as go at the front: only the rows at the pages' edges tell."""
+    """As many records come at the end as go at the front: only the rows at the pages' edges show it."""
     purposes.faults.key_filter = False
     churn = Churn(purposes)
 

@@ -316,7 +316,7 @@ def test_a_fresh_failure_is_believed_at_once(sandbox, client):
 def test_without_headers_in_the_answer_a_failure_that_may_be_old_is_asked_anew_once(
     sandbox, scopes, sendings
 ):
-    """Sage does not document that the elements of an answer tell whether they come from the cache."""
+    """Sage does not document that the elements of a response say whether they come from the cache."""
     failed = {"ia::error": {"code": "invalidRequest", "message": "No"}, "ia::status": 422}
     done = {"ia::result": {"key": "1", "id": "A"}, "ia::status": 201}
     sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": [done, failed]}, times=0)
@@ -397,14 +397,16 @@ def test_a_key_whose_request_changed_with_what_it_refers_to_is_told_and_nothing_
     assert len(stored(sandbox, CUSTOMER)) == 2
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_part_that_an_earlier_sending_is_still_doing_is_neither_done_nor_a_conflict(sandbox, client, told):
-    text = "Another request with this Idempotency-Key is in progress" if told else "Conflict"
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_part_that_an_earlier_sending_is_still_doing_is_neither_done_nor_a_conflict(
+    sandbox, client, reported
+):
+    text = "Another request with this Idempotency-Key is in progress" if reported else "Conflict"
     items = [
         {"ia::error": {"code": "invalidRequest", "message": text}, "ia::status": 409},
         {"ia::status": 422},
     ]
-    if not told:
+    if not reported:
         sandbox.fail(kind="after", path=COMPOSITE)
     sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items}, times=0)
     with pytest.raises(IntacctServerError, match="whether it is done is unknown") as caught:

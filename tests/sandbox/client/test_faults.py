@@ -1,4 +1,4 @@
-"""Our client when the network or the server fails: nothing lost, nothing done twice, nothing told wrongly."""
+"""Our client when the network or the server fails: nothing lost, nothing done twice, nothing misreported."""
 
 import socket
 import threading
@@ -81,7 +81,7 @@ def test_a_creation_outlasts_a_fault_and_happens_once(sandbox, client, fault):
 
 @pytest.mark.parametrize("fault", [*BROKEN, BUSY[3]])
 def test_a_customer_without_id_is_created_once(sandbox, client, fault):
-    """Nothing but the idempotency key can tell that the second sending is the same record."""
+    """Nothing but the idempotency key shows that the second request is the same record."""
     sandbox.fail(**fault, method="POST", path=f"/objects/{CUSTOMER}")
     assert client.create(CUSTOMER, {"name": "Only one"})["id"] == "C-00001"
     assert stored(sandbox, CUSTOMER) == ["C-00001"]
@@ -122,7 +122,7 @@ def test_a_deletion_outlasts_a_fault(sandbox, client, fault):
 
 
 def test_a_deletion_of_what_never_was_is_not_excused_by_a_fault(sandbox, client):
-    """A 404 to the first sending says that there was nothing; only one to a repeated sending is a success."""
+    """A 404 to the first request says that there was nothing; only a 404 to a repeated one is a success."""
     with pytest.raises(IntacctNotFoundError):
         client.delete(PURPOSE, "99")
     [one, two] = client.create_many(PURPOSE, purposes(2))
@@ -345,7 +345,7 @@ def test_a_write_of_many_that_stops_keeps_what_was_answered(sandbox, client, ver
 
 
 def test_a_batch_is_asked_for_again_by_an_airflow_retry_and_written_once(sandbox):
-    """The first attempt loses the answer to its second batch for good; the second attempt sends all again."""
+    """The first attempt loses the answer to its second batch permanently; the second attempt sends everything again."""
     scopes = {"POST": "dag run task"}
     with client_of(sandbox, RetryPolicy(attempts=1)) as first:
         first.idempotency.scopes = scopes
@@ -584,7 +584,7 @@ def test_a_busy_server_does_not_make_a_replay_look_new(sandbox):
                     sandbox.fail(**fault, method="POST", path=PATH)
                 client.create(PURPOSE, {"id": name})
             billed.append(client.transactions)
-    # Two writes; then for each replayed creation one read, which tells that its record is still there.
+    # Two writes; then for each replayed creation one read, which shows that its record still exists.
     assert billed == [2, 2, 2]
     assert sandbox.transactions == 6
 
@@ -615,7 +615,7 @@ def test_entities_do_not_share_keys(sandbox):
 
 
 def test_a_cached_failure_is_asked_again(sandbox):
-    """Intacct keeps a failure for 48 hours; after the cause is mended, the retry must see the truth."""
+    """Intacct keeps a failure for 48 hours; after the cause is fixed, the retry must see the truth."""
     record = {"name": "x", "term": {"id": "N30"}}
     scopes = {"POST": "dag run task"}
     for _attempt in range(2):

@@ -42,7 +42,7 @@ def customers(*ids):
     return [{"id": one, "name": one.lower()} for one in ids]
 
 
-def told(sandbox, client, items, **status):
+def read_results(sandbox, client, items, **status):
     """Return a job's results, when Intacct answers so."""
     sandbox.fail(
         path=STATUS, status=200, body={"ia::result": {"jobId": "j", "status": "completed", **status}}
@@ -162,7 +162,7 @@ def test_results_are_read_as_a_list_and_under_ia_result(sandbox, client, wrapped
         {"ia::status": 404},
         {"ia::status": 204},
     ]
-    results = told(sandbox, client, {"ia::result": items} if wrapped else items)
+    results = read_results(sandbox, client, {"ia::result": items} if wrapped else items)
     assert [(one.index, one.key, one.ok) for one in results] == [
         (0, "1", True), (1, "2", True), (2, None, False), (3, None, False), (4, None, False), (5, None, True),
     ]  # fmt: skip
@@ -171,7 +171,7 @@ def test_results_are_read_as_a_list_and_under_ia_result(sandbox, client, wrapped
 @pytest.mark.parametrize("items", [{}, {"ia::result": {"status": "processing"}}, [None], "text"])
 def test_a_result_file_that_is_none_is_an_error(sandbox, client, items):
     with pytest.raises(IntacctResponseError, match="job j is no list of records"):
-        told(sandbox, client, items if items != "text" else '"text"')
+        read_results(sandbox, client, items if items != "text" else '"text"')
 
 
 def test_a_result_file_must_account_for_every_record():
@@ -187,7 +187,7 @@ def test_a_job_that_failed_raises_with_the_reason(sandbox, client):
     with pytest.raises(
         IntacctInterruptedWriteError, match=r"job j failed \(0 written\): The file is"
     ) as caught:
-        told(sandbox, client, [why], status="failed")
+        read_results(sandbox, client, [why], status="failed")
     assert caught.value.results == []
     assert isinstance(caught.value.__cause__, IntacctValidationError)
     assert not caught.value.retryable
@@ -196,10 +196,10 @@ def test_a_job_that_failed_raises_with_the_reason(sandbox, client):
 def test_a_job_that_failed_half_way_keeps_what_was_written(sandbox, client):
     items = [{"key": "1", "ia::status": 201}, {"ia::error": {"message": "Broke down"}, "ia::status": 500}]
     with pytest.raises(IntacctInterruptedWriteError, match=r"failed \(1 written\): Broke down") as caught:
-        told(sandbox, client, items, status="failed")
+        read_results(sandbox, client, items, status="failed")
     assert [one.ok for one in caught.value.results] == [True, False]
     with pytest.raises(IntacctInterruptedWriteError, match="Intacct gives no reason"):
-        told(sandbox, client, [], status="failed")
+        read_results(sandbox, client, [], status="failed")
 
 
 @pytest.mark.parametrize(

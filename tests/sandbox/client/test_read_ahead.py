@@ -212,14 +212,14 @@ def test_what_does_not_pass_is_raised_as_it_is(unchanged, fault, expected, says,
 
 
 def test_what_iter_rows_raises_for_an_answer_is_what_this_raises(unchanged):
-    """One seam decodes for both: an answer that is no page is the same error either way."""
+    """One seam decodes for both: an answer that is not a page is the same error either way."""
     for body in (
         {"ia::result": {"ia::error": {"message": "no"}}},
         {"ia::result": [{}, 1]},
         {"error": "gone"},
         7,
     ):
-        told = []
+        raised = []
         for ask in (
             lambda client: list(client.iter_rows(PURPOSE, ["key"])),
             lambda client: list(pages_of(client)),
@@ -227,8 +227,8 @@ def test_what_iter_rows_raises_for_an_answer_is_what_this_raises(unchanged):
             unchanged.faults = {"fail": [{"status": 200, "body": body, "path": QUERY, "times": 0}]}
             with client_of(unchanged) as client, pytest.raises(IntacctError) as caught:
                 ask(client)
-            told.append((type(caught.value), str(caught.value)))
-        assert told[0] == told[1]
+            raised.append((type(caught.value), str(caught.value)))
+        assert raised[0] == raised[1]
 
 
 # --- servers that are not as documented

@@ -152,7 +152,7 @@ def test_a_token_request_that_fails_before_it_is_carried_out_loses_no_refresh_to
 def test_an_answer_that_is_lost_costs_a_person_s_consent_only_when_it_ended_the_token(
     sandbox, monkeypatch, rotation
 ):
-    """Nobody can know the new token then, and the old one is no more."""
+    """Nobody can know the new token then, and the old one is gone."""
     monkeypatch.setattr(auth, "LOOK_AGAIN", (0.0, 0.0))
     sandbox.faults.rotation = rotation
     given = rotating(sandbox, first_refresh_token(sandbox))

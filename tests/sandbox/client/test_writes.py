@@ -38,7 +38,7 @@ def purposes(*ids):
 
 @pytest.fixture
 def keys(sandbox):
-    """The keys of five records that are there."""
+    """The keys of five existing records."""
     return sandbox.seed(PURPOSE, purposes(*"ABCDE"))
 
 

@@ -43,7 +43,7 @@ def quick(monkeypatch):
 
 
 class Exporter:
-    """Exports to one folder by any of the operators, and reads back what is there."""
+    """Exports to one folder by any of the operators, and reads back the files."""
 
     def __init__(self, company, folder, monkeypatch):
         self.company = company
@@ -254,19 +254,19 @@ def busy(tmp_path, monkeypatch):
 
 
 def assert_complete(exporter, output, before):
-    """Check that everything is there that was there all the time, once, with its values."""
+    """Check that every record that existed the whole time was exported once, with its values."""
     rows = exporter.rows(output)
     names = [str(row["key"]) for row in rows]
     now = {record["key"] for record in exporter.company.records(PURPOSE)}
     assert len(names) == len(set(names))
-    assert before & now <= set(names), "a record that was there all the time was lost"
+    assert before & now <= set(names), "a record that existed the whole time was lost"
     assert all(row["id"] == f"Purpose {int(row['key']):05d}" for row in rows if str(row["key"]) in before)
     return before - now
 
 
 @pytest.fixture
 def after_pages(busy, monkeypatch):
-    """Return a function that lets something happen after each call of a query, told by its number."""
+    """Return a function that lets something happen after each call of a query, given its number."""
     send, pages = Session.send, []
 
     def let(happen):

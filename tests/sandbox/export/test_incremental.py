@@ -1,6 +1,6 @@
-"""Incremental exports piece by piece against a company that changes: what a run gets, and what it is told to be gone.
+"""Incremental exports piece by piece against a company that changes: what a run gets, and what it reports as gone.
 
-The reader keeps a mirror: it takes up the rows of each run and drops what the run tells to be gone. After every run the
+The reader keeps a mirror: it takes up the rows of each run and drops what the run reports as gone. After every run the
 mirror has to be what Intacct had when the window was made.
 """
 
@@ -348,9 +348,9 @@ def test_what_the_history_does_not_know_is_found_all_the_same(behind, sandbox, m
     _rows, gone, facts = mirror.run("2")
     assert set(tombstones(gone)) == ({"11"} if behind == FORGOTTEN else {"11", "12"})
     assert facts["method"] == "keys"
-    [told] = [one.getMessage() for one in caplog.records if "comparing keys" in one.getMessage()]
-    assert PURPOSE in told
-    assert "the audit history does not account for every record that is not there" in told
+    [logged] = [one.getMessage() for one in caplog.records if "comparing keys" in one.getMessage()]
+    assert PURPOSE in logged
+    assert "the audit history does not account for every record that is not there" in logged
     assert mirror.is_true()
 
 
@@ -365,9 +365,9 @@ def test_auto_compares_keys_where_the_user_may_not_read_the_history(
         _rows, gone, facts = mirror.run(str(number))
         client.delete(PURPOSE, str(20 + number))
     assert (tombstones(gone), facts["method"]) == ({"21": "deleted"}, "keys")
-    told = [one.getMessage() for one in caplog.records if "comparing keys" in one.getMessage()]
-    assert len(told) == 3 - from_run
-    assert all("may not see company-config/audit-history" in one for one in told)
+    logged = [one.getMessage() for one in caplog.records if "comparing keys" in one.getMessage()]
+    assert len(logged) == 3 - from_run
+    assert all("may not see company-config/audit-history" in one for one in logged)
     sandbox.faults.denied = []
     _rows, gone, facts = mirror.run("3")
     assert (tombstones(gone), facts["method"]) == ({"22": "deleted"}, "audit")

@@ -127,9 +127,14 @@ def test_runs_have_rows_tombstones_and_a_manifest_that_tells_of_both(export, fil
         "lower": first["watermark"],
         "upper": second["watermark"],
     }
-    told = manifest["deletions"]
-    assert (told["method"], told["rows"], told["deleted"], told["left"]) == ("audit", 1, 1, 0)
-    assert [part["name"] for part in told["parts"]] == ["purposes.deleted.jsonl"]
+    deletions = manifest["deletions"]
+    assert (deletions["method"], deletions["rows"], deletions["deleted"], deletions["left"]) == (
+        "audit",
+        1,
+        1,
+        0,
+    )
+    assert [part["name"] for part in deletions["parts"]] == ["purposes.deleted.jsonl"]
 
 
 def test_any_run_of_the_past_gives_the_same_files_again(export, files, client, clock, shelf):

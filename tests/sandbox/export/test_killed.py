@@ -71,10 +71,10 @@ def ranged(exports):
     put(exports.folder, {})
     exports.run(arguments_of("jsonl in parts", exports.folder) | {"rows_per_part": 300})
     arguments = arguments_of("jsonl in parts", exports.folder)
-    told = [
+    results = [
         exports.run(arguments | {"key_range": one}, map_index=number) for number, one in enumerate(RANGES)
     ]
-    return {"destination": arguments["destination"], "exports": told}
+    return {"destination": arguments["destination"], "exports": results}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -137,7 +137,7 @@ def test_whenever_a_range_dies_the_next_try_completes_it(exports, ranged):
     exports.run(ranged, task="commit")
     folder, undisturbed = exports.folder, left(exports.folder)
     arguments = arguments_of("jsonl in parts", folder)
-    told = [
+    results = [
         exports.run(arguments | {"key_range": one}, map_index=number) for number, one in enumerate(RANGES)
     ]
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -146,7 +146,7 @@ def test_whenever_a_range_dies_the_next_try_completes_it(exports, ranged):
     moment = 1
     while exports.run(**second, kind="file", moment=moment) is None:
         again = exports.run(**second)
-        commit = {"destination": arguments["destination"], "exports": [told[0], again, told[2]]}
+        commit = {"destination": arguments["destination"], "exports": [results[0], again, results[2]]}
         exports.run(commit, task="commit")
         assert left(folder) == undisturbed, f"died before file operation {moment}"
         put(folder, before)

@@ -210,7 +210,7 @@ def test_an_export_that_breaks_in_the_middle_leaves_what_was_there(big, tmp_path
     with pytest.raises(error):
         export(path)
     asked = len(calls(big, QUERY)) - answered
-    assert asked <= 4 + 2 * 4, "no more than were under way, or waiting to be"
+    assert asked <= 4 + 2 * 4, "no more than were in flight, or queued"
     assert path.read_bytes() == old
     assert manifest_of(path) == old_manifest
     assert len([*tmp_path.iterdir()]) == 2

@@ -32,8 +32,8 @@ def written(tmp_path_factory):
 
 def test_the_manifest_of_the_page_is_a_real_one(written):
     [shown] = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    told = json.loads(shown)
-    assert list(told) == list(written)
-    assert set(told.pop("run")) == set(written.pop("run"))
-    assert told.pop("path").rpartition("/")[2] == written.pop("path").rpartition("/")[2]
-    assert told == written
+    shown_manifest = json.loads(shown)
+    assert list(shown_manifest) == list(written)
+    assert set(shown_manifest.pop("run")) == set(written.pop("run"))
+    assert shown_manifest.pop("path").rpartition("/")[2] == written.pop("path").rpartition("/")[2]
+    assert shown_manifest == written

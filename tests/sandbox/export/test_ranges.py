@@ -140,7 +140,7 @@ def test_records_that_go_while_ranges_are_planned_make_fewer_ranges(company, mon
     assert made[-1]["upto"] is None
 
 
-# --- keys that are of no use
+# --- keys that cannot be used
 
 
 def test_keys_that_compare_as_text_are_refused(company):
@@ -313,7 +313,7 @@ def test_an_object_of_one_range_is_committed_too(company, folder):
     folder.commit(folder.ranges(plan(ranges=1)))
     assert folder.names == ["rows-r00001-00001.jsonl", MANIFEST]
     assert len(folder.rows()) == TOTAL
-    # A single result that is no list is what a task that is not mapped returns.
+    # A single result instead of a list is what a task that is not mapped returns.
     folder.commit(folder.export(plan(ranges=1)[0]))
 
 

@@ -263,7 +263,7 @@ def test_a_missing_column_is_added_with_schema_drift_add(airflow, database):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"mode": "upsert"}, "mode must be one of append, replace, merge, not 'upsert'"),
         (
@@ -281,19 +281,21 @@ def test_a_missing_column_is_added_with_schema_drift_add(airflow, database):
         ({"table": "a.b.c.d"}, "table must be a name"),
     ],
 )
-def test_arguments_that_cannot_be_right_are_refused_before_the_first_call(airflow, sqlite, arguments, told):
-    with pytest.raises(AirflowFailException, match=told):
+def test_arguments_that_cannot_be_right_are_refused_before_the_first_call(
+    airflow, sqlite, arguments, message
+):
+    with pytest.raises(AirflowFailException, match=message):
         load(**arguments)
     assert calls(airflow) == []
     assert sqlite.tables() == set()
 
 
 def test_a_connection_of_no_sql_database_is_refused(airflow, monkeypatch):
-    for kind, told in (
+    for kind, message in (
         ("intacct", "IntacctHook, which is for no SQL"),
         ("oracle", "'oracle', whose provider"),
     ):
         monkeypatch.setenv(ENVIRONMENT, json.dumps({"conn_type": kind}))
-        with pytest.raises(AirflowFailException, match=told):
+        with pytest.raises(AirflowFailException, match=message):
             load()
     assert calls(airflow) == []

@@ -1,4 +1,4 @@
-"""The audit history that queries read: what came, changed and went, under keys that are no numbers, or not at all."""
+"""The audit history that queries read: what came, changed and went, under keys that are not numbers, or not at all."""
 
 import pytest
 from sandbox_client import client_of, running

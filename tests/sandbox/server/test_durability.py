@@ -1,8 +1,8 @@
 """A sandbox that is killed in the middle of its work keeps what it has acknowledged, and does nothing by halves.
 
 Twenty writers create, change and delete customers while the process dies again and again. A write whose answer
-was lost is either repeated under its idempotency key or given up. In the end every record must be as the writers
-were told, and the history must tell the same story. ``INTACCT_SOAK_SECONDS`` says for how long (6).
+was lost is either repeated under its idempotency key or given up. In the end every record must be as reported
+to the writers, and the history must agree. ``INTACCT_SOAK_SECONDS`` says for how long (6).
 """
 
 import contextlib
@@ -78,7 +78,7 @@ class GivenUpError(Exception):
 
 
 class Writer(threading.Thread):
-    """Writes customers of its own until told to stop, and remembers what it was told about each."""
+    """Writes customers of its own until told to stop, and remembers the answer about each."""
 
     def __init__(self, number, company, stop):
         super().__init__(daemon=True)
@@ -246,8 +246,8 @@ def file(soaked, rows):
 
 
 @pytest.fixture(scope="module")
-def told(file):
-    """What the history tells: the customers as they are, and what was done to each customer there ever was."""
+def history_kept(file):
+    """What the history says: the customers as they are, and what was done to each customer there ever was."""
     live, actions = {}, {}
     sql = 'SELECT key, action, changes FROM "ia::history" WHERE object = ? ORDER BY number'
     for key, action, changes in file.execute(sql, (CUSTOMER,)):
@@ -303,8 +303,8 @@ def test_the_file_is_sound_and_writes_ahead(file):
     assert file.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
-def test_the_history_tells_of_every_write_and_of_no_other(soaked, rows, told):
-    live, actions = told
+def test_the_history_tells_of_every_write_and_of_no_other(soaked, rows, history_kept):
+    live, actions = history_kept
     assert {key: {name: values.get(name) for name in FIELDS} for key, values in live.items()} == rows
     for writer in soaked[1]:
         for key in writer.live:

@@ -187,7 +187,7 @@ def test_pages_without_order_come_in_another_order_each_time(purposes):
     assert keys(page(purposes, headers)) != keys(page(purposes, headers))
     ordered = {"orderBy": [{"key": "asc"}]}
     assert keys(page(purposes, headers, **ordered)) == keys(page(purposes, headers, **ordered))
-    assert len(set(read_by_offset(purposes, headers))) < 1000  # whoever trusts the order loses rows
+    assert len(set(read_by_offset(purposes, headers))) < 1000  # a client that trusts the order loses rows
 
 
 def test_churn_hurts_who_counts_pages_and_not_who_asks_by_key(purposes):
@@ -197,7 +197,7 @@ def test_churn_hurts_who_counts_pages_and_not_who_asks_by_key(purposes):
     purposes.faults.churn = 0
     left = {row["key"] for row in purposes.records(PURPOSE) if row["id"] in before}
     assert len(left) < 1000
-    assert left - set(found)  # records that were there all the time, and that the reader never saw
+    assert left - set(found)  # records that existed the whole time, and that the reader never saw
 
     purposes.faults.churn = 5
     before = {row["key"] for row in purposes.records(PURPOSE)}

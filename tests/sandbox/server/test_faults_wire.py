@@ -1,4 +1,4 @@
-"""What a client meets on the wire under each planned fault, told without any help of ours."""
+"""What a client meets on the wire under each planned fault, seen without any help of ours."""
 
 import contextlib
 import gzip
@@ -66,7 +66,7 @@ BEFORE = [
 
 
 def call_of(sandbox, headers):
-    """Create a record; whatever becomes of the answer."""
+    """Create a record, and ignore the answer."""
     with contextlib.suppress(requests.RequestException):
         create(sandbox, headers)
     return sandbox.requests[-1]

@@ -542,9 +542,9 @@ def test_concurrent_requests_with_one_key_write_once():
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(post, range(10)))
         done = {answer.text for answer in answers if answer.status_code == 201}
-        assert len(done) == 1, "whoever comes after the first one is done gets its answer"
+        assert len(done) == 1, "a request after the first one is done gets its answer"
         for answer in answers:
-            # Whoever comes meanwhile is told to wait.
+            # A request that comes meanwhile has to wait.
             assert answer.text in done or (answer.status_code == 409 and "in progress" in answer.text)
         assert client("GET", CUSTOMER).json()["ia::meta"]["totalCount"] == 1
 

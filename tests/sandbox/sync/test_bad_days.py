@@ -1,6 +1,6 @@
 """Applying a plan on bad days: killed at any point, two at once, tokens that die, people who change things meanwhile.
 
-Processes are real ones, and SIGKILL is what ends them. What happened is told by what the sandbox keeps.
+Processes are real ones, and SIGKILL is what ends them. The sandbox's records show what happened.
 """
 
 import json
@@ -287,7 +287,7 @@ def test_killed_in_the_middle_of_ten_thousand(processes, sandbox, tmp_path):
         before = sandbox.transactions
         [second] = processes.run(job(sandbox, path))
         assert second == DONE | {"created": 10_000, "updated": 0, "deleted": 0, "refused": []}
-        # Two pages of what is there, and the model to compare it.
+        # Two pages of the live records, and the model to compare them.
         assert sandbox.transactions - before == 5_000 + 3
         assert len(calls(sandbox, "/objects", "POST")) == 20
         assert events(sandbox, PURPOSE) == {(str(key), "created"): 1 for key in range(1, 10_001)}
@@ -352,14 +352,14 @@ MEANWHILE = {
         "'GOES TOO' was changed",
     ),
 }
-meanwhile = pytest.mark.parametrize(("act", "match", "told"), MEANWHILE.values(), ids=MEANWHILE)
+meanwhile = pytest.mark.parametrize(("act", "match", "message"), MEANWHILE.values(), ids=MEANWHILE)
 
 
 @meanwhile
-def test_a_record_that_a_person_touched_stops_the_plan_before_any_write(day, act, match, told):
+def test_a_record_that_a_person_touched_stops_the_plan_before_any_write(day, act, match, message):
     act(day.sandbox)
     before, sent = day.state(), len(day.writes())
-    with client_of(day.sandbox) as client, pytest.raises(IntacctStalePlanError, match=told) as caught:
+    with client_of(day.sandbox) as client, pytest.raises(IntacctStalePlanError, match=message) as caught:
         applied(client, day.path, max_rejects=1)
     assert [step.match for step in caught.value.steps] == [match]
     assert "Nothing was written" in str(caught.value)
@@ -367,7 +367,7 @@ def test_a_record_that_a_person_touched_stops_the_plan_before_any_write(day, act
 
 
 @meanwhile
-def test_a_record_that_a_person_touched_is_left_alone_if_asked(day, act, match, told):
+def test_a_record_that_a_person_touched_is_left_alone_if_asked(day, act, match, message):
     act(day.sandbox)
     by_hand = day.state().get(match)
     with client_of(day.sandbox) as client:

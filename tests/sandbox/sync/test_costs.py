@@ -136,6 +136,6 @@ def test_a_mirror_costs_what_it_says(tmp_path):
             meter = Meter(sandbox)
             outcome = applied(worker, saved(plan, tmp_path))
             assert (outcome.deleted, outcome.rejects) == (1198, ())
-            # The worker asks for the model, which tells what of a deleted record can be written again.
+            # The worker asks for the model, which says what of a deleted record can be written again.
             assert meter.billed == plan.transactions + meter.calls["model"] == plan.transactions + 1
         assert [record["id"] for record in sandbox.records(CUSTOMER_GROUP)] == ids[:2]

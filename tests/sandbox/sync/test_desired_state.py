@@ -247,7 +247,7 @@ def test_required_fields_are_told_of_new_records_and_of_those_that_clear_them(co
     desired = read_desired_records([{"id": "Old", "name": None}], Layout(match_on="id"), source="x")
     records, [problem] = checked(company, CUSTOMER_GROUP, desired)
     assert "name is null, but the field cannot be cleared" in problem
-    assert check_required_fields(desired, records, [], SyncRequest(CUSTOMER_GROUP)) == [], "told once"
+    assert check_required_fields(desired, records, [], SyncRequest(CUSTOMER_GROUP)) == [], "reported once"
 
 
 def test_intacct_refuses_what_is_called_required(company):

@@ -131,10 +131,10 @@ def test_dry_run_tells_and_writes_nothing(started, capsys, dry_run):
     }
     assert writes(started) == sent
     assert live(started) == before
-    told = capsys.readouterr().out
-    assert "**1 to delete, 1 to update, 1 to create**; 1 unchanged." in told
-    assert "| B | status | active | inactive |" in told
-    assert "Dry run: nothing was written" in told
+    printed = capsys.readouterr().out
+    assert "**1 to delete, 1 to update, 1 to create**; 1 unchanged." in printed
+    assert "| B | status | active | inactive |" in printed
+    assert "Dry run: nothing was written" in printed
 
 
 def test_only_what_differs_is_sent(started):

@@ -159,11 +159,11 @@ def test_a_plan_that_breaks_a_limit_is_shown_and_never_applied(airflow, plan_pat
     before, task = live(airflow), Task()
     with pytest.raises(AirflowFailException, match=text):
         plan(plan_path, task=task, mode="mirror", scope="all", **guard)
-    told = task.xcoms["return_value"]
-    assert text in read(told["page"]).decode()
-    assert text in told["markdown"].replace("\\", "")
+    returned = task.xcoms["return_value"]
+    assert text in read(returned["page"]).decode()
+    assert text in returned["markdown"].replace("\\", "")
     with pytest.raises(AirflowFailException, match=text):
-        apply(told["plan"])
+        apply(returned["plan"])
     assert live(airflow) == before
 
 
@@ -325,7 +325,7 @@ def test_a_sync_with_a_path_leaves_plan_page_and_way_back(airflow, plan_path):
 
 
 def test_the_next_try_of_a_sync_continues_the_plan_of_the_one_before(airflow, plan_path):
-    """The first try dies after its creations; the desired state has changed since, but the plan has not."""
+    """The first try dies after its creations; the desired state has changed since, but not the plan."""
 
     def run(try_number, desired):
         operator = IntacctSyncOperator(task_id="t", object_name=PURPOSE, desired=desired, plan_path=plan_path)
@@ -402,7 +402,7 @@ def test_a_function_makes_the_records_when_the_task_runs(airflow, plan_path):
     )
     assert made == []
     operator.render_template_fields({"ti": Task()})
-    assert made == [], "what it returns is no rendered field, which Airflow would keep"
+    assert made == [], "what it returns is not a rendered field, which Airflow would keep"
     assert operator.execute({"ti": Task()})["to_create"] == 1
     assert made == [1]
 

@@ -124,7 +124,7 @@ def fill(sandbox, client, object_name, before):
 
 
 def check_live(company, object_name, desired, mode):
-    """Plan, apply, plan again, undo; after each look at what is there."""
+    """Plan, apply, plan again, undo; look at the live records after each."""
     sandbox, client = company
     first = snapshot(sandbox, object_name)
     wanted = [{"id": name, **record} for name, record in desired.items()]
@@ -281,7 +281,7 @@ def generations(sandbox, client, object_name, records):
 @given(before=families(), desired=families(least=1), mode=st.sampled_from(MODES))
 def test_customers_with_parents(company, before, desired, mode):
     sandbox, client = company
-    if mode == "update":  # which makes no parents that are not there
+    if mode == "update":  # which creates no missing parents
         desired = {
             name: one for name, one in desired.items() if not one["parent"] or one["parent"]["id"] in before
         }

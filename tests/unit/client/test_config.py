@@ -252,7 +252,7 @@ def test_a_configuration_made_without_a_connection_is_checked_too(intacct, chang
         intacct.config(**change)
 
 
-# --- what it tells
+# --- what it shows
 
 
 def test_neither_the_secret_nor_the_refresh_token_is_in_its_repr():

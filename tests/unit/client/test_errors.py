@@ -1,4 +1,4 @@
-"""Whatever shape Intacct gives an error, one exception tells all of it on one bounded line."""
+"""Whatever shape Intacct gives an error, one exception says all of it on one bounded line."""
 
 from __future__ import annotations
 

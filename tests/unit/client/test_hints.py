@@ -75,7 +75,7 @@ def test_a_wrong_field_comes_with_the_nearest_of_the_object(intacct, error, hint
     [
         pytest.param({"errorId": "REST-1050", "target": "/status"}, id="a field that exists"),
         pytest.param({"errorId": "REST-1043", "target": "/zzzzzz"}, id="a field like no other"),
-        pytest.param({"errorId": "REST-1043"}, id="a field that is not told"),
+        pytest.param({"errorId": "REST-1043"}, id="a field that is not named"),
     ],
 )
 def test_no_hint_is_better_than_a_wrong_one(intacct, error):

@@ -69,7 +69,7 @@ def model_calls(intacct):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "facts"),
     [
         ("key", {"type": "string", "read_only": True, "mutable": False}),
         ("id", {"type": "string", "mutable": False}),
@@ -88,8 +88,8 @@ def model_calls(intacct):
         ("tags", {"type": "string", "kind": "list"}),
     ],
 )
-def test_every_field_has_its_dotted_name_and_all_that_intacct_tells_of_it(client, name, told):
-    assert asdict(client.fields(CUSTOMER)[name]) == {"name": name, **DEFAULTS, **told}
+def test_every_field_has_its_dotted_name_and_all_that_intacct_tells_of_it(client, name, facts):
+    assert asdict(client.fields(CUSTOMER)[name]) == {"name": name, **DEFAULTS, **facts}
 
 
 def test_what_is_no_field_is_none(client):

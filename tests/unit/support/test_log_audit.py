@@ -63,7 +63,7 @@ def test_finds_a_body_of_a_request_or_an_answer(audit, logger, message):
 
 
 class AuditedError(Exception):
-    """Tells its text only when it is asked, like those that get a hint later."""
+    """Has its text only when it is asked, like those that get a hint later."""
 
     def __init__(self, text, inner=None):
         super().__init__("nothing to see")

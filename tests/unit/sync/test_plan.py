@@ -1,4 +1,4 @@
-"""The plan as a document: what is in the file, and what is none."""
+"""The plan as a document: what is in the file, and what is not a plan."""
 
 from __future__ import annotations
 

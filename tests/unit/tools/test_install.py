@@ -1,4 +1,4 @@
-"""What pip is told on this machine reaches uv, too."""
+"""The pip settings of this machine reach uv, too."""
 
 from __future__ import annotations
 

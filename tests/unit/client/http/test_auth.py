@@ -54,7 +54,7 @@ REFUSALS = [
 
 
 class Store:
-    """Keeps a text and tells in which order things happened."""
+    """Keeps a text and records in which order things happened."""
 
     def __init__(self, text=None, events=None):
         self.text = text
@@ -431,10 +431,12 @@ def test_a_store_that_forgot_does_not_bring_back_a_spent_token(intacct):
     assert sent(intacct) == ["first", "second"]
 
 
-@pytest.mark.parametrize("told", [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 7}])
-def test_an_answer_without_a_refresh_token_keeps_the_old_one(intacct, told):
+@pytest.mark.parametrize(
+    "reported", [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 7}]
+)
+def test_an_answer_without_a_refresh_token_keeps_the_old_one(intacct, reported):
     store = Store()
-    answers(intacct, {"access_token": "a", **told})
+    answers(intacct, {"access_token": "a", **reported})
     intacct.on("GET", intacct.customers, {"status_code": 401}, {"json": LIST})
     rotating(intacct, store=store).list(CUSTOMER)
     assert sent(intacct) == ["first", "first"]
@@ -810,15 +812,15 @@ def test_cookies_are_not_kept(intacct):
 
 
 def test_every_token_is_told_to_the_masker_before_it_is_used(intacct):
-    told, known_at_use = [], []
+    reported, known_at_use = [], []
 
     def answer(_request, _context):
-        known_at_use.extend(told)
+        known_at_use.extend(reported)
         return LIST
 
     intacct.on("POST", intacct.token, json={"access_token": "access", "refresh_token": "second"})
     intacct.on("GET", intacct.customers, json=answer)
-    client = intacct.client(auth_type="refresh_token", refresh_token="first", on_secret=told.append)
+    client = intacct.client(auth_type="refresh_token", refresh_token="first", on_secret=reported.append)
     client.list(CUSTOMER)
     assert known_at_use == ["first", "access", "second"]
 
@@ -848,19 +850,19 @@ def test_the_cache_holds_no_secret_in_its_keys(intacct):
 
 
 def test_every_token_is_told_to_the_masker_before_a_store_sees_it(intacct, clock):
-    told, known_at_save = [], []
+    reported, known_at_save = [], []
 
     class Watching(Store):
         def save(self, text):
-            known_at_save.extend(told)
+            known_at_save.extend(reported)
             super().save(text)
 
     answers(intacct, {"access_token": "access", "refresh_token": "third"})
     intacct.on("GET", intacct.customers, json=LIST)
     store = Watching(of_another(intacct, clock, good_for=0))
-    rotating(intacct, store=store, on_secret=told.append).list(CUSTOMER)
+    rotating(intacct, store=store, on_secret=reported.append).list(CUSTOMER)
     assert {"theirs", "second", "access", "third"} <= set(known_at_save)
-    told.clear()
+    reported.clear()
     another_process()
-    rotating(intacct, store=store, on_secret=told.append).list(CUSTOMER)
-    assert {"access", "third"} <= set(told)
+    rotating(intacct, store=store, on_secret=reported.append).list(CUSTOMER)
+    assert {"access", "third"} <= set(reported)

@@ -1,4 +1,4 @@
-"""Progress tells by time and in plain words what an export does and costs; a budget ends it before it costs more."""
+"""Progress reports by time and in plain words what an export does and costs; a budget ends it before it costs more."""
 
 from __future__ import annotations
 
@@ -113,15 +113,15 @@ def test_a_small_export_logs_its_last_line_alone(make, client, clock, caplog):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "reported"),
     [(59.9, "59.9 s (2 a second)"), (61, "1 min 1 s (2 a second)"), (3725, "1 h 2 min (0 a second)")],
 )
-def test_the_last_line_tells_time_and_speed(make, clock, caplog, seconds, told):
+def test_the_last_line_tells_time_and_speed(make, clock, caplog, seconds, reported):
     progress = make(every=1e9)
     progress.rows(100)
     clock.seconds += seconds
     progress.done()
-    assert lines(caplog) == [f"{LEDGER}: all 100 rows read in {told}; 0 billed transactions."]
+    assert lines(caplog) == [f"{LEDGER}: all 100 rows read in {reported}; 0 billed transactions."]
 
 
 def test_an_export_of_nothing_has_a_last_line(make, caplog):
@@ -183,10 +183,10 @@ def test_a_server_with_smaller_pages_is_forecast_by_its_pages(make, clock, caplo
 
 
 def test_a_count_is_asked_for_when_it_is_needed_and_kept_when_it_is_not_told_again(make, clock, caplog):
-    told = {}
-    progress = make(total=lambda: told.get("total"), every=1)
+    reported = {}
+    progress = make(total=lambda: reported.get("total"), every=1)
     for total in (None, 100, None, 200):
-        told["total"] = total
+        reported["total"] = total
         clock.seconds += 60
         progress.rows(20)
     assert [line.split(":")[1].split(",")[0] for line in lines(caplog)] == [
@@ -245,7 +245,7 @@ def test_the_forecast_is_the_bill_of_a_quiet_read(company, rows, requests):
 
 @pytest.mark.parametrize("limit", range(2, 12))
 def test_a_read_ahead_that_may_not_be_finished_costs_one_call(company, limit):
-    """Its first page tells that all of it needs twelve."""
+    """Its first page shows that all of it needs twelve."""
     with client_of(company, page_size=10) as client:
         pages = client.read_pages(Query.build(PURPOSE, ["key"]), StructRows(["key"]))
         Progress(None, PURPOSE, client, total=lambda: pages.expected, budget=Budget(client, PURPOSE, limit))
@@ -272,7 +272,7 @@ def test_the_call_that_would_go_over_the_limit_is_not_sent(company, client):
 
 
 def test_threads_that_read_ahead_together_stay_within_the_limit(company, client):
-    """All calls that are under way count, though none of them is billed yet."""
+    """All calls in flight count, though none of them is billed yet."""
     Budget(client, PURPOSE, 5)
     before, gate = len(calls(company, QUERY)), threading.Barrier(12)
 

@@ -376,7 +376,7 @@ def test_nothing_compressed_is_a_whole_file_too(compression):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"file_format": "parket"}, "must be one of jsonl, csv, parquet, not 'parket'. Did you mean 'parquet'?"),
         ({"file_format": None}, "file_format must be one of jsonl, csv, parquet, not None."),
@@ -389,8 +389,8 @@ def test_nothing_compressed_is_a_whole_file_too(compression):
     ],
     ids=str,
 )  # fmt: skip
-def test_what_there_is_not_is_refused_with_what_there_is(options, told):
-    with pytest.raises(IntacctArgumentError, match=told):
+def test_what_there_is_not_is_refused_with_what_there_is(options, message):
+    with pytest.raises(IntacctArgumentError, match=message):
         encoder_for(options.pop("file_format", "jsonl"), COLUMNS, **options)
 
 

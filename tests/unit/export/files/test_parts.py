@@ -153,8 +153,8 @@ def test_tombstones_of_the_older_export_go_too(target):
     export(target, pages_of(ROWS))
     tombstones = target.with_name("customers.deleted.jsonl")
     tombstones.write_bytes(b"{}")
-    told = {"parts": [{"name": "customers.jsonl"}], "deletions": {"parts": [{"name": tombstones.name}]}}
-    manifest_of(target).write_bytes(json.dumps(told).encode())
+    listed = {"parts": [{"name": "customers.jsonl"}], "deletions": {"parts": [{"name": tombstones.name}]}}
+    manifest_of(target).write_bytes(json.dumps(listed).encode())
     export(target, pages_of(ROWS))
     assert list(visible(target)) == ["customers.jsonl"]
 
@@ -332,7 +332,7 @@ def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(targ
             except KeyboardInterrupt:
                 assert dying.changes == at
     manifest = files(target).get(manifest_of(target).name)
-    if manifest == before[manifest_of(target).name]:  # what it tells of is all there yet
+    if manifest == before[manifest_of(target).name]:  # all that it lists still exists
         assert before.items() <= files(target).items()
     export(target, pages_of(ROWS[:90]), rows_per_part=20)
     again = files(target)

@@ -1,4 +1,4 @@
-"""Columns have the types that the model service tells, and values fit them exactly or are refused."""
+"""Columns have the types that the model service reports, and values fit them exactly or are refused."""
 
 import datetime as dt
 import json
@@ -34,7 +34,7 @@ MODEL = {
         "matched": {"type": "string", "enum": ["true", "false", "matched"]},
         "newKind": {"type": "geometry", "format": "wkt"},
         "picture": {"type": "string", "format": "outbound-binary"},
-        "untold": {},
+        "unknown": {},
     },
     "groups": {
         "audit": {
@@ -88,7 +88,7 @@ DETAIL = by_name(detail_columns(MODEL, model_of))
         ("matched", "string", None),
         ("newKind", "string", None),
         ("picture", "string", None),
-        ("untold", "string", None),
+        ("unknown", "string", None),
         ("customField", "string", None),
         ("nsp::r10007.name", "string", None),
         ("tags", "json", None),
@@ -227,8 +227,8 @@ def test_a_value_that_fits_is_taken(type, value, expected):  # noqa: A002
 def test_a_value_that_does_not_fit_is_never_made_to_fit(type, value):  # noqa: A002
     with pytest.raises(IntacctColumnError) as caught:
         converted(Column("due", "c", type, 2), [None, value], ["41", "42"])
-    for told in ("'due'", type, "record 42", "Leave the field out"):
-        assert told in str(caught.value)
+    for words in ("'due'", type, "record 42", "Leave the field out"):
+        assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("type", ["boolean", "integer", "decimal", "date", "timestamp"])

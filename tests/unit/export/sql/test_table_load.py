@@ -103,7 +103,7 @@ def test_replace_by_nothing_empties_the_table(database):
 def test_merge_updates_and_inserts_and_lets_alone_what_it_does_not_know(database):
     made(database, ("1", "Old", 1, "mine"), ("9", "Nine", 9, "yours"))
     done = loaded(database.load(mode="merge"), FIRST, SECOND)
-    # The standard's MERGE tells one number for both.
+    # The standard's MERGE reports one number for both.
     expected = (
         counts(rows=3, updated=3) if database.kind == "standard" else counts(rows=3, inserted=2, updated=1)
     )
@@ -357,8 +357,8 @@ def test_the_line_of_a_load_tells_what_it_was(known):
     loaded(known.load(mode="merge", owner=replace(OWNER, map_index=4)), FIRST, SECOND, digest="abc", **facts)
     names = "table_name, mode, dag_id, run_id, task_id, map_index, object_name, query_digest, row_count, first_key, "
     (line,) = known.run(f"SELECT {names} last_key, watermark, facts, finished_at FROM {TABLE}")  # noqa: S608
-    told = ("customers", "merge", "dag", "run", "task", 4, "ar/customer", "abc", 3, "1", "3", "2026")
-    assert line[:12] == told
+    written = ("customers", "merge", "dag", "run", "task", 4, "ar/customer", "abc", 3, "1", "3", "2026")
+    assert line[:12] == written
     assert json.loads(line[12]) == facts | counts(3, inserted=3)
     finished = line[13] if isinstance(line[13], dt.datetime) else dt.datetime.fromisoformat(line[13])
     assert abs(dt.datetime.now(dt.UTC) - finished) < dt.timedelta(minutes=5)
@@ -613,7 +613,7 @@ def test_numbers_too_large_for_sqlite_are_kept_as_text(sqlite):
 
 
 def test_nested_values_are_json(known):
-    value = {"id": "a", "lines": [{"amount": Decimal("0.30")}, "tab\t", None], "text": "\\u0000 is no NUL"}
+    value = {"id": "a", "lines": [{"amount": Decimal("0.30")}, "tab\t", None], "text": "\\u0000 is not a NUL"}
     (kept, none, text) = one(known, Column("more", "more", "struct"), value, None, "plain")
     assert none is None
     if known.sqlite:
@@ -622,7 +622,7 @@ def test_nested_values_are_json(known):
     else:
         assert known.run(
             "SELECT more->'lines'->0->>'amount', more->>'text' FROM customers WHERE key = '0'"
-        ) == [("0.30", "\\u0000 is no NUL")]
+        ) == [("0.30", "\\u0000 is not a NUL")]
         assert text == "plain"
 
 

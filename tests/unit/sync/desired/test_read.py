@@ -22,7 +22,7 @@ def read(text: str | bytes, name: str = "customers.csv", match_on: str = "id", *
 
 
 def refusal(text: str | bytes, name: str = "customers.csv", match_on: str = "id", **arguments) -> str:
-    """Return the message of what is wrong, whether reading fails or some records are told to be wrong."""
+    """Return the message of what is wrong, whether reading fails or some records are reported."""
     with pytest.raises(IntacctArgumentError) as caught:
         raise_problems(
             name, read_desired_file(name, encoded(text), Layout(match_on=match_on, **arguments)).problems
