@@ -1,27 +1,65 @@
 """Intacct's REST API in its own vocabulary, usable without Airflow.
 
-Importing this package costs nothing: the HTTP library is loaded when a client is made.
+Importing this package costs nothing: a name is loaded when it is first asked for.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from intacct_provider.client.batches import RecordResult
     from intacct_provider.client.client import IntacctClient
     from intacct_provider.client.config import IntacctConfig
+    from intacct_provider.client.http.auth import CredentialStore
+    from intacct_provider.client.http.retry import RetryPolicy
+    from intacct_provider.client.idempotency import IdempotencyKeys
+    from intacct_provider.client.model import ModelField
+    from intacct_provider.client.paging.complete_read import CompleteRead
+    from intacct_provider.client.paging.pages import Page, Totals
+    from intacct_provider.client.paging.proof import iter_proven
+    from intacct_provider.client.paging.row_formats import StructRows
+    from intacct_provider.client.writing.bulk_jobs import JobStatus
+    from intacct_provider.client.writing.composite import CompositeResult
 
-__all__ = ["IntacctClient", "IntacctConfig"]
+_MODULES = {
+    "CompleteRead": "paging.complete_read",
+    "CompositeResult": "writing.composite",
+    "CredentialStore": "http.auth",
+    "IdempotencyKeys": "idempotency",
+    "IntacctClient": "client",
+    "IntacctConfig": "config",
+    "JobStatus": "writing.bulk_jobs",
+    "ModelField": "model",
+    "Page": "paging.pages",
+    "RecordResult": "batches",
+    "RetryPolicy": "http.retry",
+    "StructRows": "paging.row_formats",
+    "Totals": "paging.pages",
+    "iter_proven": "paging.proof",
+}
+
+__all__ = [
+    "CompleteRead",
+    "CompositeResult",
+    "CredentialStore",
+    "IdempotencyKeys",
+    "IntacctClient",
+    "IntacctConfig",
+    "JobStatus",
+    "ModelField",
+    "Page",
+    "RecordResult",
+    "RetryPolicy",
+    "StructRows",
+    "Totals",
+    "iter_proven",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for."""
-    if name == "IntacctClient":
-        from intacct_provider.client.client import IntacctClient
-
-        return IntacctClient
-    if name == "IntacctConfig":
-        from intacct_provider.client.config import IntacctConfig
-
-        return IntacctConfig
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

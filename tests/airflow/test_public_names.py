@@ -15,7 +15,22 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What users import, by module. A name can be added; none may be removed or moved.
 PUBLIC = {
     "intacct_provider.hooks.intacct": ["IntacctHook"],
-    "intacct_provider.client": ["IntacctClient", "IntacctConfig"],
+    "intacct_provider.client": [
+        "CompleteRead",
+        "CompositeResult",
+        "CredentialStore",
+        "IdempotencyKeys",
+        "IntacctClient",
+        "IntacctConfig",
+        "JobStatus",
+        "ModelField",
+        "Page",
+        "RecordResult",
+        "RetryPolicy",
+        "StructRows",
+        "Totals",
+        "iter_proven",
+    ],
     "intacct_provider.client.query": [
         "CURRENT_MONTH",
         "CURRENT_QUARTER",

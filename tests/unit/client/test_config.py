@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import intacct_provider.client
+import intacct_provider.client.query
 from intacct_provider.client.config import (
     DEFAULT_BASE_URL,
     EXTRAS,
@@ -278,6 +279,10 @@ def test_any_host_gives_a_safe_base_url_or_a_config_error(host, port):
 
 def test_the_package_offers_its_public_names_and_no_others():
     assert intacct_provider.client.IntacctConfig is IntacctConfig
-    assert intacct_provider.client.IntacctClient.__name__ == "IntacctClient"
+    for name in intacct_provider.client.__all__:
+        assert getattr(intacct_provider.client, name).__name__ == name
+    assert intacct_provider.client.query.Query.__name__ == "Query"
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = intacct_provider.client.Nothing
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = intacct_provider.client.query.Nothing

@@ -338,6 +338,6 @@ def test_a_field_needs_a_name(name):
 
 
 def test_the_base_of_expressions_is_none_itself():
-    for ask in (lambda: Expression().numbered([]), lambda: ~Expression()):
+    for ask in (lambda: Expression().compile([]), lambda: ~Expression()):
         with pytest.raises(NotImplementedError):
             ask()
