@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, make_templatable
+from intacct_provider.operators.base import IntacctOperator, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -101,7 +101,7 @@ class IntacctExportOperator(IntacctOperator):
         super().__init__(**kwargs)
         self.object_name = object_name
         self.fields = fields
-        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.detail = detail
         self.entities = entities

@@ -16,14 +16,14 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from intacct_provider.operators.base import IntacctOperator, make_templatable
+from intacct_provider.operators.base import IntacctOperator, templatable
 
 # Conditions and triggers are imported when a sensor runs, so that DAG files parse fast.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from intacct_provider.client.query.condition import Condition
     from intacct_provider.client.query.filters import Filters
+    from intacct_provider.triggers.condition import Condition
 
 
 #: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
@@ -142,13 +142,13 @@ class IntacctQuerySensor(IntacctConditionSensor):
     ) -> None:
         super().__init__(**kwargs)
         self.object_name = object_name
-        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
+        self.filters, self.filter_expression = templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.at_least = at_least
 
     def condition(self) -> Condition:
         """Return the condition to wait for, checked."""
-        from intacct_provider.client.query.condition import Condition
+        from intacct_provider.triggers.condition import Condition
 
         return Condition.build(
             self.object_name, self.filters, self.filter_expression, self.filter_parameters, self.at_least

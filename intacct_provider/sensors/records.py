@@ -9,7 +9,7 @@ from intacct_provider.operators.base import check_key_or_id
 from intacct_provider.sensors.query import IntacctConditionSensor
 
 if TYPE_CHECKING:
-    from intacct_provider.client.query.condition import Condition
+    from intacct_provider.triggers.condition import Condition
 
 
 class IntacctRecordSensor(IntacctConditionSensor):
@@ -54,6 +54,6 @@ class IntacctRecordSensor(IntacctConditionSensor):
         filters: list[dict[str, Any]] = [{"$eq": name}]
         for field, value in (self.conditions or {}).items():
             filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
-        from intacct_provider.client.query.condition import Condition
+        from intacct_provider.triggers.condition import Condition
 
         return Condition.build(self.object_name, filters, None, None, 1)

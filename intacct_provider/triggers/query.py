@@ -11,9 +11,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from intacct_provider.client.query.condition import Condition
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.triggers.condition import Condition
 
 #: Failed polls in a row after which the task fails; fewer are taken for temporary.
 MAX_FAILURES = 5
@@ -47,7 +47,7 @@ class IntacctQueryTrigger(BaseTrigger):
 
     :param intacct_conn_id: id of the Airflow connection.
     :param entity_id: entity to work in; None takes the connection's.
-    :param condition: parts of a :class:`~intacct_provider.client.query.condition.Condition`.
+    :param condition: parts of a :class:`~intacct_provider.triggers.condition.Condition`.
     :param poll_interval: seconds between polls, at least 1; up to a tenth is added at random.
     :param deadline: wall-clock time, in seconds since 1970, after which it polls no more.
     :raises IntacctArgumentError: for a ``poll_interval`` below 1 second.

@@ -1,0 +1,94 @@
+"""CONTRIBUTING.md draws the house as it stands: rooms, floors, where to look, commands and suites."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "intacct_provider"
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LAYERS = [
+    (contract["containers"][0], contract["layers"])
+    for contract in PROJECT["tool"]["importlinter"]["contracts"]
+    if contract["type"] == "layers"
+]
+#: Folders of tests/unit and tests/sandbox that are not about one room of the package; "server" is the sandbox itself.
+OTHERS = {"server", "support", "tools", "worlds"}
+
+
+def section(title: str) -> str:
+    """Return the text below a heading."""
+    return TEXT.partition(f"# {title}\n")[2].partition("\n#")[0]
+
+
+def cells(text: str) -> list[str]:
+    """Return the first column of the tables in a text, where it is code."""
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [row[0].strip("| ") for row in rows]
+
+
+def rooms(folder: Path) -> set[str]:
+    """Return the names of the modules and folders in a folder of the package."""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    return modules | {path.parent.name for path in folder.glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize(("container", "layers"), LAYERS)
+def test_every_room_has_its_floor(container, layers):
+    named = [room for layer in layers for room in re.split(r" [|:] ", layer)]
+    assert sorted(named) == sorted(rooms(ROOT / container.replace(".", "/")))
+
+
+def test_the_picture_shows_the_floors_of_the_contract():
+    [layers] = [layers for container, layers in LAYERS if container == "intacct_provider"]
+    picture = section("The house").partition("```text\n")[2].partition("```")[0]
+    drawn = [set(re.findall(r"\w+(?=/|\.py)", line)) for line in picture.splitlines()]
+    height = {room: line for line, names in enumerate(drawn) for room in names}
+    floors = [set(re.split(r" [|:] ", layer)) for layer in layers]
+    assert set(height) == set().union(*floors)
+    beside = {"sandbox", "testing"}  # drawn beside the others
+    for above, below in itertools.pairwise(floors):
+        highest, lowest = above - beside, below - beside
+        assert max(height[room] for room in highest) <= min(height[room] for room in lowest)
+
+
+def test_every_room_is_described():
+    described = {
+        name.strip("`").removesuffix("/").removesuffix(".py")
+        for cell in cells(section("The house"))
+        for name in cell.split(", ")
+    }
+    assert described == rooms(PACKAGE)
+
+
+def test_files_to_look_into_exist():
+    named = re.findall(r"`([\w/]+\.py)`", section("Where to look"))
+    assert len(named) > 20
+    assert [name for name in named if not (PACKAGE / name).is_file()] == []
+
+
+def test_commands_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z-]+)", TEXT))
+    assert named <= targets
+    assert {name for name in targets if name != "help"} <= named | set(re.findall(r"`([a-z-]+)`", TEXT))
+
+
+def test_folders_of_tests_are_described():
+    folders = {f"tests/{path.name}/" for path in (ROOT / "tests").iterdir() if any(path.glob("**/test_*.py"))}
+    assert {cell.strip("`") for cell in cells(section("Tests")) if cell.startswith("`tests/")} == folders
+
+
+@pytest.mark.parametrize("kind", ["unit", "sandbox"])
+def test_tests_have_the_rooms_of_what_they_test(kind):
+    homes = {
+        path.parent.relative_to(ROOT / "tests" / kind) for path in (ROOT / "tests" / kind).rglob("test_*.py")
+    }
+    names = {home for home in homes if home.parts and home.parts[0] not in OTHERS}
+    assert {str(home) for home in names if not (PACKAGE / home).is_dir()} == set()
