@@ -23,7 +23,7 @@ from typing import Any
 from intacct_provider.client.paging.by_position import read_by_position
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
 from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
-from intacct_provider.client.paging.keyset import KEY_ORDER, Base, KeyOrder, KeysUnusableError
+from intacct_provider.client.paging.keyset import KEY_ORDER, Base, KeyOrder, KeysUnusableError, add_key
 from intacct_provider.client.paging.ordered_pool import AHEAD, Pool, make_pool
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
@@ -82,7 +82,6 @@ class CompleteRead:
         refuse_aggregates(query)
         if query.order_by not in ((), KEY_ORDER):
             raise IntacctArgumentError("order_by: pages come in order of key; leave it out.")
-        fields = query.fields if "key" in query.fields else ("key", *query.fields)
         self.service = service
         self.query = query
         self.page_size = page_size
@@ -98,7 +97,7 @@ class CompleteRead:
         self.began: str | None = None
         self._stopped = threading.Event()
         self._fetcher = PageFetcher(service, rows, page_size, self._stopped)
-        self._order = KeyOrder(self._fetcher, replace(query, fields=fields, order_by=KEY_ORDER), bounds)
+        self._order = KeyOrder(self._fetcher, replace(add_key(query), order_by=KEY_ORDER), bounds)
         self._workers = workers
         self._make_pool = pool
         self._pool: Pool | None = None

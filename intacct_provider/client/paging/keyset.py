@@ -23,6 +23,11 @@ _TEXT_COMPARISON = "a filter on key does not compare keys as numbers"
 _WAY_OUT = "Read it with an order_by: that does not rely on keys."
 
 
+def add_key(query: Query) -> Query:
+    """Return the query with ``key`` among its fields."""
+    return query if "key" in query.fields else replace(query, fields=("key", *query.fields))
+
+
 class KeysUnusableError(Exception):
     """Internal: the object cannot be read in order of key; the message is the reason."""
 

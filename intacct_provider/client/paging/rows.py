@@ -9,7 +9,7 @@ from dataclasses import replace
 from intacct_provider.client.paging.by_position import read_in_order
 from intacct_provider.client.paging.complete_read import CompleteRead, refuse_aggregates
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
-from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError
+from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError, add_key
 from intacct_provider.client.paging.pages import Page, Row
 from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import MappingRows
@@ -42,7 +42,6 @@ def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[R
 
 
 def _read_in_order(service: QueryService, query: Query, page_size: int) -> Iterator[Page]:
-    fields = query.fields if "key" in query.fields else ("key", *query.fields)
     fetcher = PageFetcher(service, MappingRows(query.fields), page_size)
 
     def read_keys() -> set[str]:
@@ -54,4 +53,4 @@ def _read_in_order(service: QueryService, query: Query, page_size: int) -> Itera
             log.info("Intacct: the order of %s is read without comparing keys: %s", query.object_name, reason)
             return set()
 
-    return read_in_order(fetcher, replace(query, fields=fields), read_keys)
+    return read_in_order(fetcher, add_key(query), read_keys)

@@ -12,7 +12,6 @@ from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctIncompleteReadError
-from intacct_provider.export.completeness.tally import Counter, Tally
 
 CUSTOMER = "accounts-receivable/customer"
 CONTACT = "company-config/contact"
@@ -43,17 +42,18 @@ class Read:
         self.pages = client.read_pages(
             Query.build(name, fields, filters=filters), StructRows(fields), sums=sums, **bounds
         )
-        count = Counter(fields, sums)
-        self.tally = Tally(sums=dict.fromkeys(sums, Decimal(0)))
-        for page in self.pages:
-            self.tally.join(count(page))
+        rows = [
+            dict(zip(fields, StructRows.values(row), strict=True)) for page in self.pages for row in page.rows
+        ]
+        self.rows = len(rows)
+        self.sums = {name: sum((Decimal(str(row[name] or 0)) for row in rows), Decimal(0)) for name in sums}
 
     def lose(self, *lost):
         """Let it have lost some of its rows, as if the server had never sent them."""
         for n, one in enumerate(self.pages.intervals):
             keys = [key for key in one.unpack() if key not in lost] or [0]
             self.pages.intervals[n] = one._replace(rows=len(keys), packed=pack_keys(keys))
-        self.tally.rows -= len(lost)
+        self.rows -= len(lost)
         return self
 
     def late(self):
@@ -62,7 +62,7 @@ class Read:
         return self
 
     def prove(self, **more):
-        return prove(self.pages, rows=self.tally.rows, sums=self.tally.sums, **more)
+        return prove(self.pages, rows=self.rows, sums=self.sums, **more)
 
     def asked(self, sandbox):
         """Prove it, and return how many calls that took, too."""
@@ -113,8 +113,8 @@ def test_a_count_that_was_right_by_the_end_is_enough(reader):
 
 def test_bounds_are_those_of_the_read(reader):
     read = Read(reader, above="150", upto="1750")
-    assert read.tally.rows == read.prove().counted.count == 1600
-    read.tally.rows -= 1
+    assert read.rows == read.prove().counted.count == 1600
+    read.rows -= 1
     assert read.prove().again
 
 
@@ -275,7 +275,7 @@ def test_rows_by_position_that_are_not_as_many_are_read_again(company):
         read = Read(client)
         assert read.pages.by_position
         assert not read.prove().again
-        read.tally.rows -= 1
+        read.rows -= 1
         assert read.prove().problem == f"{TOTAL - 1} rows were read and Intacct counts {TOTAL}."
 
 
@@ -288,7 +288,7 @@ def earlier(last):
 
 def test_what_an_earlier_try_has_read_counts_too(reader, company):
     read = Read(reader, above="700")
-    read.tally.rows += 700
+    read.rows += 700
     before = len(calls(company, QUERY))
     proof = read.prove(earlier=earlier(700))
     assert not proof.again
@@ -298,7 +298,7 @@ def test_what_an_earlier_try_has_read_counts_too(reader, company):
 
 def test_an_earlier_try_within_bounds(reader):
     read = Read(reader, above="700", upto="1500")
-    read.tally.rows += 200
+    read.rows += 200
     committed = Interval(501, 700, 200)
     assert not read.prove(earlier=committed, above=500).again
     assert read.prove(earlier=committed, above=400).again
@@ -306,7 +306,7 @@ def test_an_earlier_try_within_bounds(reader):
 
 def test_what_changed_before_an_earlier_try_ended_is_read_again(reader):
     read = Read(reader, above="700")
-    read.tally.rows += 700
+    read.rows += 700
     reader.delete(PURPOSE, "300")
     proof = read.prove(earlier=earlier(700))
     assert proof.again
@@ -315,7 +315,7 @@ def test_what_changed_before_an_earlier_try_ended_is_read_again(reader):
 
 def test_what_changed_after_an_earlier_try_ended_is_harmless(reader):
     read = Read(reader, above="700")
-    read.tally.rows += 700
+    read.rows += 700
     reader.delete(PURPOSE, "1300")
     proof = read.prove(earlier=earlier(700))
     assert (proof.deleted, proof.again) == (1, False)
@@ -344,7 +344,7 @@ def test_equal_amounts_are_a_proof(ledger):
     read = with_sums(ledger)
     proof = read.prove()
     assert not proof.again
-    assert proof.counted.sums == proof.sums == read.tally.sums
+    assert proof.counted.sums == proof.sums == read.sums
     assert proof.facts()["control_totals"] == {"creditLimit": str(proof.counted.sums["creditLimit"])}
 
 
@@ -357,7 +357,7 @@ def test_amounts_of_one_page_cost_one_call(ledger, sandbox):
 
 def test_amounts_that_differ_are_told_with_their_difference(ledger):
     read = with_sums(ledger)
-    read.tally.sums["creditLimit"] -= Decimal("0.5")
+    read.sums["creditLimit"] -= Decimal("0.5")
     proof = read.prove()
     assert proof.again
     ours, there = proof.sums["creditLimit"], proof.counted.sums["creditLimit"]
