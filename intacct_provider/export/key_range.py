@@ -1,22 +1,22 @@
-"""A range of keys that one task of several reads."""
+"""A range of keys, which one of several tasks exports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRange:
+class KeyRange(msgspec.Struct, frozen=True):
     """One of the ranges of a plan: the records with ``above < key <= upto``.
 
     :param number: from 1.
     :param of: how many ranges the plan has.
     :param above: None for the first range.
-    :param upto: None for the last range, so that records made after the plan are not lost.
+    :param upto: None for the last range, so that records created after the plan are not lost.
     """
 
     number: int
@@ -26,38 +26,34 @@ class KeyRange:
 
     @property
     def label(self) -> str:
-        """What the names of the range's parts have in them."""
+        """What the file names of the range's parts have in them."""
         return range_label(self.number)
 
-    def facts(self) -> dict[str, Any]:
-        """Return the range as XCom and manifests have it."""
-        return asdict(self)
-
     @classmethod
-    def checked(cls, given: Any) -> KeyRange:
+    def parse(cls, given: Any) -> KeyRange:
         """Return the range that a task was given.
 
         :raises IntacctArgumentError: unless it is one that :class:`IntacctKeyRangesOperator` returns.
         """
-        names = ("number", "of", "above", "upto")
+        names = cls.__struct_fields__
         if not isinstance(given, Mapping) or set(given) != set(names):
             raise IntacctArgumentError(
                 f"key_range must be one of the ranges that IntacctKeyRangesOperator returns, with {', '.join(names)}, "
                 f"not {given!r}."
             )
         number, of, above, upto = (given[name] for name in names)
-        whole = isinstance(number, int) and isinstance(of, int) and 1 <= number <= of
-        # Only the ends are open: a plan with a hole would lose records without a word.
-        ends = whole and (above is None) == (number == 1) and (upto is None) == (number == of)
-        if not ends or not all(
+        numbered = isinstance(number, int) and isinstance(of, int) and 1 <= number <= of
+        # Only the ends are open: a plan with a gap would lose records silently.
+        open_ends = numbered and (above is None) == (number == 1) and (upto is None) == (number == of)
+        if not open_ends or not all(
             one is None or (isinstance(one, str) and one.isdecimal()) for one in (above, upto)
         ):
             raise IntacctArgumentError(
-                f"key_range {dict(given)!r} is none that IntacctKeyRangesOperator makes: number from 1 to of, above "
+                f"key_range {dict(given)!r} is not one that IntacctKeyRangesOperator makes: number from 1 to of, above "
                 "and upto keys, with None for above of the first range and for upto of the last one only."
             )
         if above and upto and int(above) >= int(upto):
-            raise IntacctArgumentError(f"key_range is empty: no key is above {above} and not above {upto}.")
+            raise IntacctArgumentError(f"key_range is empty: no key is above {above} and up to {upto}.")
         return cls(number, of, above, upto)
 
 

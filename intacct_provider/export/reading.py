@@ -13,6 +13,7 @@ from intacct_provider.client.paging.row_formats import StructRows
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.paging.complete_read import CompleteRead
     from intacct_provider.export.completeness.tally import Tally
     from intacct_provider.export.source import Source
 
@@ -21,33 +22,36 @@ class Reading:
     """The rows of a source, to be read once.
 
     :param client: reads ahead, as far as its connection allows.
-    :param above: the key that an earlier try came to, or where the source begins.
+    :param earlier: the rows that an earlier try has left behind, after which this one begins.
+    :param begun: pages of the source whose first one was asked for already.
     """
 
-    def __init__(self, client: IntacctClient, source: Source, *, above: str | None) -> None:
-        self._client = client
-        self._source = source
-        fields = ["key"] if source.detail else source.query.fields
-        if source.early and above == source.above:
-            self._pages = source.early.pop()
-            return
-        source.close()
-        self._pages = client.read_pages(
-            replace(source.query, fields=tuple(fields)),
+    def __init__(
+        self,
+        client: IntacctClient,
+        source: Source,
+        *,
+        earlier: Tally | None = None,
+        begun: CompleteRead | None = None,
+    ) -> None:
+        self._client, self._source, self._earlier = client, source, earlier
+        fields = ("key",) if source.detail else source.query.fields
+        self._pages = begun or client.read_pages(
+            replace(source.query, fields=fields),
             StructRows(fields),
-            above=above,
+            above=(earlier.last_key if earlier else None) or source.above,
             upto=source.upto,
             sums=source.sums,
         )
 
     @property
     def by_position(self) -> bool:
-        """Whether rows come in no order of keys, because those are of no use; known with the first page."""
+        """Whether rows do not come in order of key, because keys cannot be used; known with the first page."""
         return self._pages.by_position
 
     @property
     def expected(self) -> int | None:
-        """How many rows there will be, by the newest page; None if untold."""
+        """How many rows there will be, by the newest page; None if unknown."""
         return self._pages.expected
 
     def __iter__(self) -> Iterator[Page]:
@@ -61,19 +65,14 @@ class Reading:
         for records in self._client.read_records(self._source.object_name, iter(self._pages)):
             yield Page(records, keys=[str(record["key"]) for record in records])
 
-    def prove(self, tally: Tally, *, earlier: Tally | None = None) -> Proof:
+    def prove(self, tally: Tally) -> Proof:
         """Compare what was read with what Intacct counts, after the last page.
 
-        :param tally: all rows.
-        :param earlier: those of them that an earlier try has read.
+        :param tally: of all rows, those of an earlier try included.
         """
         before = None
-        if earlier is not None and earlier.rows:
-            before = Interval(int(earlier.first_key or 0), int(earlier.last_key or 0), earlier.rows)
-        return prove(
-            self._pages,
-            rows=tally.rows,
-            sums=tally.sums,
-            earlier=before,
-            above=Bounds.from_text(self._source.above, None).above,
-        )
+        if self._earlier is not None:
+            first, last = int(self._earlier.first_key or 0), int(self._earlier.last_key or 0)
+            before = Interval(first, last, self._earlier.rows)
+        above = Bounds.from_text(self._source.above, None).above
+        return prove(self._pages, rows=tally.rows, sums=tally.sums, earlier=before, above=above)

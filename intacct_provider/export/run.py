@@ -1,19 +1,23 @@
-"""One export of one task: what it reads, what it remembers of the last one, and how it is made sure of."""
+"""One export of one task: read a source into a sink, prove it complete, publish it, remember it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+import msgspec
 import pendulum
+from msgspec import UNSET
 
 from intacct_provider.export.completeness.progress import Progress
 from intacct_provider.export.completeness.tally import Tally
-from intacct_provider.export.schema.columns import column_facts
+from intacct_provider.export.outcome import Completeness, Outcome, RunFacts
+from intacct_provider.export.reading import Reading
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+    from intacct_provider.client.paging.complete_read import CompleteRead
     from intacct_provider.client.paging.pages import Page
     from intacct_provider.client.paging.proof import Proof
     from intacct_provider.client.query.request import Query
@@ -21,97 +25,121 @@ if TYPE_CHECKING:
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
-    from intacct_provider.export.reading import Reading
+    from intacct_provider.export.schema.drift import Drift
     from intacct_provider.export.source import Source
 
 #: Readings of everything, before an export that cannot be proven complete is given up.
 READINGS = 3
 
+Published = TypeVar("Published", covariant=True)
 
-class Sink(Protocol):
-    """Takes the rows of an export.
 
-    :ivar resumable: whether a next try may go on after rows that are whole; not if they come in no order of keys.
-    """
+class Sink(Protocol[Published]):
+    """Where the rows of an export go. What is written is not to be seen before it is published."""
 
-    resumable: bool
+    def find_published(self) -> Published | None:
+        """Return what an earlier try of the task has published, if there is nothing left to do."""
 
     def begin(self) -> Tally | None:
-        """Make ready; return what is known of rows that an earlier try left whole, which are not read again."""
+        """Get ready; return what is known of rows that an earlier try has left whole, which are not read again."""
 
-    def write(self, page: Page) -> None:
-        """Take rows."""
+    def write(self, page: Page, *, resumable: bool) -> None:
+        """Write rows.
+
+        :param resumable: whether a next try may continue after them; not if they come in no order of keys.
+        """
 
     def finish(self) -> Tally:
-        """Take no more; return the facts about all rows."""
+        """Write no more; return the facts about all rows."""
 
     def discard(self) -> None:
-        """Forget all rows, for another beginning."""
+        """Forget all rows, since they are read again."""
+
+    def publish(self, outcome: Outcome) -> Published:
+        """Let the rows be seen, all at once."""
+
+    def forget(self) -> None:
+        """Forget what a next try would have needed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """One export, ready to be read.
+    """One export, ready to be run; use it in a ``with`` statement, which closes what it has opened.
 
     :param source: what is read; that of an incremental export is of its window.
     :param whole: the query without the window.
-    :param state: of earlier exports; None if nothing is remembered.
     :param run_id: of the DAG run.
+    :param state: of earlier exports; None if nothing is remembered.
     :param window: None unless incremental.
+    :param deletions: gets every row; None unless deleted records are wanted.
+    :param drift: how the columns differ from those of the last export, for the manifest.
+    :param begun: pages whose first one was asked for already.
     """
 
     client: IntacctClient
     source: Source
+    whole: Query
     budget: Budget
     log: Any
-    whole: Query
-    state: ExportState | None = None
     run_id: str = ""
+    state: ExportState | None = None
     window: Window | None = None
+    deletions: Deletions | None = None
+    drift: Drift | None = None
+    begun: CompleteRead | None = None
     started: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
 
-    def read_into(self, sink: Sink) -> Proof:
-        """Read everything into a sink, and prove it complete; read again what cannot be proven.
+    def __enter__(self) -> Self:
+        return self
 
-        :raises IntacctIncompleteReadError: if it cannot be proven complete at all.
+    def __exit__(self, *_: object) -> None:
+        if self.begun is not None:
+            self.begun.close()
+        if self.deletions is not None:
+            self.deletions.close()
+
+    def run(self, sink: Sink[Published]) -> Published:
+        """Read everything into a sink and prove it complete, publish it, and let the next export begin after it.
+
+        :return: what the sink says about it.
+        :raises IntacctIncompleteReadError: if it cannot be proven complete.
         """
+        published = sink.find_published()
+        if published is None:
+            proof = self._read_proven(sink)
+            if self.deletions:
+                self.deletions.settle(proof.rows)
+            published = sink.publish(self._outcome(proof))
+        self._commit()
+        sink.forget()
+        return published
+
+    def _read_proven(self, sink: Sink[Any]) -> Proof:
+        """Read everything, again if it cannot be proven complete."""
         for number in range(1, READINGS + 1):
-            left = sink.begin()
-            reading = self.source.read(self.client, above=left.last_key if left else None)
-            for page in self._told(reading, left.rows if left else 0):
-                sink.resumable = not reading.by_position
-                sink.write(page)
-            tally = sink.finish()
-            proof = reading.prove(tally, earlier=left)
+            if self.deletions:
+                self.deletions.begin()
+            earlier = sink.begin()
+            reading = self._open_reading(earlier, again=number > 1)
+            for page in self._report_progress(reading, earlier.rows if earlier else 0):
+                if self.deletions:
+                    self.deletions.add(page)
+                sink.write(page, resumable=not reading.by_position)
+            proof = reading.prove(sink.finish())
             if not proof.again:
                 return proof
             self.log.warning("%s, reading %d: %s", self.source.object_name, number, proof.problem)
             sink.discard()
+            if self.deletions:
+                self.deletions.discard()
         raise proof.error()
 
-    def commit(self, deletions: Deletions | None = None) -> None:
-        """Let the next export begin where this one ended, now that the manifest is there."""
-        if self.state is None:
-            return
-        unneeded = self.state.commit(
-            self.run_id,
-            window=self.window,
-            columns=column_facts(self.source.columns),
-            deletions=deletions.state() if deletions else None,
-        )
-        if deletions:
-            deletions.tidy(unneeded)
+    def _open_reading(self, earlier: Tally | None, *, again: bool) -> Reading:
+        begun = None if again or earlier else self.begun
+        return Reading(self.client, self.source, earlier=earlier, begun=begun)
 
-    def run_facts(self) -> dict[str, Any]:
-        """Return what differs from run to run, for the manifest."""
-        return {
-            "started_at": self.started.to_iso8601_string(),
-            "finished_at": pendulum.now("UTC").to_iso8601_string(),
-            "transactions": self.client.transactions,
-        }
-
-    def _told(self, reading: Reading, earlier: int) -> Iterator[Page]:
-        """Yield the pages, and tell how far things are."""
+    def _report_progress(self, reading: Reading, earlier: int) -> Iterator[Page]:
+        """Yield the pages, and log how far the export is."""
         if earlier:
             self.log.info("%s: continues after %d rows of an earlier try.", self.source.object_name, earlier)
         progress = Progress(
@@ -128,3 +156,30 @@ class Export:
             progress.rows(len(page))
             yield page
         progress.done()
+
+    def _outcome(self, proof: Proof) -> Outcome:
+        config = self.client.config
+        run = RunFacts(
+            started_at=self.started.to_iso8601_string(),
+            finished_at=pendulum.now("UTC").to_iso8601_string(),
+            transactions=self.client.transactions,
+            schema_drift=self.drift or UNSET,
+        )
+        completeness = msgspec.convert(proof.facts(), Completeness)
+        return Outcome(
+            self.source, config.company_id, config.entity_id, completeness, run, self.window, self.deletions
+        )
+
+    def _commit(self) -> None:
+        """Let the next export begin where this one ended, now that it is published."""
+        if self.state is None:
+            return
+        unneeded = self.state.commit(
+            self.run_id,
+            window=self.window,
+            columns=self.source.columns,
+            keys=self.deletions.keys if self.deletions else None,
+            gone=self.deletions.found if self.deletions else None,
+        )
+        if self.deletions:
+            self.deletions.remove_files(unneeded)

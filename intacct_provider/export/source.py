@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from msgspec import structs
 
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
@@ -14,15 +16,14 @@ from intacct_provider.client.query.request import Query
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
-from intacct_provider.export.schema.columns import Column, column_facts, columns_of, detail_columns
+from intacct_provider.export.schema.columns import Column, detail_columns, query_columns
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.model import ModelField
     from intacct_provider.client.paging.complete_read import CompleteRead
-    from intacct_provider.export.reading import Reading
 
-#: Column that tells whose record it is, when an export reads several entities.
+#: Column with the entity of each record, when an export reads several entities.
 ENTITY_COLUMN = "entity_id"
 _ENTITY = "entity.id"
 _NUMBERS = ("decimal", "integer")
@@ -40,7 +41,6 @@ class Source:
     :param above: rows have keys above this one.
     :param upto: rows have keys up to this one.
     :param detail: whether whole records are read by key, after their keys.
-    :param early: pages of which the first was asked for beside the model, for the first reading.
     """
 
     query: Query
@@ -49,110 +49,108 @@ class Source:
     above: str | None = None
     upto: str | None = None
     detail: bool = False
-    early: list[CompleteRead] = field(default_factory=list)
 
     @property
     def object_name(self) -> str:
         """The path of the object."""
         return self.query.object_name
 
-    def facts(self) -> dict[str, Any]:
-        """Return what was asked, in Intacct's own terms, and how the columns are called."""
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What Intacct is asked, in its own terms."""
         body = self.query.payload()
-        query = {name: body[name] for name in body if name not in ("object", "start", "size", "orderBy")}
-        if self.detail:
-            del query["fields"]
-        return {
-            "object": self.object_name,
-            "query": query,
-            "detail": self.detail,
-            "columns": column_facts(self.columns),
-        }
-
-    def read(self, client: IntacctClient, *, above: str | None = None) -> Reading:
-        """Return the rows, or those with keys above one, to be read once."""
-        from intacct_provider.export.reading import Reading
-
-        return Reading(client, self, above=self.above if above is None else above)
-
-    def close(self) -> None:
-        """Ask for nothing more, if nobody takes the early pages."""
-        while self.early:
-            self.early.pop().close()
+        dropped = ("object", "start", "size", "orderBy", *(["fields"] if self.detail else []))
+        return {name: body[name] for name in body if name not in dropped}
 
 
-def source_of(
-    client: IntacctClient,
-    *,
-    object_name: str,
-    fields: Fields,
-    filters: Filters = None,
-    filter_expression: str | None = None,
-    filter_parameters: Mapping[str, Any] | None = None,
-    detail: bool = False,
-    entities: str | Sequence[str] | None = None,
-    as_of: str | dt.date | None = None,
-    control_totals: Sequence[str] = (),
-    key_range: Mapping[str, Any] | None = None,
-    typed: bool = False,
-    early: bool = False,
-) -> Source:
-    """Check the arguments of an export; reads the model of the object, for one billed call.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user asks to be exported, as far as it can be checked without a call.
 
-    :param typed: whether the records in lists have to have types, for which their models are read, too.
-    :param early: whether to ask for the first page beside the model, where the model changes nothing about it.
-    :raises IntacctArgumentError: naming the argument, the value and what to do.
+    :param named: columns by field; None for all.
+    :param above: rows have keys above this one, and
+    :param upto: up to this one.
     """
-    named = named_fields(fields, detail=detail)
-    query = Query.build(
-        object_name,
-        ["key"] if detail or named is None else list(named),
-        filters=filters,
-        filter_expression=filter_expression,
-        filter_parameters=_parameters(filter_parameters, entities, as_of),
-    )
-    if query.aggregated:
-        raise IntacctArgumentError(
-            "fields has an aggregate; an export is of records. Aggregates are read by IntacctQueryOperator, and "
-            "control_totals has Intacct add up fields of the export."
+
+    query: Query
+    named: dict[str, str] | None
+    detail: bool
+    entities: str | Sequence[str] | None
+    control_totals: Sequence[str]
+    above: str | None
+    upto: str | None
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        object_name: str,
+        fields: Fields,
+        filters: Filters = None,
+        filter_expression: str | None = None,
+        filter_parameters: Mapping[str, Any] | None = None,
+        detail: bool = False,
+        entities: str | Sequence[str] | None = None,
+        as_of: str | dt.date | None = None,
+        control_totals: Sequence[str] = (),
+        key_range: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Check the arguments of an export.
+
+        :raises IntacctArgumentError: naming the argument, the value and what to do.
+        """
+        named = name_columns(fields, detail=detail)
+        query = Query.build(
+            object_name,
+            ["key"] if detail or named is None else list(named),
+            filters=filters,
+            filter_expression=filter_expression,
+            filter_parameters=_parameters(filter_parameters, entities, as_of),
         )
-    among = None if key_range is None else KeyRange.checked(key_range)
-    above, upto = (among.above, among.upto) if among else (None, None)
-    begun: list[CompleteRead] = []
-    if early and named is not None and not detail and entities is None and not control_totals:
-        pages = client.read_pages(query, StructRows(query.fields), above=above, upto=upto)
+        if query.aggregated:
+            raise IntacctArgumentError(
+                "fields has an aggregate; an export is of records. Aggregates are read by IntacctQueryOperator, and "
+                "control_totals has Intacct add up fields of the export."
+            )
+        above = upto = None
+        if key_range is not None:
+            among = KeyRange.parse(key_range)
+            above, upto = among.above, among.upto
+        return cls(query, named, detail, entities, control_totals, above, upto)
+
+    def begin(self, client: IntacctClient) -> CompleteRead | None:
+        """Ask for the first page while the model is read, where the model cannot change what is asked."""
+        if self.named is None or self.detail or self.entities is not None or self.control_totals:
+            return None
+        pages = client.read_pages(self.query, StructRows(self.query.fields), above=self.above, upto=self.upto)
         pages.begin()
-        begun.append(pages)
-    try:
-        known = client.fields(object_name)
-        if begun:
-            _refuse_lists(named or {}, known)
-    except BaseException:
-        for pages in begun:
-            pages.close()
-        raise
-    if detail:
-        return Source(
-            query,
-            _whole_records(client, object_name, named, typed=typed),
-            above=above,
-            upto=upto,
-            detail=True,
-        )
-    if named is None:
-        named = {name: name for name in client.queryable_fields(object_name)}
-    if entities is not None:
-        named, query = _of_entities(named, query, entities, known)
-    _refuse_lists(named, known)
-    columns = columns_of(named, known)
-    query = replace(query, fields=tuple(named))
-    return Source(query, columns, _sums(control_totals, columns), above, upto, early=begun)
+        return pages
+
+    def load(self, client: IntacctClient, *, typed: bool = False) -> Source:
+        """Check what was asked against the model of the object, for one billed call.
+
+        :param typed: whether the records in lists need types, for which their models are read, too.
+        :raises IntacctArgumentError: naming the argument, the value and what to do.
+        """
+        name, query = self.query.object_name, self.query
+        known = client.fields(name)
+        if self.detail:
+            columns = _record_columns(client, name, self.named, typed=typed)
+            return Source(query, columns, above=self.above, upto=self.upto, detail=True)
+        named = self.named or {field: field for field in client.queryable_fields(name)}
+        if self.entities is not None:
+            named, query = _select_entities(named, query, self.entities, known)
+        _refuse_lists(named, known)
+        columns = query_columns(named, known)
+        query = replace(query, fields=tuple(named))
+        sums = _check_sums(self.control_totals, columns)
+        return Source(query, columns, sums, self.above, self.upto)
 
 
-def named_fields(fields: Fields, *, detail: bool) -> dict[str, str] | None:
-    """Return the fields with their columns; None for all.
+def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:
+    """Return the columns by field; None for all fields.
 
-    :raises IntacctArgumentError: for what names no fields, and for two columns of one name.
+    :raises IntacctArgumentError: if ``fields`` is not a list or mapping of fields, or gives two the same column.
     """
     if fields == "*" or (fields is None and detail):
         return None
@@ -165,7 +163,9 @@ def named_fields(fields: Fields, *, detail: bool) -> dict[str, str] | None:
     taken: dict[str, str] = {}
     for name, column in named.items():
         if not isinstance(column, str) or not column.strip():
-            raise IntacctArgumentError(f"fields names the column of {name!r} {column!r}, which is no name.")
+            raise IntacctArgumentError(
+                f"fields names the column of {name!r} {column!r}, which is not a name."
+            )
         if column in taken:
             raise IntacctArgumentError(
                 f"fields gives {taken[column]!r} and {name!r} the same column, {column!r}."
@@ -179,7 +179,7 @@ def _parameters(
 ) -> dict[str, Any] | None:
     parameters: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
     if given is not None and not isinstance(given, Mapping):
-        return given  # for Query.build to refuse
+        return given  # Query.build refuses it
     if as_of is not None:
         if "asOfDate" in parameters:
             raise IntacctArgumentError("Give as_of or filter_parameters['asOfDate'], not both.")
@@ -197,10 +197,10 @@ def _day(as_of: str | dt.date) -> str:
         raise IntacctArgumentError(f"as_of must be a date such as '2026-06-30', not {as_of!r}.") from None
 
 
-def _of_entities(
+def _select_entities(
     named: dict[str, str], query: Query, entities: str | Sequence[str], known: Mapping[str, ModelField]
 ) -> tuple[dict[str, str], Query]:
-    """Add the column of the entity, and leave only records of those asked for."""
+    """Add the column of the entity, and select only records of the entities asked for."""
     if entities != "all" and (
         isinstance(entities, str) or not entities or not all(isinstance(one, str) for one in entities)
     ):
@@ -209,8 +209,7 @@ def _of_entities(
         )
     if _ENTITY not in known:
         raise IntacctArgumentError(
-            f"entities: records of {query.object_name} belong to no entity, as its model has no field {_ENTITY}. Leave "
-            "entities out."
+            f"entities cannot be used with {query.object_name}: its model has no field {_ENTITY}. Leave entities out."
         )
     if named.get(_ENTITY) is None:
         if ENTITY_COLUMN in named.values():
@@ -237,15 +236,15 @@ def _refuse_lists(named: Mapping[str, str], known: Mapping[str, ModelField]) -> 
             raise IntacctArgumentError(f"fields has {name!r}, which is {what}: no query returns it.{more}")
 
 
-def _sums(control_totals: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
+def _check_sums(control_totals: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
     if isinstance(control_totals, str):
         control_totals = [control_totals]
     numbers = {column.field: column for column in columns if column.type in _NUMBERS}
     for name in control_totals:
         if name in numbers:
             continue
-        there = name in {column.field for column in columns}
-        problem = "is no number" if there else "is not among fields"
+        exported = name in {column.field for column in columns}
+        problem = "is not a number" if exported else "is not among fields"
         raise IntacctArgumentError(
             f"control_totals has {name!r}, which {problem}.{did_you_mean(str(name), numbers)} Numbers among fields: "
             f"{', '.join(numbers) or 'none'}."
@@ -253,7 +252,7 @@ def _sums(control_totals: Sequence[str], columns: Sequence[Column]) -> tuple[str
     return tuple(dict.fromkeys(control_totals))
 
 
-def _whole_records(
+def _record_columns(
     client: IntacctClient, object_name: str, named: Mapping[str, str] | None, *, typed: bool
 ) -> tuple[Column, ...]:
     columns = detail_columns(client.model(object_name), client.model if typed else None)
@@ -263,7 +262,7 @@ def _whole_records(
     for name in named:
         if name not in by_field:
             raise IntacctArgumentError(
-                f"fields has {name!r}, which is no member of a whole record of {object_name}."
+                f"fields has {name!r}, which is not a member of a whole record of {object_name}."
                 f"{did_you_mean(str(name), by_field)} Members: {', '.join(by_field)}."
             )
-    return tuple(replace(by_field[name], name=column) for name, column in named.items())
+    return tuple(structs.replace(by_field[name], name=column) for name, column in named.items())

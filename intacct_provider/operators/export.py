@@ -1,4 +1,4 @@
-"""What the operators have in common that get rows out of Intacct: which rows, how proven, and from when on."""
+"""The base of the operators that export rows from Intacct: which rows, how they are proven complete, and since when."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctError
+from msgspec import to_builtins
+
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, templatable
+from intacct_provider.operators.base import IntacctOperator, report_to_outlets, templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.run import Export
+    from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.schema.drift import Drift
-    from intacct_provider.export.source import Source
+    from intacct_provider.export.source import Selection, Source
+    from intacct_provider.operators.lineage import ExportLineage
 
-_WORDS = {"true": True, "false": False, "": False, "none": False}
+_BOOLEANS = {"true": True, "false": False, "": False, "none": False}
 
 
 class IntacctExportOperator(IntacctOperator):
@@ -44,16 +49,15 @@ class IntacctExportOperator(IntacctOperator):
     :param as_of: date that Intacct's date macros are relative to, such as ``2026-06-30``. (templated)
     :param control_totals: fields of numbers that Intacct is asked to add up, too; the sums must be those of the rows.
         (templated)
-    :param incremental: field that tells when a record changed, mostly ``audit.modifiedDateTime``: only what changed
+    :param incremental: field that says when a record changed, mostly ``audit.modifiedDateTime``: only what changed
         since the last export is read. (templated)
-    :param lookback: how far before the end of the last export an incremental one begins, for changes that came to light
-        late.
+    :param lookback: how far before the end of the last export an incremental one begins, for changes that appear late.
     :param full_refresh: read everything, and let the next incremental export begin where this one ends. (templated)
-    :param detect_deletes: tell which records were deleted since the last export: by Intacct's audit history
+    :param detect_deletes: find the records that were deleted since the last export: by Intacct's audit history
         (``audit``), by comparing all keys (``keys``), or by the audit history where the user may read it (``auto``).
         (templated)
-    :param schema_drift: what to do when columns came, went or changed since the last export: ``warn``, ``fail``, or
-        ``add``, which takes new ones and fails for others. (templated)
+    :param schema_drift: what to do when columns were added, removed or changed since the last export: ``warn``,
+        ``fail``, or ``add``, which accepts new columns and fails for other changes. (templated)
     :param key_range: one of the ranges of ``IntacctKeyRangesOperator``, for mapped tasks. (templated)
     :param max_transactions: billed API transactions at most; the task fails before it would need more. (templated)
     """
@@ -114,16 +118,24 @@ class IntacctExportOperator(IntacctOperator):
         self.schema_drift = schema_drift
         self.key_range = key_range
         self.max_transactions = max_transactions
+        #: For OpenLineage, which asks for it after ``execute``.
+        self._lineage: ExportLineage | None = None
 
     @cached_property
     def hook(self) -> IntacctHook:
         """The hook; several entities are read from the top level, whatever entity the connection names."""
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
 
-    def begin(self, client: IntacctClient, context: Context, *, typed: bool = False) -> Export:
-        """Return the export, checked and ready to be read; reads the object's model.
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Report to OpenLineage what was exported, with its schema and number of rows."""
+        from intacct_provider.operators.lineage import facets_on_complete
 
-        :param typed: whether the records in lists have to have types.
+        return facets_on_complete(self._lineage)
+
+    def prepare(self, client: IntacctClient, context: Context, *, typed: bool = False) -> Export:
+        """Return the export, checked and ready to be run, of all records; reads the object's model.
+
+        :param typed: whether the records in lists need types.
         :raises IntacctArgumentError: for arguments that cannot be right.
         """
         from intacct_provider.export.completeness.budget import Budget
@@ -131,21 +143,33 @@ class IntacctExportOperator(IntacctOperator):
 
         self._check_arguments()
         budget = Budget(client, self.object_name, self.max_transactions)
+        selection = self.select()
         # Only where nothing of an earlier try, and no window, can change what is read.
         early = self.incremental is None and getattr(context.get("ti"), "try_number", 1) == 1
-        source = self.source(client, typed=typed, early=early)
-        state = self._state(client, context, source)
-        export = Export(
-            client, source, budget, self.log, whole=source.query, state=state, run_id=run_of(context)
+        begun = selection.begin(client) if early else None
+        try:
+            source = selection.load(client, typed=typed)
+            state = self._open_state(client, context, source)
+        except BaseException:
+            if begun is not None:
+                begun.close()
+            raise
+        return Export(
+            client=client,
+            source=source,
+            whole=source.query,
+            budget=budget,
+            log=self.log,
+            run_id=run_of(context),
+            state=state,
+            begun=begun,
         )
-        return export if self.incremental is None else self._within_window(export)
 
-    def source(self, client: IntacctClient, *, typed: bool = False, early: bool = False) -> Source:
-        """Return what is read, without the window of an incremental export; reads the object's model."""
-        from intacct_provider.export.source import source_of
+    def select(self) -> Selection:
+        """Return what is to be exported, checked as far as that takes no call."""
+        from intacct_provider.export.source import Selection
 
-        return source_of(
-            client,
+        return Selection.parse(
             object_name=self.object_name,
             fields=self.fields,
             filters=self.filters,
@@ -156,69 +180,44 @@ class IntacctExportOperator(IntacctOperator):
             as_of=self.as_of,
             control_totals=self.control_totals,
             key_range=self.key_range,
-            typed=typed,
-            early=early,
         )
 
-    def _state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
-        """Return what is remembered of earlier exports, where that matters."""
-        from intacct_provider.export.incremental.state import ExportState
-        from intacct_provider.hooks.state_store import find_state_store, name_state
-
-        if self.incremental is None and self.detect_deletes is None:
-            return None
-        if context.get("ti") is None:
-            raise IntacctArgumentError(
-                "incremental and detect_deletes compare with the last export of the same task, and there is no Airflow "
-                "task here."
-            )
-        query = dict(source.facts()["query"], fields=None)
-        # A date that is another one in each run does not make it another export.
-        query["filterParameters"] = {
-            name: value for name, value in query.get("filterParameters", {}).items() if name != "asOfDate"
-        }
-        config = client.config
-        what = {
-            "object": self.object_name,
-            "query": query,
-            "company": config.company_id,
-            "entity": config.entity_id,
-        }
-        store = find_state_store(context, [*self.outlets, *self.inlets])
-        return ExportState(store, name_state(context, what))
-
-    def _within_window(self, export: Export) -> Export:
+    def narrow(self, export: Export, *, full_refresh: bool) -> Export:
+        """Return the export of what changed since the last one, if it is incremental."""
         from intacct_provider.export.incremental.planning import plan_window
 
-        assert self.incremental is not None and export.state is not None  # noqa: S101, PT018
+        if self.incremental is None or export.state is None:
+            return export
         window = plan_window(
             export.client,
-            export.source.query,
+            export.whole,
             field=self.incremental,
             state=export.state,
             run_id=export.run_id,
             lookback=self.lookback,
-            full_refresh=self.refreshes,
+            full_refresh=full_refresh,
         )
-        export.state.remember(window)
-        source = replace(export.source, query=window.narrow(export.source.query))
+        export.state.remember(export.run_id, window)
+        source = replace(export.source, query=window.narrow(export.whole))
         return replace(export, source=source, window=window)
 
-    def check_schema(self, export: Export, manifest: Mapping[str, Any] | None = None) -> Drift:
+    def check_schema(self, export: Export, replaced: Sequence[Column] | None = None) -> Drift | None:
         """Compare the columns with those of the last export, and do what ``schema_drift`` says.
 
-        :param manifest: of the export that is to be replaced; what is remembered of the task's last one goes before it.
+        :param replaced: columns of the export that is about to be replaced, for a task that remembers none.
+        :return: how they differ; None if they do not.
         :raises IntacctSchemaChangedError: naming every difference.
         """
-        from intacct_provider.export.schema.columns import column_facts
         from intacct_provider.export.schema.drift import compare
 
-        before = export.state.columns if export.state else None
-        drift = compare(before or (manifest or {}).get("columns"), column_facts(export.source.columns))
+        remembered = export.state.columns if export.state else None
+        drift = compare(remembered or replaced, export.source.columns)
         drift.check(self.schema_drift, self.object_name)
-        return drift
+        return drift or None
 
-    def deletions(self, export: Export, target: ObjectStoragePath) -> Deletions | None:
+    def find_deletions(
+        self, export: Export, target: ObjectStoragePath, *, full_refresh: bool
+    ) -> Deletions | None:
         """Return what finds the deleted records, if they are wanted.
 
         :param target: of the export; files with its keys are kept beside it.
@@ -236,9 +235,59 @@ class IntacctExportOperator(IntacctOperator):
             run_id=export.run_id,
             target=target,
             window=export.window,
-            full_refresh=self.refreshes,
+            full_refresh=full_refresh,
             fields=[column.field for column in source.columns] if self.detail else source.query.fields,
         )
+
+    def report(self, context: Context, lineage: ExportLineage, extra: Mapping[str, Any]) -> None:
+        """Report a finished export to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""
+        from intacct_provider.operators.lineage import report_to_hooks
+
+        self._lineage = lineage
+        report_to_outlets(context, self.outlets, {**extra, "schema": to_builtins(lineage.columns)})
+        # Nobody collects lineage outside of a task, and the collector takes long to load.
+        if context.get("ti") is not None:
+            report_to_hooks(self.hook, lineage)
+
+    @property
+    def wants_full_refresh(self) -> bool:
+        """Whether everything is to be read, where that makes a difference; a template gives text.
+
+        :raises IntacctArgumentError: for what is neither true nor false.
+        """
+        given = self.full_refresh
+        if self.incremental is None and self.detect_deletes is None:
+            return False
+        value = _BOOLEANS.get(given.strip().lower()) if isinstance(given, str) else given
+        if not isinstance(value, bool):
+            raise IntacctArgumentError(f"full_refresh must be True or False, not {given!r}.")
+        return value
+
+    def _open_state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
+        """Return what is remembered of earlier exports, where that matters."""
+        from intacct_provider.export.incremental.state import ExportState
+        from intacct_provider.hooks.state_store import find_state_store, name_state
+
+        if self.incremental is None and self.detect_deletes is None:
+            return None
+        if context.get("ti") is None:
+            raise IntacctArgumentError(
+                "incremental and detect_deletes compare with the last export of the same task, and there is no Airflow "
+                "task here."
+            )
+        query = dict(source.asked, fields=None)
+        # A date that differs from run to run does not make it another export.
+        query["filterParameters"] = {
+            name: value for name, value in query.get("filterParameters", {}).items() if name != "asOfDate"
+        }
+        exported = {
+            "object": self.object_name,
+            "query": query,
+            "company": client.config.company_id,
+            "entity": client.config.entity_id,
+        }
+        store = find_state_store(context, [*self.outlets, *self.inlets])
+        return ExportState(store, name_state(context, exported))
 
     def _check_arguments(self) -> None:
         """Refuse what cannot go together, before anything is sent."""
@@ -257,39 +306,15 @@ class IntacctExportOperator(IntacctOperator):
             raise IntacctArgumentError(
                 f"lookback must be a timedelta that is not negative, not {self.lookback!r}."
             )
-        alone = {
-            "incremental": self.incremental,
-            "detect_deletes": self.detect_deletes,
-            "detail=True": self.detail,
-        }
-        for name, given in alone.items():
-            if given and self.key_range is not None and name != "detail=True":
+        for name in ("incremental", "detect_deletes"):
+            if getattr(self, name) and self.key_range is not None:
                 raise IntacctArgumentError(
-                    f"{name} and key_range do not go together: a range knows no others."
+                    f"{name} and key_range do not go together: the task of a range does not know the other ranges."
                 )
-            if given and self.control_totals and name == "detail=True":
-                raise IntacctArgumentError("control_totals are of rows of a query; leave them or detail out.")
-
-    @property
-    def refreshes(self) -> bool:
-        """Whether everything is to be read; a template gives text.
-
-        :raises IntacctArgumentError: for what is neither true nor false.
-        """
-        given = self.full_refresh
-        value = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
-        if not isinstance(value, bool):
-            raise IntacctArgumentError(f"full_refresh must be True or False, not {given!r}.")
-        return value
+        if self.detail and self.control_totals:
+            raise IntacctArgumentError("control_totals are of rows of a query; leave them or detail out.")
 
 
 def run_of(context: Mapping[str, Any]) -> str:
     """Return the id of the DAG run; empty outside of one."""
     return str(context.get("run_id") or getattr(context.get("ti"), "run_id", ""))
-
-
-def is_final(err: Exception, context: Mapping[str, Any]) -> bool:
-    """Whether no other try of the task will follow, so that nothing is left for one."""
-    task = context.get("ti")
-    given_up = isinstance(err, IntacctError) and not err.retryable
-    return given_up or task is None or task.try_number > task.max_tries

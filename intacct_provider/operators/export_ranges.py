@@ -1,4 +1,4 @@
-"""One big object read by many tasks: planned as ranges of keys, exported range by range, committed as one export."""
+"""Operators for one big object that many tasks read: they plan ranges of keys and commit the exported ranges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs, to_builtins
 
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, airflow_errors, report_to_outlets, templatable
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client.query.filters import Filters
+    from intacct_provider.export.files.manifest import Manifest
+    from intacct_provider.export.ranges.commit import Ranges
+    from intacct_provider.operators.lineage import ExportLineage
 
 
 class IntacctKeyRangesOperator(IntacctOperator):
@@ -82,11 +87,10 @@ class IntacctKeyRangesOperator(IntacctOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan the ranges."""
         from intacct_provider.export.ranges.plan import plan_ranges
-        from intacct_provider.export.source import source_of
+        from intacct_provider.export.source import Selection
 
         with self.client(context) as client:
-            source = source_of(
-                client,
+            selection = Selection.parse(
                 object_name=self.object_name,
                 fields=["key"],
                 filters=self.filters,
@@ -95,9 +99,10 @@ class IntacctKeyRangesOperator(IntacctOperator):
                 entities=self.entities,
                 as_of=self.as_of,
             )
-            plan = plan_ranges(client, source.query, ranges=self.ranges, rows_per_range=self.rows_per_range)
+            query = selection.load(client).query
+            plan = plan_ranges(client, query, ranges=self.ranges, rows_per_range=self.rows_per_range)
         self.log.info("%s: %d ranges.", self.object_name, len(plan))
-        return [one.facts() for one in plan]
+        return [structs.asdict(one) for one in plan]
 
 
 class IntacctCommitExportOperator(IntacctOperator):
@@ -105,11 +110,11 @@ class IntacctCommitExportOperator(IntacctOperator):
 
     >>> IntacctCommitExportOperator(task_id="commit", destination=destination, exports=export.output)
 
-    The mapped tasks leave the parts of their ranges under hidden names beside ``destination``, so until now whatever
-    was there before is whole and can be trusted. This task checks that the ranges are those of one plan, each one there
-    once, without a gap between them, of the same query, columns, company and format; counts what Intacct has now and
-    compares; then gives the parts their names, removes those of the export before, and writes the one manifest last.
-    Should it be killed at any moment, its next try goes on.
+    The mapped tasks leave the parts of their ranges under hidden names beside ``destination``, so an older export stays
+    complete until this task. It checks that the ranges are those of one plan, each one once, without a gap between
+    them, of the same query, columns, company and format; counts what Intacct has now and compares; then gives the parts
+    their names, removes those of the export before, and writes the one manifest last. If it is killed at any moment,
+    its next try continues.
 
     :param destination: that of the mapped tasks. (templated)
     :param exports: what the mapped tasks returned, such as ``export.output``. (templated)
@@ -123,56 +128,58 @@ class IntacctCommitExportOperator(IntacctOperator):
         super().__init__(**kwargs)
         self.destination = destination
         self.exports = exports
-        self._done: dict[str, Any] | None = None
+        #: For OpenLineage, which asks for it after ``execute``.
+        self._lineage: ExportLineage | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check, count and publish; where an earlier try has done so, only clear away what is left."""
-        from intacct_provider.export.ranges.commit import Ranges, count_again
+        """Check, count and publish; if an earlier try has done so, only remove what is left."""
+        from intacct_provider.export.ranges.commit import Ranges
         from intacct_provider.storage.files import parse_destination
 
         with airflow_errors():
             ranges = Ranges(parse_destination(self.destination), self.exports)
-            content, billed = ranges.committed, 0
-            if content is None:
-                ranges.check()
-        if content is None:
-            if self.entity_id is None:
-                self.entity_id = ranges.exports[0].content["entity_id"]
-            with self.client(context) as client:
-                ranges.check_place(client)
-                completeness = count_again(client, ranges.exports)
-                billed = client.transactions
-                content = ranges.publish(completeness, billed)
+            manifest, billed = ranges.find_published(), 0
+        if manifest is None:
+            manifest, billed = self._publish(ranges, context)
         ranges.forget()
-        result = {name: content[name] for name in ("path", "rows", "bytes")} | {
-            "manifest": str(ranges.manifest),
-            "parts": len(content["parts"]),
-            "ranges": len(content["completeness"]["ranges"]),
+        self._report(context, manifest, str(ranges.manifest_path))
+        return {
+            "path": manifest.path,
+            "rows": manifest.rows,
+            "bytes": manifest.bytes,
+            "manifest": str(ranges.manifest_path),
+            "parts": len(manifest.parts),
+            "ranges": len(manifest.completeness.ranges or ()),
             "transactions": billed,
         }
-        self.log.info(
-            "%s: %d rows, of %d ranges, in %s.",
-            content["object"],
-            result["rows"],
-            result["ranges"],
-            result["path"],
-        )
-        self._tell(context, content, result["manifest"])
-        return result
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Tell OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.operators.lineage import facets_of_manifest
+        """Report to OpenLineage what was exported, with its schema and number of rows."""
+        from intacct_provider.operators.lineage import facets_on_complete
 
-        return facets_of_manifest(self._done)
+        return facets_on_complete(self._lineage)
 
-    def _tell(self, context: Context, content: dict[str, Any], manifest: str) -> None:
-        """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
-        from intacct_provider.operators.lineage import report_to_hooks
+    def _publish(self, ranges: Ranges, context: Context) -> tuple[Manifest, int]:
+        """Check and count the ranges and publish them; return the manifest and the billed transactions."""
+        from intacct_provider.export.ranges.commit import count_again
 
-        self._done = content
-        told = {name: content[name] for name in ("path", "rows")} | {"manifest": manifest}
-        report_to_outlets(context, self.outlets, told | {"schema": content["columns"]})
-        report_to_hooks(
-            self.hook, company_id=content["company_id"], object_name=content["object"], path=content["path"]
-        )
+        with airflow_errors():
+            ranges.check()
+        exported_from = ranges.exports[0].manifest.entity_id
+        with self.client(context, default_entity_id=exported_from) as client:
+            ranges.check_company(client)
+            completeness = count_again(client, ranges.exports)
+            return ranges.publish(completeness, client.transactions), client.transactions
+
+    def _report(self, context: Context, manifest: Manifest, path: str) -> None:
+        """Report to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""
+        from intacct_provider.operators.lineage import ExportLineage, report_to_hooks
+
+        self._lineage = ExportLineage.from_manifest(manifest)
+        self.log.info(
+            "%s: %d rows, of %d ranges, in %s.",
+            manifest.object, manifest.rows, len(manifest.completeness.ranges or ()), manifest.path,
+        )  # fmt: skip
+        extra = {"path": manifest.path, "rows": manifest.rows, "manifest": path}
+        report_to_outlets(context, self.outlets, {**extra, "schema": to_builtins(manifest.columns)})
+        report_to_hooks(self.hook, self._lineage)

@@ -1,99 +1,102 @@
 """Where exported rows come from and go to, in the terms of Airflow's lineage collector and of OpenLineage.
 
-Lineage only tells about an export; whatever goes wrong with it is logged and never breaks the task.
+Errors in lineage are logged and never fail the task.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
-
-from intacct_provider.export.schema.columns import columns_from_facts
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, SchemaDatasetFacetFields
     from airflow.providers.common.compat.sdk import BaseHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from intacct_provider.export.files.manifest import Manifest
     from intacct_provider.export.schema.columns import Column
 
 log = logging.getLogger(__name__)
 
 
-def report_to_hooks(hook: BaseHook, *, company_id: str, object_name: str, path: str | None = None) -> None:
-    """Tell Airflow's hook lineage what was read and which file was written.
+@dataclass(frozen=True, slots=True)
+class ExportLineage:
+    """What is reported of an export that is complete.
 
-    The destination stands for all files of the export. Database hooks report their own statements.
+    :param columns: of the output, in order.
+    :param rows: written.
+    :param size: bytes written.
+    :param files: number of parts.
+    :param path: the destination, if rows went to files. It stands for all of them.
+    :param table: namespace and name of the table, as :func:`table_name` gives them, if they went to one.
+    """
+
+    company_id: str
+    object_name: str
+    columns: Sequence[Column]
+    rows: int
+    size: int | None = None
+    files: int | None = None
+    path: str | None = None
+    table: tuple[str, str] | None = None
+
+    @classmethod
+    def from_manifest(cls, manifest: Manifest) -> Self:
+        """Return the lineage of an export to files."""
+        return cls(
+            company_id=manifest.company_id,
+            object_name=manifest.object,
+            columns=manifest.columns,
+            rows=manifest.rows,
+            size=manifest.bytes,
+            files=len(manifest.parts),
+            path=manifest.path,
+        )
+
+
+def report_to_hooks(hook: BaseHook, lineage: ExportLineage) -> None:
+    """Report to Airflow's hook lineage what was read and which file was written.
+
+    Database hooks report their own statements.
 
     :param hook: the one that read.
-    :param path: the destination, if rows went to files.
     """
     try:
         from airflow.providers.common.compat.sdk import get_hook_lineage_collector
 
         collector = get_hook_lineage_collector()
-        source = {"company_id": company_id, "object_name": object_name}
+        source = {"company_id": lineage.company_id, "object_name": lineage.object_name}
         collector.add_input_asset(hook, scheme="intacct", asset_kwargs=source)
-        if path is not None:
-            collector.add_output_asset(hook, uri=path)
+        if lineage.path is not None:
+            collector.add_output_asset(hook, uri=lineage.path)
     except Exception as err:
-        _not_told("hook lineage", err)
+        _warn("hook lineage", err)
 
 
-def facets_on_complete(
-    *,
-    company_id: str,
-    object_name: str,
-    columns: Sequence[Column],
-    rows: int,
-    size: int | None = None,
-    files: int | None = None,
-    path: str | None = None,
-    table: tuple[str, str] | None = None,
-) -> OperatorLineage[Any, Any] | None:
-    """Return what OpenLineage is told of an export that is complete; None where OpenLineage is not installed.
+def facets_on_complete(lineage: ExportLineage | None) -> OperatorLineage[Any, Any] | None:
+    """Return what OpenLineage is to know of an export; None if there was none, or OpenLineage is not installed.
 
     The object is the input. The output has its schema, its statistics, and for each column the field it comes from.
-
-    :param columns: of the output, in order.
-    :param rows: those written.
-    :param size: bytes written.
-    :param files: number of parts.
-    :param path: the destination, if rows went to files; its connection id is left out.
-    :param table: namespace and name of the table, as :func:`table_name` gives them, if they went to one.
     """
+    if lineage is None:
+        return None
     try:
         from airflow.providers.openlineage.extractors import OperatorLineage
     except ImportError:
         return None
     try:
-        source = _source(company_id, object_name, columns, rows)
-        name = table if table is not None or path is None else _file_name(path)
-        outputs = [_output(name, source, columns, rows, size, files)] if name else []
+        source = _source(lineage)
+        name = (
+            lineage.table if lineage.table is not None or lineage.path is None else _file_name(lineage.path)
+        )
+        outputs = [_output(name, source, lineage)] if name else []
         return OperatorLineage(inputs=[source], outputs=outputs)
     except Exception as err:
-        _not_told("OpenLineage", err)
+        _warn("OpenLineage", err)
         return None
-
-
-def facets_of_manifest(manifest: Mapping[str, Any] | None) -> OperatorLineage[Any, Any] | None:
-    """Return what OpenLineage is told of an export to files; None if there was none.
-
-    :param manifest: what was written last.
-    """
-    if manifest is None:
-        return None
-    return facets_on_complete(
-        company_id=manifest["company_id"],
-        object_name=manifest["object"],
-        columns=columns_from_facts(manifest["columns"]),
-        rows=manifest["rows"],
-        size=manifest["bytes"],
-        files=len(manifest["parts"]),
-        path=manifest["path"],
-    )
 
 
 def table_name(hook: Any, table: str) -> tuple[str, str] | None:
@@ -116,33 +119,27 @@ def table_name(hook: Any, table: str) -> tuple[str, str] | None:
         parts = (info.database or connection.schema, *schema, table)
         return SQLParser.create_namespace(info), ".".join(part for part in parts if part)
     except Exception as err:
-        _not_told("OpenLineage", err)
+        _warn("OpenLineage", err)
         return None
 
 
-def _source(company_id: str, object_name: str, columns: Sequence[Column], rows: int) -> Dataset:
+def _source(export: ExportLineage) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import InputDataset, SchemaDatasetFacet
     from openlineage.client.facet_v2 import input_statistics_input_dataset as statistics
 
     from intacct_provider.assets.intacct import convert_asset_to_openlineage, create_asset
 
-    found = convert_asset_to_openlineage(create_asset(company_id=company_id, object_name=object_name), None)
+    asset = create_asset(company_id=export.company_id, object_name=export.object_name)
+    found = convert_asset_to_openlineage(asset, None)
     return InputDataset(
         namespace=found.namespace,
         name=found.name,
-        facets={"schema": SchemaDatasetFacet(fields=_schema(columns, "field"))},
-        inputFacets={"inputStatistics": statistics.InputStatisticsInputDatasetFacet(rowCount=rows)},
+        facets={"schema": SchemaDatasetFacet(fields=_schema(export.columns, "field"))},
+        inputFacets={"inputStatistics": statistics.InputStatisticsInputDatasetFacet(rowCount=export.rows)},
     )
 
 
-def _output(
-    name: tuple[str, str],
-    source: Dataset,
-    columns: Sequence[Column],
-    rows: int,
-    size: int | None,
-    files: int | None,
-) -> Dataset:
+def _output(name: tuple[str, str], source: Dataset, export: ExportLineage) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import (
         ColumnLineageDatasetFacet,
         OutputDataset,
@@ -150,13 +147,15 @@ def _output(
         SchemaDatasetFacet,
     )
 
-    statistics = OutputStatisticsOutputDatasetFacet(rowCount=rows, size=size, fileCount=files)
+    statistics = OutputStatisticsOutputDatasetFacet(
+        rowCount=export.rows, size=export.size, fileCount=export.files
+    )
     return OutputDataset(
         namespace=name[0],
         name=name[1],
         facets={
-            "schema": SchemaDatasetFacet(fields=_schema(columns, "name")),
-            "columnLineage": ColumnLineageDatasetFacet(fields=_origins(source, columns)),
+            "schema": SchemaDatasetFacet(fields=_schema(export.columns, "name")),
+            "columnLineage": ColumnLineageDatasetFacet(fields=_origins(source, export.columns)),
         },
         outputFacets={"outputStatistics": statistics},
     )
@@ -202,7 +201,7 @@ def _file_name(path: str) -> tuple[str, str]:
     from airflow.providers.common.compat.sdk import Asset
 
     uri = urlsplit(path if "://" in path else f"file://{path}")
-    # The connection's id is no part of a file's name: another connection leads to the same one.
+    # The connection's id is not part of a file's name: another connection leads to the same file.
     bare = uri._replace(netloc=uri.netloc.rpartition("@")[2])
     found = translate_airflow_asset(Asset(uri=bare.geturl()), None)
     if found is not None:
@@ -210,6 +209,6 @@ def _file_name(path: str) -> tuple[str, str]:
     return f"{bare.scheme}://{bare.netloc}", unquote(bare.path).lstrip("/")
 
 
-def _not_told(whom: str, err: Exception) -> None:
-    # The type alone: what others put into their messages is not known here.
-    log.warning("Lineage of the export was not given to %s (%s).", whom, type(err).__name__)
+def _warn(receiver: str, err: Exception) -> None:
+    # The type alone: the message of another library's error may hold anything.
+    log.warning("Lineage of the export was not given to %s (%s).", receiver, type(err).__name__)

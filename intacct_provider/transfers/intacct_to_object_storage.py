@@ -1,21 +1,23 @@
-"""Every row of a query to files on object storage, with a manifest that proves them whole."""
+"""Exports every row of a query to files on object storage, with a manifest that proves them complete."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.operators.base import name_task, report_to_outlets
-from intacct_provider.operators.export import IntacctExportOperator, is_final
+from intacct_provider.operators.base import name_task
+from intacct_provider.operators.export import IntacctExportOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.export.files.sink import Delivery
+    from intacct_provider.export.files.options import FileOptions
+    from intacct_provider.export.files.sink import FilesSink, PublishedFiles
     from intacct_provider.export.run import Export
+    from intacct_provider.export.source import Source
 
 
 class IntacctToObjectStorageOperator(IntacctExportOperator):
@@ -70,98 +72,89 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         self.rows_per_part = rows_per_part
         self.bytes_per_part = bytes_per_part
         self.csv_safe = csv_safe
-        self._done: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the rows."""
         with self.client(context) as client:
-            result = self._export(client, context)
+            target, options = self._check_files()
+            export = self._prepare(client, context, target)
+            with export, self._open_sink(target, export.source, options, context) as sink:
+                files = export.run(sink)
+        result = self._result(files)
+        if self.key_range is None:
+            self._report_files(context, files)
         self.log.info(
             "%s: %d rows, %d bytes, in %s.", self.object_name, result["rows"], result["bytes"], result["path"]
         )
         return result
 
-    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Tell OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.operators.lineage import facets_of_manifest
-
-        return facets_of_manifest(self._done)
-
-    def _export(self, client: IntacctClient, context: Context) -> dict[str, Any]:
-        from intacct_provider.export.files.manifest import manifest_of, read_manifest
-
-        target = self._checked_target()
-        export = self.begin(client, context, typed=self.file_format == "parquet")
-        drift = self.check_schema(export, read_manifest(manifest_of(target)))
-        with self._delivery(target, export, context) as delivery:
-            try:
-                proof = export.read_into(delivery)
-                if delivery.deletions is not None:
-                    delivery.deletions.settle(delivery.tally.rows)
-                content, result = delivery.publish(proof, {"schema_drift": drift.facts()} if drift else {})
-            except Exception as err:
-                if is_final(err, context):
-                    delivery.discard()
-                raise
-            if self.key_range is None:
-                export.commit(delivery.deletions)
-                self._tell(context, content, result)
-            delivery.done()
-        return {**_summary(content), **result}
-
-    def _checked_target(self) -> ObjectStoragePath:
-        """Return where the files go, having made sure that they can, before anything is paid for."""
-        from intacct_provider.export.files.encoders import encoder_for
+    def _check_files(self) -> tuple[ObjectStoragePath, FileOptions]:
+        """Return where the files go and how they are written, checked before anything is paid for."""
+        from intacct_provider.export.files.options import FileOptions
         from intacct_provider.storage.files import check_place, parse_destination
 
         target = parse_destination(self.destination)
-        encoder_for(self.file_format, (), compression=self.compression, csv_safe=self.csv_safe)
+        options = FileOptions(
+            self.file_format, self.compression, self.csv_safe, self.rows_per_part, self.bytes_per_part
+        )
+        options.check()
         check_place(target)
-        return target
+        return target, options
 
-    def _delivery(self, target: ObjectStoragePath, export: Export, context: Context) -> Delivery:
-        from intacct_provider.export.files.sink import Delivery
+    def _prepare(self, client: IntacctClient, context: Context, target: ObjectStoragePath) -> Export:
+        """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
+        from intacct_provider.export.files.manifest import manifest_path, read_manifest
+
+        full_refresh = self.wants_full_refresh
+        export = self.prepare(client, context, typed=self.file_format == "parquet")
+        export = self.narrow(export, full_refresh=full_refresh)
+        replaced = read_manifest(manifest_path(target))
+        drift = self.check_schema(export, replaced.columns if replaced else None)
+        deletions = self.find_deletions(export, target, full_refresh=full_refresh)
+        return replace(export, drift=drift, deletions=deletions)
+
+    def _open_sink(
+        self, target: ObjectStoragePath, source: Source, options: FileOptions, context: Context
+    ) -> FilesSink:
+        from intacct_provider.export.files.sink import FilesSink
+        from intacct_provider.export.files.staging import Attempt
         from intacct_provider.export.key_range import KeyRange
+        from intacct_provider.export.ranges.sink import RangeSink
 
-        return Delivery(
-            target,
-            export,
+        task = context.get("ti")
+        attempt = Attempt(
             # Not for a task after a person has cleared it; and outside of one, each export is on its own.
             owner=name_task(context, cleared=True) or uuid.uuid4().hex,
-            attempt=getattr(context.get("ti"), "try_number", 1),
-            form={"file_format": self.file_format, "compression": self.compression},
-            cut={
-                "rows_per_part": self.rows_per_part,
-                "bytes_per_part": self.bytes_per_part,
-                "csv_safe": self.csv_safe,
-            },
-            key_range=None if self.key_range is None else KeyRange.checked(self.key_range),
-            deletions=self.deletions(export, target),
+            number=getattr(task, "try_number", 1),
+            last=task is None or task.try_number > task.max_tries,
         )
+        if self.key_range is None:
+            return FilesSink(target, source, options, attempt)
+        return RangeSink(target, source, options, attempt, KeyRange.parse(self.key_range))
 
-    def _tell(self, context: Context, content: dict[str, Any], result: dict[str, Any]) -> None:
-        """Tell the assets among the outlets, Airflow's lineage, and later OpenLineage."""
-        from intacct_provider.operators.lineage import report_to_hooks
+    def _result(self, files: PublishedFiles) -> dict[str, Any]:
+        manifest = files.manifest
+        result = {
+            "path": manifest.path,
+            "rows": manifest.rows,
+            "bytes": manifest.bytes,
+            "sha256": manifest.sha256,
+            "parts": len(manifest.parts),
+            "watermark": manifest.window.upper if manifest.window else None,
+            "deleted": manifest.deletions.rows if manifest.deletions else None,
+            "transactions": manifest.run.transactions,
+            "manifest": files.path,
+        }
+        return result if self.key_range is None else {**result, "manifest_sha256": files.sha256}
 
-        self._done = content
-        names = ("path", "rows", "watermark")
-        told = {name: _summary(content).get(name) for name in names} | result
-        report_to_outlets(context, self.outlets, told | {"schema": content["columns"]})
-        # Nobody collects lineage outside of a task, and the collector takes long to load.
-        if context.get("ti") is not None:
-            report_to_hooks(
-                self.hook,
-                company_id=content["company_id"],
-                object_name=self.object_name,
-                path=content["path"],
-            )
+    def _report_files(self, context: Context, files: PublishedFiles) -> None:
+        from intacct_provider.operators.lineage import ExportLineage
 
-
-def _summary(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what a task returns of a manifest."""
-    return {name: content[name] for name in ("path", "rows", "bytes", "sha256")} | {
-        "parts": len(content["parts"]),
-        "watermark": content.get("window", {}).get("upper"),
-        "deleted": content["deletions"]["rows"] if "deletions" in content else None,
-        "transactions": content["run"]["transactions"],
-    }
+        manifest = files.manifest
+        extra = {
+            "path": manifest.path,
+            "rows": manifest.rows,
+            "watermark": manifest.window.upper if manifest.window else None,
+            "manifest": files.path,
+        }
+        self.report(context, ExportLineage.from_manifest(manifest), extra)

@@ -45,7 +45,7 @@ def test_a_task_without_an_asset_remembers_in_a_variable_that_people_can_read(sa
     assert name.startswith(f"{PREFIX}export_state_variable__with_variable__")
     document = variables()[name]
     assert document["watermark"] == "2026-06-30T14:00:00Z"
-    assert document["columns"] == [{"name": "key"}]
+    assert document["columns"] == [{"name": "key", "field": "key", "type": "string"}]
     assert [run["upper"] for run in document["runs"].values()] == [
         "2026-06-30T13:00:00Z",
         "2026-06-30T14:00:00Z",

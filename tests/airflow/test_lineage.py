@@ -14,7 +14,7 @@ import pytest
 from sandbox_client import running
 
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.operators.lineage import facets_on_complete, report_to_hooks, table_name
+from intacct_provider.operators.lineage import ExportLineage, facets_on_complete, report_to_hooks, table_name
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import DAG
 
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.operators.lineage import facets_on_complete
+from intacct_provider.operators.lineage import ExportLineage, facets_on_complete
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
 SOURCE = {"company_id": "SANDBOX", "object_name": "general-ledger/account-group"}
@@ -42,7 +42,8 @@ class Export(BaseOperator):
             Column("amount", "totalDue", "decimal", 2),
             Column("purpose", "accountGroupPurpose", "struct", None, (Column("id", "id", "string"),)),
         ]
-        return facets_on_complete(**SOURCE, columns=columns, rows=60, size=4096, files=2, path="FOLDER/groups.csv")
+        found = ExportLineage(**SOURCE, columns=columns, rows=60, size=4096, files=2, path="FOLDER/groups.csv")
+        return facets_on_complete(found)
 
 
 with DAG("lineage", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC")):
@@ -178,7 +179,7 @@ def test_other_readers_of_lineage_get_object_and_destination_and_no_hidden_file(
     ],
 )
 def test_a_file_has_the_name_that_others_give_it_without_the_connection(path, name):
-    found = facets_on_complete(**SOURCE, columns=COLUMNS, rows=1, path=path)
+    found = facets_on_complete(ExportLineage(**SOURCE, columns=COLUMNS, rows=1, path=path))
     assert [(d.namespace, d.name) for d in found.outputs] == [name]
 
 
@@ -191,7 +192,7 @@ def test_a_table_is_named_as_its_database_is(monkeypatch):
     name = table_name(PostgresHook("pg"), "finance.customers")
     assert name == ("postgres://db.example:5433", "books.finance.customers")
     assert table_name(SqliteHook("lite"), "customers") == ("sqlite:///data/books.db", "customers")
-    (output,) = facets_on_complete(**SOURCE, columns=COLUMNS, rows=1, table=name).outputs
+    (output,) = facets_on_complete(ExportLineage(**SOURCE, columns=COLUMNS, rows=1, table=name)).outputs
     assert (output.namespace, output.name) == name
 
 
@@ -215,8 +216,11 @@ def test_a_database_that_cannot_be_asked_breaks_nothing(monkeypatch, caplog):
 
 
 def test_lineage_that_cannot_be_made_breaks_nothing(caplog):
-    assert facets_on_complete(company_id="", object_name="", columns=COLUMNS, rows=1, path="/x") is None
-    report_to_hooks(object(), company_id="ACME", object_name="a/b", path=object())
+    assert (
+        facets_on_complete(ExportLineage(company_id="", object_name="", columns=COLUMNS, rows=1, path="/x"))
+        is None
+    )
+    report_to_hooks(object(), ExportLineage("ACME", "a/b", COLUMNS, 1, path=object()))
     assert "Lineage of the export was not given to OpenLineage (ValueError)." in caplog.text
 
 
@@ -233,5 +237,5 @@ def test_without_openlineage_there_are_no_facets(monkeypatch):
         return found(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert facets_on_complete(**SOURCE, columns=COLUMNS, rows=1, path="/x") is None
+    assert facets_on_complete(ExportLineage(**SOURCE, columns=COLUMNS, rows=1, path="/x")) is None
     assert table_name(object(), "t") is None

@@ -9,7 +9,10 @@ import msgspec
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.completeness.tally import Counter
+from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
+from intacct_provider.export.files.publication import forget_replaced, publish_parts
+from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.schema.columns import Column
 
 COLUMNS = (
@@ -52,12 +55,14 @@ def pages_of(rows, cuts=(), columns=COLUMNS):
     return [page.part(*pair) for pair in pairwise(ends)]
 
 
-def parts_of(target, columns=COLUMNS, owner="dag/run/task", **options):
+def parts_of(target, columns=COLUMNS, owner="dag/run/task", attempt=1, label="", **options):
     """Return what writes to a target."""
     whole = any(column.nested for column in columns)
     sums = [column.field for column in columns if column.field == "totalDue" and not whole]
     counter = Counter([column.field for column in columns], sums)
-    return Parts(target, columns=columns, owner=owner, counter=counter, **options)
+    options = FileOptions(**options)
+    options.check()
+    return Parts(target, columns, options, Attempt(owner, attempt), count=counter, label=label)
 
 
 def manifest_of(target):
@@ -78,10 +83,11 @@ def export(target, pages, columns=COLUMNS, **options):
 
 def conclude(target, parts, made):
     """Publish parts, and write their manifest."""
-    parts.publish(manifest_of(target))
-    content = json.dumps({"parts": [part.facts() for part in made]}).encode()
+    publish_parts(target, made, manifest_of(target))
+    content = msgspec.json.encode({"parts": [part.summarize() for part in made]})
     target.fs.pipe_file(manifest_of(target).path, content)
-    parts.done()
+    forget_replaced(target)
+    parts.forget()
 
 
 def after(page, key):

@@ -10,7 +10,9 @@ from uuid import uuid4
 from postgres import Postgres
 
 from intacct_provider.client.paging.row_formats import StructRows
+from intacct_provider.export.outcome import Completeness, RunFacts
 from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.sql.load_log import LoadFacts
 from intacct_provider.export.sql.table_load import TableLoad
 
 CONN_ID = "warehouse"
@@ -117,8 +119,19 @@ def page(*rows, columns=COLUMNS):
     )
 
 
+def facts_of(mode="append", **known):
+    """Return what a load has read."""
+    unknown = {"object": "", "query": {}, "detail": False, "columns": (), "company_id": "", "entity_id": ""}
+    unknown |= {"table": "customers", "first_key": None, "last_key": None, "provider_version": ""}
+    return LoadFacts(
+        **unknown | {"mode": mode} | known,
+        completeness=Completeness(result="equal", rows=0, counted=0, control_totals={}),
+        run=RunFacts(started_at="", finished_at="", transactions=0),
+    )
+
+
 def loaded(load, *pages, columns=COLUMNS, gone=(), digest="", **facts):
-    """See a load through."""
+    """See a load through; return what it did, or the entry of an earlier one."""
     with load:
         done = load.begin(columns, digest)
         if done is not None:
@@ -127,7 +140,8 @@ def loaded(load, *pages, columns=COLUMNS, gone=(), digest="", **facts):
             load.write(one)
         if gone:
             load.remove(gone)
-        return load.publish(facts)
+        done = load.publish(facts_of(load.mode, **facts))
+        return {name: getattr(done, name) for name in counts()}
 
 
 def counts(rows=0, inserted=0, updated=0, deleted=0):

@@ -1,12 +1,13 @@
-"""What is known of rows that flow by: how many, from which key to which, and what they add up to."""
+"""What is known of the rows of an export: how many, from which key to which, and what they add up to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal, localcontext
 from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
@@ -15,20 +16,19 @@ from intacct_provider.exceptions import IntacctIncompleteReadError
 _EXACT = Context(prec=200)
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Facts about rows, exact, in no more memory for a million of them than for one.
 
-    :param sums: by field, those that were asked for.
+    :param sums: by field, of the fields that are added up.
     """
 
     rows: int = 0
     first_key: str | None = None
     last_key: str | None = None
-    sums: dict[str, Decimal] = field(default_factory=dict)
+    sums: dict[str, Decimal] = {}
 
     def join(self, later: Tally) -> None:
-        """Take up the facts about the rows that follow."""
+        """Add the facts about the rows that follow."""
         self.rows += later.rows
         self.first_key = self.first_key if self.first_key is not None else later.first_key
         self.last_key = later.last_key if later.last_key is not None else self.last_key
@@ -36,33 +36,18 @@ class Tally:
             self.sums[name] = _EXACT.add(self.sums.get(name, Decimal(0)), amount)
 
     @classmethod
-    def joined(cls, tallies: Iterable[Tally]) -> Tally:
-        """Return the facts about the rows of several, in their order."""
-        found = cls()
+    def combine(cls, tallies: Iterable[Tally]) -> Tally:
+        """Return the facts about the rows of several tallies, in their order."""
+        combined = cls()
         for one in tallies:
-            found.join(one)
-        return found
-
-    def facts(self) -> dict[str, Any]:
-        """Return everything as JSON has it; amounts are text, with every digit."""
-        return {
-            "rows": self.rows,
-            "first_key": self.first_key,
-            "last_key": self.last_key,
-            "sums": {name: str(amount) for name, amount in self.sums.items()},
-        }
-
-    @classmethod
-    def of_facts(cls, facts: Mapping[str, Any]) -> Tally:
-        """Return what :meth:`facts` told."""
-        sums = {name: Decimal(amount) for name, amount in facts["sums"].items()}
-        return cls(facts["rows"], facts["first_key"], facts["last_key"], sums)
+            combined.join(one)
+        return combined
 
 
 class Counter:
-    """Makes the tally of a page.
+    """Counts the rows of pages.
 
-    :param fields: those of the rows, in their order.
+    :param fields: of the rows, in their order.
     :param sums: fields to add up.
     """
 
@@ -78,15 +63,15 @@ class Counter:
             rows=len(page.rows),
             first_key=page.keys[0],
             last_key=page.keys[-1],
-            sums={name: _added(name, map(value, page.rows)) for name, value in self._sums.items()},
+            sums={name: _add_up(name, map(value, page.rows)) for name, value in self._sums.items()},
         )
 
 
-def _added(name: str, values: Any) -> Decimal:
+def _add_up(name: str, values: Any) -> Decimal:
     try:
         with localcontext(_EXACT):
             return sum((Decimal(str(value)) for value in values if value not in (None, "")), Decimal(0))
     except ArithmeticError:
         raise IntacctIncompleteReadError(
-            f"{name} holds a value that is no number, so it has no total."
+            f"{name} has a value that is not a number, so it has no total."
         ) from None

@@ -1,4 +1,4 @@
-"""What Intacct's audit history knows about deleted records."""
+"""What Intacct's audit history says about deleted records."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 AUDIT_HISTORY = "company-config/audit-history"
-#: Sage says that it may take two hours until a change shows.
+#: Sage says that it may take two hours until a change appears.
 LATE = dt.timedelta(hours=3)
-#: What says that the history cannot be had, and that the keys must tell.
+#: Errors that mean that the history cannot be read, so that keys are compared.
 REFUSALS = (
     IntacctPermissionError,
     IntacctNotFoundError,
@@ -28,7 +28,7 @@ REFUSALS = (
 )
 
 _OBJECT = "changeDetails.objectName"
-_WHOSE = "changeDetails.objectId"
+_RECORD = "changeDetails.objectId"
 _ACTION = "changeSource.actionPerformed"
 _MOMENT = "changeSource.accessDateTime"
 
@@ -36,16 +36,16 @@ _MOMENT = "changeSource.accessDateTime"
 class AuditHistory:
     """The deletions of one object's records.
 
-    The history names records of some objects by key and of others by id, does not know every object, and forgets in
-    its own time; what it tells is no more than a hint.
+    The history names records of some objects by key and of others by id, does not cover every object, and forgets at
+    some time; an entry is no more than a hint.
     """
 
     def __init__(self, client: IntacctClient, object_name: str) -> None:
         self._client = client
         self._object_name = object_name
 
-    def latest(self) -> str | None:
-        """Return the moment of the latest entry about anything; None if there is none.
+    def read_latest(self) -> str | None:
+        """Return the moment of the latest entry about any object; None if there is none.
 
         :raises IntacctAPIError: one of :data:`REFUSALS` where the user may not read it.
         """
@@ -58,20 +58,20 @@ class AuditHistory:
         )
         return str(page.rows[0][_MOMENT]) if page.rows else None
 
-    def deletions(self, since: str | None) -> dict[str, str]:
-        """Return the moment of the last deletion by whatever the history calls the record: its key or its id.
+    def read_deletions(self, since: str | None) -> dict[str, str]:
+        """Return the moment of the last deletion by what the history calls the record: its key or its id.
 
-        :param since: the moment to begin at, less :data:`LATE`; None for all that it knows.
+        :param since: the moment to begin at, less :data:`LATE`; None for all entries.
         """
         wanted = (field(_OBJECT) == self._object_name) & (field(_ACTION) == "delete")
         if since is not None:
             wanted &= field(_MOMENT) >= dt.datetime.fromisoformat(since) - LATE
         found: dict[str, str] = {}
-        # In an order of its own, since its keys are no numbers, which would take a call to find out.
+        # With an order, since its keys are not numbers and finding that out would take a call.
         rows = self._client.iter_rows(
-            AUDIT_HISTORY, [_WHOSE, _MOMENT], filters=wanted, order_by=[{_MOMENT: "asc"}]
+            AUDIT_HISTORY, [_RECORD, _MOMENT], filters=wanted, order_by=[{_MOMENT: "asc"}]
         )
         for row in rows:
-            whose, moment = str(row[_WHOSE]), str(row[_MOMENT])
-            found[whose] = max(moment, found.get(whose, ""))
+            record, moment = str(row[_RECORD]), str(row[_MOMENT])
+            found[record] = max(moment, found.get(record, ""))
         return found

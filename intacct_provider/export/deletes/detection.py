@@ -1,8 +1,8 @@
-"""Which records that were exported are not there any more: by the audit history, or by comparing sets of keys.
+"""Finds the records that were exported and are gone: by the audit history, or by comparing sets of keys.
 
-An export leaves behind the keys that whoever reads it holds now: those that the exports before it left and its own, but
-for those that it told to be gone. Whatever makes a key suspicious, it is told to be gone only after Intacct was asked
-for the record.
+An export leaves behind the keys that its readers hold now: those that the exports before it left and its own, except
+for those that it reported as gone. Whatever makes a key suspicious, it is reported only after Intacct was asked for the
+record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import islice, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.pages import Page
@@ -26,16 +26,17 @@ from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.deletes.audit_history import REFUSALS, AuditHistory
+from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.deletes.key_spool import (
-    Gone,
-    Held,
+    ExportedKey,
     Spool,
-    intact,
-    order,
-    packed,
-    united,
-    unpacked,
-    without,
+    Tombstone,
+    is_intact,
+    pack,
+    sort_key,
+    subtract,
+    unite,
+    unpack,
 )
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.storage.files import open_path, remove, write_whole
@@ -60,9 +61,9 @@ TOMBSTONE_COLUMNS = (
 )
 #: Of the pages of tombstones.
 TOMBSTONES = StructRows([column.field for column in TOMBSTONE_COLUMNS])
-#: How often the audit history is asked before all keys are read: a record may go between two questions.
+#: How often the audit history is asked before all keys are read: a record may be deleted between two questions.
 _TRIES = 2
-#: Why a record is gone: it was deleted, or it lives and does not meet the export's filters any more.
+#: Why a record is gone: it was deleted, or it still exists and no longer meets the filters of the export.
 DELETED, LEFT = "deleted", "left"
 _PAGE = 4000
 
@@ -72,17 +73,20 @@ Answer = TypeVar("Answer")
 class Deletions:
     """The records that are gone since the last export, for one run.
 
+    Call :meth:`begin` before rows are read, :meth:`add` for each page, :meth:`settle` after the last one, and
+    :meth:`close` at the end.
+
     :param client: reads Intacct.
     :param query: of all records that the export is about, without its window.
     :param detect: ``keys`` compares sets of keys; ``audit`` asks the audit history, and compares sets of keys when that
         does not account for every record; ``auto`` is ``audit`` where the user may read the history and the export has
         no filters, else ``keys``.
-    :param target: the export; files of keys are hidden ones beside it.
-    :param window: of an incremental export; without one, or without a lower end, its own rows tell what is there.
+    :param target: the export; files of keys are hidden files beside it.
+    :param window: of an incremental export; without one, or without a lower end, its own rows show what exists.
     :param full_refresh: do without the keys that the last export left, when they are lost.
-    :param fields: of the pages that :meth:`add` gets; those of the query unless told. With ``id`` among them,
-        tombstones have it, and the audit history is understood where it names records by id.
-    :raises IntacctArgumentError: for the audit history of an export with filters, as it does not tell what leaves them.
+    :param fields: of the pages that :meth:`add` gets; by default those of the query. With ``id`` among them, tombstones
+        have it, and entries of the audit history that name records by id are understood.
+    :raises IntacctArgumentError: for the audit history with filters, as it does not show which records leave them.
     """
 
     def __init__(
@@ -100,27 +104,36 @@ class Deletions:
     ) -> None:
         if detect == "audit" and query.filters:
             raise IntacctArgumentError(
-                "detect_deletes='audit' and filters do not go together: the audit history does not tell which records "
+                "detect_deletes='audit' and filters do not go together: the audit history does not show which records "
                 "no longer meet them. Use 'keys' or 'auto'."
             )
         self._client, self._query, self._detect = client, query, detect
         self._target, self._run_id, self._window = target, run_id, window
         names = tuple(query.fields if fields is None else fields)
-        self._id = attrgetter(f"f{names.index('id')}") if "id" in names else None
-        self._fed, self._gone = Spool(Held), Spool(Gone)
-        self._there: Spool | None = None
+        self._read_id = attrgetter(f"f{names.index('id')}") if "id" in names else None
+        self._exported, self._gone = Spool(ExportedKey), Spool(Tombstone)
+        self._existing: Spool | None = None
         self._history = AuditHistory(client, query.object_name) if detect != "keys" else None
         self._moments: dict[str, str] | None = None
         self._before = state.keys
-        self._audited: str | None = (self._before or {}).get("audited")
-        self._repeated = (state.run(run_id) or {}).get("gone") if state.repeats(run_id, window) else None
-        self._facts: dict[str, Any] = dict(self._repeated or {})
-        self._keys: dict[str, Any] = {}
-        if full_refresh and self._before and not self._repeated and not intact(*_place(self._before)):
+        self._audited = self._before.audited if self._before else None
+        run = state.run(run_id) if state.repeats(run_id, window) else None
+        self._repeated = run.gone if run else None
+        #: What was found; None before :meth:`settle`.
+        self.found: DeletionFacts | None = self._repeated
+        #: What is left for the next export; None before :meth:`settle`, and for a run that is run again.
+        self.keys: KeySet | None = None
+        if full_refresh and self._before and not self._repeated and not is_intact(self._before):
             log.warning(
-                "Intacct: the keys that the last export left are lost: what went since cannot be told."
+                "Intacct: the keys that the last export left are lost, so deletions since then are unknown."
             )
             self._before = None
+
+    def close(self) -> None:
+        """Remove what is on the local disk."""
+        for spool in (self._exported, self._gone, self._existing):
+            if spool is not None:
+                spool.close()
 
     def begin(self) -> None:
         """Find out, before rows are read, whether the audit history can be read, and how far it goes now.
@@ -130,25 +143,25 @@ class Deletions:
         if self._history is None or self._repeated:
             return
         if self._query.filters:
-            self._do_without("the audit history does not tell which records no longer meet the filters")
+            self._give_up_history("the audit history does not show which records no longer meet the filters")
         elif self._audited is None:
-            self._audited = self._ask(self._history.latest)
+            self._audited = self._ask(self._history.read_latest)
 
     def add(self, page: Page) -> None:
-        """Take up the keys of rows of the export."""
+        """Add the keys of rows of the export."""
         if self._repeated:
             return
-        self._fed.add(_held(page, self._id))
+        self._exported.add(_read_keys(page, self._read_id))
 
     def discard(self) -> None:
-        """Forget the rows, since they are read anew."""
-        self._fed.close()
-        self._fed = Spool(Held)
+        """Forget the rows, since they are read again."""
+        self._exported.close()
+        self._exported = Spool(ExportedKey)
 
     def settle(self, rows: int) -> None:
         """Find what is gone, and leave the keys behind for the next export; after the last row, before the manifest.
 
-        A run that is run again tells the same once more, from what it left, without a call.
+        A run that is run again reports the same once more, from what it left, without a call.
 
         :param rows: of the export. When an earlier attempt wrote some of them, so that not all of their keys came to
             :meth:`add`, the keys are read once more.
@@ -156,115 +169,104 @@ class Deletions:
         """
         if self._repeated:
             return
-        if self._fed.count != rows:
-            self.discard()
-            self._fed = self._read(self._window.narrow(self._query) if self._window else self._query)
+        if self._exported.count != rows:
+            self._exported.close()
+            self._exported = self._read(self._window.narrow(self._query) if self._window else self._query)
         method = self._find()
         left = sum(1 for one in self._gone if one.reason == LEFT)
         file = self._write("gone", self._gone) if self._gone.count else None
-        self._keys = self._leave()
-        self._facts = {
-            "method": method,
-            "rows": self._gone.count,
-            "deleted": self._gone.count - left,
-            "left": left,
-            "keys": {name: self._keys[name] for name in ("rows", "sha256")},
-            "file": file,
-        }
+        self.keys = self._write_keys()
+        self.found = DeletionFacts(
+            method=method,
+            rows=self._gone.count,
+            deleted=self._gone.count - left,
+            left=left,
+            keys=KeySetSummary(self.keys.rows, self.keys.sha256),
+            file=file,
+        )
 
     def pages(self) -> Iterator[Page]:
         """Yield the tombstones in order of key, as rows of :data:`TOMBSTONES`."""
-        file = self._facts.get("file")
-        gone: Iterable[Gone] = self._gone
+        gone: Iterable[Tombstone] = self._gone
         if self._repeated:
-            gone = unpacked(*_place(file), Gone) if file else ()
+            gone = unpack(self._repeated.file, Tombstone) if self._repeated.file else ()
         rest = iter(gone)
         while some := list(islice(rest, _PAGE)):
             yield TOMBSTONES.convert([structs.asdict(one) for one in some])
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the manifest tells: ``method``, ``rows``, of them ``deleted`` and ``left``, and ``keys`` left.
+    @property
+    def summary(self) -> DeletionFacts:
+        """What manifests say: what was found, without the file of tombstones that the state names."""
+        assert self.found is not None  # noqa: S101 -- settle() comes first
+        return structs.replace(self.found, file=UNSET)
 
-        The method is ``audit``, ``keys``, or ``rows`` when the export's own rows told.
-        """
-        return {name: fact for name, fact in self._facts.items() if name != "file"}
-
-    def state(self) -> dict[str, Any]:
-        """Return what :meth:`ExportState.commit` takes."""
-        return {"keys": self._keys, "gone": self._facts}
-
-    def tidy(self, files: Iterable[Mapping[str, Any]]) -> None:
-        """Remove files of keys that :meth:`ExportState.commit` says nothing needs any more."""
+    def remove_files(self, files: Iterable[FileRef]) -> None:
+        """Remove files of keys that :meth:`ExportState.commit` says are no longer needed."""
         for file in files:
             try:
-                remove(open_path(file["path"]))
+                remove(open_path(file.path))
             except OSError as err:
-                log.warning("Intacct: %s cannot be removed (%s).", file["path"], type(err).__name__)
-
-    def close(self) -> None:
-        """Give the local disk back."""
-        for spool in (self._fed, self._gone, self._there):
-            if spool is not None:
-                spool.close()
+                log.warning("Intacct: %s cannot be removed (%s).", file.path, type(err).__name__)
 
     def _find(self) -> str:
-        """Find the keys that are gone, and return how."""
+        """Find the keys that are gone, and return by which method."""
         full = self._window is None or self._window.lower is None
         if full:
             if self._before is not None:
-                self._tell(without(self._base(), self._fed))
+                self._note_gone(subtract(self._base(), self._exported))
             return "rows"
-        if self._before is not None and self._told_by_history():
+        if self._before is not None and self._is_found_by_history():
             return "audit"
-        self._there = self._read(self._query)
-        self._tell(without(self._held() if self._before is not None else self._fed, self._there))
+        self._existing = self._read(self._query)
+        candidates = self._held() if self._before is not None else self._exported
+        self._note_gone(subtract(candidates, self._existing))
         return "keys"
 
-    def _told_by_history(self) -> bool:
-        """Whether the audit history tells what is gone, and Intacct counts as many records as are left then."""
-        last = (self._before or {}).get("last")
+    def _is_found_by_history(self) -> bool:
+        """Whether the audit history shows what is gone, and Intacct counts as many records as are left then."""
+        last = self._before.last if self._before else None
         bound = (len(last or ""), last or "")
         for _ in range(_TRIES):
             self._moments = None
             hints = self._hints()
             if self._history is None:
                 return False
-            self._tell(one for one in self._held() if one.key in hints or one.id in hints)
-            # Keys grow, so whatever has a key up to the last one was there at the last export, or came with this one.
-            left = takewhile(lambda one: order(one) <= bound, without(self._held(), self._gone))
+            self._note_gone(one for one in self._held() if one.key in hints or one.id in hints)
+            # Keys grow, so a record with a key up to the last one existed at the last export, or came with this one.
+            left = takewhile(lambda one: sort_key(one) <= bound, subtract(self._held(), self._gone))
             if last is None or (last.isdigit() and self._count(last) == sum(1 for _ in left)):
                 return True
-        self._do_without("the audit history does not account for every record that is not there any more")
+        self._give_up_history("the audit history does not account for every record that is gone")
         return False
 
-    def _tell(self, suspects: Iterable[Held]) -> None:
+    def _note_gone(self, suspects: Iterable[ExportedKey]) -> None:
         """Ask Intacct for suspects, some hundred a call, and note those that are gone."""
         self._gone.close()
-        self._gone, rest = Spool(Gone), iter(suspects)
+        self._gone, rest = Spool(Tombstone), iter(suspects)
         while some := list(islice(rest, BATCH_SIZE)):
-            self._gone.add(self._checked(some))
+            self._gone.add(self._look_up(some))
 
-    def _checked(self, suspects: Sequence[Held]) -> Iterator[Gone]:
+    def _look_up(self, suspects: Sequence[ExportedKey]) -> Iterator[Tombstone]:
         anywhere = replace(self._query, filters=(), expression="and")
         if not self._client.config.entity_id:
             anywhere = replace(
                 anywhere, parameters={**(self._query.parameters or {}), "includePrivate": True}
             )
-        there = self._among(anywhere, [one.key for one in suspects])
-        inside = self._among(self._query, sorted(there)) if there else there
+        existing = self._select(anywhere, [one.key for one in suspects])
+        matching = self._select(self._query, sorted(existing)) if existing else existing
         hints = self._hints()
         for one in suspects:
-            if one.key not in there:
-                yield Gone(one.key, one.id, DELETED, hints.get(one.key) or hints.get(one.id or ""))
-            elif one.key not in inside:
-                yield Gone(one.key, one.id, LEFT, None)
+            if one.key not in existing:
+                yield Tombstone(one.key, one.id, DELETED, hints.get(one.key) or hints.get(one.id or ""))
+            elif one.key not in matching:
+                yield Tombstone(one.key, one.id, LEFT, None)
 
-    def _among(self, query: Query, keys: Sequence[str]) -> set[str]:
+    def _select(self, query: Query, keys: Sequence[str]) -> set[str]:
         """Return those of some keys that records of a query have."""
         found = self._read(query.narrow(field("key").in_(keys)))
-        there = {one.key for one in found}
+        selected = {one.key for one in found}
         found.close()
-        return there
+        return selected
 
     def _count(self, upto: str) -> int | None:
         query = self._query.narrow(field("key") <= upto)
@@ -272,18 +274,18 @@ class Deletions:
 
     def _read(self, query: Query) -> Spool:
         """Return the keys of a query's records as they are now."""
-        names = ("key", "id") if self._id else ("key",)
-        read = Spool(Held)
+        names = ("key", "id") if self._read_id else ("key",)
+        read = Spool(ExportedKey)
         pages = self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names))
         for page in iter_proven(pages):
-            read.add(_held(page, attrgetter("f1") if self._id else None))
+            read.add(_read_keys(page, attrgetter("f1") if self._read_id else None))
         return read
 
     def _hints(self) -> dict[str, str]:
         """Return when records were deleted by key or id, as far as the audit history can be read; asked for once."""
         history = self._history
         if self._moments is None and history is not None:
-            self._moments = self._ask(lambda: history.deletions(self._audited))
+            self._moments = self._ask(lambda: history.read_deletions(self._audited))
             moments = (self._audited, *(self._moments or {}).values())
             self._audited = max(filter(None, moments), default=None)
         return self._moments or {}
@@ -294,56 +296,52 @@ class Deletions:
         except REFUSALS as err:
             if self._detect == "audit":
                 raise
-            self._do_without(f"the audit history cannot be read ({err})")
+            self._give_up_history(f"the audit history cannot be read ({err})")
             return None
 
-    def _do_without(self, reason: str) -> None:
+    def _give_up_history(self, reason: str) -> None:
         self._history = None
         name = self._query.object_name
         log.info("Intacct: deletions of %s are found by comparing keys, because %s.", name, reason)
 
-    def _base(self) -> Iterable[Held]:
-        """Return the keys that the last export left; where it left none, those that are there."""
+    def _base(self) -> Iterable[ExportedKey]:
+        """Return the keys that the last export left; where it left none, those that exist."""
         if self._before is None:
-            return self._there or ()
-        return unpacked(*_place(self._before), Held)
+            return self._existing or ()
+        return unpack(self._before, ExportedKey)
 
-    def _held(self) -> Iterator[Held]:
-        return united(self._fed, self._base())
+    def _held(self) -> Iterator[ExportedKey]:
+        return unite(self._exported, self._base())
 
-    def _leave(self) -> dict[str, Any]:
+    def _write_keys(self) -> KeySet:
         """Write the keys for the next export."""
         rows, last = 0, None
 
-        def kept() -> Iterator[Held]:
+        def kept() -> Iterator[ExportedKey]:
             nonlocal rows, last
-            for entry in without(self._held(), self._gone):
+            for entry in subtract(self._held(), self._gone):
                 rows, last = rows + 1, entry.key
                 yield entry
 
-        written = self._write("keys", kept())
-        return {**written, "rows": rows, "last": last, "audited": self._audited}
+        file = self._write("keys", kept())
+        return KeySet(file.path, file.sha256, rows, last, self._audited)
 
-    def _write(self, what: str, entries: Iterable[Held | Gone]) -> dict[str, Any]:
+    def _write(self, what: str, entries: Iterable[ExportedKey | Tombstone]) -> FileRef:
         run = re.sub(r"[^\w.-]+", "-", self._run_id)[:60]
         digest = hashlib.sha256(self._run_id.encode()).hexdigest()[:8]
         path = self._target.with_name(f".{self._target.name}.{what}.{run}-{digest}.jsonl.gz")
-        return {"path": str(path), "sha256": write_whole(path, packed(entries), alone=True).sha256}
+        return FileRef(str(path), write_whole(path, pack(entries), alone=True).sha256)
 
 
-def _place(file: Mapping[str, Any]) -> tuple[ObjectStoragePath, str]:
-    return open_path(file["path"]), file["sha256"]
+def _read_keys(page: Page, read_id: Callable[[Any], Any] | None) -> Iterator[ExportedKey]:
+    """Yield the keys of a page's rows.
 
-
-def _held(page: Page, own: Callable[[Any], Any] | None) -> Iterator[Held]:
-    """Yield what a page's rows leave behind.
-
-    :param own: gives the id of a row.
+    :param read_id: gives the id of a row.
     """
-    if own is None:
-        yield from map(Held, page.keys)
+    if read_id is None:
+        yield from map(ExportedKey, page.keys)
         return
     whole = bool(page.rows) and isinstance(page.rows[0], Mapping)
-    ids = [row.get("id") for row in page.rows] if whole else map(own, page.rows)
+    ids = [row.get("id") for row in page.rows] if whole else map(read_id, page.rows)
     for key, value in zip(page.keys, ids, strict=True):
-        yield Held(key, None if value is None else str(value))
+        yield ExportedKey(key, None if value is None else str(value))

@@ -1,4 +1,4 @@
-"""Sets of keys too large for memory: in order on disk or in a gzip file, and compared as they stream by."""
+"""Sets of keys too large for memory: sorted on disk or in a gzip file, and compared as streams."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.storage.files import sha256_of
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.export.deletes.facts import FileRef
+from intacct_provider.storage.files import open_path, sha256_of
 
 _BUFFER = 20_000
 _LINES = 4096
 _BLOCK = 1 << 18
 _GZIP = 31
 _ADVICE = {
-    "Held": "Without it nobody can tell what was deleted since: run once with full_refresh=True, and take that export "
-    "in place of all that you have.",
-    "Gone": "Without it the run cannot tell its deletions again: run it without detect_deletes.",
+    "ExportedKey": "Without it, deletions since then are unknown: run once with full_refresh=True, and replace all "
+    "that you have by that export.",
+    "Tombstone": "Without it the run cannot report its deletions again: run it without detect_deletes.",
 }
 _encoder = msgspec.json.Encoder()
 
 
-class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A record that an export has given to whoever reads it.
+class ExportedKey(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A record that the readers of an export hold.
 
     :param id: where the export reads it.
     """
@@ -40,11 +38,11 @@ class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
     id: str | None = None
 
 
-class Gone(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A record that was exported and is not there any more.
+class Tombstone(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A record that was exported and is gone.
 
-    :param reason: ``deleted``, or ``left`` when the record lives but does not meet the export's filters now.
-    :param deleted_at: where the audit history tells it, as Intacct wrote it.
+    :param reason: ``deleted``, or ``left`` when the record still exists and no longer meets the export's filters.
+    :param deleted_at: where the audit history has it, as Intacct wrote it.
     """
 
     key: str
@@ -53,31 +51,31 @@ class Gone(msgspec.Struct, array_like=True, frozen=True, gc=False):
     deleted_at: str | None
 
 
-Entry = TypeVar("Entry", Held, Gone)
+Entry = TypeVar("Entry", ExportedKey, Tombstone)
 
 
-def order(entry: Held | Gone) -> tuple[int, str]:
-    """Return what entries are sorted by: that puts keys that are numbers in the order of the numbers."""
+def sort_key(entry: ExportedKey | Tombstone) -> tuple[int, str]:
+    """Return what entries are sorted by: keys that are numbers come in the order of the numbers."""
     return len(entry.key), entry.key
 
 
 class Spool:
-    """Entries in the order of their keys, on the local disk; in memory there are never more than 20,000.
+    """Entries in the order of their keys, on the local disk; never more than 20,000 of them in memory.
 
-    They may come in any order, and are quickest in that of keys. Of two with one key, the one that came later stays.
+    They may be added in any order, and fastest in that of keys. Of two with the same key, the later one is kept.
 
-    :param kind: what they are.
+    :param kind: type of the entries.
     """
 
-    def __init__(self, kind: type[Any] = Held) -> None:
+    def __init__(self, kind: type[Any] = ExportedKey) -> None:
         self.count = 0
         self._decoder = msgspec.json.Decoder(kind)
         self._buffer: list[Any] = []
         self._last: tuple[int, str] | None = None
         self._files: list[IO[bytes]] = []
 
-    def add(self, entries: Iterable[Held | Gone]) -> None:
-        """Take some more."""
+    def add(self, entries: Iterable[ExportedKey | Tombstone]) -> None:
+        """Add entries."""
         for entry in entries:
             self._buffer.append(entry)
             self.count += 1
@@ -85,11 +83,11 @@ class Spool:
                 self._flush()
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield all that came so far; can be asked for again, one at a time."""
+        """Yield all entries so far; may be repeated, with one iteration at a time."""
         self._flush()
         last = None
-        # The latest file first, since of equals the merge gives that of the first.
-        for entry in heapq.merge(*map(self._read, reversed(self._files)), key=order):
+        # The latest file first: of equal entries, the merge yields that of the first file first.
+        for entry in heapq.merge(*map(self._read, reversed(self._files)), key=sort_key):
             if entry.key != last:
                 yield entry
             last = entry.key
@@ -103,10 +101,10 @@ class Spool:
     def _flush(self) -> None:
         if not self._buffer:
             return
-        some = sorted({entry.key: entry for entry in self._buffer}.values(), key=order)
-        if self._last is None or order(some[0]) <= self._last:
+        some = sorted({entry.key: entry for entry in self._buffer}.values(), key=sort_key)
+        if self._last is None or sort_key(some[0]) <= self._last:
             self._files.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed by close()
-        file, self._last = self._files[-1], order(some[-1])
+        file, self._last = self._files[-1], sort_key(some[-1])
         file.seek(0, 2)
         file.write(_encoder.encode_lines(some))
         self._buffer.clear()
@@ -122,7 +120,7 @@ class Spool:
             yield from self._decoder.decode_lines(b"".join(lines))
 
 
-def packed(entries: Iterable[Held | Gone]) -> Iterator[bytes]:
+def pack(entries: Iterable[ExportedKey | Tombstone]) -> Iterator[bytes]:
     """Yield the content of a gzip file of entries, a JSON array on each line; equal entries make equal bytes."""
     compress = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     rest = iter(entries)
@@ -131,13 +129,14 @@ def packed(entries: Iterable[Held | Gone]) -> Iterator[bytes]:
     yield compress.flush()
 
 
-def unpacked(path: ObjectStoragePath, sha256: str, kind: type[Entry]) -> Iterator[Entry]:
-    """Yield the entries of such a file, and make sure at the end that it is the one that was written.
+def unpack(ref: FileRef, kind: type[Entry]) -> Iterator[Entry]:
+    """Yield the entries of such a file, and check at the end that it is the one that was written.
 
-    :raises IntacctArgumentError: if it is gone or is another one.
+    :raises IntacctArgumentError: if it is gone or differs.
     """
     decoder, digest, left = msgspec.json.Decoder(kind), hashlib.sha256(), b""
     decompress = zlib.decompressobj(_GZIP)
+    path = open_path(ref.path)
     try:
         with path.fs.open(path.path, "rb") as file:
             while block := file.read(_BLOCK):
@@ -146,24 +145,24 @@ def unpacked(path: ObjectStoragePath, sha256: str, kind: type[Entry]) -> Iterato
                 yield from decoder.decode_lines(lines)
     except (OSError, zlib.error, msgspec.MsgspecError):
         digest = hashlib.sha256()  # that of nothing
-    if digest.hexdigest() != sha256:
+    if digest.hexdigest() != ref.sha256:
         raise IntacctArgumentError(
-            f"{path} is gone or is not what an export left there. {_ADVICE[kind.__name__]}"
+            f"{ref.path} is gone or is not what an export left there. {_ADVICE[kind.__name__]}"
         )
 
 
-def intact(path: ObjectStoragePath, sha256: str) -> bool:
+def is_intact(ref: FileRef) -> bool:
     """Whether such a file is the one that was written."""
-    found = sha256_of(path)
-    return found is not None and found.sha256 == sha256
+    found = sha256_of(open_path(ref.path))
+    return found is not None and found.sha256 == ref.sha256
 
 
-def united(first: Iterable[Held], second: Iterable[Held]) -> Iterator[Held]:
-    """Yield the entries of two sets in order, of two with one key that of the first, with whatever id is known."""
+def unite(first: Iterable[ExportedKey], second: Iterable[ExportedKey]) -> Iterator[ExportedKey]:
+    """Yield the entries of two sorted sets; of equal keys the first one, with the id that is known."""
     theirs = iter(second)
     other = next(theirs, None)
     for entry in first:
-        while other is not None and order(other) < order(entry):
+        while other is not None and sort_key(other) < sort_key(entry):
             yield other
             other = next(theirs, None)
         if other is None or other.key != entry.key:
@@ -176,15 +175,17 @@ def united(first: Iterable[Held], second: Iterable[Held]) -> Iterator[Held]:
         yield from theirs
 
 
-def without(entries: Iterable[Held], others: Iterable[Held | Gone]) -> Iterator[Held]:
-    """Yield the entries of a set in order whose keys are not in the other."""
+def subtract(
+    entries: Iterable[ExportedKey], others: Iterable[ExportedKey | Tombstone]
+) -> Iterator[ExportedKey]:
+    """Yield the entries of a sorted set whose keys are not in the other."""
     theirs = iter(others)
     other = next(theirs, None)
     if other is None:
         yield from entries
         return
     for entry in entries:
-        while other is not None and order(other) < order(entry):
+        while other is not None and sort_key(other) < sort_key(entry):
             other = next(theirs, None)
         if other is None or other.key != entry.key:
             yield entry

@@ -17,17 +17,17 @@ _GZIP = 31
 
 
 class Compressor(Protocol):
-    """What turns content into fewer bytes."""
+    """Compresses content piece by piece."""
 
     def compress(self, data: memoryview | bytes, /) -> bytes:
-        """Take content, and return what is ready."""
+        """Take content, and return the compressed bytes that are ready."""
 
     def flush(self) -> bytes:
-        """Return the end."""
+        """Return the rest."""
 
 
-class Squeezed:
-    """Writes compressed what is written to it.
+class CompressedSink:
+    """Compresses what is written to it.
 
     :param sink: takes the compressed bytes.
     """
@@ -59,7 +59,7 @@ class Squeezed:
 
 
 class _Zstandard:
-    """One frame of Zstandard by pyarrow, which brings the library."""
+    """One frame of Zstandard, by pyarrow, which includes the library."""
 
     def __init__(self) -> None:
         import pyarrow as pa
@@ -100,8 +100,8 @@ class _Ready:
         pass
 
 
-def compressor(compression: str) -> Compressor:
-    """Return a new compressor; ``gzip`` has no time in it.
+def make_compressor(compression: str) -> Compressor:
+    """Return a new compressor; the header of ``gzip`` has no time in it.
 
     :param compression: one of :data:`COMPRESSIONS`.
     """
@@ -109,7 +109,7 @@ def compressor(compression: str) -> Compressor:
 
 
 def require_pyarrow(what: str) -> None:
-    """Make sure that pyarrow is there, without spending the time to load it.
+    """Make sure that pyarrow is installed, without spending the time to load it.
 
     :raises IntacctArgumentError: naming the extra that brings it.
     """

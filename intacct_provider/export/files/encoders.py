@@ -9,20 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from intacct_provider.client.arguments import check_choice
-from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.files.compression import (
-    COMPRESSIONS,
-    Squeezed,
-    compressor,
-    require_pyarrow,
-)
+from intacct_provider.export.files.compression import CompressedSink, make_compressor
+from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import values_of
-
-__all__ = ["FORMATS", "Encoder", "MakeEncoder", "encoder_for", "values_of"]
-
-FORMATS = ("jsonl", "csv", "parquet")
 
 Sink = Callable[[bytes], Any]
 #: Structs of one form, or whole records as mappings.
@@ -37,64 +27,48 @@ class Encoder(Protocol):
         """Bytes so far: before compression, or of the row groups that are complete in a Parquet file."""
 
     def write(self, keys: Sequence[str], rows: Rows, most: int | None) -> int:
-        """Take rows, one at least, until ``size`` is ``most`` or more, and return how many were taken."""
+        """Write rows, at least one, until ``size`` is ``most`` or more, and return how many were written."""
 
     def close(self) -> None:
         """Write what is left."""
 
 
-#: Makes the encoder of one file, given what takes its bytes.
+#: Makes the encoder of one file, given the function that takes its bytes.
 MakeEncoder = Callable[[Sink], Encoder]
 
 
-def encoder_for(
-    file_format: str, columns: Sequence[Column], *, compression: str | None = None, csv_safe: bool = False
-) -> MakeEncoder:
+def encoder_factory(columns: Sequence[Column], options: FileOptions) -> MakeEncoder:
     """Return what makes the encoders of an export's files.
 
-    :param file_format: one of :data:`FORMATS`.
-    :param compression: ``gzip``, ``zstd`` or None; Parquet compresses its columns, by zstd unless told otherwise.
-    :param csv_safe: have CSV files hold no cell that a spreadsheet takes for a formula.
-    :raises IntacctArgumentError: for what there is not, or what is not installed.
+    :param options: checked.
     """
-    check_choice("file_format", file_format, FORMATS)
-    if compression is not None:
-        check_choice(
-            "compression", compression, (*COMPRESSIONS, *(["none"] if file_format == "parquet" else []))
-        )
-    if csv_safe not in (True, False) or (csv_safe and file_format != "csv"):
-        raise IntacctArgumentError(
-            f"csv_safe must be True or False, and is for file_format 'csv' only, not {csv_safe!r} with {file_format!r}."
-        )
-    if file_format == "parquet":
-        require_pyarrow("file_format 'parquet'")
-        return partial(_parquet, columns, compression or "zstd")
-    if compression == "zstd":
-        require_pyarrow("compression 'zstd'")
-    if file_format == "csv":
+    compression = options.compression
+    if options.file_format == "parquet":
+        return partial(_make_parquet_encoder, columns, compression or "zstd")
+    if options.file_format == "csv":
         from intacct_provider.export.files.csv import CsvLines
 
-        table = CsvLines(columns, safe=csv_safe)
-        return partial(_Text, table.encode, table.header, compression)
-    return partial(_Text, JsonLines(columns).encode, b"", compression)
+        table = CsvLines(columns, safe=options.csv_safe)
+        return partial(_LineEncoder, table.encode, table.header, compression)
+    return partial(_LineEncoder, JsonLines(columns).encode, b"", compression)
 
 
-def _parquet(columns: Sequence[Column], compression: str, sink: Sink) -> Encoder:
-    # Loaded when the first row is there: until then it can load while the first page is on its way.
+def _make_parquet_encoder(columns: Sequence[Column], compression: str, sink: Sink) -> Encoder:
+    # Imported with the first row: until then pyarrow loads while the first page is on its way.
     from intacct_provider.export.files.parquet import ParquetEncoder
 
     return ParquetEncoder(columns, compression, sink)
 
 
-class _Text:
+class _LineEncoder:
     """A file of lines, where rows are encoded one by one and a part of them is a part of the bytes."""
 
     def __init__(
         self, encode: Callable[[Rows], bytes], header: bytes, compression: str | None, sink: Sink
     ) -> None:
         self._encode = encode
-        self._squeezed = Squeezed(compressor(compression), sink) if compression else None
-        self._sink = self._squeezed.write if self._squeezed else sink
+        self._compressed = CompressedSink(make_compressor(compression), sink) if compression else None
+        self._sink = self._compressed.write if self._compressed else sink
         self.size = len(header)
         if header:
             self._sink(header)
@@ -112,8 +86,8 @@ class _Text:
         return len(rows)
 
     def close(self) -> None:
-        if self._squeezed:
-            self._squeezed.close()
+        if self._compressed:
+            self._compressed.close()
 
 
 class JsonLines:

@@ -1,92 +1,134 @@
-"""The manifest: what was exported, and what proves it whole. It is written last."""
+"""The manifest: what was exported, and what proves it complete. It is written last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from intacct_provider import __version__
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.deletes.facts import DeletionFacts
+from intacct_provider.export.files.file_part import FilePart, PartSummary
+from intacct_provider.export.incremental.window import Window
+from intacct_provider.export.key_range import KeyRange
+from intacct_provider.export.outcome import Completeness, RunFacts
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.storage.files import Written, read_small, write_whole
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    from intacct_provider.export.files.parts import Part
-    from intacct_provider.export.source import Source
 
 SUFFIX = ".manifest.json"
 VERSION = 2
 
 
-def manifest_of(target: ObjectStoragePath) -> ObjectStoragePath:
+class ManifestDeletions(DeletionFacts, frozen=True, kw_only=True):
+    """Deleted records, and the files that name them."""
+
+    parts: tuple[PartSummary, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest says.
+
+    Everything but ``run`` depends on nothing but the arguments of the export and the data, so that two exports of one
+    state have equal manifests.
+
+    :param query: what Intacct was asked, in its own terms.
+    :param sha256: of the only part; None with several.
+    :param window: of an incremental export.
+    """
+
+    manifest_version: int = VERSION
+    object: str
+    query: dict[str, Any]
+    detail: bool
+    columns: tuple[Column, ...]
+    company_id: str
+    entity_id: str
+    file_format: str
+    compression: str | None
+    csv_safe: bool | UnsetType = UNSET
+    path: str
+    parts: tuple[PartSummary, ...]
+    rows: int
+    bytes: int
+    sha256: str | None
+    first_key: str | None
+    last_key: str | None
+    completeness: Completeness
+    window: Window | UnsetType = UNSET
+    deletions: ManifestDeletions | UnsetType = UNSET
+    provider_version: str
+    run: RunFacts
+
+    def write(self, path: ObjectStoragePath) -> Written:
+        """Write it, indented, since people read it."""
+        content = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        return write_whole(path, [content], alone=True)
+
+
+class RangeManifest(Manifest, frozen=True, kw_only=True):
+    """What the export of a range leaves for the task that commits all ranges.
+
+    :param staged: the parts, which stay hidden until then.
+    """
+
+    range: KeyRange
+    staged: tuple[FilePart, ...]
+
+
+AnyManifest = TypeVar("AnyManifest", bound=Manifest)
+
+
+def manifest_path(target: ObjectStoragePath) -> ObjectStoragePath:
     """Return where the manifest of a destination is."""
     return target.with_name(target.name + SUFFIX)
 
 
-def manifest(
-    source: Source,
-    *,
-    target: ObjectStoragePath,
-    parts: Sequence[Part],
-    form: Mapping[str, Any],
-    company: Mapping[str, str],
-    proof: Mapping[str, Any],
-    more: Mapping[str, Any],
-    run: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return the content of a manifest.
+def read_manifest(path: ObjectStoragePath) -> Manifest | None:
+    """Return a manifest, or None if there is none of this version.
 
-    All but ``run`` depends on nothing but the arguments of the export and the data, so that two exports of one state
-    have equal manifests.
-
-    :param form: of the files: ``file_format`` and so on.
-    :param company: ``company_id`` and ``entity_id``.
-    :param proof: why the rows are everything.
-    :param more: what only some exports have: their window, deletions and so on.
-    :param run: what differs from run to run: times, tries, cost.
+    :raises IntacctArgumentError: if the file is something else.
     """
-    listed = [part.facts() for part in parts]
-    only = listed[0] if len(listed) == 1 else None
-    return {
-        "manifest_version": VERSION,
-        **source.facts(),
-        **company,
-        **form,
-        "path": str(target),
-        "parts": listed,
-        "rows": sum(part.rows for part in parts),
-        "bytes": sum(part.bytes for part in parts),
-        "sha256": only["sha256"] if only else None,
-        "first_key": next((part.first_key for part in parts if part.rows), None),
-        "last_key": next((part.last_key for part in reversed(parts) if part.rows), None),
-        "completeness": dict(proof),
-        **more,
-        "provider_version": __version__,
-        "run": dict(run),
-    }
+    content = read_small(path)
+    if content is None:
+        return None
+    try:
+        version = msgspec.json.decode(content, type=_Version).manifest_version
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        version = VERSION
+    return parse_manifest(content, path, Manifest) if version == VERSION else None
 
 
-def encoded(content: Mapping[str, Any]) -> bytes:
-    """Return a manifest as it is written: indented, since people read it."""
-    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-
-
-def read_manifest(path: ObjectStoragePath) -> dict[str, Any] | None:
-    """Return a manifest, or None when there is none.
+def parse_manifest(content: bytes, path: ObjectStoragePath, kind: type[AnyManifest]) -> AnyManifest:
+    """Return a manifest of this version.
 
     :raises IntacctArgumentError: if the file is something else.
     """
     try:
-        with path.open("rb") as file:
-            found = msgspec.json.decode(file.read())
-    except FileNotFoundError:
-        return None
+        return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        found = None
-    if not isinstance(found, dict) or "manifest_version" not in found:
         raise IntacctArgumentError(
-            f"{path} is no manifest of an export. Remove it, or name another destination."
-        )
-    return found
+            f"{path} is not a manifest of an export. Remove it, or name another destination."
+        ) from None
+
+
+class _Version(msgspec.Struct):
+    manifest_version: int
+
+
+def describe_parts(parts: Sequence[FilePart]) -> dict[str, Any]:
+    """Return the members of a manifest that follow from its parts."""
+    summaries = tuple(part.summarize() for part in parts)
+    with_rows = [part for part in summaries if part.rows]
+    return {
+        "parts": summaries,
+        "rows": sum(part.rows for part in summaries),
+        "bytes": sum(part.bytes for part in summaries),
+        "sha256": summaries[0].sha256 if len(summaries) == 1 else None,
+        "first_key": with_rows[0].first_key if with_rows else None,
+        "last_key": with_rows[-1].last_key if with_rows else None,
+    }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from intacct_provider.exceptions import IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import PRECISION, converted, rest_of, values_of
+from intacct_provider.export.schema.values import PRECISION, convert_values, rest_of, values_of
 
 #: Values in a row group, about: enough for a reader to be quick, few enough for a worker's memory, and for most of
 #: them to be written while more rows are on their way.
@@ -164,7 +164,7 @@ def _array(column: Column, values: Sequence[Any], keys: Sequence[str]) -> pa.Arr
             return _by_arrow(column, values)
         except (pa.ArrowException, ValueError, TypeError, OverflowError):
             pass
-    return pa.array(converted(column, values, keys), _type(column))
+    return pa.array(convert_values(column, values, keys), _type(column))
 
 
 def _by_arrow(column: Column, values: Sequence[Any]) -> pa.Array:

@@ -30,30 +30,31 @@ def plan_window(
     lookback: dt.timedelta = dt.timedelta(minutes=15),
     full_refresh: bool = False,
 ) -> Window:
-    """Return what a run has to export: from the watermark of the last one, less ``lookback``, to the latest change.
+    """Return what a run has to export: from the watermark of the last run, less ``lookback``, to the latest change.
 
     A run that had a window before gets the same one again, for a retry or when it is cleared. Costs a call for the
     object's model, unless the client knows it, and one for the latest change.
 
     :param query: of all records that the export is about.
-    :param field: that tells when a record changed, a date or a date and time.
+    :param field: that says when a record changed, a date or a date and time.
     :param lookback: rounded up to whole days for a date.
     :param full_refresh: begin at the beginning.
-    :raises IntacctArgumentError: if the object has no such field, naming those that it has.
+    :raises IntacctArgumentError: if the object has no such field, naming the fields that it has.
     """
     check_field(client.fields(query.object_name), query.object_name, field)
-    known = state.run(run_id) or {}
-    if known.get("field") == field and (known["lower"] is None or not full_refresh):
-        return Window(field, run_id, known["lower"], known["upper"])
+    run = state.run(run_id)
+    known = run.window if run else None
+    if known and known.field == field and (known.lower is None or not full_refresh):
+        return known
     watermark, latest = state.watermark(field), read_latest(client, query, field)
-    # When the latest records were deleted, the latest that is left is no reason to go back.
+    # The latest records may have been deleted; that is no reason to go back.
     upper = max(filter(None, (watermark, latest)), key=parse_moment, default=None)
     lower = None if watermark is None or full_refresh else _move_back(watermark, lookback)
-    return Window(field, run_id, lower, upper)
+    return Window(field, lower, upper)
 
 
 def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> None:
-    """Refuse a field that cannot tell when records changed.
+    """Refuse a field that does not say when records changed.
 
     :param fields: of the object's model.
     :raises IntacctArgumentError: naming those that can.
@@ -65,14 +66,12 @@ def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> N
         one for wanted in _FORMATS for one, it in fields.items() if it.queryable and it.format == wanted
     ]
     if not moments:
-        what = "has no field of a date or a time at all. Leave incremental out: every export is a full one"
+        what = "has no date or time at all. Leave incremental out: every export is then a full one"
     else:
         is_what = "has no such field" if found is None else f"has {name!r} as {_describe_field(found)}"
-        what = (
-            f"{is_what}.{did_you_mean(str(name), moments)} Dates and times that it has: {', '.join(moments)}"
-        )
+        what = f"{is_what}.{did_you_mean(str(name), moments)} Its dates and times: {', '.join(moments)}"
     raise IntacctArgumentError(
-        f"incremental={name!r} needs a date or a date and time that tells when a record changed, and the model of "
+        f"incremental={name!r} needs a date or a date and time that says when a record changed, and the model of "
         f"{object_name} {what}."
     )
 
@@ -80,7 +79,7 @@ def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> N
 def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
     """Return the largest value that a field has among the records of a query, for one billed call.
 
-    :raises IntacctResponseError: if Intacct answers something that is neither a date nor a moment.
+    :raises IntacctResponseError: if it is neither a date nor a date and time.
     """
     stamped = query.narrow(field(name).is_not_null())
     page = client.query(replace(stamped, fields=("key", name), order_by=({name: "desc"},)), size=1)
@@ -97,7 +96,7 @@ def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
 
 
 def _move_back(value: str, by: dt.timedelta) -> str:
-    """Return a moment or a date less a time, in the form in which it came."""
+    """Return a moment or a date less a time span, in the same form."""
     moment = dt.datetime.fromisoformat(value)
     try:
         earlier = moment - by

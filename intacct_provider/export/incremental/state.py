@@ -5,13 +5,15 @@ Nothing in it is secret: the places that keep it show it to everybody who may se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet
 from intacct_provider.export.incremental.window import Window
+from intacct_provider.export.schema.columns import Column
 
 #: Runs whose windows are remembered, so that each can be run again.
 RUNS = 100
@@ -24,10 +26,44 @@ class TextStore(Protocol):
     """Where a document is kept."""
 
     def get(self, name: str) -> str | None:
-        """Return what was kept under a name, or None."""
+        """Return what is kept under a name, or None."""
 
     def set(self, name: str, text: str) -> None:
-        """Keep a text in place of what was there."""
+        """Replace what is kept under a name."""
+
+
+class Run(msgspec.Struct):
+    """What is remembered of one run of the DAG.
+
+    :param field: that of its window; None unless incremental.
+    :param done: whether it was committed.
+    :param gone: what it found out about deleted records.
+    """
+
+    field: str | None = None
+    lower: str | None = None
+    upper: str | None = None
+    done: bool = False
+    gone: DeletionFacts | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """The window that it exported or is about to export."""
+        return None if self.field is None else Window(self.field, self.lower, self.upper)
+
+    @window.setter
+    def window(self, window: Window) -> None:
+        self.field, self.lower, self.upper = window.field, window.lower, window.upper
+
+
+class _Document(msgspec.Struct, omit_defaults=True):
+    version: int
+    field: str | None = None
+    watermark: str | None = None
+    columns: tuple[Column, ...] | None = None
+    keys: KeySet | None = None
+    key_sets: list[KeySet] = []
+    runs: dict[str, Run] = {}
 
 
 class ExportState:
@@ -45,34 +81,34 @@ class ExportState:
         self._document = self._load()
 
     @property
-    def columns(self) -> list[dict[str, Any]] | None:
-        """Columns of the last export, as its manifest has them; None before the first."""
-        return self._document.get("columns")
+    def columns(self) -> tuple[Column, ...] | None:
+        """Columns of the last export; None before the first."""
+        return self._document.columns
 
     @property
-    def keys(self) -> dict[str, Any] | None:
-        """Where the keys are that the last export left behind: ``path`` and ``sha256``, and facts; None without."""
-        return self._document.get("keys")
+    def keys(self) -> KeySet | None:
+        """The keys that the last export left behind; None without."""
+        return self._document.keys
 
     def watermark(self, field: str) -> str | None:
-        """Return up to where records have been exported, by the field that tells when they changed."""
-        return self._document.get("watermark") if self._document.get("field") == field else None
+        """Return up to where records have been exported, by the field that says when they changed."""
+        return self._document.watermark if self._document.field == field else None
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
-        """Return what is remembered of a run of the DAG: its window, and ``done`` once it was committed."""
-        found: dict[str, Any] | None = self._document.get("runs", {}).get(run_id)
-        return found
+    def run(self, run_id: str) -> Run | None:
+        """Return what is remembered of a run of the DAG."""
+        return self._document.runs.get(run_id)
 
     def repeats(self, run_id: str, window: Window | None) -> bool:
         """Whether a run has exported the same window before, and is run again."""
-        known = self.run(run_id) or {}
-        return window is not None and known.get("done") is True and known.items() >= window.facts().items()
+        known = self.run(run_id)
+        return window is not None and known is not None and known.done and known.window == window
 
-    def remember(self, window: Window) -> None:
+    def remember(self, run_id: str, window: Window) -> None:
         """Keep the window of a run that begins, so that a retry reads the same one. The watermark stays."""
-        known = self.run(window.run_id) or {}
-        if not known.items() >= window.facts().items():
-            self._update(window.run_id, window.facts() | {"done": False})
+        known = self.run(run_id)
+        if known is None or known.window != window:
+            run, _ = self._keep_run(run_id)
+            run.window, run.done = window, False
             self._save()
 
     def commit(
@@ -80,58 +116,62 @@ class ExportState:
         run_id: str,
         *,
         window: Window | None = None,
-        columns: Sequence[Mapping[str, Any]] | None = None,
-        deletions: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Let the next export begin where this one ended; to be called when the manifest is there, and not before.
+        columns: Sequence[Column] | None = None,
+        keys: KeySet | None = None,
+        gone: DeletionFacts | None = None,
+    ) -> list[FileRef]:
+        """Let the next export begin where this one ended; call it when the manifest exists, and not before.
 
         A run of the past that is run again moves nothing, and neither does one that another has overtaken: the
-        watermark only ever moves on, and only by a window that begins at or before it and ends after it.
+        watermark only moves forward, and only by a window that begins at or before it and ends after it.
 
         :param window: of an incremental export.
-        :param columns: of the export, as its manifest has them.
-        :param deletions: what ``Deletions.state()`` tells.
-        :return: files that nothing needs any more, for ``Deletions.tidy()``.
+        :param columns: of the export.
+        :param keys: what the export leaves behind, and
+        :param gone: what it found out, if it looked for deleted records.
+        :return: files that are no longer needed, for ``Deletions.remove_files()``.
         """
-        self._document = self._load()  # another run may have ended meanwhile
-        document, mark = self._document, self.watermark(window.field) if window else None
-        latest = not self.repeats(run_id, window) and not (window and window.before(mark))
+        self._document = document = self._load()  # another run may have ended meanwhile
+        mark = self.watermark(window.field) if window else None
+        latest = not self.repeats(run_id, window) and not (window and window.is_behind(mark))
         if latest and columns is not None:
-            document["columns"] = list(columns)
-        if latest and deletions is not None:
-            document["keys"] = deletions["keys"]
-            document["key_sets"] = [*document.get("key_sets", ()), deletions["keys"]]
-        if window and window.moves(mark):
-            document |= {"field": window.field, "watermark": window.upper}
-        gone = {"gone": deletions["gone"]} if deletions is not None else {}
-        unneeded = self._update(run_id, {**(window.facts() if window else {}), "done": True, **gone})
-        unneeded += document.get("key_sets", [])[:-KEY_SETS]
-        document["key_sets"] = document.get("key_sets", [])[-KEY_SETS:]
+            document.columns = tuple(columns)
+        if latest and keys is not None:
+            document.keys = keys
+            document.key_sets.append(keys)
+        if window and window.advances(mark):
+            document.field, document.watermark = window.field, window.upper
+        run, unneeded = self._keep_run(run_id)
+        if window:
+            run.window = window
+        run.done, run.gone = True, gone or run.gone
+        unneeded += document.key_sets[:-KEY_SETS]
+        document.key_sets = document.key_sets[-KEY_SETS:]
         self._save()
-        kept = {one["path"] for one in document["key_sets"]}
-        return [one for one in unneeded if one["path"] not in kept]
+        kept = {one.path for one in document.key_sets}
+        return [one for one in unneeded if one.path not in kept]
 
-    def _update(self, run_id: str, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Remember more of a run; return the files of runs that are forgotten for it."""
-        runs = self._document.setdefault("runs", {})
-        runs[run_id] = {**runs.get(run_id, {}), **facts}
+    def _keep_run(self, run_id: str) -> tuple[Run, list[FileRef]]:
+        """Return what is remembered of a run, and the files of the runs that are forgotten to make room for it."""
+        runs = self._document.runs
+        run = runs.setdefault(run_id, Run())
         forgotten = [runs.pop(oldest) for oldest in list(runs)[:-RUNS]]
-        return [run["gone"]["file"] for run in forgotten if run.get("gone", {}).get("file")]
+        return run, [one.gone.file for one in forgotten if one.gone and one.gone.file]
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> _Document:
         text = self._store.get(self.name)
         if text is None:
-            return {"version": _VERSION}
+            return _Document(_VERSION)
         try:
-            found = msgspec.json.decode(text)
+            document = msgspec.json.decode(text, type=_Document)
         except msgspec.DecodeError:
-            found = None
-        if not isinstance(found, dict) or found.get("version") != _VERSION:
+            document = _Document(0)
+        if document.version != _VERSION:
             raise IntacctArgumentError(
-                f"{self.name} (an Airflow Variable, or the state of an asset) holds no state of an export that this "
-                "version can read. Remove it to export everything anew."
+                f"{self.name} (an Airflow Variable, or the state of an asset) does not hold the state of an export "
+                "that this version can read. Remove it to export everything again."
             )
-        return found
+        return document
 
     def _save(self) -> None:
         self._store.set(self.name, msgspec.json.encode(self._document).decode())

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+
+import msgspec
 
 from intacct_provider.client.query.expressions import Expression, field
 from intacct_provider.client.query.request import Query
 
-#: What people ask for, and what many objects do not have.
-MODIFIED = "audit.modifiedDateTime"
 
+class Window(msgspec.Struct, frozen=True):
+    """Records that changed from one moment to another, both included, and those without a timestamp.
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Records that changed from one moment to another, both included, and those that do not tell when.
-
-    :param field: that tells when a record changed.
-    :param run_id: of the DAG run that the window belongs to.
+    :param field: that says when a record changed.
     :param lower: None for everything up to ``upper``.
-    :param upper: the largest value of the field when the window was made; None if no record had one, so that only
-        records without one are in the window.
+    :param upper: the largest value of the field when the window was planned; None if no record had one, so that only
+        records without a timestamp are in the window.
     """
 
     field: str
-    run_id: str
     lower: str | None = None
     upper: str | None = None
 
     @property
     def conditions(self) -> Expression:
-        """What the window's records meet."""
+        """The filters that select the window's records."""
         stamp = field(self.field)
         if self.upper is None:
             return stamp.is_null()
@@ -42,24 +36,20 @@ class Window:
         """Return the query of those of its records that are in the window."""
         return query.narrow(self.conditions)
 
-    def moves(self, watermark: str | None) -> bool:
-        """Whether records up to the end of the window have been exported once this one is, and were not before."""
+    def advances(self, watermark: str | None) -> bool:
+        """Whether this window, once exported, continues what was exported up to a watermark, and goes beyond it."""
         if self.upper is None:
             return False
         if watermark is None:
             return self.lower is None
-        before = self.lower is None or parse_moment(self.lower) <= parse_moment(watermark)
-        return before and parse_moment(self.upper) > parse_moment(watermark)
+        continues = self.lower is None or parse_moment(self.lower) <= parse_moment(watermark)
+        return continues and parse_moment(self.upper) > parse_moment(watermark)
 
-    def before(self, watermark: str | None) -> bool:
+    def is_behind(self, watermark: str | None) -> bool:
         """Whether another window has gone further meanwhile."""
         if self.upper is None or watermark is None:
             return False
         return parse_moment(self.upper) < parse_moment(watermark)
-
-    def facts(self) -> dict[str, Any]:
-        """Return it as JSON has it, for the manifest."""
-        return {"field": self.field, "lower": self.lower, "upper": self.upper}
 
 
 def parse_moment(value: str) -> dt.datetime:

@@ -1,29 +1,22 @@
-"""Ranges of keys, so that many workers read one object: each range by one of them, and every record by exactly one."""
+"""Plans ranges of keys, so that many workers read one object: each record is read by exactly one of them."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctValidationError
-from intacct_provider.export.files.manifest import SUFFIX, encoded, read_manifest
-from intacct_provider.export.files.staging import Part
-from intacct_provider.export.key_range import KeyRange, range_label
-from intacct_provider.storage.files import read_small, remove, write_whole
+from intacct_provider.export.key_range import KeyRange
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from intacct_provider.client import IntacctClient
 
-_HERE_IS_NO_USE = "Leave the ranges out, and export it in one task."
+_ADVICE = "Leave the ranges out, and export it in one task."
 
 
 def plan_ranges(
@@ -60,44 +53,6 @@ def plan_ranges(
     ]
 
 
-def range_manifest_of(target: ObjectStoragePath, number: int) -> ObjectStoragePath:
-    """Return where the manifest of a range is until the commit; it is hidden, since it is not about the whole."""
-    return target.with_name(f".{target.name}.{range_label(number)}{SUFFIX}")
-
-
-def write_range(
-    target: ObjectStoragePath, key_range: KeyRange, content: Mapping[str, Any], parts: Sequence[Part]
-) -> dict[str, str]:
-    """Leave what a task has exported of a range to the task that commits all of them; the parts stay hidden.
-
-    :param content: the manifest that the range would have by itself.
-    :return: ``manifest`` and ``manifest_sha256``, which the commit needs.
-    """
-    path = range_manifest_of(target, key_range.number)
-    own = {"range": key_range.facts(), "staged": [part.record() for part in parts]}
-    written = write_whole(path, [encoded({**content, **own})], alone=True)
-    return {"manifest": str(path), "manifest_sha256": written.sha256}
-
-
-def forget_range(target: ObjectStoragePath, number: int) -> None:
-    """Delete what is left of a range that was exported before, so that it is exported anew.
-
-    A range whose task has died is not touched: its next try goes on.
-    """
-    path = range_manifest_of(target, number)
-    found = read_manifest(path)
-    if found:
-        for part in found["staged"]:
-            remove(target.with_name(part["staged"]))
-        remove(path)
-
-
-def digest_of(path: ObjectStoragePath) -> str | None:
-    """Return the SHA-256 of a small file, or None if it is not there."""
-    content = read_small(path)
-    return None if content is None else hashlib.sha256(content).hexdigest()
-
-
 class _Keys:
     """The keys of one query's records, asked for one by one."""
 
@@ -106,21 +61,21 @@ class _Keys:
         self._query = query
 
     def count_and_highest(self) -> tuple[int, int]:
-        """Return how many records there are and the highest key, 0 where there is none."""
+        """Return how many records there are and the highest key, 0 if there is none."""
         count, keys = self._ask(self._query, 1, "desc")
         if count is None:
-            raise self._no_use("Intacct does not tell how many there are")
+            raise self._refuse("Intacct does not report how many there are")
         return count, self._number(keys[0]) if keys else 0
 
     def check_comparison(self, highest: int) -> None:
-        """Make sure that filters compare keys as numbers: as text, the last of all keys is above "1000"."""
+        """Make sure that filters compare keys as numbers; as text, "9" is above "1000"."""
         beyond = 10 ** len(str(highest))
         _, keys = self._ask(self._query.narrow(field("key") > str(beyond)), 1, "desc")
         if any(self._number(key) <= beyond for key in keys):
-            raise self._no_use(f"Intacct compares them as text: key {keys[0]} is above {beyond} for it")
+            raise self._refuse(f"Intacct compares them as text: it says that key {keys[0]} is above {beyond}")
 
     def boundaries(self, count: int, step: int, highest: int) -> list[str]:
-        """Return up to so many keys, each with ``step`` records from the one before up to it."""
+        """Return up to ``count`` keys, with ``step`` records from each one to the next."""
         found: list[str] = []
         last = 0
         for _ in range(count):
@@ -128,9 +83,9 @@ class _Keys:
             _, keys = self._ask(above, step)
             key = self._number(keys[0]) if keys else highest
             if key <= last:
-                raise self._no_use(f"key {key} follows {last}")
+                raise self._refuse(f"key {key} follows {last}")
             if key >= highest:
-                break  # so many were deleted meanwhile
+                break  # enough records were deleted meanwhile
             found.append(str(key))
             last = key
         return found
@@ -143,15 +98,15 @@ class _Keys:
         except IntacctValidationError as err:
             if query is self._query:
                 raise
-            raise self._no_use(f"Intacct refuses a filter on key ({err.message})") from err
+            raise self._refuse(f"Intacct refuses a filter on key ({err.message})") from err
         return page.total_count, [str(row["key"]) for row in page.rows]
 
     def _number(self, key: str) -> int:
         if not key.isdecimal():
-            raise self._no_use(f"key {key!r} is none")
+            raise self._refuse(f"key {key!r} is not a number")
         return int(key)
 
-    def _no_use(self, why: str) -> IntacctArgumentError:
+    def _refuse(self, why: str) -> IntacctArgumentError:
         return IntacctArgumentError(
-            f"The keys of {self._query.object_name} do not rise as numbers, which ranges need: {why}. {_HERE_IS_NO_USE}"
+            f"The keys of {self._query.object_name} do not rise as numbers, which ranges need: {why}. {_ADVICE}"
         )

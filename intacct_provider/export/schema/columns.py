@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
 
 from intacct_provider.client.model import ModelField, get_entries, read_fields
 from intacct_provider.exceptions import IntacctNotFoundError
 
 ColumnType = Literal["string", "boolean", "integer", "decimal", "date", "timestamp", "json", "struct", "list"]
 
-#: Digits after the point of numbers of which the model tells no precision, such as rates and quantities.
+#: Digits after the point of numbers whose precision the model does not give, such as rates and quantities.
 FREE_SCALE = 10
-#: Column for what a record has and its model has not, as JSON text; only exports of whole records have it. Elements of
-#: lists have a member of this name.
+#: Column for members of a record that its model does not describe, as JSON text; only exports of whole records have
+#: it. Elements of lists have a member of this name.
 REST = "_rest"
 _PRECISION = re.compile(r"decimal-precision-(\d{1,2})")
 _MAX_SCALE = 38
@@ -28,15 +29,14 @@ _PLAIN: dict[str, ColumnType] = {
 _TEXT: dict[str, ColumnType] = {"date": "date", "date-time": "timestamp"}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of an export.
+class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One column of an export, as manifests and the state of exports have it.
 
-    :param name: in the file.
+    :param name: in the file or table.
     :param field: of the object, as queries name it; with whole records the member of that name.
     :param type: ``json`` is JSON text of what has no fixed form.
     :param scale: digits after the point of a ``decimal``; at most 38 digits in all.
-    :param members: of a ``struct``; the one of a ``list`` is its element.
+    :param members: of a ``struct``; the one member of a ``list`` is its element.
     """
 
     name: str
@@ -50,15 +50,6 @@ class Column:
         """Whether its values are objects or lists."""
         return self.type in ("struct", "list", "json")
 
-    def facts(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        facts: dict[str, Any] = {"name": self.name, "field": self.field, "type": self.type}
-        if self.scale is not None:
-            facts["scale"] = self.scale
-        if self.members:
-            facts["members"] = column_facts(self.members)
-        return facts
-
 
 ModelOf = Callable[[str], Mapping[str, Any]]
 
@@ -66,12 +57,12 @@ _REST = Column(REST, REST, "json")
 _REFERENCE = tuple(Column(name, name, "string") for name in ("key", "id", "href"))
 
 
-def columns_of(fields: Mapping[str, str], model_fields: Mapping[str, ModelField]) -> tuple[Column, ...]:
+def query_columns(fields: Mapping[str, str], model_fields: Mapping[str, ModelField]) -> tuple[Column, ...]:
     """Return the columns of an export of a query's rows.
 
     A field that the model does not describe, such as one of a custom object's relation, is text.
 
-    :param fields: names of columns by field, in their order.
+    :param fields: column names by field, in their order.
     """
     return tuple(_column(name, field, model_fields.get(field)) for field, name in fields.items())
 
@@ -79,32 +70,13 @@ def columns_of(fields: Mapping[str, str], model_fields: Mapping[str, ModelField]
 def detail_columns(model: Mapping[str, Any], element_model: ModelOf | None = None) -> tuple[Column, ...]:
     """Return the columns of an export of whole records: groups and references are structs, lists are lists.
 
-    Last comes :data:`REST`, and so it does in the elements of lists, for members that no model tells of: nothing of a
-    record is lost.
+    The last column is :data:`REST`, and so is the last member of the elements of lists, for members that no model
+    describes: nothing of a record is lost.
 
-    :param element_model: returns the model of an object by its path, for the types of what the elements of lists are
-        made of; without it, and where Intacct has none, these are ``key``, ``id``, ``href`` and :data:`REST`.
+    :param element_model: returns the model of an object by its path, for the types of the members of list elements;
+        without it, and where Intacct has no model, these are ``key``, ``id``, ``href`` and :data:`REST`.
     """
     return (*_members(model, element_model), _REST)
-
-
-def column_facts(columns: Iterable[Column]) -> list[dict[str, Any]]:
-    """Return columns as JSON has them, for the manifest."""
-    return [column.facts() for column in columns]
-
-
-def columns_from_facts(facts: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
-    """Return the columns that :func:`column_facts` told.
-
-    :raises ValueError: for what it cannot have told.
-    """
-    found = []
-    for fact in facts:
-        if fact.get("type") not in get_args(ColumnType):
-            raise ValueError(f"{fact.get('type')!r} is no type of a column")
-        members = columns_from_facts(fact.get("members", ()))
-        found.append(Column(fact["name"], fact["field"], fact["type"], fact.get("scale"), members))
-    return tuple(found)
 
 
 def _column(name: str, field: str, found: ModelField | None) -> Column:
@@ -129,7 +101,7 @@ def _members(model: Mapping[str, Any], element_model: ModelOf | None) -> tuple[C
     for kind in ("groups", "refs"):
         for name, inner in sorted(get_entries(model, kind).items()):
             members = _members(inner, element_model)
-            # Parquet knows no struct without members.
+            # Parquet has no struct without members.
             columns.append(_struct(name, members) if members else Column(name, name, "json"))
     for name, part in sorted(get_entries(model, "lists").items()):
         columns.append(Column(name, name, "list", members=(_element(part, element_model),)))
@@ -145,7 +117,7 @@ def _element(part: Mapping[str, Any], element_model: ModelOf | None) -> Column:
         model = element_model(path) if element_model else {}
     except IntacctNotFoundError:
         model = {}
-    # Of another record a list shows little more than who it is, whatever that record has itself.
+    # A list shows little more of another record than its key and id, whatever the record itself has.
     members = () if model.get("type") == "rootObject" else _members(model, None)
     return _struct("item", (*(members or _REFERENCE), _REST))
 
@@ -159,7 +131,7 @@ def _field(part: Mapping[str, Any]) -> ModelField:
 
 
 def _unique(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the columns, of two with one name the first."""
+    """Return the columns; of two with the same name, the first."""
     first: dict[str, Column] = {}
     for column in columns:
         first.setdefault(column.name, column)

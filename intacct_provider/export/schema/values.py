@@ -73,7 +73,7 @@ def converter(column: Column) -> Convert:
     return _PLAIN[column.type]
 
 
-def converted(column: Column, values: Sequence[Any], keys: Sequence[str]) -> list[Any]:
+def convert_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -> list[Any]:
     """Return a column's values in its type.
 
     :raises IntacctColumnError: naming the column, the key and the value of the first that does not fit.

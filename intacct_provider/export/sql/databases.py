@@ -9,7 +9,7 @@ from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.values import json_of, text_of
-from intacct_provider.export.sql.dialect import NESTED, Cursor, Dialect, Held, Name, Slot
+from intacct_provider.export.sql.dialect import NESTED, Cursor, Dialect, Name, Slot, TableColumn
 
 #: What text in COPY's format must not hold as it is.
 _COPY_SPECIAL = re.compile(r"[\\\t\n\r]")
@@ -19,7 +19,7 @@ _LONGEST_NAME = 63
 _LARGEST = 2**63
 
 
-def dialect_of(hook: Any) -> Dialect:
+def find_dialect(hook: Any) -> Dialect:
     """Return the dialect of a hook's database."""
     kinds = {"postgres": Postgres, "postgresql": Postgres, "sqlite": Sqlite}
     name = getattr(hook, "conn_type", None)
@@ -31,7 +31,7 @@ class _Quoting(Dialect):
 
     undoes_ddl = True
 
-    def quoted(self, name: str) -> str:
+    def quote(self, name: str) -> str:
         """Return a name in quotes, case included."""
         if not name or "\0" in name:
             raise IntacctArgumentError(f"{name!r} cannot be the name of a table or column.")
@@ -59,14 +59,14 @@ class Postgres(_Quoting):
     }  # fmt: skip
     nested = "jsonb"
 
-    def quoted(self, name: str) -> str:
+    def quote(self, name: str) -> str:
         """Return a name in quotes, case included."""
         if len(name.encode()) > _LONGEST_NAME:
             raise IntacctArgumentError(
                 f"{name!r} is longer than the {_LONGEST_NAME} bytes that a name has in PostgreSQL. Give the field a "
                 "shorter name of a column: fields={'field': 'column'}."
             )
-        return super().quoted(name)
+        return super().quote(name)
 
     def decimal(self, scale: int | None) -> str:
         """Return the type of exact numbers."""
@@ -80,10 +80,10 @@ class Postgres(_Quoting):
         for setting, seconds in (("idle", 60), ("interval", 10), ("count", 6)):
             cursor.execute(f"SET tcp_keepalives_{setting} = {seconds}")
 
-    def held(self, cursor: Cursor, table: Name) -> list[Held] | None:
+    def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
         """Return the columns of a table, or None if there is no such table."""
         cursor.execute("SELECT to_regclass(%s) IS NULL AS missing", [self.path(table)])
-        if tuple_of(cursor.fetchone())[0]:
+        if row_values(cursor.fetchone())[0]:
             return None
         cursor.execute(
             "SELECT attname AS name, format_type(atttypid, atttypmod) AS type, "
@@ -91,15 +91,15 @@ class Postgres(_Quoting):
             "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [self.path(table)],
         )
-        return [Held(*tuple_of(row)) for row in cursor.fetchall()]
+        return [TableColumn(*row_values(row)) for row in cursor.fetchall()]
 
-    def referred(self, cursor: Cursor, table: Name) -> bool:
+    def has_references(self, cursor: Cursor, table: Name) -> bool:
         """Whether foreign keys of other tables name rows of this one."""
         cursor.execute(
             "SELECT count(*) AS n FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%s)",
             [self.path(table)],
         )
-        return bool(tuple_of(cursor.fetchone())[0])
+        return bool(row_values(cursor.fetchone())[0])
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
         """Begin a transaction that no other load into the table comes before the end of."""
@@ -108,7 +108,7 @@ class Postgres(_Quoting):
         if rows:
             cursor.execute(f"LOCK TABLE {self.path(table)} IN SHARE ROW EXCLUSIVE MODE")
 
-    def measured(self, cursor: Cursor, table: str) -> None:
+    def analyze(self, cursor: Cursor, table: str) -> None:
         """Have the planner know how large a new table is."""
         cursor.execute(f"ANALYZE {table}")
 
@@ -119,11 +119,11 @@ class Postgres(_Quoting):
         if not hasattr(cursor, "copy") and not hasattr(cursor, "copy_expert"):
             super().fill(cursor, stage, slots, keys, rows)
             return
-        lines = map("\t".join, zip(*self.in_columns(slots, keys, rows), strict=True))
-        names = ", ".join(self.quoted(slot.name) for slot in slots)
+        lines = map("\t".join, zip(*self.convert_rows(slots, keys, rows), strict=True))
+        names = ", ".join(self.quote(slot.name) for slot in slots)
         _copy(cursor, f"COPY {stage} ({names}) FROM STDIN", "\n".join(lines) + "\n")
 
-    def adapted(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
         """Return the values as COPY takes them: text, of which PostgreSQL makes what the column is."""
         nested = slot.column.type in NESTED
         texts = list(map(json_of if nested else text_of, values))
@@ -156,13 +156,15 @@ class Sqlite(_Quoting):
         # Readers make a writer wait, if only for as long as they read.
         cursor.execute("PRAGMA busy_timeout = 60000")
 
-    def held(self, cursor: Cursor, table: Name) -> list[Held] | None:
+    def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
         """Return the columns of a table, or None if there is no such table."""
-        schema = "".join(f"{self.quoted(part)}." for part in table[:-1])
-        cursor.execute(f"PRAGMA {schema}table_info({self.quoted(table[-1])})")
+        schema = "".join(f"{self.quote(part)}." for part in table[:-1])
+        cursor.execute(f"PRAGMA {schema}table_info({self.quote(table[-1])})")
         # A column INTEGER PRIMARY KEY gives itself a number.
         found = [
-            Held(name, kind, bool(required) and default is None and not (key and kind.upper() == "INTEGER"))
+            TableColumn(
+                name, kind, bool(required) and default is None and not (key and kind.upper() == "INTEGER")
+            )
             for _, name, kind, required, default, key in cursor.fetchall()
         ]
         return found or None
@@ -171,7 +173,7 @@ class Sqlite(_Quoting):
         """Begin a transaction that no other load into the table comes before the end of."""
         cursor.execute("BEGIN IMMEDIATE")
 
-    def adapted(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
         """Return the values of a column as the driver takes them."""
         if slot.column.type == "integer":
             return [
@@ -181,11 +183,11 @@ class Sqlite(_Quoting):
                 for value in values
             ]
         if slot.column.type == "boolean":
-            return super().adapted(slot, keys, values)
+            return super().convert(slot, keys, values)
         return list(map(json_of if slot.column.type in NESTED else text_of, values))
 
 
-def tuple_of(row: Any) -> tuple[Any, ...]:
+def row_values(row: Any) -> tuple[Any, ...]:
     """Return a row's values, whatever kind of cursor the connection is set to."""
     return tuple(row.values()) if isinstance(row, Mapping) else tuple(row)
 

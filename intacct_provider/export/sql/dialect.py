@@ -14,7 +14,7 @@ from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.export.schema.values import converted, json_of
+from intacct_provider.export.schema.values import convert_values, json_of
 
 Cursor = Any
 #: Parts of a name: database, schema and table, of which the last is always there.
@@ -28,7 +28,7 @@ _BINARY = re.compile(r"real|double|float", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TableColumn:
     """A column that a table has.
 
     :param type: in the database's own words; empty if untold.
@@ -82,9 +82,9 @@ class Dialect:
     def __init__(self, hook: Any) -> None:
         self._hook = hook
         self.merges = getattr(hook, "conn_type", None) != "mysql"
-        self.mark = getattr(hook, "placeholder", None) or "%s"
+        self.placeholder = getattr(hook, "placeholder", None) or "%s"
 
-    def quoted(self, name: str) -> str:
+    def quote(self, name: str) -> str:
         """Return the name of a column, or a part of a table's name.
 
         Databases fold unquoted names each in their own way, so only what is reserved is quoted.
@@ -99,7 +99,7 @@ class Dialect:
 
     def path(self, name: Name) -> str:
         """Return the name of a table, with its schema."""
-        return ".".join(map(self.quoted, name))
+        return ".".join(map(self.quote, name))
 
     def type_of(self, column: Column) -> str:
         """Return the type of a column that is created."""
@@ -114,7 +114,7 @@ class Dialect:
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
 
-    def held(self, cursor: Cursor, table: Name) -> list[Held] | None:
+    def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
         """Return the columns of a table, or None if there is no such table."""
         try:
             cursor.execute(f"SELECT * FROM {self.path(table)} WHERE 1 = 0")  # noqa: S608
@@ -122,9 +122,9 @@ class Dialect:
             # The standard has no question that every database answers; creating the table will tell why.
             cursor.connection.rollback()
             return None
-        return [Held(str(column[0])) for column in cursor.description]
+        return [TableColumn(str(column[0])) for column in cursor.description]
 
-    def referred(self, cursor: Cursor, table: Name) -> bool:  # noqa: ARG002
+    def has_references(self, cursor: Cursor, table: Name) -> bool:  # noqa: ARG002
         """Whether foreign keys of other tables name rows of this one."""
         return False
 
@@ -134,7 +134,7 @@ class Dialect:
         :param rows: whether nobody else may change rows meanwhile. Readers may always read.
         """
 
-    def measured(self, cursor: Cursor, table: str) -> None:
+    def analyze(self, cursor: Cursor, table: str) -> None:
         """Have the planner know how large a new table is."""
 
     def merge(self, table: str, stage: str, key: str, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -154,12 +154,14 @@ class Dialect:
 
         :param keys: of the rows, for errors.
         """
-        values = self.in_columns(slots, keys, rows)
-        names = ", ".join(self.quoted(slot.name) for slot in slots)
-        marks = ", ".join([self.mark] * len(slots))
+        values = self.convert_rows(slots, keys, rows)
+        names = ", ".join(self.quote(slot.name) for slot in slots)
+        marks = ", ".join([self.placeholder] * len(slots))
         cursor.executemany(f"INSERT INTO {stage} ({names}) VALUES ({marks})", list(zip(*values, strict=True)))  # noqa: S608
 
-    def in_columns(self, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]) -> list[list[Any]]:
+    def convert_rows(
+        self, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
+    ) -> list[list[Any]]:
         """Return the values of rows, column by column, as the database takes them."""
         columns = []
         for slot, values in zip(slots, map(list, zip(*rows, strict=True)), strict=True):
@@ -167,14 +169,14 @@ class Dialect:
                 values = [None if value == "" else value for value in values]
             if slot.column.type == "decimal" and slot.scale is not None:
                 _refuse_rounding(slot, keys, values)
-            columns.append(self.adapted(slot, keys, values))
+            columns.append(self.convert(slot, keys, values))
         return columns
 
-    def adapted(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
         """Return the values of a column as the driver takes them."""
         if slot.column.type in NESTED:
             return [json_of(value) for value in values]
-        return converted(slot.column, values, keys)
+        return convert_values(slot.column, values, keys)
 
 
 def _refuse_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from intacct_provider.export.sql.dialect import Dialect, Held, Name, Slot
+from intacct_provider.export.sql.dialect import Dialect, Name, Slot, TableColumn
 
 
 class TableSql:
@@ -24,7 +24,7 @@ class TableSql:
         self,
         dialect: Dialect,
         table: Name,
-        held: Sequence[Held] | None,
+        held: Sequence[TableColumn] | None,
         slots: Sequence[Slot],
         key: Slot | None,
         *,
@@ -37,10 +37,10 @@ class TableSql:
         there = {one.name for one in held or ()}
         self._new = [slot for slot in slots if slot.name not in there]
         self._old = [slot for slot in slots if slot.name in there]
-        self._key = dialect.quoted(key.name) if key else ""
+        self._key = dialect.quote(key.name) if key else ""
         suffix = uuid.uuid4().hex[:12]
         #: Temporary tables: of the rows, and of the keys of deleted records.
-        self.rows, self.gone = (dialect.quoted(f"intacct_{what}_{suffix}") for what in ("rows", "gone"))
+        self.rows, self.gone = (dialect.quote(f"intacct_{what}_{suffix}") for what in ("rows", "gone"))
 
     @property
     def changes_table(self) -> bool:
@@ -49,22 +49,22 @@ class TableSql:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [self._dialect.quoted(slot.name) for slot in self._slots]
+        return [self._dialect.quote(slot.name) for slot in self._slots]
 
     def stage(self) -> Iterator[str]:
         """Create the temporary table, with the types that the table has, so that nothing can fail to fit later."""
-        new = [self._defined(slot) for slot in self._new]
+        new = [self._define(slot) for slot in self._new]
         if not self._old:
             yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)})"
             return
-        old = ", ".join(self._dialect.quoted(slot.name) for slot in self._old)
+        old = ", ".join(self._dialect.quote(slot.name) for slot in self._old)
         yield f"CREATE TEMPORARY TABLE {self.rows} AS SELECT {old} FROM {self._table} WHERE 1 = 0"  # noqa: S608
         for definition in new:
             yield f"ALTER TABLE {self.rows} ADD COLUMN {definition}"
 
     def stage_gone(self, slot: Slot) -> str:
         """Create the temporary table of deleted records."""
-        name = self._dialect.quoted(slot.name)
+        name = self._dialect.quote(slot.name)
         return f"CREATE TEMPORARY TABLE {self.gone} AS SELECT {name} FROM {self.rows} WHERE 1 = 0"  # noqa: S608
 
     def empty_stage(self) -> str:
@@ -86,11 +86,11 @@ class TableSql:
         """
         table, rows, key = self._table, self.rows, self._key
         if not self._exists:
-            parts = [self._defined(slot) for slot in self._slots]
+            parts = [self._define(slot) for slot in self._slots]
             parts += [f"PRIMARY KEY ({key})"] if self._primary else []
             yield f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})", ""
         for slot in self._new if self._exists else ():
-            yield f"ALTER TABLE {table} ADD COLUMN {self._defined(slot)}", ""
+            yield f"ALTER TABLE {table} ADD COLUMN {self._define(slot)}", ""
         if replaces and rehearsal:
             yield f"DELETE FROM {table} WHERE 1 = 0", ""  # noqa: S608
         elif replaces and key:
@@ -104,8 +104,8 @@ class TableSql:
             names = ", ".join(self._names)
             yield f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows}", "inserted"  # noqa: S608
         if gone:
-            name = self._dialect.quoted(gone.name)
+            name = self._dialect.quote(gone.name)
             yield f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {self.gone})", "deleted"  # noqa: S608
 
-    def _defined(self, slot: Slot) -> str:
-        return f"{self._dialect.quoted(slot.name)} {self._dialect.type_of(slot.column)}"
+    def _define(self, slot: Slot) -> str:
+        return f"{self._dialect.quote(slot.name)} {self._dialect.type_of(slot.column)}"

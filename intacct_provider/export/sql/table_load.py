@@ -1,8 +1,8 @@
-"""Rows into a table of a database: all of them at once, or none.
+"""Loads rows into a table of a database: all of them at once, or none.
 
-Rows first go to a temporary table, page by page as they are read. What that holds becomes part of the user's table in
-one transaction, together with a line in :mod:`~intacct_provider.export.sql.load_log`. The temporary table belongs to
-the connection: when a worker dies, the database drops it, and the user's table was never touched.
+Rows first go to a temporary table, page by page as they are read. Its rows become part of the user's table in one
+transaction, together with an entry in :mod:`~intacct_provider.export.sql.load_log`. The temporary table belongs to the
+connection: when a worker dies, the database drops it, and the user's table was never touched.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Literal, Self
 
+from msgspec import structs
+
 from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import values_of
-from intacct_provider.export.sql.databases import dialect_of, tuple_of
-from intacct_provider.export.sql.dialect import Cursor, Held, Slot
-from intacct_provider.export.sql.load_log import Line, Lines, Owner
-from intacct_provider.export.sql.names import matching, parts_of
+from intacct_provider.export.sql.databases import find_dialect, row_values
+from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn
+from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
+from intacct_provider.export.sql.names import find_column, split_table_name
 from intacct_provider.export.sql.statements import TableSql
 
 MODES = ("append", "replace", "merge")
@@ -35,23 +37,23 @@ _log = logging.getLogger(__name__)
 class TableLoad:
     """One load of one table, over one connection; use it in a ``with`` statement.
 
-    Call :meth:`check` and :meth:`begin` before anything is read, :meth:`write` for each page, :meth:`remove` for what
-    was deleted, and :meth:`publish` when the rows are proven to be everything. Left without :meth:`publish`, the table
-    is as it was.
+    Call :meth:`check` and :meth:`begin` before anything is read, :meth:`write` for each page, :meth:`remove` for
+    records that were deleted, and :meth:`publish` when the rows are proven complete. Without :meth:`publish` the table
+    stays as it was.
 
     ``append`` adds the rows. ``replace`` deletes what the table holds and inserts the rows, rather than giving a new
     table the old one's name: so the table keeps its grants, indexes, views, triggers and foreign keys, and readers of
     PostgreSQL and SQLite see the old rows until they see the new. Where other tables refer to this one by foreign keys,
-    rows that stay are updated in place, since deleting them would fail or take rows of those tables along. ``merge``
+    rows that stay are updated in place, since deleting them would fail or delete rows of those tables, too. ``merge``
     updates the rows whose key is in the table and inserts the others; it needs no unique index. Columns that the export
     does not have keep their values in rows that are updated.
 
     :param hook: an Airflow hook of a SQL database.
     :param table: name, with its schema if need be: ``finance.customers``. Taken as it is written, case included.
-    :param key: field or column whose values tell rows apart, for ``merge``.
-    :param create: create the table when there is none; with ``merge`` its key is the primary key.
-    :param add_columns: add columns that the table has not; by default that is an error.
-    :param owner: whose load it is; None for no memory of it.
+    :param key: field or column that identifies a row, for ``merge``.
+    :param create: create the table if it does not exist; with ``merge`` its key is the primary key.
+    :param add_columns: add columns that the table lacks; by default that is an error.
+    :param owner: who loads; None to keep no log.
     """
 
     def __init__(
@@ -66,19 +68,20 @@ class TableLoad:
         owner: Owner | None = None,
     ) -> None:
         check_choice("mode", mode, MODES)
-        self._dialect = dialect_of(hook)
-        self.name = parts_of(table)
+        self._dialect = find_dialect(hook)
+        self.name = split_table_name(table)
         self.table = table
         self._hook = hook
-        self._mode, self._key, self._create, self._add = mode, key, create, add_columns
+        self.mode, self._key, self._create, self._add = mode, key, create, add_columns
         self._owner = owner
-        self._lines = Lines(self._dialect, self.name)
+        self._log = LoadLog(self._dialect, self.name)
         self._digest, self._again = "", False
         self._conn: Any = None
-        self._held: list[Held] | None = None
+        #: Columns of the table; None if it does not exist.
+        self._existing: list[TableColumn] | None = None
         self._columns: tuple[Column, ...] = ()
         self._slots: tuple[Slot, ...] = ()
-        self._keyed = mode == "merge"
+        self._matches_rows = mode == "merge"
         self._gone: Slot | None = None
         self._sql: TableSql
         self.rows = 0
@@ -89,9 +92,9 @@ class TableLoad:
             self._hook.set_autocommit(self._conn, False)
         with self._transaction() as cursor:
             self._dialect.prepare(cursor)
-            self._held = self._dialect.held(cursor, self.name)
-            if self._mode == "replace" and self._held is not None:
-                self._keyed = self._dialect.referred(cursor, self.name)
+            self._existing = self._dialect.read_columns(cursor, self.name)
+            if self.mode == "replace" and self._existing is not None:
+                self._matches_rows = self._dialect.has_references(cursor, self.name)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,88 +104,88 @@ class TableLoad:
     def check(self, names: Sequence[str]) -> None:
         """Check that the table has columns of these names and needs no others, before anything is read.
 
-        :raises IntacctArgumentError: naming what is missing, and the nearest there is.
+        :raises IntacctArgumentError: naming what is missing, and the nearest name.
         """
-        if self._held is None:
+        if self._existing is None:
             if not self._create:
                 raise IntacctArgumentError(
                     f"table {self.table!r} does not exist. Create it, or give create_table=True."
                 )
             return
-        there = [held.name for held in self._held]
+        existing = [column.name for column in self._existing]
         for name in names:
-            if matching(name, there) is None and not self._add:
+            if find_column(name, existing) is None and not self._add:
                 raise IntacctArgumentError(
-                    f"table {self.table!r} has no column {name!r}.{did_you_mean(name, there)} Columns: "
-                    f"{', '.join(there)}. Name the column of a field with fields={{'field': 'column'}}, add it to the "
-                    "table, or give schema_drift='add'."
+                    f"table {self.table!r} has no column {name!r}.{did_you_mean(name, existing)} Columns: "
+                    f"{', '.join(existing)}. Name the column of a field with fields={{'field': 'column'}}, add it to "
+                    "the table, or give schema_drift='add'."
                 )
-        given = {matching(name, there) for name in names}
-        for held in self._held:
-            if held.required and held.name not in given:
+        given = {find_column(name, existing) for name in names}
+        for column in self._existing:
+            if column.required and column.name not in given:
                 raise IntacctArgumentError(
-                    f"Column {held.name!r} of table {self.table!r} must not be null and has no default, and the export "
-                    "has no such column."
+                    f"Column {column.name!r} of table {self.table!r} must not be null and has no default, and the "
+                    "export has no such column."
                 )
 
     @property
-    def lines(self) -> str:
-        """The table of the lines of loads, as SQL names it."""
-        return self._lines.path
+    def log_table(self) -> str:
+        """The table of the log, as SQL names it."""
+        return self._log.path
 
     @property
     def exists(self) -> bool:
-        """Whether there is a table already."""
-        return self._held is not None
+        """Whether the table exists already."""
+        return self._existing is not None
 
     def reaches(self, watermark: str) -> bool:
         """Whether the table has what its task has loaded into it up to a watermark.
 
-        It has not when it is another table than the one that was loaded, or an older copy of it.
+        It has not if it is not the table that was loaded, or an older copy of it.
         """
-        if self._held is None or self._owner is None:
+        if self._existing is None or self._owner is None:
             return False
         with self._transaction() as cursor:
-            latest = self._lines.watermark(cursor, self._owner)
+            latest = self._log.read_watermark(cursor, self._owner)
         return latest is not None and latest >= watermark
 
-    def begin(self, columns: Sequence[Column], digest: str = "", *, again: bool = False) -> Line | None:
-        """Make everything ready, and try out on no rows at all what will be done with them.
+    def begin(self, columns: Sequence[Column], digest: str = "", *, again: bool = False) -> LoadEntry | None:
+        """Prepare everything, and try out with no rows what will be done with them.
 
         :param columns: of the rows, in their order.
-        :param digest: of what is read; rows of another query are never taken for these.
-        :param again: load also what an earlier try has loaded; never with ``append``.
-        :return: the line of the load, if an earlier try has seen it through and it must not be done again.
+        :param digest: of what is read, to tell it from rows of another query.
+        :param again: load even if an earlier try has loaded the rows; never with ``append``.
+        :return: the log entry, if an earlier try has completed the load and it must not be done again.
         :raises IntacctArgumentError: if the table cannot take the rows.
         """
         self._columns, self._digest, self._again = tuple(columns), digest, again
         self.check([column.name for column in columns])
-        held = {one.name: one for one in self._held or ()}
+        existing = {one.name: one for one in self._existing or ()}
         slots = []
         for column in columns:
-            found = held.get(matching(column.name, held) or "")
+            found = existing.get(find_column(column.name, existing) or "")
             if found and found.rounds and column.type == "decimal":
                 _log.warning(
                     "Column %r of %s is %s: amounts in it are not exact.", found.name, self.table, found.type
                 )
             kind = found.type if found else self._dialect.type_of(column)
-            slots.append(Slot(column, found.name if found else column.name, Held("", kind).scale))
+            slots.append(Slot(column, found.name if found else column.name, TableColumn("", kind).scale))
         self._slots = tuple(slots)
         key = self._key_slot
         self._check_key(key)
         self._sql = TableSql(
             self._dialect,
             self.name,
-            self._held,
+            self._existing,
             slots,
-            key if self._keyed else None,
-            primary=self._mode == "merge",
+            key if self._matches_rows else None,
+            primary=self.mode == "merge",
         )
         if self._owner:
             with self._transaction() as cursor:
-                self._lines.ready(cursor)
+                self._log.create(cursor)
         with self._transaction() as cursor:
-            done = self._done(cursor)
+            done = self._find_done(cursor)
             for sql in self._sql.stage() if done is None else ():
                 cursor.execute(sql)
         if done is None:
@@ -190,7 +193,7 @@ class TableLoad:
         return done
 
     def write(self, page: Page) -> None:
-        """Take rows."""
+        """Write rows."""
         if not page.rows:
             return
         rows = values_of(self._with_rest(page.rows), self._columns)
@@ -199,18 +202,18 @@ class TableLoad:
         self.rows += len(page.rows)
 
     def discard(self) -> None:
-        """Forget the rows so far; others follow."""
+        """Forget the rows so far, since they are read again."""
         with self._transaction() as cursor:
             cursor.execute(self._sql.empty_stage())
         self.rows = 0
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Take the keys of records that were deleted, for ``merge``; any number of them.
+        """Note the keys of records that were deleted, for ``merge``; any number of them.
 
         :raises IntacctArgumentError: if the rows are not merged, or have no field ``key``.
         """
         slot = next((slot for slot in self._slots if slot.column.field == "key"), None)
-        if self._mode != "merge" or slot is None:
+        if self.mode != "merge" or slot is None:
             raise IntacctArgumentError(
                 "Deleted records can only be removed from the table with mode='merge' and 'key' among the fields."
             )
@@ -222,36 +225,36 @@ class TableLoad:
                     self._gone = slot
                 self._dialect.fill(cursor, self._sql.gone, [slot], some, [(key,) for key in some])
 
-    def publish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def publish(self, facts: LoadFacts) -> LoadFacts:
         """Put everything into the table, in one transaction.
 
-        :param facts: about the rows, for the line of the load.
-        :return: the facts with ``rows`` (read), ``inserted``, ``updated`` and ``deleted``; those of another try that
-            was faster, when there is one, with nothing done.
-        :raises IntacctColumnError: if the values of the key do not tell the rows apart, or rows were lost.
+        :param facts: about the rows, for the log.
+        :return: the facts with ``rows`` (read), ``inserted``, ``updated`` and ``deleted``; if another try was
+            faster, its facts, with nothing done.
+        :raises IntacctColumnError: if rows have the same key, or rows were lost.
         """
-        if self._keyed:
+        if self._matches_rows:
             with self._transaction() as cursor:
                 self._check_unique(cursor)
-                self._dialect.measured(cursor, self._sql.rows)
+                self._dialect.analyze(cursor, self._sql.rows)
         with self._transaction() as cursor:
-            self._dialect.lock(cursor, self.name, rows=self._mode != "append" and self._held is not None)
-            done = self._done(cursor)
+            self._dialect.lock(cursor, self.name, rows=self.mode != "append" and self._existing is not None)
+            done = self._find_done(cursor)
             if done is not None:
                 return done.facts
             counts = {"inserted": 0, "updated": 0, "deleted": 0}
-            for sql, counted in self._sql.publish(replaces=self._mode == "replace", gone=self._gone):
+            for sql, counted in self._sql.publish(replaces=self.mode == "replace", gone=self._gone):
                 cursor.execute(sql)
                 if counted:
                     counts[counted] += max(cursor.rowcount, 0)
             self._check_counts(counts["inserted"] + counts["updated"])
-            facts = {**facts, "rows": self.rows, **counts}
+            facts = structs.replace(facts, rows=self.rows, **counts)
             if self._owner:
-                self._lines.write(cursor, self._owner, self._mode, self._digest, facts)
+                self._log.write(cursor, self._owner, self._digest, facts)
         return facts
 
     def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return whole records with what the model does not know of in one more member, where that is a column."""
+        """Return whole records with what the model does not have in one more member, if that is a column."""
         fields = {column.field for column in self._columns}
         if REST not in fields or not isinstance(rows[0], Mapping):
             return rows
@@ -265,67 +268,67 @@ class TableLoad:
         )
 
     def _check_key(self, key: Slot | None) -> None:
-        if self._keyed and key is None:
+        if self._matches_rows and key is None:
             names = [slot.column.field for slot in self._slots]
             why = (
                 "mode='merge'"
-                if self._mode == "merge"
+                if self.mode == "merge"
                 else "foreign keys of other tables refer to the table, so it"
             )
             raise IntacctArgumentError(
                 f"key {self._key!r} is not among the fields, but {why} needs it.{did_you_mean(self._key, names)} "
                 f"Fields: {', '.join(names)}."
             )
-        if self._mode == "merge" and self._dialect.merges is False:
-            raise IntacctArgumentError(f"mode='merge' is not there for {self._dialect.title}.")
+        if self.mode == "merge" and self._dialect.merges is False:
+            raise IntacctArgumentError(f"mode='merge' is not supported for {self._dialect.title}.")
 
-    def _done(self, cursor: Cursor) -> Line | None:
-        """Return the line of the load, if it must not be done again.
+    def _find_done(self, cursor: Cursor) -> LoadEntry | None:
+        """Return the log entry, if the load must not be done again.
 
-        What Airflow tries again by itself is not. Neither are rows appended again after somebody has cleared the task:
-        nobody could tell them from the first ones.
+        A retry by Airflow does not load again. Nor does ``append`` after somebody has cleared the task: its rows could
+        not be told from the first ones.
         """
-        line = self._lines.find(cursor, self._owner) if self._owner else None
-        if line is None or self._owner is None:
+        entry = self._log.find(cursor, self._owner) if self._owner else None
+        if entry is None or self._owner is None:
             return None
-        same = line.query_digest == self._digest
-        if self._mode == "append" and not same:
+        same = entry.query_digest == self._digest
+        if self.mode == "append" and not same:
             raise IntacctArgumentError(
-                f"This run has already appended {line.row_count} rows of another query to {self.table!r}, at "
-                f"{line.finished_at}. Remove them and the line of the run in {self.lines}, if the task is to "
-                "append its rows once more."
+                f"This run has already appended {entry.row_count} rows of another query to {self.table!r}, at "
+                f"{entry.finished_at}. To append the rows again, remove them and the entry of the run in "
+                f"{self.log_table}."
             )
-        tried = same and line.clears == self._owner.clears and not self._again
-        return line if self._mode == "append" or tried else None
+        retried = same and entry.clears == self._owner.clears and not self._again
+        return entry if self.mode == "append" or retried else None
 
     def _rehearse(self) -> None:
-        """Find out what the user must not do, or the table does not allow, while nothing is paid for yet."""
+        """Find out what the user may not do or the table does not allow, before anything is paid for."""
         if self._sql.changes_table and not self._dialect.undoes_ddl:
             return
         with self._transaction(keep=False) as cursor:
             self._dialect.lock(cursor, self.name, rows=False)
-            for sql, _ in self._sql.publish(replaces=self._mode == "replace", gone=None, rehearsal=True):
+            for sql, _ in self._sql.publish(replaces=self.mode == "replace", gone=None, rehearsal=True):
                 cursor.execute(sql)
 
     def _check_unique(self, cursor: Cursor) -> None:
         cursor.execute(self._sql.counts())
-        rows, different = tuple_of(cursor.fetchone())
+        rows, different = row_values(cursor.fetchone())
         if rows != different:
             raise IntacctColumnError(
-                f"key {self._key!r} does not tell the rows apart: {rows} rows have {different} values of it. Merge on "
-                "a field that no two records share, such as 'key'."
+                f"key {self._key!r} does not identify the rows: {rows} rows have {different} values of it. Merge on a "
+                "field that no two records share, such as 'key'."
             )
 
     def _check_counts(self, taken: int) -> None:
-        """Make sure that the database took each row once, where its driver tells."""
+        """Make sure that the database took each row once, where its driver reports that."""
         if taken not in (0, self.rows):
             what = (
                 f"Several rows of it have the same {self._key!r}; remove all but one of them."
-                if taken > self.rows and self._keyed
+                if taken > self.rows and self._matches_rows
                 else "A trigger or a rule may have changed what was inserted."
             )
             raise IntacctColumnError(
-                f"table {self.table!r} took {taken} rows where {self.rows} were read, so none of them was kept. {what}"
+                f"table {self.table!r} took {taken} rows where {self.rows} were read, so none was kept. {what}"
             )
 
     @contextmanager
@@ -335,7 +338,7 @@ class TableLoad:
             yield cursor
             (self._conn.commit if keep else self._conn.rollback)()
         except BaseException:
-            # What went wrong first is what counts, also when the connection is gone.
+            # The first error is the one to report, even if the connection is gone.
             with suppress(Exception):
                 self._conn.rollback()
             raise

@@ -12,15 +12,16 @@ def remember(context, outlets, **what):
     """Commit a run of an export, and return what was known before: the watermark, and the name of the document."""
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
+    from intacct_provider.export.schema.columns import Column
     from intacct_provider.hooks.state_store import find_state_store, name_state
 
     name = name_state(context, {"object": "accounts-receivable/customer", **what})
     state = ExportState(find_state_store(context, outlets), name)
     before = state.watermark("audit.modifiedDateTime")
     hour = dt.datetime.fromisoformat(before or NOON) + dt.timedelta(hours=1)
-    window = Window("audit.modifiedDateTime", context["run_id"], before, hour.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    state.remember(window)
-    state.commit(context["run_id"], window=window, columns=[{"name": "key"}])
+    window = Window("audit.modifiedDateTime", before, hour.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    state.remember(context["run_id"], window)
+    state.commit(context["run_id"], window=window, columns=[Column("key", "key", "string")])
     return [before, state.name]
 
 

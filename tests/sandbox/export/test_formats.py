@@ -9,12 +9,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from export_pages import export, manifest_of, parts_of
+from export_pages import export
 
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.request import Query
-from intacct_provider.export.schema.columns import REST, columns_of, detail_columns
+from intacct_provider.export.schema.columns import REST, detail_columns, query_columns
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "general-ledger/account-group"
@@ -51,7 +51,7 @@ def exported(demo_client, tmp_path):
     """Export customers; return the path of the file."""
 
     def run(name, **options):
-        columns = columns_of(FIELDS, demo_client.fields(CUSTOMER))
+        columns = query_columns(FIELDS, demo_client.fields(CUSTOMER))
         pages = demo_client.read_pages(Query.build(CUSTOMER, list(FIELDS)), StructRows(list(FIELDS)))
         target = ObjectStoragePath(f"file://{tmp_path}/{name}")
         export(target, pages, columns, **options)
@@ -69,12 +69,7 @@ def whole(demo_client, tmp_path):
         keys = [row["key"] for row in demo_client.iter_rows(object_name, ["key"])]
         records = list(demo_client.get_many(object_name, keys))
         target = ObjectStoragePath(f"file://{tmp_path}/{name}")
-        with parts_of(target, columns, **options) as parts:
-            parts.begin()
-            parts.write(Page(records, keys=keys))
-            parts.finish()
-            parts.publish(manifest_of(target))
-            parts.done()
+        export(target, [Page(records, keys=keys)], columns, **options)
         return str(tmp_path / name), records
 
     return run

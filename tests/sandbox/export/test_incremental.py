@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from msgspec import to_builtins
 from sandbox_client import calls, client_of, running
 
 from intacct_provider.client.paging.row_formats import StructRows
@@ -72,7 +73,7 @@ class Mirror:
         state, window = ExportState(self.shelf, "state"), None
         if incremental:
             window = plan_window(self.client, self.query, field=MODIFIED, state=state, run_id=run_id, **more)
-            state.remember(window)
+            state.remember(run_id, window)
         query = window.narrow(self.query) if window else self.query
         deletions = Deletions(
             self.client,
@@ -97,12 +98,14 @@ class Mirror:
         deletions.settle(len(rows))
         gone = [named(TOMBSTONES.fields, row) for page in deletions.pages() for row in page.rows]
         if commit:
-            deletions.tidy(state.commit(run_id, window=window, deletions=deletions.state()))
+            deletions.remove_files(
+                state.commit(run_id, window=window, keys=deletions.keys, gone=deletions.found)
+            )
             self.records |= {row["key"]: row for row in rows}
             for one in gone:
                 self.records.pop(one["key"], None)
         deletions.close()
-        return {row["key"] for row in rows}, gone, deletions.facts()
+        return {row["key"] for row in rows}, gone, to_builtins(deletions.summary)
 
     def is_true(self):
         """Whether the reader has what Intacct has."""
@@ -350,7 +353,7 @@ def test_what_the_history_does_not_know_is_found_all_the_same(behind, sandbox, m
     assert facts["method"] == "keys"
     [logged] = [one.getMessage() for one in caplog.records if "comparing keys" in one.getMessage()]
     assert PURPOSE in logged
-    assert "the audit history does not account for every record that is not there" in logged
+    assert "the audit history does not account for every record that is gone" in logged
     assert mirror.is_true()
 
 
@@ -480,10 +483,12 @@ def test_lost_keys_are_an_error_and_a_full_refresh_begins_anew(mirror, client, t
     mirror.run("1")
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(IntacctArgumentError, match=r"Without it nobody can tell .* full_refresh=True"):
+    with pytest.raises(
+        IntacctArgumentError, match=r"Without it, deletions since then are unknown.* full_refresh=True"
+    ):
         mirror.run("2")
     assert mirror.run("3", full_refresh=True)[1] == []
-    assert "what went since cannot be told" in caplog.text
+    assert "deletions since then are unknown" in caplog.text
     client.delete(PURPOSE, "9")
     assert tombstones(mirror.run("4")[1]) == {"9": "deleted"}
 

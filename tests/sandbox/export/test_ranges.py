@@ -428,9 +428,11 @@ def test_a_range_that_is_not_heeded_is_refused(company, folder):
 
 def test_another_destination_is_refused(company, folder, tmp_path):
     exports = folder.ranges(plan(ranges=2))
-    with pytest.raises(AirflowFailException, match=r"which is no range of destination 'file:.*other.jsonl'"):
+    with pytest.raises(
+        AirflowFailException, match=r"which is not a range of destination 'file:.*other.jsonl'"
+    ):
         folder.commit(exports, destination=f"file://{tmp_path}/other.jsonl")
-    with pytest.raises(AirflowFailException, match="which is no range of destination"):
+    with pytest.raises(AirflowFailException, match="which is not a range of destination"):
         folder.commit(exports, destination=f"file://{tmp_path}/below/rows.jsonl")
 
 
@@ -464,7 +466,7 @@ def test_an_older_try_of_a_range_is_refused(company, folder):
     made = plan(ranges=2)
     exports = folder.ranges(made)
     folder.export(made[0])
-    with pytest.raises(AirflowFailException, match=r"of another try. Clear the tasks of all ranges"):
+    with pytest.raises(AirflowFailException, match=r"from another try. Clear the tasks of all ranges"):
         folder.commit(exports)
 
 

@@ -8,25 +8,30 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.deletes.facts import FileRef
 from intacct_provider.export.deletes.key_spool import (
-    Gone,
-    Held,
+    ExportedKey,
     Spool,
-    intact,
-    packed,
-    united,
-    unpacked,
-    without,
+    Tombstone,
+    is_intact,
+    pack,
+    subtract,
+    unite,
+    unpack,
 )
 from intacct_provider.storage.files import write_whole
 
 
 def held(*keys):
-    return [Held(str(key)) for key in keys]
+    return [ExportedKey(str(key)) for key in keys]
 
 
 def keys(entries):
     return [entry.key for entry in entries]
+
+
+def ref_of(path, written):
+    return FileRef(str(path), written.sha256)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def path(tmp_path):
 def test_keys_come_back_in_the_order_of_numbers_whatever_order_they_came_in(spool, number):
     shuffled = [str(key) for key in range(1, number + 1)]
     random.Random(number).shuffle(shuffled)
-    spool.add(map(Held, shuffled))
+    spool.add(map(ExportedKey, shuffled))
     assert spool.count == number
     assert keys(spool) == [str(key) for key in range(1, number + 1)]
     assert keys(spool) == [str(key) for key in range(1, number + 1)], "and again"
@@ -60,10 +65,10 @@ def test_more_may_come_after_it_was_read(spool):
 
 
 def test_a_key_that_comes_twice_is_there_once_as_it_came_last(spool):
-    spool.add([Held("5", "old"), Held("6")])
+    spool.add([ExportedKey("5", "old"), ExportedKey("6")])
     list(spool)
-    spool.add([Held("5", "new"), Held("4")])
-    spool.add([Held("4", "known")])
+    spool.add([ExportedKey("5", "new"), ExportedKey("4")])
+    spool.add([ExportedKey("4", "known")])
     assert [(one.key, one.id) for one in spool] == [("4", "known"), ("5", "new"), ("6", None)]
 
 
@@ -77,9 +82,9 @@ def test_memory_does_not_grow_with_the_keys():
     for number in (50_000, 200_000):
         tracemalloc.start()
         one, two = Spool(), Spool()
-        one.add(Held(str(key)) for key in range(number))
-        two.add(Held(str(key)) for key in range(0, number, 2))
-        assert sum(1 for _ in without(united(one, two), two)) == number // 2
+        one.add(ExportedKey(str(key)) for key in range(number))
+        two.add(ExportedKey(str(key)) for key in range(0, number, 2))
+        assert sum(1 for _ in subtract(unite(one, two), two)) == number // 2
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         one.close()
@@ -91,32 +96,33 @@ def test_memory_does_not_grow_with_the_keys():
 def test_uniting_and_taking_away_are_those_of_sets(seed):
     choice = random.Random(seed)
     one, two = ({choice.randrange(60) for _ in range(choice.randrange(40))} for _ in range(2))
-    assert keys(united(held(*sorted(one)), held(*sorted(two)))) == [str(key) for key in sorted(one | two)]
-    assert keys(without(held(*sorted(one)), held(*sorted(two)))) == [str(key) for key in sorted(one - two)]
+    assert keys(unite(held(*sorted(one)), held(*sorted(two)))) == [str(key) for key in sorted(one | two)]
+    assert keys(subtract(held(*sorted(one)), held(*sorted(two)))) == [str(key) for key in sorted(one - two)]
 
 
 def test_of_one_key_the_first_stays_with_whatever_id_is_known():
-    united_now = united(
-        [Held("1", "new"), Held("2")], [Held("1", "old"), Held("2", "two"), Held("3", "three")]
+    united_now = unite(
+        [ExportedKey("1", "new"), ExportedKey("2")],
+        [ExportedKey("1", "old"), ExportedKey("2", "two"), ExportedKey("3", "three")],
     )
     assert [(one.key, one.id) for one in united_now] == [("1", "new"), ("2", "two"), ("3", "three")]
 
 
 @pytest.mark.parametrize("number", [0, 1, 4096, 100_000])
 def test_a_file_gives_back_what_it_was_given_and_is_the_same_each_time(path, number):
-    some = [Held(str(key), None if key % 3 else f"id {key}") for key in range(number)]
-    first = write_whole(path, packed(some))
-    assert list(unpacked(path, first.sha256, Held)) == some
-    assert intact(path, first.sha256)
-    assert write_whole(path, packed(iter(some))) == first
+    some = [ExportedKey(str(key), None if key % 3 else f"id {key}") for key in range(number)]
+    first = write_whole(path, pack(some))
+    assert list(unpack(ref_of(path, first), ExportedKey)) == some
+    assert is_intact(ref_of(path, first))
+    assert write_whole(path, pack(iter(some))) == first
     with path.open("rb") as file:
         assert len(gzip.decompress(file.read()).splitlines()) == number
 
 
 def test_tombstones_keep_what_is_known_of_them(path):
-    some = [Gone("1", None, "left", None), Gone("2", "C2", "deleted", "2026-06-30T18:00:00Z")]
-    written = write_whole(path, packed(some))
-    assert list(unpacked(path, written.sha256, Gone)) == some
+    some = [Tombstone("1", None, "left", None), Tombstone("2", "C2", "deleted", "2026-06-30T18:00:00Z")]
+    written = write_whole(path, pack(some))
+    assert list(unpack(ref_of(path, written), Tombstone)) == some
 
 
 @pytest.mark.parametrize(
@@ -126,13 +132,13 @@ def test_tombstones_keep_what_is_known_of_them(path):
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"not gzip"),
         lambda path: path.write_bytes(path.read_bytes()[:-20]),
-        lambda path: path.write_bytes(b"".join(packed(held(1, 2, 4)))),
+        lambda path: path.write_bytes(b"".join(pack(held(1, 2, 4)))),
         lambda path: path.write_bytes(gzip.compress(b'{"no": "array"}\n')),
     ],
 )
 def test_a_file_that_is_gone_cut_or_another_one_is_an_error_that_says_what_to_do(path, spoil):
-    written = write_whole(path, packed(held(1, 2, 3)))
+    written = write_whole(path, pack(held(1, 2, 3)))
     spoil(path)
-    assert not intact(path, written.sha256)
+    assert not is_intact(ref_of(path, written))
     with pytest.raises(IntacctArgumentError, match=r"is gone or is not what .* full_refresh=True"):
-        list(unpacked(path, written.sha256, Held))
+        list(unpack(ref_of(path, written), ExportedKey))

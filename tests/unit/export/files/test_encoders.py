@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
-from intacct_provider.export.files.encoders import encoder_for
+from intacct_provider.export.files.encoders import encoder_factory
+from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parquet import rows_per_group, schema_of
 from intacct_provider.export.schema.columns import REST, Column
 
@@ -37,7 +38,7 @@ WHOLE = (
 def encoded(pages, columns=COLUMNS, file_format="jsonl", **options):
     """Return the bytes of a file."""
     written = []
-    encoder = encoder_for(file_format, columns, **options)(written.append)
+    encoder = encoder_factory(columns, FileOptions(file_format, **options))(written.append)
     for page in pages:
         while len(page):
             page = page.part(encoder.write(page.keys, page.rows, None))
@@ -307,7 +308,7 @@ def test_row_groups_have_the_same_rows_whatever_the_pages():
 def test_a_row_group_is_written_as_soon_as_it_is_full():
     columns = tuple(Column(f"c{n}", "name", "string") for n in range(1024))
     written = []
-    encoder = encoder_for("parquet", columns)(written.append)
+    encoder = encoder_factory(columns, FileOptions("parquet"))(written.append)
     page = texts(*map(str, range(1500)))
     assert encoder.write(page.keys[:1000], page.rows[:1000], None) == 1000
     before = encoder.size
@@ -384,26 +385,26 @@ def test_nothing_compressed_is_a_whole_file_too(compression):
         ({"compression": "none"}, "compression must be one of gzip, zstd, not 'none'."),
         ({"compression": ["gzip"]}, r"compression must be one of gzip, zstd, not \['gzip'\]."),
         ({"file_format": "parquet", "compression": "zst"}, "one of gzip, zstd, none, not 'zst'. Did you mean 'zstd'?"),
-        ({"csv_safe": True}, "and is for file_format 'csv' only, not True with 'jsonl'"),
+        ({"csv_safe": True}, "and True only with file_format 'csv', not True with 'jsonl'"),
         ({"file_format": "csv", "csv_safe": "no"}, "csv_safe must be True or False, .* not 'no'"),
     ],
     ids=str,
 )  # fmt: skip
 def test_what_there_is_not_is_refused_with_what_there_is(options, message):
     with pytest.raises(IntacctArgumentError, match=message):
-        encoder_for(options.pop("file_format", "jsonl"), COLUMNS, **options)
+        FileOptions(**options).check()
 
 
-@pytest.mark.parametrize("arguments", ["'parquet', ()", "'jsonl', (), compression='zstd'"])
+@pytest.mark.parametrize("arguments", ["'parquet'", "'jsonl', 'zstd'"])
 def test_without_pyarrow_the_extra_that_brings_it_is_named(arguments):
     program = (
         "import sys, importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *more: None if name == 'pyarrow' else find(name, *more)\n"
-        "from intacct_provider.export.files.encoders import encoder_for\n"
-        "encoder_for('csv', (), compression='gzip')\n"
+        "from intacct_provider.export.files.options import FileOptions\n"
+        "FileOptions('csv', 'gzip').check()\n"
         "assert 'pyarrow' not in sys.modules\n"
-        f"encoder_for({arguments})\n"
+        f"FileOptions({arguments}).check()\n"
     )
     failed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 
+import msgspec
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from export_pages import (
@@ -23,7 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
-from intacct_provider.export.files.staging import Part, part_name
+from intacct_provider.export.files.file_part import FilePart, part_name
+from intacct_provider.export.files.publication import publish_parts
 
 ROWS = [row(number) for number in range(1, 101)]
 FORMS = [
@@ -61,7 +63,9 @@ def test_without_a_limit_there_is_one_file_with_the_destinations_own_name(target
 
 def test_parts_have_so_many_rows_whatever_the_pages_have(target):
     made = export(target, pages_of(ROWS, [1, 39, 41, 90]), rows_per_part=40)
-    assert [(part.name, part.rows, part.first_key, part.last_key, part.full) for part in made] == [
+    assert [
+        (part.name, part.tally.rows, part.tally.first_key, part.tally.last_key, part.full) for part in made
+    ] == [
         ("customers-00001.jsonl", 40, "1", "40", True),
         ("customers-00002.jsonl", 40, "41", "80", True),
         ("customers-00003.jsonl", 20, "81", "100", False),
@@ -71,7 +75,7 @@ def test_parts_have_so_many_rows_whatever_the_pages_have(target):
 
 def test_no_empty_part_follows_rows_that_fill_the_last_one(target):
     made = export(target, pages_of(ROWS), rows_per_part=50)
-    assert [(part.rows, part.full) for part in made] == [(50, True), (50, True)]
+    assert [(part.tally.rows, part.full) for part in made] == [(50, True), (50, True)]
 
 
 def test_a_part_ends_with_the_row_that_makes_it_big_enough(target):
@@ -80,38 +84,38 @@ def test_a_part_ends_with_the_row_that_makes_it_big_enough(target):
         before_last = content[: content.rstrip().rfind(b"\n") + 1]
         assert len(before_last) < 2000
         assert len(content) >= 2000 or not part.full
-    assert sum(part.rows for part in made) == 100
+    assert sum(part.tally.rows for part in made) == 100
     assert len(made) > 5
 
 
 def test_a_part_that_is_just_big_enough_ends(target):
     [two_rows] = export(target, pages_of(ROWS[:2]))
     made = export(target, pages_of(ROWS[:3], [2]), bytes_per_part=two_rows.bytes)
-    assert [(part.rows, part.full) for part in made] == [(2, True), (1, False)]
+    assert [(part.tally.rows, part.full) for part in made] == [(2, True), (1, False)]
 
 
 def test_size_is_that_before_compression(target):
     plain = export(target, pages_of(ROWS), bytes_per_part=4000)
     squeezed = export(target.with_name("c.jsonl.gz"), pages_of(ROWS), bytes_per_part=4000, compression="gzip")
-    assert [part.rows for part in squeezed] == [part.rows for part in plain]
+    assert [part.tally.rows for part in squeezed] == [part.tally.rows for part in plain]
 
 
 def test_an_export_without_rows_is_one_file_too(target):
     one = export(target, [])
     numbered = export(target.with_name("none.csv"), [], file_format="csv", rows_per_part=10)
-    assert [(part.name, part.rows, part.bytes, part.first_key) for part in one] == [
+    assert [(part.name, part.tally.rows, part.bytes, part.tally.first_key) for part in one] == [
         ("customers.jsonl", 0, 0, None)
     ]
-    assert [(part.name, part.rows) for part in numbered] == [("none-00001.csv", 0)]
+    assert [(part.name, part.tally.rows) for part in numbered] == [("none-00001.csv", 0)]
     assert files(target)["none-00001.csv"] == b"key,id,name,totalDue,active,lines,startDate,modified\r\n"
 
 
 def test_facts_are_those_of_the_file(target):
     for part in export(target, pages_of(ROWS), rows_per_part=30):
         content = files(target)[part.name]
-        facts = part.facts()
-        assert (facts["bytes"], facts["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-        assert Part.of_record(json.loads(json.dumps(part.record()))) == part
+        summary = part.summarize()
+        assert (summary.bytes, summary.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+        assert msgspec.json.decode(msgspec.json.encode(part), type=FilePart) == part
 
 
 def test_nothing_is_to_be_seen_before_publishing(target):
@@ -211,7 +215,7 @@ def test_the_last_part_is_written_again_since_rows_may_have_come(target):
         parts.finish()
     more = [*ROWS, row(101), row(102)]
     made = export(target, pages_of(more), rows_per_part=40)
-    assert [(part.rows, part.last_key) for part in made] == [(40, "40"), (40, "80"), (22, "102")]
+    assert [(part.tally.rows, part.tally.last_key) for part in made] == [(40, "40"), (40, "80"), (22, "102")]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +268,7 @@ def test_a_damaged_part_and_those_after_it_are_written_again(target, tmp_path, h
     if harm != "no facts":
         assert len(files(target)) == 4
     made = export(target, pages_of(ROWS), rows_per_part=20)
-    assert b"".join(visible(target).values()).count(b"\n") == sum(part.rows for part in made) == 100
+    assert b"".join(visible(target).values()).count(b"\n") == sum(part.tally.rows for part in made) == 100
     assert b"41.60" not in files(target)["customers-00003.jsonl"]
 
 
@@ -372,8 +376,7 @@ def test_what_an_interrupted_publishing_named_goes_when_the_next_one_has_fewer_p
     with parts_of(target, rows_per_part=20) as parts:
         parts.begin()
         parts.write(pages_of(ROWS)[0])
-        parts.finish()
-        parts.publish(manifest_of(target))
+        publish_parts(target, parts.finish(), manifest_of(target))
     assert len(visible(target)) == 5, "and there it died, before the manifest"
     with parts_of(target, rows_per_part=20) as parts:
         parts.begin()
@@ -415,8 +418,7 @@ def test_a_later_try_removes_what_an_earlier_one_was_writing(target):
 def test_nothing_is_kept_of_rows_that_come_in_no_order(target):
     parts = parts_of(target, rows_per_part=20)
     parts.begin()
-    parts.resumable = False
-    parts.write(pages_of(ROWS)[0])
+    parts.write(pages_of(ROWS)[0], resumable=False)
     with parts_of(target, rows_per_part=20) as parts:
         assert parts.begin() is None
     assert files(target) == {}
@@ -426,8 +428,7 @@ def test_publishing_takes_the_old_manifest_away(target):
     export(target, pages_of(ROWS))
     with parts_of(target, owner="another") as parts:
         parts.begin()
-        parts.finish()
-        parts.publish(manifest_of(target))
+        publish_parts(target, parts.finish(), manifest_of(target))
     assert list(visible(target)) == ["customers.jsonl"]
     assert not manifest_of(target).exists()
 
@@ -436,10 +437,10 @@ def test_a_part_that_is_gone_is_not_passed_over(target, tmp_path):
     with parts_of(target, rows_per_part=50) as parts:
         parts.begin()
         parts.write(pages_of(ROWS)[0])
-        parts.finish()
+        made = parts.finish()
         next((tmp_path / "out").glob(".*-00002.1.part")).unlink()
         with pytest.raises(IntacctIncompleteReadError, match=r"customers-00002\.jsonl .* another task"):
-            parts.publish(manifest_of(target))
+            publish_parts(target, made, manifest_of(target))
 
 
 def reference(tmp_path_factory, options):

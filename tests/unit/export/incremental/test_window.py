@@ -10,14 +10,17 @@ from airflow.providers.common.compat.sdk import Asset
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
+from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.incremental.planning import plan_window
-from intacct_provider.export.incremental.state import KEY_SETS, RUNS, ExportState
+from intacct_provider.export.incremental.state import KEY_SETS, RUNS, ExportState, Run
 from intacct_provider.export.incremental.window import Window
+from intacct_provider.export.schema.columns import Column
 from intacct_provider.hooks.state_store import PREFIX, VariableStore, find_state_store, name_state
 
 CUSTOMER = "accounts-receivable/customer"
 MODIFIED = "audit.modifiedDateTime"
 NOON, ONE = "2026-06-30T12:00:00Z", "2026-06-30T13:00:00Z"
+OLD, NEW = (Column("old", "key", "string"),), (Column("new", "key", "string"),)
 STAMP = {"type": "string", "format": "date-time"}
 
 
@@ -38,16 +41,19 @@ def state(shelf):
     return ExportState(shelf, "state")
 
 
-def window(lower=None, upper=NOON, run_id="run", name=MODIFIED):
-    return Window(name, run_id, lower, upper)
+def window(lower=None, upper=NOON, name=MODIFIED):
+    return Window(name, lower, upper)
 
 
-def keys(number, **more):
-    return {"path": f"/keys/{number}", "sha256": "0", **more}
+def keys(number):
+    return KeySet(f"/keys/{number}", "0", rows=1)
 
 
 def deletions(number, file=None):
-    return {"keys": keys(number), "gone": {"rows": 1 if file else 0, "file": file}}
+    gone = DeletionFacts(
+        method="keys", rows=1 if file else 0, deleted=0, left=0, keys=KeySetSummary(1, "0"), file=file
+    )
+    return {"keys": keys(number), "gone": gone}
 
 
 # --- conditions
@@ -90,27 +96,27 @@ def test_where_nothing_has_a_stamp_it_is_what_has_none():
     ],
 )
 def test_the_watermark_moves_by_a_window_that_begins_before_it_and_ends_after_it(lower, upper, mark, moves):
-    assert window(lower, upper).moves(mark) is moves
+    assert window(lower, upper).advances(mark) is moves
 
 
 def test_a_run_that_was_overtaken_does_not_move_it_back(state, shelf):
-    first, second = window(upper=NOON, run_id="1"), window(upper=ONE, run_id="2")
-    ExportState(shelf, "state").commit("2", window=second, columns=[{"name": "new"}], deletions=deletions(2))
-    state.commit("1", window=first, columns=[{"name": "old"}], deletions=deletions(1))
+    first, second = window(upper=NOON), window(upper=ONE)
+    ExportState(shelf, "state").commit("2", window=second, columns=NEW, **deletions(2))
+    state.commit("1", window=first, columns=OLD, **deletions(1))
     after = ExportState(shelf, "state")
-    assert (after.watermark(MODIFIED), after.columns, after.keys) == (ONE, [{"name": "new"}], keys(2))
+    assert (after.watermark(MODIFIED), after.columns, after.keys) == (ONE, NEW, keys(2))
 
 
 def test_a_run_of_the_past_that_is_run_again_moves_nothing(shelf):
     for number, upper in enumerate((NOON, ONE), 1):
-        at = window(None if number == 1 else NOON, upper, str(number))
+        at = window(None if number == 1 else NOON, upper)
         ExportState(shelf, "state").commit(
-            str(number), window=at, columns=[{"name": str(number)}], deletions=deletions(number)
+            str(number), window=at, columns=[Column(str(number), "key", "string")], **deletions(number)
         )
     before = json.loads(shelf["state"])
     again = ExportState(shelf, "state")
-    assert again.repeats("1", window(None, NOON, "1"))
-    again.commit("1", window=window(None, NOON, "1"), columns=[{"name": "1"}], deletions=deletions(7))
+    assert again.repeats("1", window(None, NOON))
+    again.commit("1", window=window(None, NOON), columns=OLD, **deletions(7))
     after = json.loads(shelf["state"])
     assert {name: after[name] for name in before if name != "runs"} == {
         n: before[n] for n in before if n != "runs"
@@ -118,8 +124,8 @@ def test_a_run_of_the_past_that_is_run_again_moves_nothing(shelf):
 
 
 def test_deletions_are_remembered_although_nothing_changed(state):
-    state.commit("1", window=window(), deletions=deletions(1))
-    state.commit("2", window=window(NOON, NOON, "2"), deletions=deletions(2))
+    state.commit("1", window=window(), **deletions(1))
+    state.commit("2", window=window(NOON, NOON), **deletions(2))
     assert (state.watermark(MODIFIED), state.keys) == (NOON, keys(2))
 
 
@@ -137,38 +143,34 @@ def test_nothing_is_written_before_it_is_told_to(state, shelf):
 
 
 def test_a_run_that_began_keeps_its_window_and_leaves_the_watermark(state, shelf):
-    state.remember(window(run_id="1"))
+    state.remember("1", window())
     after = ExportState(shelf, "state")
-    assert after.run("1") == {"field": MODIFIED, "lower": None, "upper": NOON, "done": False}
+    assert after.run("1") == Run(field=MODIFIED, upper=NOON)
     assert after.watermark(MODIFIED) is None
-    assert not after.repeats("1", window(run_id="1"))
+    assert not after.repeats("1", window())
 
 
 def test_the_last_hundred_runs_are_remembered_and_the_files_of_others_can_go(state):
     files = []
     for number in range(RUNS + 3):
-        file = {"path": f"/gone/{number}", "sha256": "0"}
-        files += state.commit(
-            str(number), window=window(run_id=str(number)), deletions=deletions(number, file)
-        )
-    gone, sets = (
-        [one["path"] for one in files if one["path"].startswith(kind)] for kind in ("/gone", "/keys")
-    )
+        file = FileRef(f"/gone/{number}", "0")
+        files += state.commit(str(number), window=window(), **deletions(number, file))
+    gone, sets = ([one.path for one in files if one.path.startswith(kind)] for kind in ("/gone", "/keys"))
     assert gone == [f"/gone/{number}" for number in range(3)]
     assert sets == [f"/keys/{number}" for number in range(RUNS + 3 - KEY_SETS)]
     assert state.run("2") is None
-    assert state.run("3")["done"]
+    assert state.run("3").done
 
 
 def test_a_key_set_that_is_written_again_under_its_name_is_not_removed(state):
     for _ in range(KEY_SETS + 2):
-        assert state.commit("1", deletions=deletions(1)) == []
+        assert state.commit("1", **deletions(1)) == []
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"version": 99}'])
 def test_a_document_of_something_else_is_an_error_that_names_it(shelf, text):
     shelf["state"] = text
-    with pytest.raises(IntacctArgumentError, match=r"^state .* Remove it to export everything anew"):
+    with pytest.raises(IntacctArgumentError, match=r"^state .* Remove it to export everything again"):
         ExportState(shelf, "state")
 
 
@@ -256,7 +258,7 @@ def made(client, state, run_id="run", name=MODIFIED, **more):
     ],
 )
 def test_it_begins_at_the_watermark_less_the_look_back(client, intacct, state, name, mark, lookback, lower):
-    state.commit("before", window=Window(name, "before", None, mark))
+    state.commit("before", window=Window(name, None, mark))
     latest(intacct, "2026-07-02" if len(mark) == 10 else "2026-07-02T00:00:00Z", name)
     assert made(client, state, name=name, lookback=lookback).lower == lower
 
@@ -264,7 +266,7 @@ def test_it_begins_at_the_watermark_less_the_look_back(client, intacct, state, n
 def test_the_first_one_and_a_full_refresh_begin_at_the_beginning(client, intacct, state):
     latest(intacct, ONE)
     assert made(client, state) == window(None, ONE)
-    state.commit("before", window=window(run_id="before"))
+    state.commit("before", window=window())
     assert made(client, state, full_refresh=True) == window(None, ONE)
 
 
@@ -279,7 +281,7 @@ def test_it_ends_at_the_latest_stamp_that_intacct_has(client, intacct, state):
 
 
 def test_it_does_not_go_back_when_the_latest_records_were_deleted(client, intacct, state):
-    state.commit("before", window=window(upper=ONE, run_id="before"))
+    state.commit("before", window=window(upper=ONE))
     for left in (NOON, None):
         latest(intacct, left)
         assert made(client, state).upper == ONE
@@ -288,7 +290,7 @@ def test_it_does_not_go_back_when_the_latest_records_were_deleted(client, intacc
 def test_a_retry_and_a_cleared_run_get_the_window_that_the_run_had(client, intacct, state):
     latest(intacct, NOON)
     first = made(client, state, "1")
-    state.remember(first)
+    state.remember("1", first)
     latest(intacct, ONE)
     assert made(client, state, "1") == first
     state.commit("1", window=first)
@@ -322,7 +324,7 @@ def test_a_field_that_cannot_tell_is_refused_with_those_that_can_and_nothing_is_
 ):
     with pytest.raises(IntacctArgumentError, match=words) as caught:
         made(client, state, name=name)
-    having = "that it has: audit.modifiedDateTime, audit.createdDateTime, lastInvoiceCreatedDate."
+    having = "Its dates and times: audit.modifiedDateTime, audit.createdDateTime, lastInvoiceCreatedDate."
     assert having in str(caught.value)
     assert CUSTOMER in str(caught.value)
     assert intacct.calls(intacct.query) == []
@@ -331,7 +333,5 @@ def test_a_field_that_cannot_tell_is_refused_with_those_that_can_and_nothing_is_
 def test_an_object_without_any_is_told_to_do_without(intacct, state):
     model = {"fields": {"key": {"type": "string"}}, "groups": [], "refs": [], "lists": []}
     intacct.on("GET", intacct.model, json={"ia::result": model})
-    with pytest.raises(
-        IntacctArgumentError, match=r"no field of a date or a time at all. Leave incremental out"
-    ):
+    with pytest.raises(IntacctArgumentError, match=r"has no date or time at all. Leave incremental out"):
         made(intacct.client(), state)

@@ -2,31 +2,35 @@
 
 import logging
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctSchemaChangedError
-from intacct_provider.export.schema.drift import Drift, compare
+from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.schema.drift import Change, Drift, compare
 
 CUSTOMER = "accounts-receivable/customer"
-KEY = {"name": "key", "field": "key", "type": "string"}
-DUE = {"name": "due", "field": "totalDue", "type": "decimal", "scale": 2}
-SINCE = {"name": "since", "field": "audit.createdDateTime", "type": "timestamp"}
+KEY = Column("key", "key", "string")
+DUE = Column("due", "totalDue", "decimal", 2)
+SINCE = Column("since", "audit.createdDateTime", "timestamp")
+NUMBER = replace(KEY, type="integer")
 
 
 def test_nothing_before_and_nothing_new_is_no_drift():
     assert not compare(None, [KEY])
-    assert not compare([KEY, DUE], [KEY, dict(DUE)])
+    assert not compare([KEY, DUE], [KEY, replace(DUE)])
     for policy in ("warn", "fail", "add"):
         compare([KEY], [KEY]).check(policy, CUSTOMER)
 
 
 def test_what_came_went_and_changed_is_told_apart():
-    drift = compare([KEY, DUE], [KEY | {"type": "integer"}, SINCE])
+    drift = compare([KEY, DUE], [NUMBER, SINCE])
     assert (drift.added, drift.removed) == (("since",), ("due",))
-    assert drift.changed == {"key": ("string", "integer")}
-    assert drift.facts() == {
-        "added": ["since"],
-        "removed": ["due"],
+    assert drift.changed == {"key": Change("string", "integer")}
+    assert msgspec.to_builtins(drift) == {
+        "added": ("since",),
+        "removed": ("due",),
         "changed": {"key": {"was": "string", "is": "integer"}},
         "moved": False,
     }
@@ -35,12 +39,12 @@ def test_what_came_went_and_changed_is_told_apart():
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (DUE | {"scale": 10}, "due was decimal with 2 decimals and is decimal with 10 decimals"),
+        (replace(DUE, scale=10), "due was decimal with 2 decimals and is decimal with 10 decimals"),
         (
-            DUE | {"field": "totalPaid"},
+            replace(DUE, field="totalPaid"),
             "due was decimal with 2 decimals from totalDue and is decimal .* from totalPaid",
         ),
-        ({"name": "due", "field": "totalDue", "type": "struct", "members": [KEY]}, "is struct of key string"),
+        (Column("due", "totalDue", "struct", members=(KEY,)), "is struct of key string"),
     ],
 )
 def test_a_change_of_the_decimals_the_source_or_the_members_is_a_change(now, words):
@@ -61,7 +65,7 @@ def test_a_new_column_between_others_is_no_other_order():
 
 def test_fail_names_every_difference_and_what_to_do_and_no_retry_mends_it():
     with pytest.raises(IntacctSchemaChangedError) as caught:
-        compare([KEY, DUE], [KEY | {"type": "integer"}, SINCE]).check("fail", CUSTOMER)
+        compare([KEY, DUE], [NUMBER, SINCE]).check("fail", CUSTOMER)
     for words in (CUSTOMER, "new since", "gone due", "key was string and is integer", "schema_drift='warn'"):
         assert words in str(caught.value)
     assert not caught.value.retryable

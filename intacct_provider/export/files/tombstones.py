@@ -1,0 +1,59 @@
+"""The file that names the records that are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from intacct_provider.export.completeness.tally import Counter
+from intacct_provider.export.deletes.detection import TOMBSTONE_COLUMNS, TOMBSTONES, Deletions
+from intacct_provider.export.files.file_part import FilePart, split_name
+from intacct_provider.export.files.manifest import ManifestDeletions
+from intacct_provider.export.files.options import FileOptions
+from intacct_provider.export.files.parts import Parts
+from intacct_provider.export.files.publication import forget_replaced, publish_parts
+from intacct_provider.export.files.staging import Attempt
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+
+class TombstoneFile:
+    """The tombstones of an export, such as ``customers.deleted.jsonl`` beside ``customers.jsonl``.
+
+    :param target: of the export.
+    :param deletions: settled.
+    """
+
+    def __init__(
+        self, target: ObjectStoragePath, deletions: Deletions, options: FileOptions, attempt: Attempt
+    ) -> None:
+        stem, endings = split_name(target.name)
+        self._target = target.with_name(f"{stem}.deleted{endings}")
+        self._deletions = deletions
+        own_options = FileOptions(options.file_format, options.compression)
+        count = Counter(TOMBSTONES.fields)
+        self._parts = Parts(self._target, TOMBSTONE_COLUMNS, own_options, attempt, count=count)
+        self._written: list[FilePart] = []
+
+    def write(self) -> None:
+        """Write it under a hidden name."""
+        self._parts.discard()
+        for page in self._deletions.pages():
+            self._parts.write(page)
+        self._written = self._parts.finish()
+
+    def publish(self, manifest: ObjectStoragePath) -> None:
+        """Give it its name."""
+        publish_parts(self._target, self._written, manifest)
+
+    def describe(self) -> ManifestDeletions:
+        """Return what the manifest says about it."""
+        parts = tuple(part.summarize() for part in self._written)
+        return ManifestDeletions(**structs.asdict(self._deletions.summary), parts=parts)
+
+    def forget(self) -> None:
+        """Forget what a next try would have needed, after the manifest was written."""
+        forget_replaced(self._target)
+        self._parts.forget()

@@ -1,0 +1,67 @@
+"""The files of one range of an export by many tasks: they stay hidden until all ranges are committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from intacct_provider.export.files.manifest import SUFFIX, RangeManifest, parse_manifest
+from intacct_provider.export.files.options import FileOptions
+from intacct_provider.export.files.sink import FilesSink, PublishedFiles
+from intacct_provider.export.files.staging import Attempt
+from intacct_provider.export.key_range import KeyRange, range_label
+from intacct_provider.storage.files import read_small, remove
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from intacct_provider.export.outcome import Outcome
+    from intacct_provider.export.source import Source
+
+
+class RangeSink(FilesSink):
+    """Leaves the files of a range, and a manifest of them, to the task that commits all ranges."""
+
+    def __init__(
+        self,
+        target: ObjectStoragePath,
+        source: Source,
+        options: FileOptions,
+        attempt: Attempt,
+        key_range: KeyRange,
+    ) -> None:
+        super().__init__(target, source, options, attempt, label=key_range.label)
+        self._range = key_range
+
+    def __enter__(self) -> Self:
+        forget_range(self._target, self._range.number)
+        return self
+
+    def publish(self, outcome: Outcome) -> PublishedFiles:
+        """Write the manifest of the range."""
+        path = range_manifest_path(self._target, self._range.number)
+        manifest = RangeManifest(**self._describe(outcome), range=self._range, staged=tuple(self._written))
+        written = manifest.write(path)
+        self._published = True
+        return PublishedFiles(manifest, str(path), written.sha256)
+
+    def forget(self) -> None:
+        """Forget what a next try would have needed."""
+        self._parts.forget()
+
+
+def range_manifest_path(target: ObjectStoragePath, number: int) -> ObjectStoragePath:
+    """Return where the manifest of a range is until the commit; it is hidden, since it is not about the whole."""
+    return target.with_name(f".{target.name}.{range_label(number)}{SUFFIX}")
+
+
+def forget_range(target: ObjectStoragePath, number: int) -> None:
+    """Delete what is left of a range that was exported before, so that it is exported anew.
+
+    A range whose task has died is not touched: its next try continues.
+    """
+    path = range_manifest_path(target, number)
+    content = read_small(path)
+    if content is not None:
+        for part in parse_manifest(content, path, RangeManifest).staged:
+            remove(target.with_name(part.staged))
+        remove(path)
