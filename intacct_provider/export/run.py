@@ -12,7 +12,8 @@ from msgspec import UNSET
 
 from intacct_provider.export.completeness.progress import Progress
 from intacct_provider.export.completeness.tally import Tally
-from intacct_provider.export.outcome import Completeness, Outcome, RunFacts
+from intacct_provider.export.facts import Completeness, RunFacts
+from intacct_provider.export.outcome import Outcome
 from intacct_provider.export.reading import Reading
 
 if TYPE_CHECKING:

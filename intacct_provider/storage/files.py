@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import (
+    ObjectStoragePath as ObjectStoragePath,  # for rooms without Airflow
+)
 
 from intacct_provider.exceptions import IntacctArgumentError
 

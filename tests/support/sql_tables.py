@@ -10,7 +10,7 @@ from uuid import uuid4
 from postgres import Postgres
 
 from intacct_provider.client.paging.row_formats import StructRows
-from intacct_provider.export.outcome import Completeness, RunFacts
+from intacct_provider.export.facts import Completeness, RunFacts
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.load_log import LoadFacts
 from intacct_provider.export.sql.table_load import TableLoad

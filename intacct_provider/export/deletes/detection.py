@@ -26,7 +26,6 @@ from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.deletes.audit_history import REFUSALS, AuditHistory
-from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.deletes.key_spool import (
     ExportedKey,
     Spool,
@@ -38,12 +37,11 @@ from intacct_provider.export.deletes.key_spool import (
     unite,
     unpack,
 )
+from intacct_provider.export.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import open_path, remove, write_whole
+from intacct_provider.storage.files import ObjectStoragePath, open_path, remove, write_whole
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from intacct_provider.client import IntacctClient
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window

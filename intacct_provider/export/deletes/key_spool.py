@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.facts import FileRef
+from intacct_provider.export.facts import FileRef
 from intacct_provider.storage.files import open_path, sha256_of
 
 _BUFFER = 20_000

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.facts import DeletionFacts
+from intacct_provider.export.facts import Completeness, DeletionFacts, RunFacts
 from intacct_provider.export.files.file_part import FilePart, PartSummary
 from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.key_range import KeyRange
-from intacct_provider.export.outcome import Completeness, RunFacts
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import Written, read_small, write_whole
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage.files import ObjectStoragePath, Written, read_small, write_whole
 
 SUFFIX = ".manifest.json"
 VERSION = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from msgspec import structs
 
@@ -16,10 +16,7 @@ from intacct_provider.export.files.file_part import FilePart, part_name
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.staging import Attempt, Staging
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import Upload
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage.files import ObjectStoragePath, Upload
 
 #: Goes up when the same rows make other bytes, so that no export continues from parts of another kind.
 _BYTES_VERSION = 1

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from intacct_provider.exceptions import IntacctIncompleteReadError
 from intacct_provider.export.files.file_part import FilePart, split_name
-from intacct_provider.storage.files import Written, read_small, remove, rename, sha256_of, write_small
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage.files import (
+    ObjectStoragePath,
+    Written,
+    read_small,
+    remove,
+    rename,
+    sha256_of,
+    write_small,
+)
 
 
 class _Named(msgspec.Struct):

@@ -18,10 +18,9 @@ from intacct_provider.export.files.parts import Parts
 from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.files.tombstones import TombstoneFile
+from intacct_provider.storage.files import ObjectStoragePath
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from intacct_provider.client.paging.pages import Page
     from intacct_provider.export.outcome import Outcome
     from intacct_provider.export.source import Source

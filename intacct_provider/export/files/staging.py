@@ -9,16 +9,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import structs
 
 from intacct_provider.export.files.file_part import FilePart
-from intacct_provider.storage.files import check_place, read_small, remove, sha256_of, writable, write_small
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage.files import (
+    ObjectStoragePath,
+    check_place,
+    read_small,
+    remove,
+    sha256_of,
+    writable,
+    write_small,
+)
 
 
 @dataclass(frozen=True, slots=True)

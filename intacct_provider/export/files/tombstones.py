@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import structs
 
 from intacct_provider.export.completeness.tally import Counter
@@ -14,9 +12,7 @@ from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
 from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.files.staging import Attempt
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage.files import ObjectStoragePath
 
 
 class TombstoneFile:

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet
+from intacct_provider.export.facts import DeletionFacts, FileRef, KeySet
 from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.schema.columns import Column
 

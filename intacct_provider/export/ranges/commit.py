@@ -16,6 +16,7 @@ from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 from intacct_provider.export.completeness.tally import Tally
+from intacct_provider.export.facts import Completeness, RangeCompleteness
 from intacct_provider.export.files.manifest import (
     Manifest,
     RangeManifest,
@@ -26,13 +27,10 @@ from intacct_provider.export.files.manifest import (
 )
 from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.key_range import KeyRange
-from intacct_provider.export.outcome import Completeness, RangeCompleteness
 from intacct_provider.export.ranges.sink import forget_range, range_manifest_path
-from intacct_provider.storage.files import read_small
+from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from intacct_provider.client import IntacctClient
 
 #: Fields that say when a record became as it is; the first one that the object has is used.

@@ -9,11 +9,9 @@ from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.sink import FilesSink, PublishedFiles
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.key_range import KeyRange, range_label
-from intacct_provider.storage.files import read_small, remove
+from intacct_provider.storage.files import ObjectStoragePath, read_small, remove
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     from intacct_provider.export.outcome import Outcome
     from intacct_provider.export.source import Source
 

@@ -14,9 +14,8 @@ import msgspec
 import pendulum
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.facts import DeletionFacts
+from intacct_provider.export.facts import Completeness, DeletionFacts, RunFacts
 from intacct_provider.export.incremental.window import Window
-from intacct_provider.export.outcome import Completeness, RunFacts
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.databases import row_values
 from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, Slot

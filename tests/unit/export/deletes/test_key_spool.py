@@ -8,7 +8,6 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.facts import FileRef
 from intacct_provider.export.deletes.key_spool import (
     ExportedKey,
     Spool,
@@ -19,6 +18,7 @@ from intacct_provider.export.deletes.key_spool import (
     unite,
     unpack,
 )
+from intacct_provider.export.facts import FileRef
 from intacct_provider.storage.files import write_whole
 
 

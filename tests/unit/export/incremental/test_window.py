@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Asset
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
-from intacct_provider.export.deletes.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
+from intacct_provider.export.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.incremental.planning import plan_window
 from intacct_provider.export.incremental.state import KEY_SETS, RUNS, ExportState, Run
 from intacct_provider.export.incremental.window import Window

@@ -1,0 +1,101 @@
+"""What an export writes down about itself: in manifests, in the log of loads, and in the state for the next export."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from intacct_provider.export.key_range import KeyRange
+from intacct_provider.export.schema.drift import Drift
+
+
+class RangeCompleteness(KeyRange, frozen=True):
+    """How complete one of several ranges was when it was read."""
+
+    result: str
+    rows: int
+    counted: int
+    deleted_meanwhile: int
+    added_meanwhile: int
+    control_totals: dict[str, str]
+
+
+class Completeness(Struct, frozen=True, kw_only=True):
+    """How the rows of an export compare with what Intacct says about them.
+
+    :param result: ``equal`` or ``changed meanwhile``.
+    :param rows: of the export.
+    :param counted: what Intacct says.
+    :param deleted_meanwhile: rows that were deleted while the export read, so that Intacct may count fewer.
+    :param added_meanwhile: records that were created while the export read, so that Intacct may count more.
+    :param control_totals: by field, as text, with every digit.
+    :param ranges: those of an export by many tasks.
+    """
+
+    result: str
+    rows: int
+    counted: int
+    deleted_meanwhile: int | UnsetType = UNSET
+    added_meanwhile: int | UnsetType = UNSET
+    control_totals: dict[str, str]
+    ranges: tuple[RangeCompleteness, ...] | UnsetType = UNSET
+
+
+class RunFacts(Struct, frozen=True, kw_only=True):
+    """What differs from run to run.
+
+    :param transactions: billed.
+    :param schema_drift: how the columns differ from those of the last export.
+    :param ranges: digests of what the tasks left, by path, of an export by many tasks.
+    """
+
+    started_at: str
+    finished_at: str
+    transactions: int
+    schema_drift: Drift | UnsetType = UNSET
+    ranges: dict[str, str] | UnsetType = UNSET
+
+
+class FileRef(Struct, frozen=True):
+    """A file of keys, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+class KeySet(FileRef, frozen=True):
+    """The keys that an export leaves behind for the next one.
+
+    :param rows: how many.
+    :param last: the last one in order.
+    :param audited: up to which moment the audit history was read.
+    """
+
+    rows: int
+    last: str | None = None
+    audited: str | None = None
+
+
+class KeySetSummary(Struct, frozen=True):
+    """What a manifest says about a set of keys."""
+
+    rows: int
+    sha256: str
+
+
+class DeletionFacts(Struct, frozen=True, kw_only=True):
+    """What an export found out about deleted records.
+
+    :param method: ``audit``, ``keys``, or ``rows`` when the rows of a full export showed it.
+    :param rows: records that are gone.
+    :param deleted: those of them that were deleted.
+    :param left: those of them that still exist and no longer meet the filters.
+    :param keys: what is left for the next export.
+    :param file: the tombstones, for the same run to be run again; only in the state.
+    """
+
+    method: str
+    rows: int
+    deleted: int
+    left: int
+    keys: KeySetSummary
+    file: FileRef | UnsetType | None = UNSET
