@@ -58,7 +58,7 @@ reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliabilit
 soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 random schedules of faults
 	@$(BIN)/python tools/soak.py --schedules 1000
 
-worlds: $(VENV)/.dev  ## Try everything that can happen to a read in 300,000 small worlds (10 minutes)
+worlds: $(VENV)/.dev  ## Try everything that can happen to reads, writes and syncs in 300,000 small worlds
 	@$(BIN)/python tools/worlds.py
 
 soak-sandbox: $(VENV)/.dev  ## Kill the sandbox under 20 writers for a minute: no acknowledged write may be lost

@@ -1,7 +1,6 @@
 """What makes a small world quick and repeatable: a clock that obeys, calls without threads, HTTP without a network."""
 
 import io
-import json
 import logging
 import threading
 import time
@@ -148,11 +147,6 @@ class Wire:
 
     def close(self):
         pass
-
-
-def json_of(content):
-    """Return a body as it goes over the wire."""
-    return b"" if content is None else json.dumps(content).encode()
 
 
 @contextmanager

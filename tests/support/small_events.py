@@ -92,7 +92,33 @@ LIES = {
 #: When said from some call on, these say the same as a company that has fewer records: no reader could know.
 CONSISTENT = {"empty", "middle row hidden", "last row hidden"}
 
+# --- what is wrong with the answer to a write: takes the results, returns status and results
+
+
+def _but_first(results, **other):
+    return [{**results[0], **other}, *results[1:]] if results else results
+
+
+_REFUSED = {"code": "invalidRequest", "message": "No"}
+WRITE_LIES = {
+    "results reversed": lambda status, results: (status, results[::-1]),
+    "result missing": lambda status, results: (status, results[:-1]),
+    "result too many": lambda status, results: (status, results + results[-1:]),
+    "first result twice": lambda status, results: (status, results[:1] * 2 + results[2:]),
+    "first one is another's": lambda status, results: (status, _but_first(results, key="99", id="C99")),
+    "first one without key": lambda status, results: (status, _but_first(results, key=None)),
+    "first one without name": lambda status, results: (status, _but_first(results, key=None, id=None)),
+    "first one refused": lambda _status, results: (
+        207,
+        _but_first(results, **{"ia::error": _REFUSED, "ia::status": 400}),
+    ),
+    "no results": lambda status, _results: (status, []),
+}
+
 # --- why there is no answer; each returns status, body and headers, or raises
+
+#: Stands for the headers of an answer that breaks off in its middle.
+CUT = {"broken": "off"}
 
 
 def _late(world, _carry_out):
@@ -119,9 +145,10 @@ def _done(failure):
 
 
 def _locked(world, carry_out):
-    """Lose the answer, and refuse the next sending because this one is still being carried out."""
+    """Lose the answer, and refuse the next sending under the same key because this one is still being carried out."""
     carry_out()
-    world.plan(world.calls, "409 in progress")
+    if world.keyed:
+        world.plan(world.calls, "409 in progress")
     raise requests.ConnectionError("broke off")
 
 
@@ -135,19 +162,29 @@ FAILURES = {
     "late": _late,
     "lost": _done(_broken),
     "late but done": _done(_late),
-    "cut": lambda _world, carry_out: (carry_out()[0], "cut", {}),
+    "cut": lambda _world, carry_out: (*carry_out()[:2], CUT),
     "token dead": _dead,
     "429": lambda *_: (429, error(429, "Too many requests", errorId="GW-0010"), {"Retry-After": "2"}),
     "503": lambda *_: (503, error(503, "Overloaded"), {}),
     "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),
     "locked": _locked,
     "409 in progress": lambda *_: (409, error(409, "Idempotency key: a request with it is in progress"), {}),
+    "killed before": lambda world, _carry_out: world.kill(),
+    "killed after": _done(lambda world, _carry_out: world.kill()),
     "size refused": lambda *_: (400, error(400, "The value of size is too large", target="/size"), {}),
 }
 #: What passes when the call is made again; any read or keyed write must survive it.
-TRANSIENT = {*FAILURES} - {"size refused", "409 in progress"}
+TRANSIENT = {*FAILURES} - {"size refused", "409 in progress", "killed before", "killed after"}
 #: Those that mean something else for a write than for a read.
-FOR_WRITES = {"lost", "late but done", "502 but done", "locked", "409 in progress"}
+FOR_WRITES = {
+    "killed before",
+    "killed after",
+    "lost",
+    "late but done",
+    "502 but done",
+    "locked",
+    "409 in progress",
+}
 
 
 @dataclass(frozen=True)
@@ -171,4 +208,4 @@ class At:
 
     @property
     def kind(self):
-        return "change" if self.what in CHANGES else "lie" if self.what in LIES else "failure"
+        return "change" if self.what in CHANGES else "failure" if self.what in FAILURES else "lie"

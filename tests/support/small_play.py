@@ -8,8 +8,8 @@ from email.utils import formatdate
 from unittest.mock import patch
 
 import structlog
-from small_clock import CALL, Clock, Pool, in_small, json_of
-from small_events import CHANGES, FAILURES, LIES, Answer
+from small_clock import CALL, Clock, Pool, in_small
+from small_events import CHANGES, CUT, FAILURES, LIES, WRITE_LIES, Answer, At
 from small_world import REPLAYED
 
 from intacct_provider.client import IntacctClient, IntacctConfig
@@ -41,28 +41,34 @@ class World:
     :param most: calls after which this is endless.
     :ivar calls: those that reached the server so far.
     :ivar failed: those of them that got no answer, or were told to come again.
+    :ivar reads: answers of 200 to reads.
     :ivar struck: events that made a difference.
+    :ivar killed: whether the process of the client has ended; another one sets it back.
     """
 
     def __init__(self, company, events=(), *, pool="at once", most=200):
         self.company, self.most = company, most
         self.clock, self.pool = Clock(), Pool(pool)
-        self.calls = self.failed = 0
+        self.calls = self.failed = self.reads = 0
+        self.killed = False
         self.struck = []
-        self.steady = []
         self.dead = set()
-        self.token, self.timeout = "", 60.0
+        self._steady = []
+        self.token, self.timeout, self.keyed = "", 60.0, False
         self.on_change = lambda: None
         self.endless = False
-        self._planned = {}
+        self._planned, self._events = {}, {*events}
         for event in events:
             self._planned.setdefault(event.call, []).append(event)
 
     def plan(self, call, what):
-        """Let something happen at a later call."""
-        self._planned.setdefault(call, []).append(
-            type("Then", (), {"what": what, "kind": "failure", "on": False})
-        )
+        """Let something happen at a later call, because of what has happened."""
+        self._planned.setdefault(call, []).append(At(call, what))
+
+    def kill(self):
+        """End the process of the client, which sends nothing more."""
+        self.killed = True
+        raise KilledError("killed")
 
     def __enter__(self):
         self._inside = in_small(self.handle, self.clock, self.pool)
@@ -73,41 +79,59 @@ class World:
         return self._inside.__exit__(*problem)
 
     def handle(self, request, timeout):
-        """Answer a request, or let what is planned happen to it."""
+        """Answer a request, or let what is planned happen to it; return status, headers and content."""
+        if self.killed:
+            raise KilledError("killed")
         self.clock.passed += CALL
         date = {"Date": formatdate(self.clock.time(), usegmt=True)}
         if request.url.endswith("/oauth2/token"):
-            return 200, date, json_of({"access_token": f"small-{next(_tokens)}", "expires_in": 43_200})
-        self.timeout = timeout
-        self.token = request.headers["Authorization"]
-        if self.token in self.dead:
-            return 401, date, json_of({"error": {"code": "tokenInvalid", "message": "Invalid token"}})
-        number, self.calls = self.calls, self.calls + 1
+            return (
+                200,
+                date,
+                json.dumps({"access_token": f"small-{next(_tokens)}", "expires_in": 43_200}).encode(),
+            )
+        self.timeout, self.token = timeout, request.headers["Authorization"]
+        self.keyed = "Idempotency-Key" in request.headers
+        status, content, headers = self._meet(self._count(), request)
+        content = b"" if content is None else json.dumps(content).encode()
+        if headers is not CUT:
+            return status, date | headers, content
+        return status, date | {"Content-Length": str(len(content) + 1)}, content[: len(content) // 2]
+
+    def _count(self):
+        """Return what happens at this call."""
+        self.calls += 1
         if self.calls > self.most:
             self.endless = True
             raise EndlessError(f"more than {self.most} calls")
-        events = self._planned.pop(number, ())
-        self._change(event for event in events if event.kind == "change")
+        return self._planned.pop(self.calls - 1, [])
+
+    def _meet(self, events, request):
+        """Let events happen to a request; return status, body and headers."""
         body = json.loads(request.body) if request.body else None
 
         def carry_out():
             return self.company.answer(request.method, request.url, request.headers, body)
 
+        self._change(event for event in events if event.kind == "change")
         for event in events:
             if event.kind == "failure":
                 self.failed += 1
-                self.struck.append(event)
-                status, content, headers = FAILURES[event.what](self, carry_out)
-                if content == "cut":
-                    whole = json_of(carry_out()[1]) or b"{}"
-                    return status, date | {"Content-Length": str(len(whole))}, whole[: len(whole) // 2]
-                return status, date | headers, json_of(content)
+                self.struck += [event] if event in self._events else []
+                return FAILURES[event.what](self, carry_out)
+        if self.token in self.dead:
+            self.failed += 1
+            return 401, {"error": {"code": "tokenInvalid", "message": "Invalid token"}}, {}
         status, content, replayed = carry_out()
-        headers = date | ({REPLAYED: "2026-11-20T00:00:00Z"} if replayed else {})
-        self.steady += [event for event in events if event.on]
-        for lie in [*self.steady, *(event for event in events if event.kind == "lie" and not event.on)]:
-            content = self._bend(lie, body, content) if request.url.endswith("/core/query") else content
-        return status, headers, json_of(content)
+        query = request.url.endswith("/core/query")
+        self.reads += status == 200 and (query or request.method == "GET")
+        self._steady += [event for event in events if event.on]
+        for lie in [*self._steady, *(event for event in events if event.kind == "lie" and not event.on)]:
+            if query and lie.what in LIES:
+                content = self._bend(lie, body, content)
+            elif lie.what in WRITE_LIES and request.method != "GET":
+                status, content = self._misreport(lie, status, content)
+        return status, content, {REPLAYED: "2026-11-20T00:00:00Z"} if replayed else {}
 
     def _change(self, events):
         for event in events:
@@ -118,6 +142,8 @@ class World:
                 self.on_change()
 
     def _bend(self, lie, body, true):
+        """Return what a lie says in the place of a page."""
+
         def ask(**other):
             return self.company.query({**body, **other})["ia::result"]
 
@@ -125,6 +151,16 @@ class World:
         if said != true and lie not in self.struck:
             self.struck.append(lie)
         return said
+
+    def _misreport(self, lie, status, true):
+        """Return what a lie says in the place of the results of a write of many."""
+        results = (true or {}).get("ia::result")
+        if not isinstance(results, list):
+            return status, true
+        said, other = WRITE_LIES[lie.what](status, results)
+        if other != results:
+            self.struck.append(lie)
+        return said, {**true, "ia::result": other}
 
 
 def client_of(**changes):

@@ -45,6 +45,7 @@ class Company:
         self.cap, self.remembers = cap, remembers
         self.kept = {}
         self.written = []
+        self.names = {}
         self.next_key = FIRST_KEY
         for n in range(count):
             self.add(status="inactive" if inactive and n % inactive == 1 else "active")
@@ -59,6 +60,7 @@ class Company:
         record = {"key": str(key), "id": f"C{key}", "name": f"{'abcdefghijk'[key * 5 % 11]}{key}"}
         record |= {"status": "active", "totalDue": f"{key}.00", STAMP: self.now(0 if backdated else None)}
         self.records[key] = record | {k: v for k, v in values.items() if v is not None and k != "key"}
+        self.names[key] = self.records[key]["name"]
         return self.records[key]
 
     def set(self, key, **values):
@@ -93,7 +95,7 @@ class Company:
         if path == "/services/core/query":
             status, content = 200, self.query(body)
         elif path == "/services/core/model":
-            status, content = 200, model(parse_qs(parts.query).get("name", [""])[0])
+            status, content = 200, model(parse_qs(parts.query).get("name", [""])[0], self.remembers)
         elif path.startswith(f"/objects/{OBJECT}"):
             keys = [int(k) for k in path.removeprefix(f"/objects/{OBJECT}").strip("/").split(",") if k]
             atomic = headers.get("X-IA-API-Param-Transaction") == "true"
@@ -224,7 +226,7 @@ def error(status, message, code="invalidRequest", **more):
     }
 
 
-def model(name):
+def model(name, remembers=True):
     """Answer the model service, which describes an unknown object by an empty list."""
     if name != OBJECT:
         return {"ia::result": []}
@@ -238,6 +240,6 @@ def model(name):
     }
     fields["status"] = {**text, "enum": ["active", "inactive"], "default": "active"}
     audit = {"modifiedDateTime": {**fixed, "format": "date-time"}}
-    described = {"apiObject": f"objects/{OBJECT}", "type": "rootObject", "idempotenceSupported": True}
+    described = {"apiObject": f"objects/{OBJECT}", "type": "rootObject", "idempotenceSupported": remembers}
     described |= {"fields": fields, "groups": {"audit": {"fields": audit}}, "refs": [], "lists": []}
     return {"ia::result": {**described, "httpMethods": "GET,POST,PATCH,DELETE"}}

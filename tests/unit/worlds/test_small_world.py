@@ -71,7 +71,7 @@ def test_waiting_takes_no_time():
     assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("what", [*LIES, *FAILURES])
+@pytest.mark.parametrize("what", [what for what in (*LIES, *FAILURES) if not what.startswith("killed")])
 def test_every_event_makes_a_difference_somewhere(what):
     scenarios = (Scenario("iter_rows, ordered", 5), Scenario("read_pages", 5))
     schedules = [
