@@ -1,6 +1,6 @@
 """Every exception that this provider raises on purpose.
 
-Nothing here knows Airflow or HTTP. Messages carry what Intacct says about a problem and never a request body, a
+Nothing here depends on Airflow or HTTP. Messages carry what Intacct says about a problem and never a request body, a
 response body, a token or a secret.
 """
 
@@ -42,11 +42,11 @@ class IntacctConfigError(IntacctArgumentError):
 
 
 class IntacctConnectionError(IntacctError):
-    """Intacct could not be reached, or the answer broke off, after all retries."""
+    """Intacct could not be reached, or its response was incomplete, after all retries."""
 
 
 class IntacctResponseError(IntacctError):
-    """The answer is not one that Intacct's REST API documents, such as an HTML page."""
+    """The response is not one that Intacct's REST API documents, such as an HTML page."""
 
 
 class IntacctIncompleteReadError(IntacctError):
@@ -54,10 +54,10 @@ class IntacctIncompleteReadError(IntacctError):
 
 
 class IntacctInterruptedWriteError(IntacctError):
-    """A write of many records stopped half way; the cause is ``__cause__``.
+    """A write of many records stopped before its end; the cause is ``__cause__``.
 
     :param results: one result per record that was answered, in order. The records after them were
-        not sent, except that the fate of the last batch sent is unknown.
+        not sent, except for the last batch sent, whose outcome is unknown.
     """
 
     def __init__(self, message: str, results: list[Any]) -> None:
@@ -66,25 +66,25 @@ class IntacctInterruptedWriteError(IntacctError):
 
     @property
     def retryable(self) -> bool:  # type: ignore[override]
-        """Whether what stopped the write may pass."""
+        """Whether what stopped the write may be temporary."""
         return getattr(self.__cause__, "retryable", True)
 
 
 class IntacctAPIError(IntacctError):
     """Intacct refused a request.
 
-    :param message: Intacct's own words.
+    :param message: the message that Intacct sent.
     :param status: HTTP status, or the record's own status inside a batch.
     :param code: Intacct's error code, such as ``invalidRequest``.
     :param error_id: Intacct's error id, such as ``REST-1043``.
-    :param support_id: what Sage support asks for.
+    :param support_id: the id that Sage support asks for.
     :param target: JSON pointer of the field concerned, such as ``/status``.
     :param details: further causes as ``(message, error_id, target)``.
     :param placeholders: the values in the message by name, such as ``{"FIELD": "/statsu"}``.
-    :param hint: what to do next, when it is known.
+    :param hint: what to do next, if it is known.
     """
 
-    #: What to do next about any error of the type.
+    #: What to do next about any error of this type.
     advice = ""
 
     def __init__(
@@ -113,7 +113,7 @@ class IntacctAPIError(IntacctError):
         self.replayed = False
 
     def __str__(self) -> str:
-        """Everything an engineer needs, on one line."""
+        """Return everything an engineer needs, on one line."""
         causes = "; ".join(
             f"{text} [{error_id}]" if error_id else text for text, error_id, _target in self.details
         )
@@ -133,7 +133,7 @@ class IntacctAPIError(IntacctError):
 
 
 class IntacctAuthenticationError(IntacctAPIError):
-    """Intacct accepts neither the credentials nor a freshly issued token."""
+    """Intacct rejects the credentials, or even a newly issued token."""
 
     retryable = False
 
@@ -166,13 +166,13 @@ class IntacctIdempotencyError(IntacctConflictError):
 
 
 class IntacctValidationError(IntacctAPIError):
-    """Intacct refuses the content: a field, a value, a filter or a business rule."""
+    """Intacct rejects the content: a field, a value, a filter, or because of a business rule."""
 
     retryable = False
 
 
 class IntacctRateLimitError(IntacctAPIError):
-    """Intacct refuses more requests for now, after all retries."""
+    """Intacct still rejects requests because there are too many, after all retries."""
 
 
 class IntacctServerError(IntacctAPIError):
@@ -180,7 +180,7 @@ class IntacctServerError(IntacctAPIError):
 
 
 class IntacctSchemaChangedError(IntacctError):
-    """The columns of an export are not those of the last one, and the export is told to mind; nothing was read."""
+    """Columns differ from the last export's in a way that ``schema_drift`` does not allow; nothing was read."""
 
     retryable = False
 
@@ -192,7 +192,7 @@ class IntacctColumnError(IntacctError):
 
 
 class IntacctBudgetError(IntacctError):
-    """An export would have cost more billed transactions than ``max_transactions``, so it was stopped before.
+    """An export was stopped before it would have cost more billed transactions than ``max_transactions``.
 
     :param describe: returns the message. It is called when the text is needed, not before, since pages that were in
         flight when the limit was reached still arrive.
@@ -205,26 +205,26 @@ class IntacctBudgetError(IntacctError):
         self._describe = describe
 
     def __str__(self) -> str:
-        """What was read, for how many transactions, and what all of it would cost."""
+        """Return what was read, for how many transactions, and what all of it would cost."""
         return self._describe()
 
 
 class IntacctOutOfSyncError(IntacctError):
-    """Intacct is not as desired; nothing was written."""
+    """Intacct differs from the desired state; nothing was written."""
 
     retryable = False
 
 
 class IntacctSyncGuardError(IntacctError):
-    """A plan changes more than the user allowed; nothing was written."""
+    """A plan changes more than its limits allow; nothing was written."""
 
     retryable = False
 
 
 class IntacctDesiredStateError(IntacctArgumentError):
-    """The desired records are not fit to be written; nothing was.
+    """The desired records cannot be written; nothing was written.
 
-    :param problems: all that is wrong, in the order of the records.
+    :param problems: everything that is wrong, in the order of the records.
     """
 
     def __init__(self, message: str, problems: Sequence[Any] = ()) -> None:
@@ -233,7 +233,7 @@ class IntacctDesiredStateError(IntacctArgumentError):
 
 
 class IntacctStalePlanError(IntacctError):
-    """Records are not what the plan saw; somebody has changed them since.
+    """Records have changed since the plan was made.
 
     :param steps: the plan's steps for those records.
     """
@@ -246,16 +246,16 @@ class IntacctStalePlanError(IntacctError):
 
 
 class IntacctRejectedRecordsError(IntacctError):
-    """Intacct refused more records than the user tolerates; the accepted ones are written."""
+    """Intacct rejected more records than the task allows; the accepted ones are written."""
 
     retryable = False
 
 
 class IntacctPlanInUseError(IntacctError):
-    """Another task applies the plan, or has applied it; nothing was written by this one."""
+    """Another task is applying the plan, or has applied it; this one wrote nothing."""
 
     retryable = False
 
 
 class IntacctAuthorizeError(IntacctError):
-    """No token could be had; the text is the line for stderr."""
+    """``python -m intacct_provider.authorize`` got no token; the message is the line for stderr."""

@@ -37,10 +37,10 @@ _UNPROCESSED = "unprocessed"
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """What became of one record of a write of many.
+    """The outcome of one record of a write of many.
 
     :param index: its position in the list given, from 0.
-    :param key: the record's key; None when it was refused, or when Intacct does not tell (customer groups).
+    :param key: the record's key; None when it was refused, or when Intacct does not return it (customer groups).
     :param id: the record's id, as far as it is known.
     :param error: why it was not written, or None.
     """
@@ -64,7 +64,7 @@ class RecordResult:
 def collection_path(object_name: str) -> str:
     """Return the path of an object's records.
 
-    :raises IntacctArgumentError: for what cannot be an object's path.
+    :raises IntacctArgumentError: if the name cannot be an object's path.
     """
     check_object_name(object_name)
     return f"/objects/{quote(object_name, safe='/:')}"
@@ -73,7 +73,7 @@ def collection_path(object_name: str) -> str:
 def record_path(object_name: str, keys: Sequence[str]) -> str:
     """Return the path of one record, or of several at once.
 
-    :raises IntacctArgumentError: for a key that is not one.
+    :raises IntacctArgumentError: if a key cannot be one.
     """
     for key in keys:
         if not str(key).strip() or "," in str(key):
@@ -130,7 +130,7 @@ def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | 
 
 
 def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
-    """Return each record's outcome from a batch's answer, whichever way it says so.
+    """Return each record's outcome from the answer to a batch, in whichever form it comes.
 
     Intacct answers a batch with a list in the order sent, under 2xx or 4xx; a deletion that succeeded as a whole
     without a body; a batch refused as a whole with one error, which then is every record's.
@@ -138,7 +138,7 @@ def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
     :param count: records that were sent.
     :param first: position of the first of them in the whole write.
     :raises IntacctResponseError: if the answer does not account for every record.
-    :raises IntacctError: if what was refused is not the records, but the call.
+    :raises IntacctError: if Intacct refused the call itself, not its records.
     """
     if reply.status == 204:
         return [RecordResult(first + n) for n in range(count)]
@@ -179,9 +179,9 @@ def read_status(item: Mapping[str, Any], reply: Reply) -> int:
 
 
 def check_counts(reply: Reply, failed: int) -> None:
-    """Refuse an answer that counts failures where it shows none.
+    """Refuse an answer that counts failures but shows none.
 
-    :raises IntacctResponseError: then, because one of its successes is not one.
+    :raises IntacctResponseError: in that case, because one of its successes is a failure.
     """
     meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
     counted = str(meta.get("totalError", "")) if isinstance(meta, Mapping) else ""

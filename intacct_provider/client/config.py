@@ -39,11 +39,11 @@ class IntacctConfig:
     :param auth_type: ``client_credentials`` or ``refresh_token``.
     :param refresh_token: the first refresh token, for the grant of that name; not needed when a store has one.
     :param credential_store: where tokens are kept for other processes: ``memory`` (nowhere), ``variable`` or a dotted
-        path. It is the hook that makes the store; a client takes it as an argument.
+        path. The hook makes the store; a client takes it as an argument.
     :param timeout: seconds to wait for a connection and for each part of an answer.
     :param max_concurrency: requests in flight at most.
     :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
-    :raises IntacctConfigError: for a value that cannot work.
+    :raises IntacctConfigError: for a value that cannot be used.
     """
 
     client_id: str
@@ -60,7 +60,7 @@ class IntacctConfig:
     page_size: int = MAX_PAGE_SIZE
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before anything is sent."""
+        """Refuse values that cannot be used, before anything is sent."""
         _check_grant(self)
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
@@ -96,7 +96,7 @@ class IntacctConfig:
         those of Airflow's form. Every extra may be text, as a connection URI delivers it.
 
         :raises IntacctConfigError: for an unknown extra (naming the closest known one), a missing
-            part, or a value that cannot work.
+            part, or a value that cannot be used.
         """
         for name in extra:
             if name not in EXTRAS:

@@ -1,7 +1,6 @@
-"""What can go wrong, as exception types, and the one place that reads an error answer.
+"""The one place that reads an error response and chooses the exception for it.
 
-Nothing here knows Airflow. Messages carry what Intacct says about the problem and never a
-request body, a response body, a token or a secret.
+Messages carry what Intacct says about the problem and never a request body, a response body, a token or a secret.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from intacct_provider.exceptions import (
 )
 
 #: Error ids that mean "this access token is no longer good", whatever the HTTP status.
-#: Recorded traffic shows REST-1206 under HTTP 400, so the status alone does not tell.
+#: Recorded traffic shows REST-1206 under HTTP 400, so the status alone is not enough.
 TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
 #: The same in words, for answers that carry no id.
 _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
@@ -136,7 +135,7 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _one_line(value: Any) -> str:
-    """Text of one line and bounded length, so that no answer can flood a log; nothing of what is no text or number."""
+    """Return text or a number as one line of bounded length, so that no response can flood a log; else nothing."""
     if value is None or isinstance(value, Mapping | list):
         return ""
     return " ".join(str(value).split())[:500]

@@ -10,7 +10,7 @@ from intacct_provider.client.nested import get_nested
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctAPIError
 
-#: Says that a field cannot be used in a query, or that there is none of that name.
+#: The error id for a field that does not exist or cannot be used in a query.
 _NOT_IN_QUERIES = "REST-1106"
 #: Error ids that concern a field's name.
 _FIELD_ERRORS = ("REST-1043", _NOT_IN_QUERIES, "REST-1050")

@@ -1,4 +1,4 @@
-"""Idempotency keys: what keeps a write from happening twice, and what the server says about them."""
+"""Idempotency keys, which prevent a second execution of a write, and what the server says about them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from intacct_provider.exceptions import IntacctAPIError, IntacctIdempotencyError, IntacctServerError
 
-#: Cached failures that are passed over before the last one is believed.
+#: Cached failures that are skipped before the last one is accepted.
 MAX_GENERATIONS = 10
-#: How a server may say which of the two it means; what it says is not documented.
+#: How a server may word which of the two it means; the wording is not documented.
 _UNFINISHED = re.compile(
     r"in progress|under way|being processed|already processing|\block|concurrent|simultaneous", re.IGNORECASE
 )
@@ -32,7 +32,7 @@ class IdempotencyKeys:
     scope before. With the same scope (an Airflow retry), the server recognizes a write that it has done
     and answers from its cache, for 48 hours, instead of doing it twice.
 
-    :param scopes: what the writes of a method belong to. By default nothing but this object.
+    :param scopes: what the writes of a method belong to. By default this object alone.
     :param attempt: which attempt at the scope this is. All that make keys for one attempt, in one process, count
         together how often a content was written; without it, this object counts on its own.
     """
@@ -57,7 +57,7 @@ class IdempotencyKeys:
 
 
 def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
-    """Return what to raise when another sending under the same key has not ended after all the waiting, else None.
+    """Return what to raise if another sending under the same key has still not ended after all retries, else None.
 
     A server holds a lock on the key of a request until it has ended, and refuses others with 409. What else is
     refused with 409 is kept under its key, so after a lost answer it comes as a replay when it is asked again.

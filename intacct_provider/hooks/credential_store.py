@@ -32,7 +32,7 @@ class VariableCredentialStore:
         self._seen: str | None = None
 
     def load(self) -> str | None:
-        """Return what the Variable holds, or None when there is none."""
+        """Return the value of the Variable, or None if there is none."""
         stored = Variable.get(self.name, default=None)
         self._seen = None if stored is None else str(stored)
         return self._seen
@@ -46,20 +46,20 @@ class VariableCredentialStore:
         before = self._seen  # known already: until it is written, a killed task would lose the text
         set_variable(self.name, text)
         now = self.load()
-        # Neither the one nor the other is what another task has written meanwhile, which is as good.
+        # A third value is what another task has written meanwhile, which is as good.
         if now != text and now == before:
             raise IntacctError(
                 f"New tokens were written to Variable {self.name}, but another secrets backend answers for that name "
-                "with older ones. Remove it there; the new tokens come to light then."
+                "with older ones. Remove it there; then the new tokens are found."
             )
 
 
 def set_variable(name: str, text: str) -> None:
-    """Write an Airflow Variable, in a task or outside of one."""
+    """Write an Airflow Variable, inside a task or outside."""
     try:
         Variable.set(name, text)
     except ImportError:
-        # At a command line no supervisor of a task is there to do it; Airflow's own commands write so, too.
+        # At a command line there is no task supervisor to write it; Airflow's own commands write this way, too.
         from airflow.models import Variable as StoredVariable  # noqa: TID251
 
         StoredVariable.set(name, text)

@@ -81,9 +81,9 @@ class IntacctHook(BaseHook):
         return self.client
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make one authenticated read and tell as whom, and where, it arrived.
+        """Make one authenticated read and report the user, the company and the entity that it reached.
 
-        Never raises, never spends a refresh token, and never tells a secret.
+        Never raises, never spends a refresh token, and never reveals a secret.
         """
         try:
             return self._try_connection()

@@ -1,4 +1,4 @@
-"""The one question that every mode of the sensors asks."""
+"""The condition that the query sensor waits for, in whichever mode."""
 
 from __future__ import annotations
 

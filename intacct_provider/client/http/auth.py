@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 #: A token is renewed this many seconds before it ends, or after 9/10 of a short life.
 RENEW_BEFORE = 300.0
-#: Life in seconds assumed for a token whose answer does not tell; the shortest seen in the field.
+#: Life in seconds assumed for a token whose response gives none; the shortest that was observed.
 UNKNOWN_LIFETIME = 3600.0
 #: Seconds before each look into the store for the successor of a refresh token that was refused: the worker that was
 #: quicker may still be waiting for its answer, or saving it.
 LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: What to do when there is no good refresh token left.
+#: What to do when no valid refresh token is left.
 AUTHORIZE = "Run `python -m intacct_provider.authorize` to get a new one."
 
 #: Posts a form to the token endpoint and returns the decoded answer.
@@ -49,11 +49,11 @@ class CredentialStore(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """What is known of one grant, here and in a store.
+    """The tokens of one grant, in memory and in a store.
 
     :param use_until: wall-clock seconds since 1970 after which the access token is not used any more.
     :param refresh_token: empty unless the grant needs one.
-    :param fingerprint: tells the credentials that the tokens belong to from others.
+    :param fingerprint: identifies the credentials that the tokens belong to.
     """
 
     access_token: str = ""
@@ -65,7 +65,7 @@ class Tokens:
     def from_answer(cls, answer: Any, config: IntacctConfig, sent: str = "") -> Tokens:
         """Read an answer of the token endpoint.
 
-        :param sent: the refresh token that was sent. It stays good when the answer has none.
+        :param sent: the refresh token that was sent. It stays valid if the response has none.
         :raises IntacctResponseError: if the answer has no access token.
         """
         fields = answer if isinstance(answer, Mapping) else {}
@@ -83,9 +83,9 @@ class Tokens:
 
     @classmethod
     def from_store(cls, text: str | None, config: IntacctConfig) -> Tokens:
-        """Read what a store holds; tokens of other credentials, such as the connection's former ones, count as none.
+        """Read what a store holds; tokens of other credentials, such as the connection's former ones, are ignored.
 
-        Text that is no JSON object is a refresh token that somebody put there by hand.
+        Text that is not a JSON object is a refresh token that a person put there.
         """
         text, own = (text or "").strip(), _fingerprint(config)
         if not text.startswith("{"):
@@ -135,12 +135,13 @@ class TokenSource:
 
     Every client of the process with the same credentials and the same store shares one token. Renewal happens before
     the token ends and by one thread at a time; the others wait for it and use its result. Processes share through the
-    store, without a lock: whoever is refused because another one was quicker takes what that one has stored.
+    store, without a lock: a process whose refresh token was just used by another one takes the tokens that the other
+    has stored.
 
     :param config: the credentials.
     :param post_form: reaches the token endpoint.
     :param store: keeps the tokens for other processes; without one they live as long as this process.
-    :param on_secret: told of every token as soon as it is known, so that it can be masked.
+    :param on_secret: called with every token as soon as it is known, so that it can be masked.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class TokenSource:
     def drop(self, token: str) -> bool:
         """Forget ``token`` because Intacct refused it, unless another thread has renewed it already.
 
-        :return: whether it came from the store: then its successor may have ended together with the one before it.
+        :return: whether it came from the store: then the next token there may have ended at the same time.
         """
         with self._grant.lock:
             if token not in self._grant.refused:
@@ -213,7 +214,7 @@ class TokenSource:
         try:
             return self._post_form(form)
         except IntacctAuthenticationError as refusal:
-            # Now and then Intacct says so of a right secret, when asked to refresh.
+            # Intacct sometimes says so about a correct secret when a token is refreshed.
             if refusal.code != "invalid_client":
                 raise
         return self._post_form(form)
@@ -229,7 +230,7 @@ class TokenSource:
         return token
 
     def _await_newer(self, sent: str, looks: Iterable[float]) -> Tokens | None:
-        """Wait a little for what another process may have got for the refresh token that was refused here."""
+        """Wait briefly for the tokens that another process may have got for the refresh token that was refused here."""
         if not self._rotating or self._grant.store is None:
             return None
         for pause in looks:
@@ -245,7 +246,7 @@ class TokenSource:
         return self._mask(Tokens.from_store(text, self._config))
 
     def _mask(self, tokens: Tokens) -> Tokens:
-        """Tell the secrets, so that whatever may log them from here on masks them."""
+        """Report the secrets, so that logs mask them from now on."""
         for secret in filter(None, (tokens.access_token, tokens.refresh_token)):
             self._on_secret(secret)
         return tokens
@@ -264,12 +265,12 @@ class TokenSource:
         self._adopt(tokens)
 
     def _adopt(self, tokens: Tokens) -> None:
-        # Counted by the clock that nobody sets, from here on.
+        # From here on by the monotonic clock, which nobody can set.
         self._grant.renew_at = time.monotonic() + tokens.use_until - time.time()
         self._grant.tokens = tokens
 
     def _with_store(self, act: Callable[[], str | None]) -> str | None:
-        """Load or save. Without a refresh token nothing can be lost, so that a store that fails costs a call only."""
+        """Load or save. Without a refresh token nothing can be lost, so a failing store costs a call only."""
         try:
             return act()
         except Exception as err:

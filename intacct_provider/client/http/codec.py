@@ -1,4 +1,4 @@
-"""JSON as Intacct speaks it: exact numbers both ways, dates in its formats."""
+"""JSON as Intacct reads and writes it: exact numbers both ways, dates in its formats."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def encode(value: Any) -> bytes:
         raise IntacctArgumentError("The content is nested too deeply, or within itself.") from None
     except UnicodeEncodeError:
         raise IntacctArgumentError(
-            "The content has text with half of a character, which UTF-8 has not."
+            "The content has text with a lone surrogate, which UTF-8 cannot encode."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Answers of Intacct: whole and decoded, or why there is none."""
+"""Answers of Intacct: complete and decoded, or why there is none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reply:
     """A whole, decoded answer.
 
     :param body: decoded JSON; None when the answer has no body, or the request's own ``decode`` took it.
-    :param made: what the request's own ``decode`` made of it.
+    :param made: what the request's own ``decode`` returned.
     :param unsure: whether an earlier sending of the request may have been carried out.
     """
 
@@ -44,7 +44,7 @@ class Reply:
 
     @property
     def maybe_done(self) -> bool:
-        """Whether a request that is answered so may have been carried out; these two refuse it before that."""
+        """Whether the request may have been carried out; 409 and 429 refuse it before that."""
         return self.status not in (409, 429)
 
     @property
@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no whole answer, and whether another try may mend it.
+    """Why there is no whole answer, and whether a retry may help.
 
     :param maybe_done: whether the request may have reached the server and been carried out.
     """
@@ -124,15 +124,15 @@ def read_answer(
     made = decode(content) if decode is not None and status < 300 else None
     if made is not None:
         return Reply(status, response.headers, None, made=made)
-    # What is empty and calls itself JSON was cut at its first byte; but 401 says enough by itself.
+    # An empty answer that claims to be JSON was cut at its first byte; a 401 needs no content.
     if not content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
         return Reply(status, response.headers, None)
     try:
         return Reply(status, response.headers, codec.decode(content))
     except ValueError as err:
-        # Also of a refusal: what is lost may be that the token ended, or which record is the guilty one.
+        # Also for a refusal: what is missing may say that the token has ended, or which record was rejected.
         if ("json" in kind or not content) and status not in RETRY_STATUSES:
-            return Failure("the answer broke off or is no JSON", transient=True, cause=err)
+            return Failure("the answer broke off or is not JSON", transient=True, cause=err)
     if status >= 400:
         return Reply(status, response.headers, None)
     what = (

@@ -50,7 +50,7 @@ def compute_wait(
     :param status: HTTP status, or None when there was no whole answer.
     :param asked: seconds that the answer's headers ask for; a lower bound of the wait.
     :param locked: whether an earlier sending under the same idempotency key is still being carried out, as far as
-        a 409 can tell.
+        a 409 shows.
     :param attempt: how many times the request was sent, from 1.
     :param elapsed: seconds since the first sending.
     :param jitter: a random number from 0 to 1, so that many tasks refused together do not come back
@@ -75,7 +75,7 @@ def read_pause(headers: Mapping[str, str]) -> float | None:
 
 
 def read_server_time(headers: Mapping[str, str]) -> str | None:
-    """Return when an answer was made by the server's own clock, as Intacct writes moments; None if untold."""
+    """Return when an answer was made by the server's own clock, as Intacct writes times; None if unknown."""
     moment = _parse_date(headers.get("Date"))
     return None if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
@@ -90,7 +90,7 @@ def _parse_pause(text: str, now: float) -> float | None:
 
 
 def _parse_date(text: str | None) -> float | None:
-    """Return an HTTP date in seconds since 1970, or None when it is none."""
+    """Return an HTTP date in seconds since 1970, or None if it is not a date."""
     try:
         return email.utils.parsedate_to_datetime(text or "").timestamp()
     except (ValueError, OverflowError):

@@ -65,7 +65,7 @@ class ConcurrencyLimit:
     def observe(self, status: int, headers: Mapping[str, str], begun: int | None = None) -> None:
         """Learn from an answer whether to step down or to climb back.
 
-        :param begun: what :meth:`slot` gave; answers to requests that began before the last step down are no reason
+        :param begun: the value of :meth:`slot`; answers to requests that began before the last step down are no reason
             for another one.
         """
         room, distance = _read_advice(headers)

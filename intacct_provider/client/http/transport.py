@@ -57,11 +57,11 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether sending it twice cannot do a second thing.
-    :param locked: tells of an answer other than 409 whether it reports that an earlier sending of a part of the request
-        is still being carried out.
-    :param decode: makes what is wanted of the content of a successful answer, once and for all; None when it is not
-        what was expected, so that it is read as any other: it may be an error, or cut.
-    :param stopped: set when nobody waits for the answer any more; then the request is not sent again.
+    :param locked: returns whether an answer other than 409 reports that an earlier sending of a part of the request is
+        still being carried out.
+    :param decode: decodes the content of a successful answer; returns None if it is not what was expected, so that it
+        is read like any other: it may be an error, or cut.
+    :param stopped: set when the answer is no longer needed; then the request is not sent again.
     """
 
     method: str
@@ -77,12 +77,12 @@ class Request:
 
 
 class Transport:
-    """Sends requests with a valid token, patiently.
+    """Sends requests with a valid token, and retries.
 
     :param config: where to send them and as whom.
     :param store: keeps rotated refresh tokens.
-    :param on_secret: told of every token, so that it can be masked.
-    :param retry: how patient to be.
+    :param on_secret: called with every token, so that it can be masked.
+    :param retry: how long to retry.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class Transport:
             attempt += 1
             outcome = self._send_once(request, token)
             elapsed = time.monotonic() - started
-            # What is kept under an idempotency key comes again however often it is asked for.
-            mendable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
+            # An answer that is cached under an idempotency key stays the same however often it is requested.
+            worthwhile = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
             wait = compute_wait(
                 self._retry,
-                repeatable=request.repeatable and mendable,
+                repeatable=request.repeatable and worthwhile,
                 status=_effective_status(outcome),
                 asked=read_pause(outcome.headers),
                 locked=isinstance(outcome, Reply) and _is_locked(request, outcome, unsure),
@@ -161,10 +161,12 @@ class Transport:
             if request.stopped is None:
                 time.sleep(wait)
             elif request.stopped.wait(wait):
-                raise IntacctConnectionError(f"{request.method} {request.path}: {what}; nobody waits for it.")
+                raise IntacctConnectionError(
+                    f"{request.method} {request.path}: {what}; not sent again, because the read was stopped."
+                )
 
     def _send_once(self, request: Request, token: str) -> Reply | Failure:
-        """Send once: either a whole answer or why there is none."""
+        """Send once and return a whole answer, or why there is none."""
         headers = {"Accept": "application/json"}
         if request.content is not None:
             headers["Content-Type"] = "application/json"
@@ -195,9 +197,9 @@ class Transport:
         return failure.error(f"{where}: {failure.what}{times}.")
 
     def post_form(self, form: Mapping[str, str]) -> Any:
-        """Ask the token endpoint, as patiently as anything else.
+        """Post a form to the token endpoint, with the same retries as any request.
 
-        A lost answer may have ended the refresh token that was sent, but not to send it again would not save it.
+        A lost answer may have ended the refresh token that was sent; sending it again costs nothing then.
         """
         reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
@@ -212,7 +214,7 @@ def _refuses_token(reply: Reply) -> bool:
 
 
 def _effective_status(outcome: Reply | Failure) -> int | None:
-    """Return the status that an answer amounts to; an overload can be reported under any."""
+    """Return the status that an answer amounts to; an overload can be reported under any status."""
     if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
         return outcome.status
     error = outcome.error()

@@ -264,7 +264,7 @@ def _refuse_join(value: Any) -> IntacctArgumentError:
 
 
 def _to_tuple(values: Any) -> Any:
-    """Return values as a tuple, those of sets in order; what is no list yet, such as a task's output, stays."""
+    """Return values as a tuple, those of sets in order; leave what is not a list yet, such as a task's output."""
     if isinstance(values, set | frozenset):
         return tuple(sorted(values, key=repr))
     if isinstance(values, str | bytes | Mapping):

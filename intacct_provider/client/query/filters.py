@@ -26,7 +26,7 @@ Filters = Expression | Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 def check_filters(filters: Filters, expression: str | None) -> tuple[list[dict[str, Any]], str]:
     """Return filters of either form as conditions that can be sent, and how they are joined.
 
-    :raises IntacctArgumentError: naming the condition or the part of the expression that cannot be right.
+    :raises IntacctArgumentError: naming the condition or the part of the expression that is wrong.
     """
     given: Any = filters
     if isinstance(filters, Expression):
@@ -53,7 +53,7 @@ def check_filters(filters: Filters, expression: str | None) -> tuple[list[dict[s
 
 
 def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
-    """Return filters as plain JSON, whose templates Airflow renders; it does not look into expressions."""
+    """Return filters as plain JSON, in which Airflow renders templates; it does not look into expressions."""
     if isinstance(filters, Expression) and not filter_expression:
         return compile_expression(filters)
     return filters, filter_expression
@@ -105,7 +105,7 @@ def _encode_operand(where: str, value: Any) -> Any:
     if value is None:
         raise IntacctArgumentError(f"{where} cannot be compared with None; $eq and $ne can.")
     if isinstance(value, float | Decimal) and not math.isfinite(value):
-        raise IntacctArgumentError(f"{where} cannot be compared with {value}, which is no number.")
+        raise IntacctArgumentError(f"{where} cannot be compared with {value}, which is not a number.")
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, str | int | float | dt.date):

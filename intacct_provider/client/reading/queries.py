@@ -110,7 +110,7 @@ class QueryReader:
         """Return one page; one transaction.
 
         :param rows: the form of its rows.
-        :param stopped: set when nobody waits for the answer any more.
+        :param stopped: set when the answer is no longer needed.
         """
         request = Request(
             "POST",
@@ -130,7 +130,7 @@ class QueryReader:
     ) -> Totals:
         """Return how many records a query matches, and what fields of them add up to; one transaction.
 
-        :param stopped: set when nobody waits for the answer any more.
+        :param stopped: set when the answer is no longer needed.
         """
         names = ("count:key", *(f"sum:{name}" for name in sums))
         asked = replace(query, fields=names, order_by=())

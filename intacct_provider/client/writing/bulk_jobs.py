@@ -1,4 +1,4 @@
-"""Bulk jobs: many records in one file, which Intacct writes while nobody waits."""
+"""Bulk jobs: many records in one file, which Intacct writes in the background."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ STATUS_PATH = "/services/bulk/job/status"
 OPERATIONS = ("create", "update", "delete")
 RUNNING = ("queued", "preprocessing", "processing", "postprocessing")
 _UNKNOWN = (
-    "Whether Intacct took the job is unknown, so it is not sent again: look at what became of its records, or ask Sage "
-    "support, before you do."
+    "Whether Intacct took the job is unknown, so it is not sent again: check whether its records were written, or ask "
+    "Sage support, before you do."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """Where a bulk job is.
+    """The state of a bulk job.
 
     :param id: the job's id.
     :param state: ``queued``, ``preprocessing``, ``processing``, ``postprocessing``, ``completed`` or ``failed``.
-    :param percent: how much of it is processed, from 0 to 100, as far as Intacct tells.
+    :param percent: how much of it is processed, from 0 to 100, or None if unknown.
     """
 
     id: str
@@ -52,12 +52,12 @@ class JobStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether it has come to its end, good or bad. Single records can be refused all the same."""
+        """Whether it has ended, completed or failed. A completed job can have rejected records."""
         return self.state not in RUNNING
 
     @property
     def failed(self) -> bool:
-        """Whether it failed as a whole, such as for a file that Intacct cannot read."""
+        """Whether it failed as a whole, for example because Intacct cannot read the file."""
         return self.state == "failed"
 
 
@@ -85,7 +85,7 @@ class BulkJobs:
             raise raised from err
 
     def status(self, job_id: str) -> JobStatus:
-        """Return where a job is."""
+        """Return the state of a job."""
         return _read_status(self._session.read(_ask_status(job_id)), job_id)
 
     def results(self, job_id: str, count: int | None) -> list[RecordResult]:
@@ -108,9 +108,9 @@ def _build_job(
 ) -> Request:
     """Return the request that submits a job.
 
-    It is never sent twice: that a key keeps it from being done twice is not documented for jobs.
+    It is never sent twice: for jobs, Sage does not document that an idempotency key prevents a second execution.
 
-    :raises IntacctArgumentError: for what cannot be submitted.
+    :raises IntacctArgumentError: if the job cannot be submitted.
     """
     check_object_name(object_name)
     check_choice("operation", operation, OPERATIONS)
@@ -138,7 +138,7 @@ def _build_job(
 def _read_job_id(reply: Reply) -> str:
     """Return the id of the job that was submitted.
 
-    :raises IntacctResponseError: if a success names none.
+    :raises IntacctResponseError: if a successful answer contains no job id.
     """
     reply.raise_for_error()
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
@@ -153,24 +153,24 @@ def _read_job_id(reply: Reply) -> str:
 
 
 def _forbid_retry(error: IntacctError) -> IntacctError:
-    """Return what to raise for a submission that failed; one that may have been taken is not to be tried again."""
+    """Return what to raise for a submission that failed; one that Intacct may have accepted must not be retried."""
     if not isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError):
         return error
     if _is_unsent(error) or not error.retryable:
         return error
     if isinstance(error, IntacctServerError):
         error.hint = _UNKNOWN
-        told: IntacctError = error
+        raised: IntacctError = error
     else:
-        told = type(error)(f"{error} {_UNKNOWN}")
-    told.retryable = False
-    return told
+        raised = type(error)(f"{error} {_UNKNOWN}")
+    raised.retryable = False
+    return raised
 
 
 def _ask_status(job_id: str, *, download: bool = False) -> Request:
     """Return the request for a job's state, or for its results.
 
-    :raises IntacctArgumentError: for what is no id.
+    :raises IntacctArgumentError: if it is not an id.
     """
     if not isinstance(job_id, str) or not job_id.strip():
         raise IntacctArgumentError(
@@ -181,9 +181,9 @@ def _ask_status(job_id: str, *, download: bool = False) -> Request:
 
 
 def _read_status(reply: Reply, job_id: str) -> JobStatus:
-    """Return where a job is.
+    """Return the state of a job.
 
-    :raises IntacctResponseError: for a state that is not documented, because nobody knows whether it is an end.
+    :raises IntacctResponseError: for an undocumented state, because it is unknown whether the job has ended.
     """
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
     state = str(found.get("status", "")).lower() if isinstance(found, Mapping) else ""
@@ -196,14 +196,14 @@ def _read_status(reply: Reply, job_id: str) -> JobStatus:
 
 
 def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[RecordResult]:
-    """Return what became of each record of a job that has ended, in the order of its file.
+    """Return the outcome of each record of a job that has ended, in the order of its file.
 
-    :raises IntacctResponseError: if the file is none, or does not account for every record.
+    :raises IntacctResponseError: if the file is not a list of records, or does not account for every record.
     :raises IntacctInterruptedWriteError: if the job failed as a whole.
     """
     items = read_elements(reply)
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise IntacctResponseError(f"The result file of the bulk job {job.id} is no list of records.")
+        raise IntacctResponseError(f"The result file of the bulk job {job.id} is not a list of records.")
     results = [read_result(n, item, reply) for n, item in enumerate(items)]
     if job.failed:
         written = sum(result.ok for result in results)

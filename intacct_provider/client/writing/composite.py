@@ -33,7 +33,7 @@ from intacct_provider.exceptions import (
 
 @dataclass(frozen=True, slots=True)
 class CompositeResult:
-    """What became of one request of a composite call.
+    """The outcome of one request of a composite call.
 
     :param index: its position in the list given, from 0.
     :param name: its ``resultReference``, if it has one.
@@ -95,7 +95,7 @@ class CompositeCall:
             generation += 1
 
     def _build_request(self) -> Request:
-        # Sent again, a deletion finds nothing and ends the call there: nobody would know what became of the rest.
+        # If it were sent again, a deletion would find nothing and end the call there, and the rest would stay unknown.
         repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
         content = codec.encode([part.wire() for part in self._parts])
         return Request("POST", PATH, content=content, repeatable=repeatable, locked=_part_is_locked)
@@ -137,9 +137,9 @@ class CompositeCall:
         self._session.bill(_count_transactions(part, result))
 
     def _find_stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
-        """Return the places of parts that must be asked again under new keys, because their answers are old ones.
+        """Return the places of parts that must be asked again under new keys, because their answers are outdated.
 
-        The others are told from the cache then; only a deletion would fail.
+        The others are then answered from the cache; only a deletion would fail.
 
         :raises IntacctServerError: if a part is still being carried out by an earlier sending.
         """
@@ -169,15 +169,15 @@ class CompositeCall:
             changed = failed.index not in self._changed and bool(part.refers_to & self._remade)
             self._changed.add(failed.index)
             return changed
-        # Sage does not document that elements tell their headers. Without them the first failure may be an old one.
-        told = isinstance(_get_headers(read_elements(reply)[failed.index]), Mapping)
+        # Sage does not document that elements contain their headers. Without them the first failure may be an old one.
+        known = isinstance(_get_headers(read_elements(reply)[failed.index]), Mapping)
         may_be = generation == 1 and (reply.unsure or part.method in self._session.idempotency.scopes)
-        return error.replayed or (may_be and not told)
+        return error.replayed or (may_be and not known)
 
     def _find_undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
-        """Return the places of records that the cache tells of, but which were deleted since.
+        """Return the places of records that the cache reports as created, but which were deleted since.
 
-        As in a write of records, that is how a task finds it that is cleared within the cache's 48 hours.
+        As in a write of records, a task that is cleared within the cache's 48 hours meets them.
         """
         found: set[int] = set()
         for place, item in enumerate(() if reply.unsure else read_elements(reply)):
@@ -190,19 +190,19 @@ class CompositeCall:
         return found
 
     def _explain(self, results: list[CompositeResult]) -> list[CompositeResult]:
-        guilty = next((one for one in results if one.error and not one.unprocessed), None)
-        if guilty and guilty.error:
-            part = self._parts[guilty.index]
+        rejected = next((one for one in results if one.error and not one.unprocessed), None)
+        if rejected and rejected.error:
+            part = self._parts[rejected.index]
             if part.object_name.count("/") == 1:
-                self._catalog.explain(guilty.error, part.object_name, part.body)
-            if isinstance(guilty.error, IntacctIdempotencyError) and part.refers_to:
-                guilty.error.hint = (
+                self._catalog.explain(rejected.error, part.object_name, part.body)
+            if isinstance(rejected.error, IntacctIdempotencyError) and part.refers_to:
+                rejected.error.hint = (
                     "An earlier attempt sent it when what it refers to was different: look at what that wrote before "
                     "you clear the task."
                 )
             for one in results:
                 if one.error and one.unprocessed:
-                    one.error.hint = f"The failed one is at index {guilty.index}: {guilty.error}"
+                    one.error.hint = f"The failed one is at index {rejected.index}: {rejected.error}"
         return results
 
 
@@ -251,7 +251,7 @@ def _get_headers(item: Mapping[str, Any]) -> Any:
 
 
 def _is_replayed(item: Mapping[str, Any]) -> bool:
-    """Whether an element tells that it comes from the server's idempotency cache."""
+    """Whether an element says that it comes from the server's idempotency cache."""
     headers = _get_headers(item)
     return isinstance(headers, Mapping) and REPLAYED_HEADER in {str(name).lower() for name in headers}
 

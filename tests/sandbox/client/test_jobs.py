@@ -170,7 +170,7 @@ def test_results_are_read_as_a_list_and_under_ia_result(sandbox, client, wrapped
 
 @pytest.mark.parametrize("items", [{}, {"ia::result": {"status": "processing"}}, [None], "text"])
 def test_a_result_file_that_is_none_is_an_error(sandbox, client, items):
-    with pytest.raises(IntacctResponseError, match="job j is no list of records"):
+    with pytest.raises(IntacctResponseError, match="job j is not a list of records"):
         read_results(sandbox, client, items if items != "text" else '"text"')
 
 

@@ -212,7 +212,7 @@ def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_n
 
 def test_answers_that_stay_cut_raise(intacct):
     intacct.on("GET", intacct.customers, **CUT)
-    with pytest.raises(IntacctConnectionError, match="the answer broke off or is no JSON after 4 attempts"):
+    with pytest.raises(IntacctConnectionError, match="the answer broke off or is not JSON after 4 attempts"):
         intacct.client().list(CUSTOMER)
 
 
@@ -233,7 +233,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(intacct, broken):
     assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
     assert sent(intacct) == 2
     intacct.on("GET", intacct.customers, broken)
-    with pytest.raises(IntacctConnectionError, match="the answer broke off or is no JSON after 4 attempts"):
+    with pytest.raises(IntacctConnectionError, match="the answer broke off or is not JSON after 4 attempts"):
         intacct.client().list(CUSTOMER)
 
 

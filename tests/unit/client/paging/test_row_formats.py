@@ -227,7 +227,9 @@ def test_a_request_that_nobody_waits_for_is_not_sent_again(intacct):
     stopped = threading.Event()
     stopped.set()
     client = intacct.client(retry=RetryPolicy(base=3600, budget=1e9))
-    with pytest.raises(IntacctConnectionError, match=r"HTTP 503; nobody waits for it\.$"):
+    with pytest.raises(
+        IntacctConnectionError, match=r"HTTP 503; not sent again, because the read was stopped\.$"
+    ):
         client._session.send(Request("GET", intacct.customers, stopped=stopped))
     assert len(intacct.calls(intacct.customers)) == 1
 

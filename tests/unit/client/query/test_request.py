@@ -150,8 +150,8 @@ def test_an_unknown_operator_names_the_nearest(given_operator, nearest):
         ({"$has": {"a": None}}, "$has on 'a' cannot be compared with None"),
         ({"$eq": {"": 1}}, "$eq names the field '', which is not a field name"),
         ({"$eq": {5: 1}}, "$eq names the field 5, which is not a field name"),
-        ({"$gt": {"a": math.inf}}, "$gt on 'a' cannot be compared with inf, which is no number"),
-        ({"$in": {"a": [Decimal("NaN")]}}, "$in on 'a' cannot be compared with NaN, which is no number"),
+        ({"$gt": {"a": math.inf}}, "$gt on 'a' cannot be compared with inf, which is not a number"),
+        ({"$in": {"a": [Decimal("NaN")]}}, "$in on 'a' cannot be compared with NaN, which is not a number"),
         (
             {"$gt": {"a": dt.timedelta(1)}},
             "$gt on 'a' takes text, a number, a date, a time, True or False, not datetime.timedelta(days=1)",
