@@ -107,7 +107,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
 
 
 class IntacctQuerySensor(IntacctConditionSensor):
-    """Wait until at least so many records match the filters.
+    """Wait until at least ``at_least`` records match the filters.
 
     Each poll is one billed call of one row, so choose ``poke_interval`` with the bill in mind: one a minute is 43,200 a
     month. It must be at least 1 second.

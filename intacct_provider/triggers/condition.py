@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """At least so many records of an object match some filters.
+    """At least a number of records of an object match some filters.
 
     Holds plain JSON only, so that a trigger can carry it.
 

@@ -40,7 +40,7 @@ def check_interval(argument: str, seconds: float) -> None:
 
 
 class IntacctQueryTrigger(BaseTrigger):
-    """Wait until at least so many records match, then fire once.
+    """Wait until at least ``at_least`` records match, then fire once.
 
     Only reads, so it may be started twice or restarted at any time. The connection is read once per start; the client
     is the same as in operators and runs on a small thread pool of the triggers.

@@ -51,7 +51,7 @@ class Bounds:
 
 
 def limit_keys(query: Query, *limits: tuple[str, int | None]) -> Query:
-    """Return the query of the records whose keys compare so with those given; None is no limit."""
+    """Return the query of the records whose keys compare so with those given; None means no limit."""
     for operator, key in limits:
         if key is not None:
             query = query.narrow({operator: {"key": str(key)}})

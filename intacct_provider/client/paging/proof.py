@@ -90,7 +90,7 @@ def prove(
     :param earlier: what an earlier try has read of them, with keys up to where the read begins.
     :param above: where the keys of the earlier try begin.
     :param thorough: read all keys again rather than give up, for rows that cannot be read again themselves.
-    :return: a proof; with ``again``, everything must be read anew, and if that was done before, ``error()`` be raised.
+    :return: a proof; with ``again``, everything must be read again, and if that was done before, ``error()`` be raised.
     """
     return _Comparison(read, rows, sums or {}, earlier, above, thorough).prove()
 

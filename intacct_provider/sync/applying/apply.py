@@ -88,7 +88,7 @@ def apply_plan(
         raise IntacctSyncGuardError(
             f"The plan cannot be applied. {' '.join(plan.breaches)} Nothing was written."
         )
-    resumed = journal is not None and journal.begin(anew=fresh)
+    resumed = journal is not None and journal.begin(fresh=fresh)
     run = _Run(client, plan, journal, tolerance)
     run.check_records(on_stale, fresh=fresh and not resumed)
     with _use_plan_keys(client, journal):

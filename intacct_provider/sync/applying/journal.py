@@ -150,24 +150,24 @@ class Journal:
             found["rejects"] = str(self.rejects_path)
         return found
 
-    def begin(self, *, anew: bool = False) -> bool:
+    def begin(self, *, fresh: bool = False) -> bool:
         """Claim the plan for this owner. Return whether it was claimed before, so this is another try.
 
-        :param anew: whether the plan was made a moment ago. Then an equal plan that was completed before is another
+        :param fresh: whether the plan was made a moment ago. Then an equal plan that was completed before is another
             one.
         :raises IntacctPlanInUseError: if another owner has claimed it.
         :raises IntacctArgumentError: if nothing can be written beside the plan.
         """
         try:
-            return self._claim(anew)
+            return self._claim(fresh)
         except (PermissionError, NotADirectoryError) as err:
             raise IntacctArgumentError(
                 f"The journal {str(self._root)!r} cannot be written ({type(err).__name__}). Nothing was applied."
             ) from err
 
-    def _claim(self, anew: bool) -> bool:
+    def _claim(self, fresh: bool) -> bool:
         self._round = self._last_round()
-        if anew and self.ended:
+        if fresh and self.ended:
             self._round += 1
         claim = _Begin(self.owner, self.plan.digest, _now(), uuid.uuid4().hex)
         if self._create("begin.json", claim):

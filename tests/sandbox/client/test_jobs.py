@@ -183,7 +183,7 @@ def test_a_result_file_must_account_for_every_record():
 
 
 def test_a_job_that_failed_raises_with_the_reason(sandbox, client):
-    why = {"ia::error": {"code": "invalidRequest", "message": "The file is no array"}, "ia::status": 400}
+    why = {"ia::error": {"code": "invalidRequest", "message": "The file is not an array"}, "ia::status": 400}
     with pytest.raises(
         IntacctInterruptedWriteError, match=r"job j failed \(0 written\): The file is"
     ) as caught:

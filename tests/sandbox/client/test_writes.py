@@ -132,9 +132,9 @@ def test_a_deletion_in_use_stays_and_the_others_go(sandbox, client):
 
 @pytest.mark.parametrize("status", [207, 404, 422])
 @pytest.mark.parametrize("form", ["plain", "nested", "bare list"])
-@pytest.mark.parametrize("guilty", [0, 1, 2])
-def test_the_refused_record_of_an_atomic_call_is_found_in_every_form(sandbox, client, status, form, guilty):
-    errors = [WRONG if n == guilty else SKIPPED for n in range(3)]
+@pytest.mark.parametrize("rejected", [0, 1, 2])
+def test_the_refused_record_of_an_atomic_call_is_found_in_every_form(sandbox, client, status, form, rejected):
+    errors = [WRONG if n == rejected else SKIPPED for n in range(3)]
     items = [{"ia::error": error, "ia::status": 422} for error in errors]
     if form == "nested":
         items = [{"ia::result": {"ia::error": one["ia::error"]}, "ia::status": 422} for one in items]
@@ -148,9 +148,9 @@ def test_the_refused_record_of_an_atomic_call_is_found_in_every_form(sandbox, cl
         sandbox.fail(status=status, body=body, path="/objects")
         results = write()
         assert [(result.ok, result.unprocessed) for result in results] == [
-            (False, n != guilty) for n in range(3)
+            (False, n != rejected) for n in range(3)
         ]
-        assert results[guilty].error.message == WRONG["message"]
+        assert results[rejected].error.message == WRONG["message"]
         assert all(WRONG["message"] in str(result.error) for result in results)
     assert client.transactions == 0
 

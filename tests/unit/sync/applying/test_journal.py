@@ -160,7 +160,7 @@ def test_a_plan_made_anew_has_a_journal_of_its_own(path):
     first = one.folder, one.scope
     one.end({})
     again = journal(path)
-    assert again.begin(anew=True) is False
+    assert again.begin(fresh=True) is False
     assert (again.folder, again.scope) != first
     assert not again.ended
     assert journal(path).begin() is True, "another try finds the last one"
