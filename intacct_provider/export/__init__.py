@@ -1,1 +1,1 @@
-"""Files from rows: writers, whole-or-nothing appearance, and the manifest beside each file."""
+"""Exports: what is read (source), where it goes (sinks: files, ranges, tables), and the run between them."""

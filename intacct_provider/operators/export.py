@@ -160,7 +160,7 @@ class IntacctExportOperator(IntacctOperator):
             whole=source.query,
             budget=budget,
             log=self.log,
-            run_id=run_of(context),
+            run_id=find_run_id(context),
             state=state,
             begun=begun,
         )
@@ -315,6 +315,6 @@ class IntacctExportOperator(IntacctOperator):
             raise IntacctArgumentError("control_totals are of rows of a query; leave them or detail out.")
 
 
-def run_of(context: Mapping[str, Any]) -> str:
+def find_run_id(context: Mapping[str, Any]) -> str:
     """Return the id of the DAG run; empty outside of one."""
     return str(context.get("run_id") or getattr(context.get("ti"), "run_id", ""))

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, on any object storage that Airflow knows."""
+"""Files that appear whole or not at all, on any object storage that Airflow supports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
-#: Storages without folders. Asked for one, they may make a bucket of it.
+#: Storages without folders, which may create a bucket when asked for a folder.
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "wasb", "wasbs"})
 
 
@@ -51,9 +51,9 @@ def open_path(uri: str) -> ObjectStoragePath:
 
 
 class Upload:
-    """A file being written; it is there when :meth:`close` has returned.
+    """A file being written; it is complete when :meth:`close` has returned.
 
-    :param path: of the file, hidden as a rule: until then a local file is there in part.
+    :param path: of the file, usually a hidden one: until then a local file exists in part.
     """
 
     def __init__(self, path: ObjectStoragePath) -> None:
@@ -61,11 +61,11 @@ class Upload:
         self.size = 0
         self._abandoned = False
         self._digest = hashlib.sha256()
-        # Not path.open(): what that gives reports every write as lineage, under a name that nobody is to see.
+        # Not path.open(), which reports every write as lineage, under the hidden name.
         self._file: Any = path.fs.open(path.path, "wb", block_size=_BLOCK)
 
     def write(self, data: bytes) -> None:
-        """Take content; nothing more after :meth:`abandon`, when encoders may still want to write their end."""
+        """Write content; ignored after :meth:`abandon`, when encoders may still write their end."""
         if self._abandoned:
             return
         self._file.write(data)
@@ -78,14 +78,14 @@ class Upload:
         return Written(self.size, self._digest.hexdigest())
 
     def abandon(self) -> None:
-        """Have no file, whatever was written."""
+        """Remove the file, whatever was written."""
         self._abandoned = True
-        # What the caller is about to raise says more than that this failed, too.
+        # The error that the caller is about to raise matters more than one here.
         with suppress(Exception):
             if is_local(self.path):
                 self._file.close()
             elif not self._file.closed:
-                # Closing would complete the upload, and so would the file when it is collected.
+                # Closing would complete the upload, and so would garbage collection of the open file.
                 self._file.closed = True
                 self._file.discard()
         with suppress(Exception):
@@ -93,14 +93,14 @@ class Upload:
 
 
 def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bool = False) -> Written:
-    """Write a file under a temporary name and give it its own when it is complete.
+    """Write a file under a temporary name and rename it when it is complete.
 
-    The temporary file is opened before the first chunk is asked for, so a destination that cannot be
-    written costs no call. If anything fails, the temporary file goes and an older ``target`` stays.
+    The temporary file is opened before the first chunk is asked for, so a destination that cannot be written costs no
+    call. If anything fails, the temporary file is removed and an older ``target`` stays.
 
     :param chunks: content; may raise, which leaves no file.
     :param alone: whether nobody else writes it at the same time; then the temporary name is always the same, so that
-        what a killed process leaves goes with the next writing.
+        the next write replaces what a killed process leaves.
     :raises IntacctArgumentError: if the destination cannot be written.
     """
     with writable(target):
@@ -121,11 +121,11 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
 
 @contextmanager
 def writable(target: ObjectStoragePath) -> Iterator[None]:
-    """Tell what keeps a destination from being written.
+    """Turn errors that keep a destination from being written into one that names it.
 
-    Failures of the network pass as they are: they may be over with the next try.
+    Network errors are raised as they are: the next try may succeed.
 
-    :raises IntacctArgumentError: for everything that another try cannot mend.
+    :raises IntacctArgumentError: for everything that another try cannot fix.
     """
     try:
         yield
@@ -142,11 +142,11 @@ def writable(target: ObjectStoragePath) -> Iterator[None]:
 
 
 def prepare(target: ObjectStoragePath) -> None:
-    """Make the folder that a file goes to.
+    """Create the folder of a file.
 
-    :raises OSError: if it cannot be made, or the file's name is a folder's.
+    :raises OSError: if it cannot be created, or a folder has the name of the file.
     """
-    # On an object storage a file and a "folder" of one name get along.
+    # On an object storage a file and a "folder" may have the same name.
     if is_local(target) and target.is_dir():
         raise IsADirectoryError(str(target))
     if target.protocol not in _WITHOUT_FOLDERS:
@@ -154,13 +154,13 @@ def prepare(target: ObjectStoragePath) -> None:
 
 
 def check_place(target: ObjectStoragePath) -> None:
-    """Make sure that a destination can be written, by writing a hidden file beside it and removing that.
+    """Make sure that a destination can be written, by writing a hidden file beside it and removing it.
 
     :raises IntacctArgumentError: if it cannot.
     """
     with writable(target):
         prepare(target)
-        # The same name each time: a process that dies here leaves nothing that the next one does not remove.
+        # The same name each time, so that the next call removes what a process that died here has left.
         probe = target.with_name(f".{target.name}.probe")
         write_small(probe, b"")
         remove(probe)
@@ -172,7 +172,7 @@ def is_local(path: ObjectStoragePath) -> bool:
 
 
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
-    """Give a file its name; on an object storage that is a copy, complete when it appears, and then a deletion."""
+    """Rename a file; on an object storage that is a copy, complete when it appears, and then a deletion."""
     if path.protocol in _WITHOUT_FOLDERS:
         # mv() would take brackets and stars in a name for a pattern, and go into a "folder" of the target's name.
         path.fs.cp_file(path.path, target.path)
@@ -182,7 +182,7 @@ def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
 
 
 def remove(path: ObjectStoragePath) -> None:
-    """Delete a file if it is there."""
+    """Delete a file if it exists."""
     with suppress(FileNotFoundError):
         path.fs.rm_file(path.path)
 
@@ -193,7 +193,7 @@ def write_small(path: ObjectStoragePath, content: bytes) -> None:
 
 
 def read_small(path: ObjectStoragePath) -> bytes | None:
-    """Return a small file's content, or None if it is not there."""
+    """Return a small file's content, or None if it does not exist."""
     try:
         content: bytes = path.fs.cat_file(path.path)
     except FileNotFoundError:
@@ -202,7 +202,7 @@ def read_small(path: ObjectStoragePath) -> bytes | None:
 
 
 def sha256_of(path: ObjectStoragePath) -> Written | None:
-    """Return a file's size and SHA-256, reading it from end to end; None if it is not there."""
+    """Return a file's size and SHA-256, reading it from end to end; None if it does not exist."""
     digest, size = hashlib.sha256(), 0
     try:
         with path.fs.open(path.path, "rb") as file:

@@ -1,4 +1,4 @@
-"""What an export will cost, and the end of one that would cost more than it may."""
+"""What an export will cost, and the limit on it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 class Budget:
     """Counts every call of a client against a limit, before the call is sent.
 
-    :param client: from now on it makes no call that would go over the limit, on no thread.
+    :param client: from now on it makes no call that would exceed the limit, on any thread.
     :param what: what is read, such as the object's path.
     :param limit: billed transactions at most, by this client in all; None for no limit.
-    :raises IntacctArgumentError: for a limit that is no whole number of 1 or more.
+    :raises IntacctArgumentError: for a limit that is not a whole number of 1 or more.
     """
 
     def __init__(self, client: IntacctClient, what: str, limit: int | str | None) -> None:
         self._client = client
         self._what = what
         self.limit = _whole(limit)
-        #: Tells rows so far, rows in all and billed transactions in all, as far as they are known.
+        #: Returns rows so far, rows in all and billed transactions in all, as far as they are known.
         self.plan: Callable[[], tuple[int, int | None, int | None]] = lambda: (0, None, None)
         if self.limit is not None:
             client.before_call = self.check
@@ -38,10 +38,10 @@ class Budget:
         :raises IntacctBudgetError: in that case.
         """
         if self.limit is not None and max(transactions, self.plan()[2] or 0) > self.limit:
-            raise IntacctBudgetError(self.told)
+            raise IntacctBudgetError(self.describe)
 
-    def told(self) -> str:
-        """Return how things stand, for whoever has to decide."""
+    def describe(self) -> str:
+        """Return what was read and spent, and what the rest would cost."""
         done, total, forecast = self.plan()
         rows = f"{done:,} rows" if total is None else f"{done:,} of {total:,} rows"
         need = f" All of it needs about {forecast:,}." if forecast else ""
@@ -69,7 +69,7 @@ def calls_for(rows: int, page_size: int, *, sums: bool = False, detail: bool = F
 def _whole(limit: Any) -> int | None:
     if limit is None:
         return None
-    # What a template renders is text.
+    # A template renders text.
     number = int(limit) if isinstance(limit, str) and limit.isdecimal() else limit
     check_whole_number("max_transactions", number)
     return int(number)

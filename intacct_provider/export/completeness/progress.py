@@ -1,4 +1,4 @@
-"""How far an export is, in log lines that come by time and not by page."""
+"""Logs how far an export is, by time and not by page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Tells of rows that flow by: how many, how fast, how much is left, until when, and at what cost.
+    """Logs how many rows were read, how fast, how many are left, until when, and at what cost.
 
-    To be made just before the reading begins. Only text about rows and calls is logged, nothing of the rows.
+    Create it just before the reading begins. Only counts are logged, nothing of the rows.
 
     :param log: gets one line at level INFO every ``every`` seconds while rows come, and one at the end.
     :param what: what is read, such as the object's path.
     :param client: knows the billed transactions.
-    :param total: rows in all, those of ``earlier`` not counted; or what tells it, None as long as it is not known.
-    :param earlier: rows that an earlier try of the task has left behind whole.
+    :param total: rows in all, without those of ``earlier``, or a function that returns it; None while it is unknown.
+    :param earlier: rows that an earlier try of the task has left complete.
     :param sums: whether control totals are asked for; for the forecast.
     :param detail: whether whole records are read by key; for the forecast.
-    :param budget: gets the forecast; with a ``total`` that can be asked, before the second page is paid for.
+    :param budget: gets the forecast; with a ``total`` that is a function, before the second page is paid for.
     :param every: seconds between two lines.
-    :param clock: seconds of any beginning.
-    :param now: the time of day that an end is estimated from.
+    :param clock: seconds since any moment.
+    :param now: the time from which the end is estimated.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Progress:
         self._budget.plan = self._plan
 
     def rows(self, number: int, total: int | None = None) -> None:
-        """Count rows that have come; log a line when it is time for one.
+        """Count rows of a page; log a line when it is time for one.
 
         :param number: rows of one page.
         :param total: rows in all, if that is known by now.
@@ -82,18 +82,18 @@ class Progress:
         self._log.info(
             "%s: all %s read in %s%s; %s.%s",
             self._what,
-            _counted(self._rows, "row"),
+            _quantity(self._rows, "row"),
             _spell(seconds),
             speed,
-            _counted(self._client.transactions, "billed transaction"),
-            f" {_counted(self._earlier, 'row')} were there from an earlier try." if self._earlier else "",
+            _quantity(self._client.transactions, "billed transaction"),
+            f" {_quantity(self._earlier, 'row')} come from an earlier try." if self._earlier else "",
         )
 
     def _line(self, seconds: float) -> str:
         (done, total, forecast), rate = self._plan(), self._rate(seconds)
-        cost = _counted(self._client.transactions, "billed transaction")
+        cost = _quantity(self._client.transactions, "billed transaction")
         if total is None or forecast is None:
-            return f"{self._what}: {_counted(done, 'row')} so far, {rate:,.0f} a second; {cost} so far."
+            return f"{self._what}: {_quantity(done, 'row')} so far, {rate:,.0f} a second; {cost} so far."
         end = f", done at about {self._end((total - done) / rate):%Y-%m-%d %H:%M} UTC" if rate else ""
         return (
             f"{self._what}: {done:,} of {total:,} rows ({100 * done // max(total, 1)}%), {rate:,.0f} a second{end}; "
@@ -101,7 +101,7 @@ class Progress:
         )
 
     def _end(self, seconds: float) -> dt.datetime:
-        # Bounded, since what only tells must not fail: a date ends with the year 9999.
+        # Bounded, since logging must not fail: dates end with the year 9999.
         return self._now() + dt.timedelta(seconds=min(seconds, 1e9))
 
     def _rate(self, seconds: float) -> float:
@@ -111,13 +111,13 @@ class Progress:
     @property
     def _total(self) -> int | None:
         """Rows that this try has to read."""
-        told = self._ask() if self._ask else None
-        self._known = self._known if told is None else told
+        total = self._ask() if self._ask else None
+        self._known = self._known if total is None else total
         return None if self._known is None else max(self._known, self._rows)
 
     @property
     def _all(self) -> int | None:
-        """Rows in all; records that have come since Intacct counted make them more."""
+        """Rows in all, with records that were added since Intacct counted."""
         total = self._total
         return None if total is None else self._earlier + total
 
@@ -126,21 +126,21 @@ class Progress:
         return self._earlier + self._rows, self._all, self._forecast()
 
     def _forecast(self) -> int | None:
-        """Billed transactions in all, or None while nobody knows how many rows there are.
+        """Billed transactions in all, or None while the number of rows is unknown.
 
-        Calls that read ahead are billed before their rows come by, so this does not build on the bill so far.
+        Calls that read ahead are billed before their rows arrive, so this does not build on the bill so far.
         """
         total = self._total
         if total is None:
             return None
-        # A server may give smaller pages than it was asked for. Whole records come in batches, which tell nothing.
-        told = 0 < self._page < total and not self._detail
-        size = self._page if told else self._client.config.page_size
+        # A server may return smaller pages than asked for. Batches of whole records say nothing about that.
+        smaller = 0 < self._page < total and not self._detail
+        size = self._page if smaller else self._client.config.page_size
         expected = calls_for(total, size, sums=self._sums, detail=self._detail)
         return max(self._before + expected, self._client.transactions)
 
 
-def _counted(number: int, what: str) -> str:
+def _quantity(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 

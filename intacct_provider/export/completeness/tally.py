@@ -12,7 +12,7 @@ import msgspec
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-#: Digits enough for any sum of amounts; Python's own 28 would round one.
+#: Enough digits for any sum of amounts; with Python's default of 28, one could be rounded.
 _EXACT = Context(prec=200)
 
 

@@ -1,1 +1,1 @@
-"""deletes."""
+"""Finding the records that were deleted since the last export."""

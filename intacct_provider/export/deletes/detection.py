@@ -159,10 +159,10 @@ class Deletions:
     def settle(self, rows: int) -> None:
         """Find what is gone, and leave the keys behind for the next export; after the last row, before the manifest.
 
-        A run that is run again reports the same once more, from what it left, without a call.
+        A run that is run again reports the same again, from what it left, without a call.
 
         :param rows: of the export. When an earlier attempt wrote some of them, so that not all of their keys came to
-            :meth:`add`, the keys are read once more.
+            :meth:`add`, the keys are read again.
         :raises IntacctArgumentError: if the keys that the last export left are lost.
         """
         if self._repeated:

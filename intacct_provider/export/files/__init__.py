@@ -1,1 +1,1 @@
-"""files."""
+"""Exports to files: encoders, parts, staging, publication and the manifest."""

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from intacct_provider.exceptions import IntacctArgumentError
 
 COMPRESSIONS = ("gzip", "zstd")
-#: Compressors are fed in pieces of this size: what they return may depend on how they are fed.
+#: Compressors get pieces of this size, since what they return may depend on the pieces.
 _PIECE = 1 << 18
-#: Window bits that have zlib write gzip's frame: no name and, as its time, 0.
+#: Window bits that make zlib write gzip's frame, without a name and with time 0.
 _GZIP = 31
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import json_of, text_of, values_of
+from intacct_provider.export.schema.values import read_values, to_json, to_text
 
 _MARKS = ',"\r\n'
 _marked = re.compile(f"[{_MARKS}]").search
-#: With one of these a spreadsheet begins a formula; it takes the wide ones for the narrow ones.
+#: A spreadsheet takes text that begins with one of these for a formula, the full-width forms included.
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212")
 _NUMBER = frozenset("0123456789.")
 
@@ -34,47 +34,47 @@ class CsvLines:
         """Return the lines of rows of one kind."""
         if not rows:
             return b""
-        columns = list(zip(*values_of(rows, self._columns), strict=True))
+        columns = list(zip(*read_values(rows, self._columns), strict=True))
         if self._columns[-1].name == REST and isinstance(rows[0], dict):
             columns[-1] = tuple(self._rest(row) for row in rows)
         return self._lines(
-            map(json_of, values) if column.nested else values
+            map(to_json, values) if column.nested else values
             for column, values in zip(self._columns, columns, strict=True)
         )
 
     def _rest(self, row: dict[str, Any]) -> Any:
-        """Return the members that are no columns; those within columns are in the JSON of these."""
+        """Return the members that are not columns; those within columns are in the JSON of these."""
         known = {column.field for column in self._columns}
         return {name: value for name, value in row.items() if name not in known} or None
 
     def _lines(self, columns: Iterable[Iterable[Any]]) -> bytes:
         cells = [self._cells(values) for values in columns]
         if len(cells) == 1:
-            # A line with nothing on it would be no row.
+            # An empty line would not be a row.
             cells = [[cell or '""' for cell in cells[0]]]
         lines = list(map(",".join, zip(*cells, strict=True)))
         lines.append("")
         return "\r\n".join(lines).encode()
 
     def _cells(self, values: Iterable[Any]) -> list[str]:
-        """Return a column's values as they stand in lines, looking at each only if there is something to look for."""
-        # Empty text stays as it is either way, and False is no text.
-        texts = [value if type(value) is str else text_of(value) or "" for value in values]
+        """Return the cells of a column; each one is looked at only if something in the column needs it."""
+        # Empty text stays as it is either way, and False is not text.
+        texts = [value if type(value) is str else to_text(value) or "" for value in values]
         if self._safe:
-            texts = [_defused(text) if text and text[0] in _FORMULA else text for text in texts]
+            texts = [_defuse(text) if text and text[0] in _FORMULA else text for text in texts]
         together = "".join(texts)
         if any(mark in together for mark in _MARKS):
-            texts = [_quoted(text) if _marked(text) else text for text in texts]
+            texts = [_quote(text) if _marked(text) else text for text in texts]
         return texts
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     doubled = text.replace('"', '""')
     return f'"{doubled}"'
 
 
-def _defused(text: str) -> str:
-    """Return text that begins like a formula so that no spreadsheet runs it."""
+def _defuse(text: str) -> str:
+    """Return text that begins like a formula in a form that no spreadsheet runs."""
     if text[0] in "+-" and _NUMBER.issuperset(text[1:]) and text.count(".") <= 1 and text[-1] not in "+-.":
         return text
     return f"'{text}"

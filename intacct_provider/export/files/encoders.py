@@ -1,4 +1,4 @@
-"""Rows to the bytes of a file, the same bytes however the rows arrive in pages."""
+"""Encodes rows to the bytes of a file, the same bytes however the rows arrive in pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from intacct_provider.export.files.compression import CompressedSink, make_compressor
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import values_of
+from intacct_provider.export.schema.values import read_values
 
 Sink = Callable[[bytes], Any]
 #: Structs of one form, or whole records as mappings.
@@ -61,7 +61,7 @@ def _make_parquet_encoder(columns: Sequence[Column], compression: str, sink: Sin
 
 
 class _LineEncoder:
-    """A file of lines, where rows are encoded one by one and a part of them is a part of the bytes."""
+    """A file of lines: rows are encoded one by one, so that some of them are some of the bytes."""
 
     def __init__(
         self, encode: Callable[[Rows], bytes], header: bytes, compression: str | None, sink: Sink
@@ -117,5 +117,5 @@ class JsonLines:
                 rows = [{column.name: row.get(column.field) for column in self._columns} for row in rows]
             return self._encode_lines(rows)
         if tuple(type(rows[0]).__struct_encode_fields__) != tuple(column.name for column in self._columns):
-            rows = [self._row_type(*values) for values in values_of(rows, self._columns)]
+            rows = [self._row_type(*values) for values in read_values(rows, self._columns)]
         return self._encode_lines(rows)

@@ -1,4 +1,4 @@
-"""Rows as a Parquet file. This is the only module of the export that needs pyarrow from the start."""
+"""Rows as a Parquet file. This is the only module of the export that imports pyarrow at the top."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from intacct_provider.exceptions import IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import PRECISION, convert_values, rest_of, values_of
+from intacct_provider.export.schema.values import PRECISION, convert_values, find_rest, read_values
 
-#: Values in a row group, about: enough for a reader to be quick, few enough for a worker's memory, and for most of
-#: them to be written while more rows are on their way.
+#: Approximate number of values in a row group: enough for fast reading, few enough for a worker's memory, and so that
+#: most groups are written while more rows arrive.
 _GROUP_VALUES = 1 << 20
 _MOST_ROWS = 1 << 14
-#: Bytes of a column's dictionary at most: keys and ids are not worth a large one.
+#: Largest dictionary of a column, in bytes: keys and ids do not benefit from a large one.
 _DICTIONARY = 1 << 15
 _FEWEST_ROWS = 1 << 10
 _MOMENT = pa.timestamp("us", "UTC")
@@ -38,7 +38,7 @@ class ParquetEncoder:
 
     def __init__(self, columns: Sequence[Column], compression: str, sink: Callable[[bytes], Any]) -> None:
         self._columns = columns
-        self._schema = schema_of(columns)
+        self._schema = build_schema(columns)
         self._has_rest = any(column.name == REST for column in columns)
         self._group_rows = rows_per_group(columns)
         self._file = _SinkFile(sink)
@@ -54,7 +54,7 @@ class ParquetEncoder:
         return self._file.size
 
     def write(self, keys: Sequence[str], rows: Sequence[Any], most: int | None) -> int:  # noqa: ARG002
-        """Take rows, at most up to the end of a row group, where the caller looks at the size."""
+        """Write rows, at most up to the end of a row group, where the caller checks the size."""
         taken = min(len(rows), self._group_rows - self._waiting)
         self._batches.append(self._batch(keys[:taken], rows[:taken]))
         self._waiting += taken
@@ -69,16 +69,16 @@ class ParquetEncoder:
         self._writer.close()
 
     def _write_group(self) -> None:
-        # In one piece for each column: where pieces end would be seen in the bytes.
+        # One piece for each column, since the bytes depend on where pieces end.
         table = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         self._batches, self._waiting = [], 0
         self._writer.write_table(table, row_group_size=self._group_rows)
         del table
-        # Arrow keeps what it has freed for itself, which in a long export comes to more than one group needs.
+        # Arrow keeps freed memory for itself, which in a long export grows beyond what one group needs.
         pa.default_memory_pool().release_unused()
 
     def _batch(self, keys: Sequence[str], rows: Sequence[Any]) -> pa.RecordBatch:
-        values = values_of(rows, self._columns)
+        values = read_values(rows, self._columns)
         if any(column.nested for column in self._columns):
             values = self._with_rest(keys, rows, values)
         arrays = [
@@ -90,17 +90,17 @@ class ParquetEncoder:
     def _with_rest(
         self, keys: Sequence[str], rows: Sequence[Any], values: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...]]:
-        """Put what the columns have no place for into the column for that."""
+        """Put members that no column covers into the column for the rest."""
         made = []
         for key, row, of_row in zip(keys, rows, values, strict=True):
             whole = self._has_rest and isinstance(row, Mapping)
             record = row if whole else dict(zip((c.field for c in self._columns), of_row, strict=True))
-            rest = rest_of(record, self._columns)
+            rest = find_rest(record, self._columns)
             if rest and not self._has_rest:
                 raise IntacctColumnError(
-                    f"Record {key} has members within {', '.join(map(repr, rest))} that the model does not tell of, "
-                    "and Parquet has no place for them. Leave fields out: with all columns comes one for the rest; "
-                    "or write jsonl, which takes whatever Intacct sends."
+                    f"Record {key} has members within {', '.join(map(repr, rest))} that the model does not describe, "
+                    "and no column for them. Leave fields out, since all columns include one for the rest, or write "
+                    "jsonl, which accepts whatever Intacct sends."
                 )
             if self._has_rest:
                 of_row = (*of_row[:-1], rest or None)
@@ -109,7 +109,7 @@ class ParquetEncoder:
 
 
 class _SinkFile:
-    """A file as pyarrow wants one."""
+    """A file for pyarrow to write to."""
 
     closed = False
 
@@ -133,7 +133,7 @@ class _SinkFile:
         pass
 
 
-def schema_of(columns: Sequence[Column]) -> pa.Schema:
+def build_schema(columns: Sequence[Column]) -> pa.Schema:
     """Return the schema of a file with the columns; any value may be null."""
     return pa.schema([(column.name, _type(column)) for column in columns])
 
@@ -158,7 +158,7 @@ def _type(column: Column) -> pa.DataType:
 
 
 def _array(column: Column, values: Sequence[Any], keys: Sequence[str]) -> pa.Array:
-    """Return a column's values; Arrow reads them a hundred times faster than Python, but does not tell which fails."""
+    """Return a column's values; Arrow is a hundred times faster than Python, but does not report which one fails."""
     if not column.nested:
         try:
             return _by_arrow(column, values)

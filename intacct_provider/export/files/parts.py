@@ -93,7 +93,7 @@ class Parts:
         self._parts = []
 
     def forget(self) -> None:
-        """Forget the export, after its manifest was written; the owner's next export begins anew."""
+        """Forget the export, after its manifest was written; the owner's next export starts from the beginning."""
         self._staging.forget(self._parts)
 
     def abandon(self) -> None:

@@ -1,1 +1,1 @@
-"""incremental."""
+"""Exports of what changed: windows, their planning, and the state between runs."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from msgspec import structs
 
+from intacct_provider.client.paging.proof import STAMPS
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
@@ -33,8 +34,6 @@ from intacct_provider.storage.files import ObjectStoragePath, read_small
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
-#: Fields that say when a record became as it is; the first one that the object has is used.
-_TIMESTAMPS = ("audit.modifiedDateTime", "audit.createdDateTime")
 #: Members that differ from range to range; all others must be the same.
 _OWN = frozenset(
     {"parts", "rows", "bytes", "sha256", "first_key", "last_key", "completeness", "run", "range", "staged"}
@@ -198,7 +197,7 @@ def _count(client: IntacctClient, query: Query, one: RangeExport) -> int:
     """Count a range again, and make sure that no more records existed before than were exported."""
     above, upto = one.key_range.above, one.key_range.upto
     now = counted = client.totals(query, above=above, upto=upto).count
-    stamp = next((name for name in _TIMESTAMPS if name in client.fields(query.object_name)), None)
+    stamp = next((name for name in reversed(STAMPS) if name in client.fields(query.object_name)), None)
     if counted > one.rows and stamp:
         # The worker's clock may be some minutes off.
         began = dt.datetime.fromisoformat(one.manifest.run.started_at) - dt.timedelta(hours=1)

@@ -53,7 +53,7 @@ def range_manifest_path(target: ObjectStoragePath, number: int) -> ObjectStorage
 
 
 def forget_range(target: ObjectStoragePath, number: int) -> None:
-    """Delete what is left of a range that was exported before, so that it is exported anew.
+    """Delete what is left of a range that was exported before, so that it is exported again.
 
     A range whose task has died is not touched: its next try continues.
     """

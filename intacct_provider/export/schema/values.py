@@ -1,4 +1,4 @@
-"""Values of Intacct as values of a column's type: exactly, or not at all."""
+"""Converts values of Intacct to a column's type: exactly, or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?(?:Z|[+-]\d\d(?::?\d\d)?)", re.ASCII
 )
-#: Intacct mixes null and empty text; where no text can be, both are null.
+#: Intacct mixes null and empty text; in columns that are not text, both are null.
 _NOTHING = (None, "")
 _BOOLEANS = {"true": True, "false": False}
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 Convert = Callable[[Any], Any]
 
 
-def values_of(rows: Sequence[Any], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
+def read_values(rows: Sequence[Any], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
     """Return the values of rows, structs of one form or mappings, in the order of the columns."""
     if isinstance(rows[0], Mapping):
         return [tuple([row.get(column.field) for column in columns]) for row in rows]
@@ -42,8 +42,8 @@ def values_of(rows: Sequence[Any], columns: Sequence[Column]) -> list[tuple[Any,
     return [tuple([row[n] for n in at]) for row in values]
 
 
-def text_of(value: Any) -> str | None:
-    """Return any value as text: what is text as it is, amounts with every digit, objects and lists as JSON."""
+def to_text(value: Any) -> str | None:
+    """Return any value as text: text unchanged, amounts with every digit, objects and lists as JSON."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -53,7 +53,7 @@ def text_of(value: Any) -> str | None:
     return _encode(value).decode()
 
 
-def json_of(value: Any) -> str | None:
+def to_json(value: Any) -> str | None:
     """Return any value but None as JSON."""
     return None if value is None else _encode(value).decode()
 
@@ -85,14 +85,14 @@ def convert_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -
             made.append(convert(value))
         except ValueError:
             raise IntacctColumnError(
-                f"Column {column.name!r} is {_described(column)}, and record {key} has {_shown(value)} in it, which "
-                "does not fit exactly. Leave the field out, or write jsonl or csv, which take what Intacct sends."
+                f"Column {column.name!r} is {_describe(column)}, and record {key} has {_show(value)} in it, which "
+                "does not fit exactly. Leave the field out, or write jsonl or csv, which accept whatever Intacct sends."
             ) from None
     return made
 
 
-def rest_of(value: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
-    """Return those members of a record, or of a part of one, that its columns have no place for."""
+def find_rest(value: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the members of a record, or of a part of one, that its columns do not cover."""
     known = {column.field: column for column in columns}
     found = {}
     for name, inner in value.items():
@@ -105,7 +105,7 @@ def rest_of(value: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, An
 def _rest_below(value: Any, column: Column) -> Any:
     keeps_its_own = any(member.name == REST for member in column.members)
     if column.type == "struct" and isinstance(value, Mapping) and not keeps_its_own:
-        return rest_of(value, column.members)
+        return find_rest(value, column.members)
     return None
 
 
@@ -117,9 +117,9 @@ def _struct(members: Sequence[Column]) -> Convert:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise ValueError("no object")
+            raise ValueError("not an object")
         if keeps_rest:
-            value = {**value, REST: rest_of(value, members) or None}
+            value = {**value, REST: find_rest(value, members) or None}
         return {name: part(value.get(field)) for name, field, part in parts}
 
     return convert
@@ -130,7 +130,7 @@ def _list(element: Convert) -> Convert:
         if value is None:
             return None
         if not isinstance(value, list):
-            raise ValueError("no list")
+            raise ValueError("not a list")
         return [element(item) for item in value]
 
     return convert
@@ -157,7 +157,7 @@ def _integer(value: Any) -> int | None:
 
 def _decimal(value: Any, step: Decimal) -> Decimal:
     if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
-        raise ValueError("no number")
+        raise ValueError("not a number")
     try:
         number = Decimal(str(value))
         fitted = number.quantize(step, context=_DECIMAL)
@@ -172,7 +172,7 @@ def _date(value: Any) -> dt.date | None:
     if value in _NOTHING:
         return None
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError("no date")
+        raise ValueError("not a date")
     return dt.date.fromisoformat(value)
 
 
@@ -180,13 +180,13 @@ def _timestamp(value: Any) -> dt.datetime | None:
     if value in _NOTHING:
         return None
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise ValueError("no moment with its offset")
+        raise ValueError("not a date and time with an offset")
     return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
 
 
 _PLAIN: dict[str, Convert] = {
-    "string": text_of,
-    "json": json_of,
+    "string": to_text,
+    "json": to_json,
     "boolean": _boolean,
     "integer": _integer,
     "date": _date,
@@ -194,13 +194,13 @@ _PLAIN: dict[str, Convert] = {
 }
 
 
-def _described(column: Column) -> str:
+def _describe(column: Column) -> str:
     if column.type == "decimal":
         return f"decimal({PRECISION}, {column.scale})"
     return "a list" if column.type == "list" else column.type
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     """Return a value, or its kind if it is long."""
-    shown = repr(text_of(value)) if not isinstance(value, Mapping | list) else ""
+    shown = repr(to_text(value)) if not isinstance(value, Mapping | list) else ""
     return shown if shown and len(shown) <= 80 else f"a {type(value).__name__}"

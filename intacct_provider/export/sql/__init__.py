@@ -1,1 +1,1 @@
-"""sql."""
+"""Exports to tables of SQL databases."""

@@ -1,4 +1,4 @@
-"""PostgreSQL and SQLite, and which dialect a connection speaks."""
+"""The dialects of PostgreSQL and SQLite, and which one a connection uses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
-from intacct_provider.export.schema.values import json_of, text_of
+from intacct_provider.export.schema.values import to_json, to_text
 from intacct_provider.export.sql.dialect import NESTED, Cursor, Dialect, Name, Slot, TableColumn
 
-#: What text in COPY's format must not hold as it is.
+#: Characters that are escaped in COPY's format.
 _COPY_SPECIAL = re.compile(r"[\\\t\n\r]")
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -27,7 +27,7 @@ def find_dialect(hook: Any) -> Dialect:
 
 
 class _Quoting(Dialect):
-    """Names as they are written, case included, whatever is in them."""
+    """Names are used as written, case included, with any characters."""
 
     undoes_ddl = True
 
@@ -63,8 +63,8 @@ class Postgres(_Quoting):
         """Return a name in quotes, case included."""
         if len(name.encode()) > _LONGEST_NAME:
             raise IntacctArgumentError(
-                f"{name!r} is longer than the {_LONGEST_NAME} bytes that a name has in PostgreSQL. Give the field a "
-                "shorter name of a column: fields={'field': 'column'}."
+                f"{name!r} is longer than the {_LONGEST_NAME} bytes that PostgreSQL allows for a name. Give the field "
+                "a shorter name of a column: fields={'field': 'column'}."
             )
         return super().quote(name)
 
@@ -74,14 +74,14 @@ class Postgres(_Quoting):
 
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
-        # A moment that came without its zone is in UTC.
+        # A moment without a time zone is in UTC.
         cursor.execute("SET TIME ZONE 'UTC'")
-        # The server soon notices that a worker has died, and gives free what it had locked.
+        # So that the server soon notices that a worker has died, and releases its locks.
         for setting, seconds in (("idle", 60), ("interval", 10), ("count", 6)):
             cursor.execute(f"SET tcp_keepalives_{setting} = {seconds}")
 
     def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
-        """Return the columns of a table, or None if there is no such table."""
+        """Return the columns of a table, or None if it does not exist."""
         cursor.execute("SELECT to_regclass(%s) IS NULL AS missing", [self.path(table)])
         if row_values(cursor.fetchone())[0]:
             return None
@@ -102,8 +102,8 @@ class Postgres(_Quoting):
         return bool(row_values(cursor.fetchone())[0])
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
-        """Begin a transaction that no other load into the table comes before the end of."""
-        # The first is for a table that is still to be created.
+        """Begin a transaction that keeps other loads into the table waiting for its end."""
+        # The advisory lock is for a table that does not exist yet.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["intacct " + self.path(table)])
         if rows:
             cursor.execute(f"LOCK TABLE {self.path(table)} IN SHARE ROW EXCLUSIVE MODE")
@@ -115,7 +115,7 @@ class Postgres(_Quoting):
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
     ) -> None:
-        """Add rows by COPY, where the driver has it."""
+        """Add rows by COPY, if the driver supports it."""
         if not hasattr(cursor, "copy") and not hasattr(cursor, "copy_expert"):
             super().fill(cursor, stage, slots, keys, rows)
             return
@@ -124,15 +124,15 @@ class Postgres(_Quoting):
         _copy(cursor, f"COPY {stage} ({names}) FROM STDIN", "\n".join(lines) + "\n")
 
     def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
-        """Return the values as COPY takes them: text, of which PostgreSQL makes what the column is."""
+        """Return the values as COPY takes them: text, which PostgreSQL converts to the type of the column."""
         nested = slot.column.type in NESTED
-        texts = list(map(json_of if nested else text_of, values))
+        texts = list(map(to_json if nested else to_text, values))
         whole = "\n".join(filter(None, texts)) if nested else "".join(filter(None, texts))
         if "\0" in whole or (nested and _JSON_NUL.search(whole)):
             at = next(n for n, t in enumerate(texts) if t and ("\0" in t or (nested and _JSON_NUL.search(t))))
             raise IntacctColumnError(
-                f"Column {slot.name!r} of the record with key {keys[at]} has a NUL character (U+0000), which no text "
-                "in PostgreSQL can hold. Correct the record in Intacct, or leave the field out."
+                f"Column {slot.name!r} of the record with key {keys[at]} has a NUL character (U+0000), which text "
+                "in PostgreSQL cannot hold. Correct the record in Intacct, or leave the field out."
             )
         if _COPY_SPECIAL.search(whole):
             texts = [text and text.translate(_COPY_ESCAPES) for text in texts]
@@ -153,14 +153,14 @@ class Sqlite(_Quoting):
 
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
-        # Readers make a writer wait, if only for as long as they read.
+        # A writer has to wait while others read.
         cursor.execute("PRAGMA busy_timeout = 60000")
 
     def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
-        """Return the columns of a table, or None if there is no such table."""
+        """Return the columns of a table, or None if it does not exist."""
         schema = "".join(f"{self.quote(part)}." for part in table[:-1])
         cursor.execute(f"PRAGMA {schema}table_info({self.quote(table[-1])})")
-        # A column INTEGER PRIMARY KEY gives itself a number.
+        # A column INTEGER PRIMARY KEY numbers its rows itself.
         found = [
             TableColumn(
                 name, kind, bool(required) and default is None and not (key and kind.upper() == "INTEGER")
@@ -170,7 +170,7 @@ class Sqlite(_Quoting):
         return found or None
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:  # noqa: ARG002
-        """Begin a transaction that no other load into the table comes before the end of."""
+        """Begin a transaction that keeps other loads into the table waiting for its end."""
         cursor.execute("BEGIN IMMEDIATE")
 
     def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
@@ -179,16 +179,16 @@ class Sqlite(_Quoting):
             return [
                 value
                 if value is None or (isinstance(value, int) and -_LARGEST <= value < _LARGEST)
-                else text_of(value)
+                else to_text(value)
                 for value in values
             ]
         if slot.column.type == "boolean":
             return super().convert(slot, keys, values)
-        return list(map(json_of if slot.column.type in NESTED else text_of, values))
+        return list(map(to_json if slot.column.type in NESTED else to_text, values))
 
 
 def row_values(row: Any) -> tuple[Any, ...]:
-    """Return a row's values, whatever kind of cursor the connection is set to."""
+    """Return a row's values, whatever kind of cursor the connection uses."""
     return tuple(row.values()) if isinstance(row, Mapping) else tuple(row)
 
 

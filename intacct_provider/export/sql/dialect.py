@@ -1,6 +1,6 @@
-"""What databases do each in their own way: names, types, values, and rows by the thousand.
+"""What differs between databases: names, types, values, and how many rows are written at once.
 
-PostgreSQL and SQLite are tested. For all others there is what the SQL standard says, which many of them keep to.
+PostgreSQL and SQLite are tested. All others get what the SQL standard says, which many of them follow.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.export.schema.values import convert_values, json_of
+from intacct_provider.export.schema.values import convert_values, to_json
 
 Cursor = Any
-#: Parts of a name: database, schema and table, of which the last is always there.
+#: Parts of a name: database, schema and table, of which only the last is required.
 Name = tuple[str, ...]
 
 #: Types of columns that hold objects and lists, which become JSON.
@@ -31,7 +31,7 @@ _BINARY = re.compile(r"real|double|float", re.IGNORECASE)
 class TableColumn:
     """A column that a table has.
 
-    :param type: in the database's own words; empty if untold.
+    :param type: in the database's own words; empty if unknown.
     :param required: whether a row without it is refused.
     """
 
@@ -41,13 +41,13 @@ class TableColumn:
 
     @property
     def scale(self) -> int | None:
-        """Digits after the point, of a number of which some would be rounded away."""
+        """Digits after the point of a decimal type, which rounds further digits; None for other types."""
         found = _SCALE.search(self.type)
         return int(found[1]) if found else None
 
     @property
     def rounds(self) -> bool:
-        """Whether amounts become binary fractions in it."""
+        """Whether it stores amounts as binary fractions."""
         return bool(_BINARY.search(self.type))
 
 
@@ -56,7 +56,7 @@ class Slot:
     """Where the values of a column go.
 
     :param name: of the column that the table has, or will have.
-    :param scale: digits after the point that there is room for; None for any.
+    :param scale: digits after the point that the column holds; None for any number.
     """
 
     column: Column
@@ -65,12 +65,12 @@ class Slot:
 
 
 class Dialect:
-    """The standard.
+    """Standard SQL.
 
     :param hook: the Airflow hook of the database.
     """
 
-    #: What people call it.
+    #: Its name in messages.
     title = "the database"
     types: Mapping[str, str] = {
         "string": "TEXT", "boolean": "BOOLEAN", "integer": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"
@@ -101,7 +101,7 @@ class Dialect:
         """Return the name of a table, with its schema."""
         return ".".join(map(self.quote, name))
 
-    def type_of(self, column: Column) -> str:
+    def column_type(self, column: Column) -> str:
         """Return the type of a column that is created."""
         if column.type == "decimal":
             return self.decimal(column.scale)
@@ -115,11 +115,11 @@ class Dialect:
         """Make a new connection ready."""
 
     def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
-        """Return the columns of a table, or None if there is no such table."""
+        """Return the columns of a table, or None if it does not exist."""
         try:
             cursor.execute(f"SELECT * FROM {self.path(table)} WHERE 1 = 0")  # noqa: S608
         except Exception:
-            # The standard has no question that every database answers; creating the table will tell why.
+            # Standard SQL has no query for this that every database answers; creating the table will show the error.
             cursor.connection.rollback()
             return None
         return [TableColumn(str(column[0])) for column in cursor.description]
@@ -129,13 +129,13 @@ class Dialect:
         return False
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
-        """Let no other load into a table begin its transaction before this one has ended its own.
+        """Keep other loads into a table from beginning their transactions before this one has ended.
 
         :param rows: whether nobody else may change rows meanwhile. Readers may always read.
         """
 
     def analyze(self, cursor: Cursor, table: str) -> None:
-        """Have the planner know how large a new table is."""
+        """Let the query planner know how large a new table is."""
 
     def merge(self, table: str, stage: str, key: str, names: Sequence[str]) -> list[tuple[str, str]]:
         """Return statements that update rows that exist and insert the others, each with what it counts."""
@@ -175,12 +175,12 @@ class Dialect:
     def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
         """Return the values of a column as the driver takes them."""
         if slot.column.type in NESTED:
-            return [json_of(value) for value in values]
+            return [to_json(value) for value in values]
         return convert_values(slot.column, values, keys)
 
 
 def _refuse_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
-    """Refuse an amount that the database would round without a word."""
+    """Refuse an amount that the database would silently round."""
     room = -(slot.scale or 0)
     for key, value in zip(keys, values, strict=True):
         with suppress(ArithmeticError):

@@ -124,8 +124,8 @@ class LoadLog:
     @property
     def ddl(self) -> str:
         """The statement that creates the table of the log, for users who may not create tables."""
-        quote, type_of = self._dialect.quote, self._dialect.type_of
-        rest = ", ".join(f"{quote(column.name)} {type_of(column)}" for column in _COLUMNS[1:])
+        quote, column_type = self._dialect.quote, self._dialect.column_type
+        rest = ", ".join(f"{quote(column.name)} {column_type(column)}" for column in _COLUMNS[1:])
         return f"CREATE TABLE IF NOT EXISTS {self.path} ({quote('load_id')} VARCHAR(64) PRIMARY KEY, {rest})"
 
     def find(self, cursor: Cursor, owner: Owner) -> LoadEntry | None:

@@ -10,13 +10,13 @@ from intacct_provider.export.sql.dialect import Dialect, Name, Slot, TableColumn
 
 
 class TableSql:
-    """Makes SQL, and executes none.
+    """Makes SQL statements; it does not execute them.
 
     Every name goes through the dialect, which quotes or refuses it.
 
-    :param held: columns of the table; None if it is still to be created.
+    :param existing: columns of the table; None if it does not exist yet.
     :param slots: where the columns of the rows go.
-    :param key: the one that tells rows apart, where rows are updated in place; else None.
+    :param key: the column that identifies a row, where rows are updated in place; else None.
     :param primary: whether it is the primary key of a table that is created.
     """
 
@@ -24,7 +24,7 @@ class TableSql:
         self,
         dialect: Dialect,
         table: Name,
-        held: Sequence[TableColumn] | None,
+        existing: Sequence[TableColumn] | None,
         slots: Sequence[Slot],
         key: Slot | None,
         *,
@@ -33,10 +33,10 @@ class TableSql:
         self._dialect = dialect
         self._table = dialect.path(table)
         self._slots, self._primary = slots, primary
-        self._exists = held is not None
-        there = {one.name for one in held or ()}
-        self._new = [slot for slot in slots if slot.name not in there]
-        self._old = [slot for slot in slots if slot.name in there]
+        self._exists = existing is not None
+        names = {column.name for column in existing or ()}
+        self._new = [slot for slot in slots if slot.name not in names]
+        self._old = [slot for slot in slots if slot.name in names]
         self._key = dialect.quote(key.name) if key else ""
         suffix = uuid.uuid4().hex[:12]
         #: Temporary tables: of the rows, and of the keys of deleted records.
@@ -52,7 +52,7 @@ class TableSql:
         return [self._dialect.quote(slot.name) for slot in self._slots]
 
     def stage(self) -> Iterator[str]:
-        """Create the temporary table, with the types that the table has, so that nothing can fail to fit later."""
+        """Create the temporary table, with the types of the table, so that every value fits later."""
         new = [self._define(slot) for slot in self._new]
         if not self._old:
             yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)})"
@@ -78,9 +78,9 @@ class TableSql:
     def publish(
         self, *, replaces: bool, gone: Slot | None, rehearsal: bool = False
     ) -> Iterator[tuple[str, str]]:
-        """Make the rows part of the table. Yield each statement with what it counts.
+        """Yield the statements that make the rows part of the table, each with what it counts.
 
-        :param replaces: whether all other rows go.
+        :param replaces: whether all other rows are deleted.
         :param gone: column of the keys of deleted records.
         :param rehearsal: delete nothing; there are no rows yet.
         """
@@ -108,4 +108,4 @@ class TableSql:
             yield f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {self.gone})", "deleted"  # noqa: S608
 
     def _define(self, slot: Slot) -> str:
-        return f"{self._dialect.quote(slot.name)} {self._dialect.type_of(slot.column)}"
+        return f"{self._dialect.quote(slot.name)} {self._dialect.column_type(slot.column)}"

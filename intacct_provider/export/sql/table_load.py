@@ -20,7 +20,7 @@ from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import values_of
+from intacct_provider.export.schema.values import read_values
 from intacct_provider.export.sql.databases import find_dialect, row_values
 from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn
 from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
@@ -168,7 +168,7 @@ class TableLoad:
                 _log.warning(
                     "Column %r of %s is %s: amounts in it are not exact.", found.name, self.table, found.type
                 )
-            kind = found.type if found else self._dialect.type_of(column)
+            kind = found.type if found else self._dialect.column_type(column)
             slots.append(Slot(column, found.name if found else column.name, TableColumn("", kind).scale))
         self._slots = tuple(slots)
         key = self._key_slot
@@ -196,7 +196,7 @@ class TableLoad:
         """Write rows."""
         if not page.rows:
             return
-        rows = values_of(self._with_rest(page.rows), self._columns)
+        rows = read_values(self._with_rest(page.rows), self._columns)
         with self._transaction() as cursor:
             self._dialect.fill(cursor, self._sql.rows, self._slots, page.keys, rows)
         self.rows += len(page.rows)

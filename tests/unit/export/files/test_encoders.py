@@ -22,7 +22,7 @@ from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.files.encoders import encoder_factory
 from intacct_provider.export.files.options import FileOptions
-from intacct_provider.export.files.parquet import rows_per_group, schema_of
+from intacct_provider.export.files.parquet import build_schema, rows_per_group
 from intacct_provider.export.schema.columns import REST, Column
 
 ROWS = [row(number) for number in range(1, 101)]
@@ -326,7 +326,7 @@ def test_row_groups_have_fewer_rows_the_more_columns_there_are():
 
 
 def test_a_file_without_rows_has_its_columns():
-    assert pq.read_table(io.BytesIO(encoded([], file_format="parquet"))).schema.equals(schema_of(COLUMNS))
+    assert pq.read_table(io.BytesIO(encoded([], file_format="parquet"))).schema.equals(build_schema(COLUMNS))
     assert encoded([], file_format="csv") == b"key,id,name,totalDue,active,lines,startDate,modified\r\n"
     assert encoded([]) == b""
 

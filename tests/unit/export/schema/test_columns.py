@@ -17,7 +17,7 @@ from intacct_provider.export.schema.columns import (
     detail_columns,
     query_columns,
 )
-from intacct_provider.export.schema.values import convert_values, converter, rest_of
+from intacct_provider.export.schema.values import convert_values, converter, find_rest
 
 MODEL = {
     "fields": {
@@ -274,7 +274,7 @@ def test_what_no_column_has_a_place_for_is_kept():
         "lines": 7,
         "tags": ["a"],
     }
-    assert rest_of(record, columns) == {"surprise": 1, "audit": {"extra": {"deep": [1]}}}
+    assert find_rest(record, columns) == {"surprise": 1, "audit": {"extra": {"deep": [1]}}}
 
 
 def test_elements_keep_their_own_rest():
