@@ -30,7 +30,7 @@ from intacct_provider.storage.files import create_whole, write_whole
 from intacct_provider.sync.plan import Plan
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from intacct_provider.storage.files import ObjectStoragePath
 
 #: How long Intacct keeps an answer under its idempotency key, less a margin for different clocks.
 _KEY_LIFETIME = dt.timedelta(hours=47)
