@@ -30,11 +30,13 @@ from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.plan import Plan
 from intacct_provider.sync.planning.live import read_live
 from intacct_provider.sync.planning.planner import plan_changes
+from intacct_provider.sync.request import SyncRequest
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
 FIELDS = ("key", "description", "groupType", "id", "isDimensionStructure", "name")
 MEMBERS = 10
+REQUEST = SyncRequest(GROUP, mode="upsert", match_on="id")
 MOST_TIMES = 3.0
 MOST_MEGABYTES = 150.0
 
@@ -169,8 +171,8 @@ def seeded_description(number: int) -> str | None:
 
 def read_and_plan(client: IntacctClient, desired: Any, model: Any) -> Plan:
     """Read the live records and return the plan."""
-    live = read_live(client, GROUP, desired, model, match_on="id", mode="upsert")
-    return plan_changes(GROUP, desired, live, model=model, mode="upsert")
+    live = read_live(client, desired, model, REQUEST)
+    return plan_changes(desired, live, model, REQUEST)
 
 
 def check_plan(plan: Plan, records: int) -> None:

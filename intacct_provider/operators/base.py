@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.filters import Filters
 
 
-def templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
+def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
     """Return filters as plain JSON, in which Airflow renders templates; it does not look into expressions."""
     if filters is None or isinstance(filters, list | dict | str):
         return filters, filter_expression

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets, templatable
+from intacct_provider.operators.base import IntacctOperator, make_templatable, report_to_outlets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -105,7 +105,7 @@ class IntacctExportOperator(IntacctOperator):
         super().__init__(**kwargs)
         self.object_name = object_name
         self.fields = fields
-        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.detail = detail
         self.entities = entities

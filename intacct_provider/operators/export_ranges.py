@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs, to_builtins
 
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, airflow_errors, report_to_outlets, templatable
+from intacct_provider.operators.base import (
+    IntacctOperator,
+    airflow_errors,
+    make_templatable,
+    report_to_outlets,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -74,7 +79,7 @@ class IntacctKeyRangesOperator(IntacctOperator):
         self.object_name = object_name
         self.ranges = ranges
         self.rows_per_range = rows_per_range
-        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.entities = entities
         self.as_of = as_of

@@ -1,4 +1,4 @@
-"""The query operator: some rows of an object, small enough to hand to the next task."""
+"""The query operator: rows of an object, few enough to pass to the next task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.operators.base import IntacctOperator, templatable
+from intacct_provider.operators.base import IntacctOperator, make_templatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 class IntacctQueryOperator(IntacctOperator):
     """Query an object and return the rows.
 
-    All of the rows or none: more than ``max_records`` is an error, because rows travel through XCom. To read a
-    whole object use ``IntacctToObjectStorageOperator``.
+    All rows or none: more than ``max_records`` is an error, because rows are passed through XCom. To read a whole
+    object use ``IntacctToObjectStorageOperator``.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
-    :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``; ``"*"`` for every field
+    :param fields: field names, ``relation.field`` names or aggregates such as ``sum:totalDue``; ``"*"`` for all fields
         that can be queried, for one more billed call. (templated)
     :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
     :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
         ``includePrivate``. (templated)
     :param order_by: such as ``[{"id": "asc"}]``; by default rows come in order of key. (templated)
-    :param max_records: rows at most.
+    :param max_records: number of rows allowed.
     :return: list of flat rows with dotted names; numbers with a fraction as text.
     """
 
@@ -60,7 +60,7 @@ class IntacctQueryOperator(IntacctOperator):
         super().__init__(**kwargs)
         self.object_name = object_name
         self.fields = fields
-        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.order_by = order_by
         self.max_records = max_records
@@ -71,7 +71,7 @@ class IntacctQueryOperator(IntacctOperator):
         from intacct_provider.client.query.request import is_aggregate
 
         with self.client(context) as client:
-            rows = self._aggregates(client) if is_aggregate(self.fields) else self._rows(client)
+            rows = self._read_aggregates(client) if is_aggregate(self.fields) else self._read_rows(client)
         self.log.info("%s: %d rows.", self.object_name, len(rows))
         result: list[dict[str, Any]] = to_plain(rows)
         return result
@@ -85,23 +85,23 @@ class IntacctQueryOperator(IntacctOperator):
             "order_by": self.order_by,
         }
 
-    def _rows(self, client: IntacctClient) -> list[dict[str, Any]]:
+    def _read_rows(self, client: IntacctClient) -> list[dict[str, Any]]:
         rows = client.iter_rows(self.object_name, self.fields, **self._query)
         found = list(islice(rows, self.max_records + 1))
         if len(found) > self.max_records:
-            raise self._too_many(f"more than {self.max_records}")
+            raise self._too_many_error(f"more than {self.max_records}")
         return found
 
-    def _aggregates(self, client: IntacctClient) -> list[dict[str, Any]]:
-        """Read groups, which have no key to read by, in one page."""
+    def _read_aggregates(self, client: IntacctClient) -> list[dict[str, Any]]:
+        """Read groups, which have no key to page by, in one page."""
         page = client.query(self.object_name, self.fields, **self._query)
         total = len(page.rows) if page.total_count is None else page.total_count
         if total > min(self.max_records, len(page.rows)):
-            raise self._too_many(str(total))
+            raise self._too_many_error(str(total))
         return page.rows
 
-    def _too_many(self, count: str) -> IntacctArgumentError:
+    def _too_many_error(self, count: str) -> IntacctArgumentError:
         return IntacctArgumentError(
-            f"The query of {self.object_name} finds {count} rows, and max_records is {self.max_records}: narrow the "
+            f"The query of {self.object_name} returns {count} rows, and max_records is {self.max_records}: narrow the "
             "filters, raise max_records, or use IntacctToObjectStorageOperator, which writes rows to a file."
         )

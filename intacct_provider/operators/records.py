@@ -32,9 +32,9 @@ def resolve_key(client: IntacctClient, object_name: str, key: str | None, record
 
 
 class IntacctListRecordsOperator(IntacctOperator):
-    """List an object's records as references, 100 at most, as Intacct's list does.
+    """List records of an object as references, at most 100, as Intacct's list service returns them.
 
-    Meant for a look and for tests; use the query operator or the export for real reading.
+    Meant for exploration and tests; to read records use the query operator or an export.
 
     :param object_name: path such as ``accounts-receivable/customer-group``. (templated)
     :return: list of ``{"key", "id", "href"}``.
@@ -79,8 +79,8 @@ class IntacctGetRecordOperator(_RecordOperator):
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key; costs one more read. (templated)
-    :param flatten: return dotted names, as in the rows of a query, and None for what an empty reference holds.
-    :return: the record, nested as Intacct keeps it; numbers with a fraction as text.
+    :param flatten: return dotted names, as in the rows of a query, and None for the fields of an empty reference.
+    :return: the record, nested as in Intacct; numbers with a fraction as text.
     """
 
     def __init__(self, *, flatten: bool = False, **kwargs: Any) -> None:
@@ -98,7 +98,7 @@ class IntacctGetRecordOperator(_RecordOperator):
 
 
 class IntacctCreateRecordOperator(IntacctOperator):
-    """Create one record. An Airflow retry never makes a second one.
+    """Create one record. An Airflow retry never creates a second one.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param record: fields of the new record. (templated)
@@ -119,13 +119,13 @@ class IntacctCreateRecordOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the record."""
         with self.client(context) as client:
-            reference = client.create(self.object_name, _fields("record", self.record))
+            reference = client.create(self.object_name, _check_fields("record", self.record))
         self.log.info("Created %s %s (key %s).", self.object_name, reference["id"], reference["key"])
         return reference
 
 
 class IntacctUpdateRecordOperator(_RecordOperator):
-    """Change fields of one record; fields that are not named stay as they are.
+    """Change fields of one record; other fields stay as they are.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
@@ -144,7 +144,7 @@ class IntacctUpdateRecordOperator(_RecordOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Update the record."""
         with self.client(context) as client:
-            changes = _fields("changes", self.changes)
+            changes = _check_fields("changes", self.changes)
             key = resolve_key(client, self.object_name, self.key, self.record_id)
             reference = client.update(self.object_name, key, changes)
         self.log.info("Updated %s %s: %s.", self.object_name, reference["id"] or key, ", ".join(changes))
@@ -157,8 +157,8 @@ class IntacctDeleteRecordOperator(_RecordOperator):
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key; costs one more read. (templated)
-    :param missing_ok: take a record that is not there for deleted, as a repeated task will find it.
-    :return: ``{"key", "deleted"}``; ``deleted`` is False when the record was not there.
+    :param missing_ok: succeed if the record does not exist, as when the task is repeated.
+    :return: ``{"key", "deleted"}``; ``deleted`` is False if the record did not exist.
     """
 
     def __init__(self, *, missing_ok: bool = True, **kwargs: Any) -> None:
@@ -173,16 +173,16 @@ class IntacctDeleteRecordOperator(_RecordOperator):
                 key = resolve_key(client, self.object_name, self.key, self.record_id)
                 client.delete(self.object_name, key)
             except IntacctNotFoundError:
-                # A path that does not exist is no missing record, and must not pass for a deletion.
+                # A wrong object path is not a missing record, and must not pass for a deletion.
                 if not self.missing_ok or not client.has_object(self.object_name):
                     raise
-                self.log.info("%s %s was not there.", self.object_name, self.record_id or key)
+                self.log.info("%s %s did not exist.", self.object_name, self.record_id or key)
                 return {"key": key, "deleted": False}
         self.log.info("Deleted %s %s.", self.object_name, self.record_id or key)
         return {"key": key, "deleted": True}
 
 
-def _fields(argument: str, value: Any) -> Mapping[str, Any]:
+def _check_fields(argument: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not value:
         raise IntacctArgumentError(
             f"{argument} must be a mapping of fields, such as {{'name': 'Acme'}}, not {type(value).__name__}."

@@ -12,9 +12,8 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from intacct_provider.sandbox.api.answers import Answer, error_answer
+from intacct_provider.sandbox.api.messages import Answer, ApiRequest, error_answer
 from intacct_provider.sandbox.api.operations import Api
-from intacct_provider.sandbox.api.request import ApiRequest
 from intacct_provider.sandbox.errors import ApiError, unknown_address
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.state import CALL

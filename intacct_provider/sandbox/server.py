@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 
@@ -24,11 +24,16 @@ from intacct_provider.sandbox.company import add_records, read_records
 from intacct_provider.sandbox.faults.plan import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
+from intacct_provider.sandbox.pages.consent import ADDRESS
 from intacct_provider.sandbox.seed.seeding import seed
-from intacct_provider.sandbox.site import Front, build_site
+from intacct_provider.sandbox.site import build_site
 from intacct_provider.sandbox.state import TIERS, Call, State
 from intacct_provider.sandbox.store import Store, utc_now
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+API = "/ia/"
 HOST = "127.0.0.1"
 WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - needs --host and --allow-remote
 START_SECONDS = 10
@@ -257,6 +262,24 @@ class Sandbox:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("The sandbox did not start")
             time.sleep(0.002)
+
+
+class Front:
+    """Sends API calls to the gateway and everything else to the site.
+
+    The consent page belongs to the site, although its address is below the API's.
+    """
+
+    def __init__(self, gateway: ASGIApp, site: ASGIApp) -> None:
+        self._gateway = gateway
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            is_api = scope["path"].startswith(API) and scope["path"] != ADDRESS
+            app = self._gateway if is_api else self._site
+            await app(scope, receive, send)
 
 
 class RealTimeLoop(asyncio.SelectorEventLoop):

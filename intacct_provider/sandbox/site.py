@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from intacct_provider.sandbox import control, pages
 from intacct_provider.sandbox.openapi.document import build_document
-from intacct_provider.sandbox.pages.consent import ADDRESS, Consent
+from intacct_provider.sandbox.pages.consent import Consent
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from intacct_provider.sandbox.state import State
 
-API = "/ia/"
 LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -76,21 +75,3 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-class Front:
-    """Sends API calls to the gateway and everything else to the site.
-
-    The consent page belongs to the site, although its address is below the API's.
-    """
-
-    def __init__(self, gateway: ASGIApp, site: ASGIApp) -> None:
-        self._gateway = gateway
-        self._site = site
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http":
-            is_api = scope["path"].startswith(API) and scope["path"] != ADDRESS
-            app = self._gateway if is_api else self._site
-            await app(scope, receive, send)

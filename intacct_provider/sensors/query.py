@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from intacct_provider.operators.base import IntacctOperator, templatable
+from intacct_provider.operators.base import IntacctOperator, make_templatable
 
 # Conditions and triggers are imported when a sensor runs, so that DAG files parse fast.
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class IntacctQuerySensor(IntacctConditionSensor):
     ) -> None:
         super().__init__(**kwargs)
         self.object_name = object_name
-        self.filters, self.filter_expression = templatable(filters, filter_expression)
+        self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.at_least = at_least
 

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from intacct_provider.sandbox.api.answers import meta
-from intacct_provider.sandbox.api.request import check_object_name
+from intacct_provider.sandbox.api.messages import check_object_name, meta
 from intacct_provider.sandbox.errors import invalid
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType

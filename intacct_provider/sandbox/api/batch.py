@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from intacct_provider.sandbox.api.answers import Answer, Outcome, meta, one_result, with_status
-from intacct_provider.sandbox.api.request import decode_json
+from intacct_provider.sandbox.api.messages import Answer, Outcome, decode_json, meta, one_result, with_status
 from intacct_provider.sandbox.errors import (
     ApiError,
     invalid,

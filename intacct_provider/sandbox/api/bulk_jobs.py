@@ -21,9 +21,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from intacct_provider.sandbox.api.answers import Answer, one_result, with_status
 from intacct_provider.sandbox.api.batch import ObjectCalls
-from intacct_provider.sandbox.api.request import check_object_name
+from intacct_provider.sandbox.api.messages import Answer, check_object_name, one_result, with_status
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import OBJECTS

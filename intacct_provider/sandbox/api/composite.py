@@ -18,8 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
-from intacct_provider.sandbox.api.answers import Answer, meta
-from intacct_provider.sandbox.api.request import ApiRequest
+from intacct_provider.sandbox.api.messages import Answer, ApiRequest, meta
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped
 
 PATH = "/services/core/composite"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from intacct_provider.sandbox.api.answers import meta
+from intacct_provider.sandbox.api.messages import meta
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.names import CUSTOMER, DEPARTMENT, EMPLOYEE, LOCATION
 

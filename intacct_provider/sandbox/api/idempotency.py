@@ -21,7 +21,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from intacct_provider.sandbox.api.answers import Answer
+from intacct_provider.sandbox.api.messages import Answer
 from intacct_provider.sandbox.errors import ApiError, invalid
 
 LIFE = 48 * 3600

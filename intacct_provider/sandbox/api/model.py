@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from intacct_provider.sandbox.api.answers import meta
+from intacct_provider.sandbox.api.messages import meta
 from intacct_provider.sandbox.errors import invalid
 from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from intacct_provider.sandbox.api import allowed_operations, bulk_jobs, composite
-from intacct_provider.sandbox.api.answers import Answer, error_answer, one_result
 from intacct_provider.sandbox.api.batch import ObjectCalls
 from intacct_provider.sandbox.api.dimensions import list_dimensions
 from intacct_provider.sandbox.api.idempotency import KeyLocks, fingerprint, run_once
+from intacct_provider.sandbox.api.messages import Answer, ApiRequest, decode_json, error_answer, one_result
 from intacct_provider.sandbox.api.model import describe
-from intacct_provider.sandbox.api.request import ApiRequest, decode_json
 from intacct_provider.sandbox.auth import TokenRequestError, read_token_request
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
 from intacct_provider.sandbox.faults.churn import churn

@@ -11,7 +11,7 @@ mu yt mx fm md mc mn me ms ma mz mm na nr np nl an nc nz ni ne ng nu nf mp no om
 pl pt pr qa re ro ru rw bl sh kn lc mf pm vc ws sm st sa sn rs sc sl sg sx sk si sb so za gs es lk sd ss sr
 sj se ch sy tw tj tz th tl tg tk to tt tn tr tm tc tv ug ua ae gb um uy uz vu va ve vn vg vi wf eh ye zm zw
 """
-# No name has a blank in it; some have commas and other signs.
+# Names contain no spaces; some contain commas and other characters.
 _NAMES = """
 unitedStates afghanistan alandIslands albania algeria americanSamoa andorra angola anguilla antarctica
 antiguaAndBarbuda argentina armenia aruba australia austria azerbaijan bahamas bahrain bangladesh barbados

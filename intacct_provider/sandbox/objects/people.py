@@ -29,13 +29,13 @@ ADDRESS = (
     "postCode",
     "state",
 )
-# What an employee, a location or an entity shows of its contact: nearly all of it, to be changed at the contact.
+# The fields of its contact that an employee, a location or an entity shows; they are changed at the contact.
 CONTACT_SHOWN = (
     *(f"mailingAddress.{name}" for name in ADDRESS),
     *("URL1", "URL2", "companyName", "email1", "email2", "fax", "firstName", "id", "lastName", "middleName"),
     *("mobile", "pager", "phone1", "phone2", "prefix", "printAs", "key"),
 )
-# Sage's own defaults; the other parts of an address have none.
+# Sage's own defaults; the other parts of an address have no default.
 HOME = {"country": "United States", "isoCountryCode": "US"}
 
 contact = ObjectType(

@@ -33,7 +33,7 @@ from intacct_provider.sandbox.objects.names import (
     TERRITORY,
 )
 
-# Sage keeps the contact's own fields visible here although it now calls them deprecated.
+# Sage still shows the contact's own fields here, although they are deprecated.
 CONTACT_FIELDS = (
     *("lastName", "firstName", "middleName", "prefix", "email1", "email2", "phone1", "phone2", "mobile"),
     *("pager", "fax", "URL1", "URL2", "companyName", "printAs"),
@@ -160,7 +160,7 @@ customer = ObjectType(
             enum=("customer", "billingContact", "shippingContact"),
             default="customer",
             nullable=False,
-            # The values that Sage's earlier description of the object had.
+            # The values in Sage's earlier description of the object.
             synonyms=(
                 ("Customer", "customer"),
                 ("Billing contact", "billingContact"),
@@ -227,7 +227,7 @@ customer_type = ObjectType(
     (identifier(mutable=False), Ref("parent", CUSTOMER_TYPE), status(), KEY, *AUDIT, ENTITY_REF),
 )
 
-# From where the days of a term count.
+# What the days of a term are counted from.
 COUNTED = (
     *(None, "fromInvoiceDate", "ofTheMonthOfInvoiceDate", "ofNextMonthFromInvoiceDate"),
     *("of2ndMonthFromInvoiceDate", "of3rdMonthFromInvoiceDate", "of4thMonthFromInvoiceDate"),

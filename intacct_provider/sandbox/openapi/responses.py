@@ -53,6 +53,24 @@ def _error(members: Schema) -> Schema:
 
 def schemas() -> Schema:
     """Return the shared schemas by component name."""
+    position: Schema = {"type": ["integer", "null"], "minimum": 1}
+    return {
+        "metadata": counts(_COUNT, _COUNT),
+        "metadata-one": exact_object(
+            {name: {"const": n} for name, n in zip(_COUNTS, (1, 1, 0), strict=True)}
+        ),
+        "metadata-success": counts(_SOME, {"const": 0}),
+        "metadata-mixed": counts(_SOME, _SOME),
+        "metadata-failed": counts(_COUNT, _SOME),
+        "metadata-errors": counts({"const": 0}, _SOME),
+        "metadata-pages": exact_object(
+            {"totalCount": _COUNT, "start": _SOME, "pageSize": _SOME, "next": position, "previous": position}
+        ),
+        **_error_schemas(),
+    }
+
+
+def _error_schemas() -> Schema:
     cause: Schema = {
         "code": {"enum": list(CODES)},
         "message": _TEXT,
@@ -69,7 +87,6 @@ def schemas() -> Schema:
     details: Schema = {"type": "array", "items": _error(cause), "minItems": 1}
     error = _error({**cause, "supportId": _TEXT, "details": details})
     error["required"].append("supportId")
-    position: Schema = {"type": ["integer", "null"], "minimum": 1}
     gateway_error: Schema = {
         "code": {"type": "string", "pattern": "^GW-[0-9]{4}$"},
         "message": _TEXT,
@@ -78,17 +95,6 @@ def schemas() -> Schema:
     }
     one, several = schema_ref("error"), {"type": "array", "items": schema_ref("record-error")}
     return {
-        "metadata": counts(_COUNT, _COUNT),
-        "metadata-one": exact_object(
-            {name: {"const": n} for name, n in zip(_COUNTS, (1, 1, 0), strict=True)}
-        ),
-        "metadata-success": counts(_SOME, {"const": 0}),
-        "metadata-mixed": counts(_SOME, _SOME),
-        "metadata-failed": counts(_COUNT, _SOME),
-        "metadata-errors": counts({"const": 0}, _SOME),
-        "metadata-pages": exact_object(
-            {"totalCount": _COUNT, "start": _SOME, "pageSize": _SOME, "next": position, "previous": position}
-        ),
         "error": error,
         "record-error": exact_object({"ia::error": one, "ia::status": _STATUS}),
         "refusal": envelope(exact_object({"ia::error": one}), "metadata-errors"),

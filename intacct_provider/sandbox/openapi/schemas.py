@@ -13,8 +13,7 @@ from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP
 from intacct_provider.sandbox.objects.values import CENTS
-from intacct_provider.sandbox.records.field_rules import MEMBER_OPERATORS
-from intacct_provider.sandbox.records.validation import OPERATION, element_type
+from intacct_provider.sandbox.records.validation import MEMBER_OPERATORS, OPERATION, element_type
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -10,13 +10,22 @@ from typing import Any
 import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, read_only_field, unknown_field
+from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.values import parse_key, to_stored
 from intacct_provider.sandbox.records.audit import Author, Columns, audit_stamps
-from intacct_provider.sandbox.records.field_rules import check_filter_part, check_value
 from intacct_provider.sandbox.store import find_key, next_number
 
 OPERATION = "ia::operation"
+# Messages about longer enumerations show the nearest value instead of all.
+FEW = 20
+# A member filter supports the operators of a query except $between and $notBetween.
+MEMBER_OPERATORS = frozenset(
+    (
+        *("$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$in", "$notIn", "$contains", "$notContains"),
+        *("$startsWith", "$notStartsWith", "$endsWith", "$notEndsWith"),
+    )
+)
 
 
 def read_payload(
@@ -54,14 +63,14 @@ class Validator:
         self.current = current
         self.problems: list[ApiError] = []
         self._columns: Columns = {}
-        self._links: dict[Ref, dict[str, tuple[object, str]]] = {}
+        self._references: dict[Ref, dict[str, tuple[object, str]]] = {}
 
     def read(self, payload: object, pointer: str) -> Columns:
         """Return the columns that the payload sets; check :attr:`problems` before using them."""
-        self._group(payload, "", pointer)
+        self._read_group(payload, "", pointer)
         if not isinstance(payload, dict):
             return {}
-        for ref, leaves in self._links.items():
+        for ref, leaves in self._references.items():
             self._resolve_reference(ref, leaves)
         for field in self.object_type.fields:
             if field.inverse_of in self._columns:
@@ -71,7 +80,7 @@ class Validator:
         self._check_required(pointer)
         return self._columns
 
-    def _group(self, members: object, path: str, pointer: str) -> None:
+    def _read_group(self, members: object, path: str, pointer: str) -> None:
         if not isinstance(members, dict):
             self.problems.append(invalid(f"{pointer or 'The payload'} must be an object", target=pointer))
             return
@@ -80,21 +89,21 @@ class Validator:
             if "." in name:  # dotted names are for queries only
                 self.problems.append(unknown_field(below))
             else:
-                self._member(self.object_type.resolve(f"{path}.{name}" if path else name), value, below)
+                self._read_member(self.object_type.resolve(f"{path}.{name}" if path else name), value, below)
 
-    def _member(self, path: str, value: object, pointer: str) -> None:
+    def _read_member(self, path: str, value: object, pointer: str) -> None:
         member = self.object_type.member(path)
         leaf = self.object_type.ref(path)
         if isinstance(member, Field):
-            self._field(member, value, pointer)
+            self._read_field(member, value, pointer)
         elif isinstance(member, ListField):
-            self._list(member, value, pointer)
+            self._read_list(member, value, pointer)
         elif isinstance(member, Ref) and value is None:
-            self._links.setdefault(member, {})["key"] = (None, f"{pointer}/key")
+            self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
         elif isinstance(member, Ref) or path in self.object_type.groups or self._is_shown_group(path):
-            self._group(value, path, pointer)
+            self._read_group(value, path, pointer)
         else:
             self.problems.append(read_only_field(pointer) if path == "href" else unknown_field(pointer))
 
@@ -103,7 +112,7 @@ class Validator:
         hop = self.object_type.hop(path)
         return hop is not None and any(name.startswith(f"{hop[1]}.") for name in hop[0].fields)
 
-    def _field(self, field: Field, value: object, pointer: str) -> None:
+    def _read_field(self, field: Field, value: object, pointer: str) -> None:
         if field.read_only or not (field.mutable or self.current is None):
             self.problems.append(read_only_field(pointer))
             return
@@ -122,7 +131,7 @@ class Validator:
         elif value is not None and not isinstance(value, str):
             self.problems.append(invalid(f"{pointer} must be a string", target=pointer))
         else:
-            self._links.setdefault(ref, {})[leaf] = (value, pointer)
+            self._references.setdefault(ref, {})[leaf] = (value, pointer)
 
     def _resolve_reference(self, ref: Ref, leaves: dict[str, tuple[object, str]]) -> None:
         given = {leaf: one for leaf, one in leaves.items() if one[0] is not None}
@@ -146,7 +155,7 @@ class Validator:
             self.problems.append(invalid(text, target=pointer, code="invalidKey"))
         return found
 
-    def _list(self, list_field: ListField, wire: object, pointer: str) -> None:
+    def _read_list(self, list_field: ListField, wire: object, pointer: str) -> None:
         expected = dict if list_field.shape == "object" else list
         if wire is not None and not isinstance(wire, expected):
             kind = "an object" if expected is dict else "an array"
@@ -154,21 +163,23 @@ class Validator:
             return
         value: object = None
         if isinstance(wire, dict):
-            value = self._filter(list_field, wire, pointer)
+            value = self._read_filter(list_field, wire, pointer)
         elif isinstance(wire, list):
-            value = self._elements(list_field, wire, pointer)
+            value = self._read_elements(list_field, wire, pointer)
         self._columns[list_field.path] = None if value is None else msgspec.json.encode(value).decode()
 
-    def _elements(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
+    def _read_elements(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
         if list_field.target is None:
             if not all(isinstance(one, str) for one in wire):
                 self.problems.append(invalid(f"{pointer} must be an array of strings", target=pointer))
             return wire
         if list_field.whole:
-            return [self._group_member(list_field, one, f"{pointer}/{at}") for at, one in enumerate(wire)]
+            return [
+                self._read_group_member(list_field, one, f"{pointer}/{at}") for at, one in enumerate(wire)
+            ]
         return self._merge(list_field, wire, pointer)
 
-    def _group_member(self, list_field: ListField, wire: object, pointer: str) -> int | None:
+    def _read_group_member(self, list_field: ListField, wire: object, pointer: str) -> int | None:
         """Return the key of an element that is only a reference, such as a member of a customer group."""
         wrapped = Validator(self.conn, member_type(list_field), self.author, None)
         columns = wrapped.read({"record": wire}, pointer)
@@ -229,7 +240,7 @@ class Validator:
         stamps = audit_stamps(validator.object_type, self.author, created=old is None)
         elements[key] = {**(old or {}), **columns, **stamps, "key": key, "id": str(key)}
 
-    def _filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
+    def _read_filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
         """Validate the filter of a customer group, which is stored as it was written."""
         stored = self.current[list_field.path] if self.current is not None else None
         known = {field.path for field in list_field.items}
@@ -274,6 +285,49 @@ class Validator:
         """Return the stored value of a member after this write."""
         stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
         return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
+
+
+def check_value(field: Field, value: object) -> object:
+    """Check a value of a field and return it as it is stored.
+
+    :raises ValueError: names the rule that the value breaks; the text completes a sentence.
+    """
+    if isinstance(value, str):
+        value = dict(field.synonyms).get(value, value)
+        if not value.strip() and (field.required or field.path == "id"):
+            raise ValueError("must not be blank")
+    if field.enum and not (value is None and field.nullable) and value not in field.enum:
+        raise ValueError(f"must be one of {describe_choices(field, value)}")
+    if value is None and not field.nullable:
+        raise ValueError("must not be null")
+    if isinstance(value, str) and field.max_length and len(value) > field.max_length:
+        raise ValueError(f"must have at most {field.max_length} characters")
+    return to_stored(field, value)
+
+
+def describe_choices(field: Field, value: object) -> str:
+    """Return the values of an enumeration, or their number and the nearest if there are many."""
+    if len(field.enum) <= FEW:
+        return ", ".join("null" if one is None else f'"{one}"' for one in field.enum)
+    names = {one.casefold(): one for one in field.enum if one is not None}
+    near = find_nearest(str(value)[:40].casefold(), names)
+    return f'{len(field.enum)} values; the nearest is "{names[near]}"'
+
+
+def check_filter_part(name: str, value: object) -> str | None:
+    """Return what is wrong with a part of a member filter, as the end of a sentence; ``None`` if it is valid."""
+    if name in ("object", "filterExpression") and not isinstance(value, str | None):
+        return "must be a string"
+    if name == "size" and (isinstance(value, bool) or not isinstance(value, int | None)):
+        return "must be an integer"
+    if name in ("filters", "orderBy") and value is not None:
+        if not isinstance(value, list) or not all(isinstance(one, dict) and len(one) == 1 for one in value):
+            return "must be an array of objects with one member each"
+        if name == "orderBy" and len(value) > 1:
+            return "can have one element only"
+        if name == "filters" and not all(MEMBER_OPERATORS.issuperset(one) for one in value):
+            return f"can have these operators only: {', '.join(sorted(MEMBER_OPERATORS))}"
+    return None
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Each with the type above it.
+# Each with its parent type.
 CUSTOMER_TYPES = {
     "Commercial": None,
     "Enterprise": "Commercial",
@@ -11,7 +11,7 @@ CUSTOMER_TYPES = {
     "Nonprofit": None,
     "Education": "Public Sector",
 }
-# Each with its description and the days until it is due.
+# Each with its description and the days until payment is due.
 TERMS = {
     "Due on receipt": ("Due on receipt", 0),
     "Net 15": ("Net 15", 15),
@@ -29,7 +29,7 @@ TERRITORIES = {
     "EMEA": "Europe, Middle East and Africa",
 }
 ENTITIES = {"US": "Sandbox Incorporated", "UK": "Sandbox Limited"}
-# Each with the location above it.
+# Each with its parent location.
 LOCATIONS = {
     "US": ("Sandbox Incorporated", None),
     "UK": ("Sandbox Limited", None),
@@ -38,7 +38,7 @@ LOCATIONS = {
     "US-SJC": ("San Jose", "US"),
     "UK-LON": ("London", "UK"),
 }
-# Each with the department above it and the employee who heads it.
+# Each with its parent department and its manager.
 DEPARTMENTS = {
     "100": ("Sales", None, "E-101"),
     "110": ("Partner sales", "100", "E-104"),
@@ -47,7 +47,7 @@ DEPARTMENTS = {
     "400": ("Customer success", "100", "E-107"),
     "500": ("Finance", None, "E-108"),
 }
-# Each with what they do, their department and location, and who they report to.
+# Each with title, department, location and manager.
 EMPLOYEES = {
     "E-101": ("Alma Reyes", "VP Sales", "100", "US-BOS", None),
     "E-102": ("Bo Lindqvist", "Account executive", "100", "US-BOS", "E-101"),

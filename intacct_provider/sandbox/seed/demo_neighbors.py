@@ -35,7 +35,7 @@ from intacct_provider.sandbox.seed.demo_names import (
 )
 
 CURRENCIES = {"USD": "US dollar", "GBP": "Pound sterling"}
-# Of each entity: its currency, country, federal id and tax id, and the place of its head office.
+# Each with currency, country, federal id, tax id, and the place of its head office.
 _FACTS = {
     "US": ("USD", "unitedStates", "04-1234567", "MA-7654321", ("Boston", "MA", "United States")),
     "UK": ("GBP", "unitedKingdom", "GB1234567", "GB987654321", ("London", None, "United Kingdom")),
