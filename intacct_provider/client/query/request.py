@@ -23,7 +23,14 @@ _OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\s?#%][^/?#%]*")
 class Query:
     """A checked query without paging: what to read, of what.
 
-    :raises IntacctArgumentError: from :meth:`build`, naming what is wrong and the nearest right spelling.
+    Make it with :meth:`build`; ``client.query()``, ``iter_rows()``, ``read_pages()`` and ``totals()`` take it as it is.
+
+    :param object_name: path such as ``accounts-receivable/customer``.
+    :param fields: names of fields or aggregates.
+    :param filters: conditions as Intacct's JSON.
+    :param expression: how they are joined.
+    :param parameters: ``asOfDate``, ``includePrivate`` and so on.
+    :param order_by: fields with their directions.
     """
 
     object_name: str
@@ -44,7 +51,10 @@ class Query:
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
     ) -> Query:
-        """Check the parts of a query without a call."""
+        """Check the parts of a query, which are those of ``client.query()``, and return it; sends nothing.
+
+        :raises IntacctArgumentError: naming what is wrong and the closest correct spelling.
+        """
         check_object_name(object_name)
         conditions, expression = check_filters(filters, filter_expression)
         _check_names("filter_parameters", filter_parameters or {}, FILTER_PARAMETERS)
