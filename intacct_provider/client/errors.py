@@ -22,7 +22,7 @@ from intacct_provider.exceptions import (
 )
 
 #: Error ids that mean "this access token is no longer good", whatever the HTTP status.
-#: Recorded traffic shows REST-1206 under HTTP 400, so the status alone is not enough.
+#: Recorded traffic shows REST-1206 with HTTP 400, so the status alone is not enough.
 TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
 #: The same in words, for answers that carry no id.
 _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
@@ -80,8 +80,8 @@ def build_error(status: int, error: Any) -> IntacctAPIError:
 def is_token_error(error: IntacctAPIError) -> bool:
     """Whether the access token was refused, in any form that Sage documents or that was recorded.
 
-    HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` under any status, since REST-1206 came under
-    HTTP 400; or, under HTTP 400, words to that effect and no id.
+    HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` with any status, since REST-1206 came with
+    HTTP 400; or, with HTTP 400, words to that effect and no id.
     """
     return _refuses_token(error.status, error.code, error.error_id, error.message)
 

@@ -57,12 +57,12 @@ class IdempotencyKeys:
 
 
 def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
-    """Return what to raise if another sending under the same key has still not ended after all retries, else None.
+    """Return what to raise if another request under the same key has still not ended after all retries, else None.
 
     A server holds a lock on the key of a request until it has ended, and refuses others with 409. What else is
     refused with 409 is kept under its key, so after a lost answer it comes as a replay when it is asked again.
 
-    :param unsure: whether an earlier sending may still be on its way.
+    :param unsure: whether an earlier attempt may still be in flight.
     """
     if error is None or error.status != 409 or error.replayed:
         return None
@@ -75,6 +75,6 @@ def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctSe
         code=error.code,
         error_id=error.error_id,
         support_id=error.support_id,
-        hint="An earlier sending of the same write has not ended, so whether it is done is unknown. An Airflow retry "
+        hint="An earlier request for the same write has not ended, so whether it is done is unknown. An Airflow retry "
         "asks again under the same key; a script must look first.",
     )

@@ -173,7 +173,7 @@ def unknown_address(path: str) -> ApiError:
     return ApiError(404, "notFound", f"{path} is not a resource of this API", shape="top")
 
 
-def skipped() -> ApiError:
+def skipped_record() -> ApiError:
     """Return the error for a valid record of an atomic batch that failed."""
     return ApiError(422, "unprocessed", "Operation skipped due to atomic transaction failure")
 

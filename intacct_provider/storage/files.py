@@ -201,7 +201,7 @@ def read_small(path: ObjectStoragePath) -> bytes | None:
     return content
 
 
-def sha256_of(path: ObjectStoragePath) -> Written | None:
+def hash_file(path: ObjectStoragePath) -> Written | None:
     """Return a file's size and SHA-256, reading it from end to end; None if it does not exist."""
     digest, size = hashlib.sha256(), 0
     try:

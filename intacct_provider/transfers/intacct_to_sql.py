@@ -36,8 +36,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
     The same transaction writes an entry to the table ``intacct_exports`` of the same schema, which it creates if need
     be: what was read, how many rows, and what proves them complete. By it, a retry knows that the rows are already
     loaded, when an earlier try was killed between the database's commit and the task's success. A task with ``append``
-    that is cleared after its success does not append again, since its rows could not be told from the first ones; with
-    ``replace`` and ``merge`` it loads again.
+    that is cleared after its success does not append again, since its rows could not be distinguished from the first
+    ones; with ``replace`` and ``merge`` it loads again.
 
     With ``incremental`` the table is checked, too: if it does not have what the last export loaded, because it was
     dropped or restored from a backup, everything is read again. ``append`` adds a row for each change of a record, and

@@ -194,7 +194,7 @@ def _not_as_desired(c):
 
 
 def _miscounted(c):
-    """Safety: a task tells what was written."""
+    """Safety: a task reports what was written."""
     if "apply" not in c.judged.results or _changed(c):
         return ""
     result = c.judged.results["apply"]
@@ -202,7 +202,7 @@ def _miscounted(c):
     done = Counter(method for method, _key in c.judged.writes)
     found = result["found"]
     wrong = {m: (n, done[m]) for m, n in told.items() if not n <= done[m] <= n + found}
-    return f"told and done: {wrong}" if wrong else ""
+    return f"reported and done: {wrong}" if wrong else ""
 
 
 def _overwritten(c):

@@ -47,7 +47,7 @@ class Write:
     :param method: how.
     :param records: what is written: ids or names of creations, keys of others.
     :param refused: positions of those that the server refuses.
-    :param named: whether creations have ids of their own, so that answers can be told from one another.
+    :param named: whether creations have ids of their own, so that answers can be distinguished.
     """
 
     write: Callable

@@ -28,7 +28,7 @@ class Reply:
 
     :param body: decoded JSON; None when the answer has no body, or the request's own ``decode`` took it.
     :param made: what the request's own ``decode`` returned.
-    :param unsure: whether an earlier sending of the request may have been carried out.
+    :param unsure: whether an earlier attempt of the request may have been carried out.
     """
 
     status: int
@@ -63,7 +63,7 @@ class Reply:
         return made
 
     def raise_for_error(self) -> Reply:
-        """Return the answer itself, or raise its error; an error under HTTP 200 is an error too."""
+        """Return the answer itself, or raise its error; an error with HTTP 200 is an error too."""
         problem = self.error()
         if problem:
             raise problem

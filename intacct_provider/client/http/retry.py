@@ -19,10 +19,10 @@ _AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
 class RetryPolicy:
     """How patient a client is.
 
-    :param attempts: sendings at most, the first one included.
+    :param attempts: attempts at most, the first one included.
     :param base: seconds; the ceiling of the first random wait, doubled for each next one.
     :param longest: seconds; no random wait is longer.
-    :param budget: seconds from the first sending after which no other one starts. A server that asks
+    :param budget: seconds from the first attempt after which no other one starts. A server that asks
         for a longer pause than is left ends the waiting at once.
     """
 
@@ -45,14 +45,14 @@ def compute_wait(
 ) -> float | None:
     """Return the seconds to wait before sending again, or None to give up.
 
-    :param repeatable: whether a second sending cannot do a second thing: a read, a deletion, or a
+    :param repeatable: whether a second request cannot do a second thing: a read, a deletion, or a
         write with an idempotency key.
     :param status: HTTP status, or None when there was no whole answer.
     :param asked: seconds that the answer's headers ask for; a lower bound of the wait.
-    :param locked: whether an earlier sending under the same idempotency key is still being carried out, as far as
+    :param locked: whether an earlier request under the same idempotency key is still being carried out, as far as
         a 409 shows.
     :param attempt: how many times the request was sent, from 1.
-    :param elapsed: seconds since the first sending.
+    :param elapsed: seconds since the first attempt.
     :param jitter: a random number from 0 to 1, so that many tasks refused together do not come back
         together.
     """

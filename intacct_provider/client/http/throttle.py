@@ -23,7 +23,7 @@ class ConcurrencyLimit:
 
     A refusal for rate, or a header that says no slot remains, halves the bound, once for all the requests that were in
     flight together; every 20 unhindered answers raise it by one, up to ``highest``. When less than a tenth of a
-    minute's or an hour's requests remains, requests begin no faster than the limit allows for good.
+    minute's or an hour's requests remains, requests begin no faster than the limit allows permanently.
 
     Intacct's limit is for the whole company, so several tasks share it: an Airflow pool bounds those.
 
@@ -65,8 +65,8 @@ class ConcurrencyLimit:
     def observe(self, status: int, headers: Mapping[str, str], begun: int | None = None) -> None:
         """Learn from an answer whether to step down or to climb back.
 
-        :param begun: the value of :meth:`slot`; answers to requests that began before the last step down are no reason
-            for another one.
+        :param begun: the value of :meth:`slot`; answers to requests that began before the last step down do not
+            cause another one.
         """
         room, distance = _read_advice(headers)
         with self._free:

@@ -57,7 +57,7 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether sending it twice cannot do a second thing.
-    :param locked: returns whether an answer other than 409 reports that an earlier sending of a part of the request is
+    :param locked: returns whether an answer other than 409 reports that an earlier request for a part of it is
         still being carried out.
     :param decode: decodes the content of a successful answer; returns None if it is not what was expected, so that it
         is read like any other: it may be an error, or cut.
@@ -224,7 +224,7 @@ def _effective_status(outcome: Reply | Failure) -> int | None:
 
 
 def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
-    """Whether a 409 may mean that another sending under the same key is still being carried out.
+    """Whether a 409 may mean that another request under the same key is still being carried out.
 
     A conflict between records is kept under the key, so when it is asked again it comes as a replay.
     """

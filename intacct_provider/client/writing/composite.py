@@ -141,7 +141,7 @@ class CompositeCall:
 
         The others are then answered from the cache; only a deletion would fail.
 
-        :raises IntacctServerError: if a part is still being carried out by an earlier sending.
+        :raises IntacctServerError: if an earlier request is still carrying out a part.
         """
         failed = next((result for result in results if not result.ok), None)
         if failed and self._parts[failed.index].writes:
@@ -235,7 +235,7 @@ def _count_transactions(part: Part, result: CompositeResult) -> int:
 
 
 def _part_is_locked(reply: Reply) -> bool:
-    """Whether a part is refused as if an earlier sending of it were still being carried out."""
+    """Whether a part is refused as if an earlier request for it were still running."""
     items = read_elements(reply)
     return isinstance(items, list) and any(
         read_status(item, reply) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)

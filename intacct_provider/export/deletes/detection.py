@@ -216,7 +216,7 @@ class Deletions:
         if self._before is not None and self._is_found_by_history():
             return "audit"
         self._existing = self._read(self._query)
-        candidates = self._held() if self._before is not None else self._exported
+        candidates = self._list_keys() if self._before is not None else self._exported
         self._note_gone(subtract(candidates, self._existing))
         return "keys"
 
@@ -229,9 +229,9 @@ class Deletions:
             hints = self._hints()
             if self._history is None:
                 return False
-            self._note_gone(one for one in self._held() if one.key in hints or one.id in hints)
+            self._note_gone(one for one in self._list_keys() if one.key in hints or one.id in hints)
             # Keys grow, so a record with a key up to the last one existed at the last export, or came with this one.
-            left = takewhile(lambda one: sort_key(one) <= bound, subtract(self._held(), self._gone))
+            left = takewhile(lambda one: sort_key(one) <= bound, subtract(self._list_keys(), self._gone))
             if last is None or (last.isdigit() and self._count(last) == sum(1 for _ in left)):
                 return True
         self._give_up_history("the audit history does not account for every record that is gone")
@@ -308,20 +308,20 @@ class Deletions:
             return self._existing or ()
         return unpack(self._before, ExportedKey)
 
-    def _held(self) -> Iterator[ExportedKey]:
+    def _list_keys(self) -> Iterator[ExportedKey]:
         return unite(self._exported, self._base())
 
     def _write_keys(self) -> KeySet:
         """Write the keys for the next export."""
         rows, last = 0, None
 
-        def kept() -> Iterator[ExportedKey]:
+        def count_kept() -> Iterator[ExportedKey]:
             nonlocal rows, last
-            for entry in subtract(self._held(), self._gone):
+            for entry in subtract(self._list_keys(), self._gone):
                 rows, last = rows + 1, entry.key
                 yield entry
 
-        file = self._write("keys", kept())
+        file = self._write("keys", count_kept())
         return KeySet(file.path, file.sha256, rows, last, self._audited)
 
     def _write(self, what: str, entries: Iterable[ExportedKey | Tombstone]) -> FileRef:

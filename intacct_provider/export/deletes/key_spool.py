@@ -14,7 +14,7 @@ import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.facts import FileRef
-from intacct_provider.storage.files import open_path, sha256_of
+from intacct_provider.storage.files import hash_file, open_path
 
 _BUFFER = 20_000
 _LINES = 4096
@@ -153,7 +153,7 @@ def unpack(ref: FileRef, kind: type[Entry]) -> Iterator[Entry]:
 
 def is_intact(ref: FileRef) -> bool:
     """Whether such a file is the one that was written."""
-    found = sha256_of(open_path(ref.path))
+    found = hash_file(open_path(ref.path))
     return found is not None and found.sha256 == ref.sha256
 
 

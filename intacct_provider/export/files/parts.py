@@ -114,7 +114,7 @@ class Parts:
 
     def _open_next(self) -> _OpenPart:
         number = len(self._parts) + 1
-        upload = Upload(self._staging.staged(number))
+        upload = Upload(self._staging.staged_path(number))
         return _OpenPart(number, upload, self._make_encoder(upload.write))
 
     def _commit(self, *, full: bool) -> None:

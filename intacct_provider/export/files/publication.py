@@ -12,10 +12,10 @@ from intacct_provider.export.files.file_part import FilePart, split_name
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     Written,
+    hash_file,
     read_small,
     remove,
     rename,
-    sha256_of,
     write_small,
 )
 
@@ -72,7 +72,7 @@ def _rename_part(target: ObjectStoragePath, part: FilePart) -> None:
     staged, final = target.with_name(part.staged), target.with_name(part.name)
     if staged.fs.exists(staged.path) and staged.fs.size(staged.path) == part.bytes:
         rename(staged, final)
-    elif sha256_of(final) != Written(part.bytes, part.sha256):
+    elif hash_file(final) != Written(part.bytes, part.sha256):
         raise IntacctIncompleteReadError(
             f"Part {part.name} of the export is missing, both staged and published, so nothing was completed. "
             "Does another task write to the same destination?"

@@ -61,7 +61,7 @@ class FilesSink:
         label: str = "",
     ) -> None:
         self._target, self._options = target, options
-        # Rows of another query, or of another range, are no beginning of these.
+        # Rows of another query, or of another range, cannot be continued.
         asked = [source.object_name, source.asked, source.detail, source.columns, source.above, source.upto]
         self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
         count = Counter(source.query.fields, source.sums)

@@ -18,9 +18,9 @@ from intacct_provider.export.files.file_part import FilePart
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     check_place,
+    hash_file,
     read_small,
     remove,
-    sha256_of,
     writable,
     write_small,
 )
@@ -60,7 +60,7 @@ class Staging:
         self._form = _digest(form)
         self._attempt = attempt.number
 
-    def staged(self, number: int, attempt: int | None = None) -> ObjectStoragePath:
+    def staged_path(self, number: int, attempt: int | None = None) -> ObjectStoragePath:
         """Return the path of a part until it is published."""
         return self._beside(f"-{number:05}.{attempt or self._attempt}.part")
 
@@ -74,7 +74,7 @@ class Staging:
         check_place(self._target)
         with writable(self._target):
             self._target.fs.invalidate_cache()
-            found = list(self._committed())
+            found = list(self._list_committed())
             self._clear(len(found) + 1)
             self._remove_half_written(found)
         return found
@@ -94,13 +94,13 @@ class Staging:
         """Delete every part that is not published."""
         self._clear(1)
 
-    def _committed(self) -> Iterator[FilePart]:
+    def _list_committed(self) -> Iterator[FilePart]:
         number = 1
-        while (part := self._known(number)) and part.full and self._is_intact(part):
+        while (part := self._read_part(number)) and part.full and self._is_intact(part):
             yield part
             number += 1
 
-    def _known(self, number: int) -> FilePart | None:
+    def _read_part(self, number: int) -> FilePart | None:
         content = read_small(self._record(number)) or b""
         try:
             same = msgspec.json.decode(content, type=_Form).form == self._form
@@ -111,7 +111,7 @@ class Staging:
     def _is_intact(self, part: FilePart) -> bool:
         """Whether the part's file is as it was written; it may have its final name if publishing was interrupted."""
         for name in (part.staged, part.name):
-            found = sha256_of(self._target.with_name(name))
+            found = hash_file(self._target.with_name(name))
             if found and (found.size, found.sha256) == (part.bytes, part.sha256):
                 return True
         return False
@@ -123,17 +123,17 @@ class Staging:
             last += 1
         # The last first, so that those that are left have consecutive numbers and a next try finds them all.
         for number in range(last, first - 1, -1):
-            known = self._known(number)
+            known = self._read_part(number)
             remove(self._record(number))
-            remove(self._target.with_name(known.staged) if known else self.staged(number))
+            remove(self._target.with_name(known.staged) if known else self.staged_path(number))
 
     def _remove_half_written(self, committed: Sequence[FilePart]) -> None:
         """Delete what earlier tries were writing when they ended: the part after those committed by then."""
         for attempt in range(1, self._attempt):
             for part in committed:
-                if part.staged != self.staged(part.number, attempt).name:
-                    remove(self.staged(part.number, attempt))
-            remove(self.staged(len(committed) + 1, attempt))
+                if part.staged != self.staged_path(part.number, attempt).name:
+                    remove(self.staged_path(part.number, attempt))
+            remove(self.staged_path(len(committed) + 1, attempt))
 
     def _record(self, number: int) -> ObjectStoragePath:
         return self._beside(f"-{number:05}.facts.json")

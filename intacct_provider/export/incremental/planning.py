@@ -47,7 +47,7 @@ def plan_window(
     if known and known.field == field and (known.lower is None or not full_refresh):
         return known
     watermark, latest = state.watermark(field), read_latest(client, query, field)
-    # The latest records may have been deleted; that is no reason to go back.
+    # The latest records may have been deleted; the watermark does not go back for that.
     upper = max(filter(None, (watermark, latest)), key=parse_moment, default=None)
     lower = None if watermark is None or full_refresh else _move_back(watermark, lookback)
     return Window(field, lower, upper)

@@ -145,7 +145,7 @@ class LoadLog:
         return LoadEntry(int(clears), digest, int(rows), str(finished), found)
 
     def read_watermark(self, cursor: Cursor, owner: Owner) -> str | None:
-        """Return up to where a task has loaded changes into the table, in any of its runs; None if it has not."""
+        """Return up to where a task has loaded changes into the table, in any of its runs; None if there is none."""
         if self._dialect.read_columns(cursor, self._name) is None:
             return None
         quote, mark = self._dialect.quote, self._dialect.placeholder

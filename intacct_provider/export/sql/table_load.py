@@ -286,7 +286,7 @@ class TableLoad:
         """Return the log entry, if the load must not be done again.
 
         A retry by Airflow does not load again. Nor does ``append`` after somebody has cleared the task: its rows could
-        not be told from the first ones.
+        not be distinguished from the first ones.
         """
         entry = self._log.find(cursor, self._owner) if self._owner else None
         if entry is None or self._owner is None:

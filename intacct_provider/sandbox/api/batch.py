@@ -12,7 +12,7 @@ from intacct_provider.sandbox.errors import (
     invalid,
     payload_errors,
     payload_missing,
-    skipped,
+    skipped_record,
     unknown_field,
 )
 from intacct_provider.sandbox.records.crud import Records
@@ -110,7 +110,7 @@ class ObjectCalls:
         outcomes = [attempt(operate, item) for item in items]
         if self.atomic and any(isinstance(one, ApiError) for one in outcomes):
             conn.execute("ROLLBACK TO batch")
-            outcomes = [one if isinstance(one, ApiError) else skipped() for one in outcomes]
+            outcomes = [one if isinstance(one, ApiError) else skipped_record() for one in outcomes]
         conn.execute("RELEASE batch")
         return combine(success, outcomes)
 

@@ -19,7 +19,7 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 
 from intacct_provider.sandbox.api.messages import Answer, ApiRequest, meta
-from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped
+from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped_record
 
 PATH = "/services/core/composite"
 FEWEST, MOST = 2, 10
@@ -83,7 +83,7 @@ def run(parts: Sequence[Part], outer: ApiRequest, handle: Handler) -> Answer:
         if part.result_reference:
             results[part.result_reference] = element.get("ia::result")
     done = sum(map(_is_success, elements))
-    elements += [_error_element(skipped()) for _ in parts[len(elements) :]]
+    elements += [_error_element(skipped_record()) for _ in parts[len(elements) :]]
     counts = meta(done, len(parts) - done)
     return Answer(200 if done == len(parts) else 207, {"ia::result": elements, "ia::meta": counts})
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 Outcome = dict[str, Any] | ApiError
-"""What became of one record of a batch: its reference, or the error that rejected it."""
+"""The outcome of one record of a batch: its reference, or the error that rejected it."""
 
 
 @dataclass(frozen=True, slots=True)
