@@ -92,3 +92,12 @@ def test_tests_have_the_rooms_of_what_they_test(kind):
     }
     names = {home for home in homes if home.parts and home.parts[0] not in OTHERS}
     assert {str(home) for home in names if not (PACKAGE / home).is_dir()} == set()
+
+
+def test_unit_tests_are_named_after_the_module_that_they_test():
+    tests = [
+        path.relative_to(ROOT / "tests" / "unit") for path in (ROOT / "tests" / "unit").rglob("test_*.py")
+    ]
+    about_rooms = [path for path in tests if len(path.parts) > 1 and path.parts[0] not in OTHERS]
+    modules = {path: PACKAGE / path.parent / path.name.removeprefix("test_") for path in about_rooms}
+    assert {str(path) for path, module in modules.items() if not module.is_file()} == set()
