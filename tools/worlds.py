@@ -125,7 +125,8 @@ def _jobs(families: Iterable[str], form: str, seed: int) -> Iterator[Job]:
             (name, form, place, first)
             for name in families
             for place, scenario in enumerate(_family(name).paired)
-            for first in range(len([*explore.singles(_family(name), scenario)]))
+            for first, (event,) in enumerate(explore.singles(_family(name), scenario))
+            if any(_family(name).pair(event, other) for other in _family(name).events_at(scenario, 0))
         ]
         random.Random(seed).shuffle(chosen)  # noqa: S311
         yield from chosen

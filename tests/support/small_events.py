@@ -38,9 +38,19 @@ class Answer:
     def but(self, rows=None, **meta):
         return {"ia::result": self.rows if rows is None else rows, "ia::meta": self.meta | meta}
 
+    # What one lie has left out, another can still bend.
+
     @property
     def total(self):
-        return self.meta["totalCount"]
+        return self.meta["totalCount"] or 0
+
+    @property
+    def start(self):
+        return self.body["start"]
+
+    @property
+    def size(self):
+        return self.meta["pageSize"] or self.body["size"]
 
     def without(self, place):
         return self.rows[:place] + self.rows[place + 1 :]
@@ -67,16 +77,16 @@ LIES = {
     "last row hidden": lambda a: a.but(a.rows[:-1], totalCount=max(0, a.total - 1)),
     "last row twice": lambda a: a.but(a.rows + a.rows[-1:]),
     "first row for the second": lambda a: a.but(a.rows[:1] * 2 + a.rows[2:] if a.rows[1:] else a.rows),
-    "shifted on": lambda a: a.but(a.ask(start=a.meta["start"] + 1)),
-    "shifted back": lambda a: a.but(a.ask(start=max(1, a.meta["start"] - 1))),
+    "shifted on": lambda a: a.but(a.ask(start=a.start + 1)),
+    "shifted back": lambda a: a.but(a.ask(start=max(1, a.start - 1))),
     "start ignored": lambda a: a.but(a.ask(start=1)),
-    "start capped": lambda a: a.but(a.ask(start=min(3, a.meta["start"]))),
-    "capped": lambda a: a.but(a.rows[:1], next=a.meta["start"] + 1 if a.rows[1:] else a.meta["next"]),
+    "start capped": lambda a: a.but(a.ask(start=min(3, a.start))),
+    "capped": lambda a: a.but(a.rows[:1], next=a.start + 1 if a.rows[1:] else a.meta["next"]),
     "capped, own rows counted": lambda a: a.but(
-        a.rows[:1], totalCount=len(a.rows[:1]), next=a.meta["start"] + 1 if a.rows[1:] else a.meta["next"]
+        a.rows[:1], totalCount=len(a.rows[:1]), next=a.start + 1 if a.rows[1:] else a.meta["next"]
     ),
     "key ignored": lambda a: a.but(a.unfiltered()),
-    "next page instead": lambda a: a.but(a.ask(start=a.meta["start"] + a.meta["pageSize"])),
+    "next page instead": lambda a: a.but(a.ask(start=a.start + a.size)),
     "order reversed": lambda a: a.but(a.rows[::-1]),
     "one more counted": lambda a: a.but(a.recount(1), totalCount=a.total + 1),
     "one less counted": lambda a: a.but(a.recount(-1), totalCount=max(0, a.total - 1)),
@@ -84,9 +94,9 @@ LIES = {
     "own rows counted": lambda a: a.but(totalCount=len(a.rows)),
     "count missing": lambda a: a.but(totalCount=None),
     "next missing": lambda a: a.but(next=None),
-    "next given": lambda a: a.but(next=a.meta["start"] + a.meta["pageSize"]),
-    "page size larger": lambda a: a.but(pageSize=a.meta["pageSize"] + 1),
-    "page size smaller": lambda a: a.but(pageSize=max(1, a.meta["pageSize"] - 1)),
+    "next given": lambda a: a.but(next=a.start + a.size),
+    "page size larger": lambda a: a.but(pageSize=a.size + 1),
+    "page size smaller": lambda a: a.but(pageSize=max(1, a.size - 1)),
     "page size missing": lambda a: a.but(pageSize=None),
 }
 #: When said from some call on, these say the same as a company that has fewer records: no reader could know.

@@ -15,6 +15,7 @@ class Family:
     :param events_at: yields everything that can happen at a call of a scenario.
     :param scenarios: for one event, and for several at random.
     :param paired: for two events.
+    :param pair: whether two events are worth trying together, where all are too many.
     :param stormy: for ``storms``, which yields schedules in which something happens at every call.
     """
 
@@ -24,6 +25,7 @@ class Family:
     events_at: Callable
     scenarios: list
     paired: list
+    pair: Callable = lambda _first, _second: True
     stormy: list = ()
     storms: Callable = lambda _scenario: ()
 
@@ -39,7 +41,9 @@ def pairs(family, scenario, first):
     """Yield every schedule of two events that begins with a given one."""
     calls = family.play(scenario, (first,)).calls
     for call in range(first.call, min(calls, 3 * family.undisturbed(scenario) + 10)):
-        yield from ((first, second) for second in family.events_at(scenario, call) if second != first)
+        for second in family.events_at(scenario, call):
+            if second != first and family.pair(first, second):
+                yield first, second
 
 
 def at_random(family, scenario, random, most=6):

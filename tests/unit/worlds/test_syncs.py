@@ -5,12 +5,11 @@ from random import Random
 import pytest
 from small_events import LIES
 from small_explore import at_random, singles
-from small_syncs import FAMILY, SCENARIOS, Scenario, play
+from small_syncs import FAMILY, KILLS, SCENARIOS, Scenario, play
 
 #: What hides records from the only call that reads which are protected.
 HIDDEN = {"empty", "middle row hidden", "last row hidden"}
 MIRROR = Scenario("mirror", undo=True)
-KILLS = ("killed before", "killed after")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
