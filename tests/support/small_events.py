@@ -46,11 +46,11 @@ class Answer:
 
     @property
     def start(self):
-        return self.body["start"]
+        return self.body.get("start", 1)
 
     @property
     def size(self):
-        return self.meta["pageSize"] or self.body["size"]
+        return self.meta["pageSize"] or self.body.get("size", 100)
 
     def without(self, place):
         return self.rows[:place] + self.rows[place + 1 :]
