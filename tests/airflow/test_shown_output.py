@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import pendulum
 import pytest
 
+from intacct_provider.sandbox import Sandbox
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?P<kind>\S*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"\(\d+\.\d s\)")
@@ -113,3 +115,29 @@ def read_until(child: subprocess.Popen[str], words: str) -> list[str]:
         if words in line:
             break
     return lines
+
+
+def test_tasks_cost_what_the_connection_page_says(airflow_db, sandbox, monkeypatch, tmp_path):
+    from intacct_provider.operators.sync import IntacctSyncOperator
+    from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
+
+    page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
+    shown = [int(cost) for cost in re.findall(r"^\| .*(?:export|sync).* \| (\d+) \|$", page, re.MULTILINE)]
+
+    def measure(company, operator, **arguments):
+        monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", company.connection())
+        before = company.transactions
+        operator(task_id="task", **arguments).execute({})
+        return company.transactions - before
+
+    def export(company, object_name):
+        file = {"destination": f"file://{tmp_path}/rows.jsonl", "file_format": "jsonl"}
+        arguments = {"object_name": object_name, "fields": ["key", "id"], **file}
+        return measure(company, IntacctToObjectStorageOperator, **arguments)
+
+    desired = f"file://{ROOT}/example_dags/data/customer_groups.csv"
+    costs = [export(sandbox, "general-ledger/account-group")]
+    with Sandbox(seed="accounts-receivable/customer=10000") as large:
+        costs += [export(large, "accounts-receivable/customer")]
+    costs += [measure(sandbox, IntacctSyncOperator, object_name=GROUP, desired=desired) for _ in range(2)]
+    assert costs == shown
