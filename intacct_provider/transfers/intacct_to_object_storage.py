@@ -77,7 +77,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         """Export the rows."""
         with self.client(context) as client:
             target, options = self._check_files()
-            export = self._prepare(client, context, target)
+            export = self._plan_export(client, context, target)
             with export, self._open_sink(target, export.source, options, context) as sink:
                 files = export.run(sink)
         result = self._result(files)
@@ -101,7 +101,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         check_place(target)
         return target, options
 
-    def _prepare(self, client: IntacctClient, context: Context, target: ObjectStoragePath) -> Export:
+    def _plan_export(self, client: IntacctClient, context: Context, target: ObjectStoragePath) -> Export:
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
         from intacct_provider.export.files.manifest import manifest_path, read_manifest
 

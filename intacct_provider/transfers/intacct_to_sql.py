@@ -96,7 +96,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
         with self.client(context) as client:
             self._check_mode()
             with self._open_load(context) as load:
-                export = self._prepare(client, context, load)
+                export = self._plan_export(client, context, load)
                 with export:
                     facts = export.run(self._sink(load, export))
             transactions = client.transactions
@@ -127,7 +127,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
             owner=Owner.from_context(context),
         )
 
-    def _prepare(self, client: IntacctClient, context: Context, load: TableLoad) -> Export:
+    def _plan_export(self, client: IntacctClient, context: Context, load: TableLoad) -> Export:
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
         from intacct_provider.export.sql.names import name_for_sql
 
