@@ -252,7 +252,7 @@ class IntacctRejectedRecordsError(IntacctError):
 
 
 class IntacctPlanInUseError(IntacctError):
-    """Another task is applying the plan, or has applied it; this one wrote nothing."""
+    """Another task is applying the plan, or has applied it; this one wrote nothing, or nothing more."""
 
     retryable = False
 

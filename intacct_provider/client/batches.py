@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Records that Intacct takes in one call at most.
 BATCH_SIZE = 500
-#: Bytes of a request body at most; Intacct is said to refuse more than 1 MB.
+#: Bytes of a request body at most; Intacct reportedly rejects more than 1 MB.
 BATCH_BYTES = 900_000
 #: Characters of an address at most; common servers refuse more than about 8,000.
 ADDRESS_LENGTH = 7_000
@@ -78,7 +78,8 @@ def record_path(object_name: str, keys: Sequence[str]) -> str:
     for key in keys:
         if not str(key).strip() or "," in str(key):
             raise IntacctArgumentError(
-                f"key must be a record's key, such as '24', not {key!r}; to find a record by its id use record_id."
+                f"key must be a record's key, such as '24', not {key!r}; look the key up with "
+                "client.find(), or give an operator record_id."
             )
     return f"{collection_path(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
 

@@ -119,7 +119,7 @@ class Catalog:
         # Intacct answers an unknown object with HTTP 200 and an empty list.
         if not isinstance(found, Mapping) or not found:
             raise IntacctNotFoundError(
-                f"Intacct knows no object {object_name!r}.", hint=self._hint_for_object(object_name)
+                f"Intacct has no object {object_name!r}.", hint=self._hint_for_object(object_name)
             )
         return read_model(found)
 

@@ -33,8 +33,8 @@ Record = Mapping[str, Any]
 class IntacctClient:
     """Reads and writes the records of one Intacct company, or of one entity of it.
 
-    Safe to share between threads. Reads are complete or raise; writes carry idempotency keys, so that sending one
-    again never makes a second record.
+    Safe to share between threads. Reads are complete or raise; writes carry idempotency keys, so that retrying
+    never creates a duplicate.
 
     :param config: company, credentials and limits.
     :param store: keeps rotated refresh tokens (``auth_type="refresh_token"`` only).
@@ -153,11 +153,11 @@ class IntacctClient:
         that can be relied on. Records that are created or deleted meanwhile may be among them or not. The parameters
         are those of :meth:`query`.
 
-        A page is read when its first row is wanted. After the last row, the counts that came with the pages prove that
+        Pages are fetched lazily. After the last row, the counts that came with the pages prove that
         nothing is missing; if they do not agree, a few calls more find out what changed meanwhile.
 
-        :raises IntacctIncompleteReadError: if completeness cannot be proven, naming the first keys that are missing. By
-            then rows have been yielded: use them when the iteration ends without an error.
+        :raises IntacctIncompleteReadError: if completeness cannot be proven, naming the first keys that are missing.
+            Rows have already been yielded, so use them only after the iteration ends without an error.
         """
         query = self._queries.build_query(
             object_name,
@@ -184,10 +184,10 @@ class IntacctClient:
         in order of key, unless keys cannot be used for paging.
 
         No row is lost between pages. That none is missing from a page is proven by
-        :func:`~intacct_provider.client.paging.proof.iter_proven`, which yields the pages of what this returns.
+        :func:`~intacct_provider.client.iter_proven`, which yields the pages of what this returns.
 
         :param query: fields and filters, and no order.
-        :param rows: the form of the rows, such as :class:`~intacct_provider.client.paging.row_formats.StructRows` of
+        :param rows: the form of the rows, such as :class:`~intacct_provider.client.StructRows` of
             the query's fields.
         :param above: only rows with keys above this one.
         :param upto: only rows with keys up to this one.
@@ -270,7 +270,7 @@ class IntacctClient:
             provider; nothing was written.
         :raises IntacctConnectionError: if no answer came; the record may be written. The same work under the same
             :attr:`idempotency` scopes finds out, and does not write it twice.
-        :raises IntacctServerError: likewise, after answers that say neither yes nor no.
+        :raises IntacctServerError: likewise, after responses that do not say whether it happened.
         """
         return self._writer.create(object_name, record, with_key=with_key)
 
@@ -288,10 +288,10 @@ class IntacctClient:
     def delete(self, object_name: str, key: str, *, missing_ok: bool = False) -> None:
         """Delete a record; one transaction if it existed.
 
-        A record that is missing when a deletion without an answer is sent again was deleted by it.
+        If a delete is retried after a lost response and the record is missing, it counts as deleted.
 
-        :param missing_ok: count a missing record as deleted. An unknown object is an error all the same; telling the
-            two apart costs one more read, unless the object is a well-known one.
+        :param missing_ok: count a missing record as deleted. An unknown object is an error all the same; distinguishing
+            them costs one more read, unless the object is a well-known one.
         :raises IntacctNotFoundError: if there is no record with that key, or no such object.
         :raises IntacctValidationError: if the record is in use.
         """
@@ -311,7 +311,7 @@ class IntacctClient:
             results whose ``unprocessed`` is True.
         :param with_key: look keys up by id, 500 a read, if Intacct does not return them, as for customer groups.
         :raises IntacctArgumentError: for records that cannot be sent, before a call is made.
-        :raises IntacctInterruptedWriteError: if the write stopped half way; it keeps the results so far.
+        :raises IntacctInterruptedWriteError: if the write stopped partway; it keeps the results so far.
         :raises IntacctError: what stopped it, if no call was answered; see :meth:`create`.
         """
         return self._writer.create_many(object_name, records, atomic, with_key=with_key)
@@ -326,7 +326,7 @@ class IntacctClient:
         :param changes: for each record its ``key`` and the fields to change.
         :param atomic: all or none; only for as many records as fit into one call.
         :raises IntacctArgumentError: for a change without a key, before a call is made.
-        :raises IntacctInterruptedWriteError: if the write stopped half way; it keeps the results so far.
+        :raises IntacctInterruptedWriteError: if the write stopped partway; it keeps the results so far.
         """
         return self._writer.update_many(object_name, changes, atomic)
 
@@ -335,13 +335,14 @@ class IntacctClient:
     ) -> builtins.list[RecordResult]:
         """Delete records and return one result per key, in order; one transaction per record deleted.
 
-        A call carries 500 keys at most. Sent again after a lost answer, what is missing then was deleted before.
+        A call carries 500 keys at most. If a call is retried after a lost response, records that are missing then count
+        as deleted.
 
         :param atomic: all or none; only for as many keys as fit into one call.
         :param missing_ok: count missing records as deleted, as :meth:`delete` does. Then they do not keep the
             other records of an atomic deletion from being deleted.
         :raises IntacctArgumentError: for what is not a key, before a call is made.
-        :raises IntacctInterruptedWriteError: if the deletion stopped half way; it keeps the results so far.
+        :raises IntacctInterruptedWriteError: if the deletion stopped partway; it keeps the results so far.
         """
         return self._deleter.delete_many(object_name, keys, atomic, missing_ok)
 
@@ -369,7 +370,7 @@ class IntacctClient:
         :raises IntacctValidationError: if Intacct refuses the call as a whole; nothing was done.
         :raises IntacctConnectionError: if no answer came; what was done is unknown. The same work under the same
             :attr:`idempotency` scopes finds out, and does nothing twice.
-        :raises IntacctServerError: likewise, after answers that say neither yes nor no.
+        :raises IntacctServerError: likewise, after responses that do not say whether it happened.
         """
         parts = read_parts(requests, self._session.entity_headers)
         return CompositeCall(parts, self._session, self._catalog, self._queries).run()
@@ -394,15 +395,15 @@ class IntacctClient:
         :param callback_url: where Intacct reports the end.
         :raises IntacctArgumentError: for what cannot be submitted, before a call is made.
         :raises IntacctValidationError: if Intacct refuses the job.
-        :raises IntacctConnectionError: if no answer came. Unless no connection came about at all, the job may have been
-            taken, and ``retryable`` is False; so it is for the two below.
-        :raises IntacctServerError: if the answer says neither yes nor no.
+        :raises IntacctConnectionError: if no response came. Unless the connection was never established, the job may
+            have been accepted; ``retryable`` is then False, here and for the two below.
+        :raises IntacctServerError: if the response does not say whether it happened.
         :raises IntacctResponseError: if the answer names no job.
         """
         return self._jobs.submit(object_name, operation, records, callback_url)
 
     def job_status(self, job_id: str) -> JobStatus:
-        """Return where a bulk job is; one transaction.
+        """Return the status of a bulk job; one transaction.
 
         :raises IntacctNotFoundError: if there is no such job of this user.
         :raises IntacctResponseError: for a state that Intacct does not document.
@@ -428,10 +429,10 @@ class IntacctClient:
     def model(self, object_name: str) -> dict[str, Any]:
         """Return the model service's description: ``fields``, ``groups``, ``refs`` and ``lists``.
 
-        Read once per client and object. As Intacct sends it, except that an empty map is a map. :meth:`fields` is
-        easier to read.
+        Read once per client and object. As Intacct sends it, except that empty maps are ``{}``, not ``[]``.
+        :meth:`fields` is easier to read.
 
-        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        :raises IntacctNotFoundError: if Intacct has no such object, naming the closest.
         """
         return self._catalog.model(object_name)
 
@@ -440,7 +441,7 @@ class IntacctClient:
 
         Read once per client and object, together with :meth:`model`.
 
-        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        :raises IntacctNotFoundError: if Intacct has no such object, naming the closest.
         """
         return self._catalog.fields(object_name)
 
@@ -449,7 +450,7 @@ class IntacctClient:
 
         Whatever order Intacct sends them in, the others are sorted, so that the columns of two exports agree.
 
-        :raises IntacctNotFoundError: if Intacct knows no such object, naming the closest.
+        :raises IntacctNotFoundError: if Intacct has no such object, naming the closest.
         """
         return self._catalog.queryable_fields(object_name)
 

@@ -17,7 +17,7 @@ AUTH_TYPES = ("client_credentials", "refresh_token")
 MAX_PAGE_SIZE = 4000
 
 _NUMBERS: dict[str, tuple[type, float, float]] = {
-    "timeout": (float, 1, 3600),
+    "timeout": (float, 0.1, 3600),
     "max_concurrency": (int, 1, 20),
     "page_size": (int, 1, MAX_PAGE_SIZE),
 }
@@ -64,14 +64,14 @@ class IntacctConfig:
         _check_grant(self)
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
-                raise IntacctConfigError(f"The Intacct connection has no {label}.")
+                raise IntacctConfigError(f"{name} is missing: give the {label}.")
         for name in _ONLY_NAMED:
             if "@" in getattr(self, name):
                 raise IntacctConfigError(
                     f"{name} {getattr(self, name)!r} must not contain '@': give the user as user_id and the "
                     "company as company_id."
                 )
-        for name in ("max_concurrency", "page_size"):
+        for name in _NUMBERS:
             _parse_number(name, getattr(self, name))
         check_base_url(self.base_url)
 
@@ -119,10 +119,10 @@ class IntacctConfig:
 
 
 _REQUIRED = {
-    "client_id": "client id: put it in login",
-    "client_secret": "client secret: put it in password",
-    "company_id": "company_id: put the Intacct company id in extra company_id",
-    "user_id": "user_id: put the Web Services user in extra user_id",
+    "client_id": "client id (login of an Airflow connection)",
+    "client_secret": "client secret (password of an Airflow connection)",
+    "company_id": "Intacct company id (extra company_id of an Airflow connection)",
+    "user_id": "Web Services user (extra user_id of an Airflow connection)",
 }
 _ONLY_NAMED = ("company_id", "user_id")
 
@@ -211,8 +211,8 @@ def _parse_number(name: str, value: Any) -> float:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):
         raise IntacctConfigError(
-            f"Extra {name} must be a number from {low:g} to {high:g}, not {value!r}."
+            f"{name} must be a number from {low:g} to {high:g}, not {value!r}."
         ) from None
     if isinstance(value, bool) or not low <= number <= high:
-        raise IntacctConfigError(f"Extra {name} must be from {low:g} to {high:g}, not {value!r}.")
+        raise IntacctConfigError(f"{name} must be from {low:g} to {high:g}, not {value!r}.")
     return number  # type: ignore[no-any-return]

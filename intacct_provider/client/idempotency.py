@@ -75,6 +75,6 @@ def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctSe
         code=error.code,
         error_id=error.error_id,
         support_id=error.support_id,
-        hint="An earlier request for the same write has not ended, so whether it is done is unknown. An Airflow retry "
-        "asks again under the same key; a script must look first.",
+        hint="An earlier request for this write is still running, so its outcome is unknown. An Airflow retry reuses "
+        "the same key; in a script, check before writing again.",
     )

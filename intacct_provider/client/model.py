@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: Objects that Sage documents and people ask for most; only ever used to suggest a spelling.
+#: Objects that Sage documents and people ask for most. They suggest a spelling, and are also treated as known to exist,
+#: and as standalone objects when they appear in a list.
 WELL_KNOWN_OBJECTS = (
     "accounts-payable/bill", "accounts-payable/payment", "accounts-payable/vendor",
     "accounts-receivable/customer", "accounts-receivable/customer-group",

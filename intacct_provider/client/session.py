@@ -1,4 +1,4 @@
-"""What every call of a client goes through: its connections, its entity, its idempotency keys and its bill."""
+"""What every call of a client uses: its connections, its entity, its idempotency keys and its billing counter."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ class VariableCredentialStore:
         # A third value is what another task has written meanwhile, which is as good.
         if now != text and now == before:
             raise IntacctError(
-                f"New tokens were written to Variable {self.name}, but another secrets backend answers for that name "
-                "with older ones. Remove it there; then the new tokens are found."
+                f"New tokens were written to Variable {self.name}, but another secrets backend returns older tokens "
+                "for that name. Remove the entry there."
             )
 
 

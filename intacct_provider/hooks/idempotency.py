@@ -1,4 +1,4 @@
-"""Ties a client's writes to a task, so that the task's next try makes the same idempotency keys again."""
+"""Ties a client's writes to a task, so that the task's next attempt makes the same idempotency keys again."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def current_context() -> Mapping[str, Any]:
 def assign_to_task(keys: IdempotencyKeys, context: Mapping[str, Any]) -> None:
     """Make a client's idempotency keys those of a task.
 
-    An Airflow retry makes the same keys, so a creation that the last try could not complete is not
-    done twice. Clearing a task raises ``max_tries``: then a person wants changes to be made again, and only
-    creations keep their keys. Within one attempt all clients count together how often a content was written, so
+    An Airflow retry makes the same keys, so a creation that the last attempt could not complete is not
+    done twice. Clearing a task raises ``max_tries``. Clearing means that a person wants updates redone; only
+    creates keep their keys. Within one attempt all clients count together how often a content was written, so
     that a change which is made, undone and made again is made again.
     """
     task = context.get("ti") or context.get("task_instance")

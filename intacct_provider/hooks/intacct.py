@@ -61,7 +61,7 @@ class IntacctHook(BaseHook):
     def client(self) -> IntacctClient:
         """The client for this connection and entity; made once, safe to share between threads.
 
-        Inside a task its writes belong to that task: Airflow's next try does not write them twice.
+        Inside a task its writes belong to that task: Airflow's next attempt does not write them twice.
         """
         return self.connect()
 

@@ -63,7 +63,9 @@ def test_a_variable_that_another_backend_hides_is_an_error_that_names_it(variabl
     monkeypatch.setenv(f"AIRFLOW_VAR_{NAME.upper()}", "older")
     store = VariableCredentialStore("intacct_default")
     assert store.load() == "older"
-    with pytest.raises(IntacctError, match=f"{NAME}, but another secrets backend answers") as caught:
+    with pytest.raises(
+        IntacctError, match=f"{NAME}, but another secrets backend returns older tokens"
+    ) as caught:
         store.save("newer-token")
     assert "newer-token" not in str(caught.value)
     assert stored() == "newer-token", (

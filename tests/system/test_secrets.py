@@ -30,7 +30,7 @@ def test_tasks_that_fail_and_recover_leave_no_secret_behind(airflow, sandbox, au
     recovers = airflow.run("write_create_many", conn=good)
     failing = [
         ("read", airflow.run("read_once", conn=good), "is text/html (HTTP 200), not JSON"),
-        ("read", airflow.run("read_once", conn=wrong), "Intacct refused client id"),
+        ("read", airflow.run("read_once", conn=wrong), "Intacct rejected client id"),
         ("read", airflow.run("read_once", conn=ended), "Run `python -m intacct_provider.authorize`"),
         (
             "write",

@@ -1,1 +1,1 @@
-"""http."""
+"""HTTP to Intacct: tokens, retries, throttling."""

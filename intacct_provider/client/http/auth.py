@@ -23,7 +23,7 @@ from intacct_provider.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: A token is renewed this many seconds before it ends, or after 9/10 of a short life.
+#: A token is renewed this many seconds before it expires, or at 90% of a short lifetime.
 RENEW_BEFORE = 300.0
 #: Life in seconds assumed for a token whose response gives none; the shortest that was observed.
 UNKNOWN_LIFETIME = 3600.0
@@ -214,7 +214,7 @@ class TokenSource:
         try:
             return self._post_form(form)
         except IntacctAuthenticationError as refusal:
-            # Intacct sometimes says so about a correct secret when a token is refreshed.
+            # Intacct sometimes returns invalid_client for a correct secret on refresh.
             if refusal.code != "invalid_client":
                 raise
         return self._post_form(form)
@@ -265,7 +265,7 @@ class TokenSource:
         self._adopt(tokens)
 
     def _adopt(self, tokens: Tokens) -> None:
-        # From here on by the monotonic clock, which nobody can set.
+        # From here on by the monotonic clock, which is not affected by clock changes.
         self._grant.renew_at = time.monotonic() + tokens.use_until - time.time()
         self._grant.tokens = tokens
 
@@ -284,17 +284,17 @@ class TokenSource:
 
 
 def explain_refusal(error: IntacctAPIError, config: IntacctConfig) -> IntacctAuthenticationError:
-    """Return the token endpoint's refusal with whose credentials were refused; never the secret."""
+    """Add which credentials were rejected to the error of the token endpoint; never the secret."""
     rotating = config.auth_type == "refresh_token"
     who = "the refresh token" if rotating else f"user {config.user_id!r} of company {config.company_id!r}"
     ended = rotating and error.code == "invalid_grant"
     return IntacctAuthenticationError(
-        f"Intacct refused client id {config.client_id!r} for {who}: {error.message}",
+        f"Intacct rejected client id {config.client_id!r} for {who}: {error.message}",
         status=error.status,
         code=error.code,
         error_id=error.error_id,
         support_id=error.support_id,
-        hint=f"It has ended or was used elsewhere. {AUTHORIZE}" if ended else error.hint,
+        hint=f"It has expired or was already used. {AUTHORIZE}" if ended else error.hint,
     )
 
 

@@ -29,7 +29,7 @@ def decode(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except ArithmeticError:
-        raise ValueError("a number too large for any use") from None
+        raise ValueError("a number is out of range") from None
 
 
 def encode(value: Any) -> bytes:
@@ -41,7 +41,7 @@ def encode(value: Any) -> bytes:
     try:
         return _encoder.encode(_prepare(value, ""))
     except RecursionError:
-        raise IntacctArgumentError("The content is nested too deeply, or within itself.") from None
+        raise IntacctArgumentError("The content is nested too deeply, or contains itself.") from None
     except UnicodeEncodeError:
         raise IntacctArgumentError(
             "The content has text with a lone surrogate, which UTF-8 cannot encode."
@@ -80,11 +80,13 @@ def _prepare(value: Any, path: str) -> Any:
     if (isinstance(value, float) and not math.isfinite(value)) or (
         isinstance(value, Decimal) and not value.is_finite()
     ):
-        raise IntacctArgumentError(f"{path[1:]} is {value}; give a number, or None to clear the field.")
+        raise IntacctArgumentError(
+            f"{path[1:] or 'The value'} is {value}; give a number, or None to clear the field."
+        )
     if isinstance(value, set | frozenset):
-        raise IntacctArgumentError(f"{path[1:]} is a set, which has no order; give a list.")
+        raise IntacctArgumentError(f"{path[1:] or 'The value'} is a set, which has no order; give a list.")
     if isinstance(value, bytes | bytearray):
-        raise IntacctArgumentError(f"{path[1:]} is bytes; give text.")
+        raise IntacctArgumentError(f"{path[1:] or 'The value'} is bytes; give text.")
     return encode_value(value)
 
 

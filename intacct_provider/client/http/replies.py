@@ -39,7 +39,7 @@ class Reply:
 
     @property
     def result(self) -> Any:
-        """What stands under ``ia::result``."""
+        """The value of ``ia::result``."""
         return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
 
     @property
@@ -90,7 +90,11 @@ def classify_failure(err: requests.RequestException | HTTPError, timeout: float)
     """Return why an answer did not come, or did not come whole."""
     if isinstance(err, HTTPError):
         late = isinstance(err, ReadTimeoutError)
-        what = f"no answer within {timeout:g} s" if late else "the connection or the answer broke off"
+        what = (
+            f"no answer within {timeout:g} s"
+            if late
+            else "the connection closed before the response was complete"
+        )
         return Failure(what, transient=True, cause=err)
     reason = getattr(err.args[0], "reason", None) if err.args else None
     if isinstance(err, requests.exceptions.SSLError):
@@ -106,14 +110,14 @@ def classify_failure(err: requests.RequestException | HTTPError, timeout: float)
         | requests.exceptions.ChunkedEncodingError
         | requests.exceptions.ContentDecodingError,
     ):
-        return Failure("the connection or the answer broke off", transient=True, cause=err)
+        return Failure("the connection closed before the response was complete", transient=True, cause=err)
     return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
 
 
 def read_answer(
     response: requests.Response, content: bytes, decode: Callable[[bytes], Any] | None = None
 ) -> Reply | Failure:
-    """Decode an answer. JSON that does not parse was cut on the way; anything else never was JSON.
+    """Decode a response. JSON that does not parse was truncated in transit; other content types are not JSON at all.
 
     :param content: all of it.
     """
@@ -124,7 +128,7 @@ def read_answer(
     made = decode(content) if decode is not None and status < 300 else None
     if made is not None:
         return Reply(status, response.headers, None, made=made)
-    # An empty answer that claims to be JSON was cut at its first byte; a 401 needs no content.
+    # An empty response that claims to be JSON was truncated at its first byte; a 401 needs no content.
     if not content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
         return Reply(status, response.headers, None)
     try:
@@ -132,11 +136,11 @@ def read_answer(
     except ValueError as err:
         # Also for a refusal: what is missing may say that the token has ended, or which record was rejected.
         if ("json" in kind or not content) and status not in RETRY_STATUSES:
-            return Failure("the answer broke off or is not JSON", transient=True, cause=err)
+            return Failure("the response was truncated or is not JSON", transient=True, cause=err)
     if status >= 400:
         return Reply(status, response.headers, None)
     what = (
         f"the answer is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
-        "base URL, or does a proxy stand between?"
+        "base URL, or is a proxy in between?"
     )
     return Failure(what, transient=False, error=IntacctResponseError)

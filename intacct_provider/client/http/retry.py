@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Answers that say "later", not "no".
+#: Statuses that mean "later", not "no".
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 #: Sage's pages spell these headers in more than one way, and name one for each kind of limit.
 _AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
@@ -17,13 +17,13 @@ _AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a client is.
+    """How often and how long to retry.
 
     :param attempts: attempts at most, the first one included.
     :param base: seconds; the ceiling of the first random wait, doubled for each next one.
     :param longest: seconds; no random wait is longer.
     :param budget: seconds from the first attempt after which no other one starts. A server that asks
-        for a longer pause than is left ends the waiting at once.
+        for a longer pause than the remaining budget ends the waiting at once.
     """
 
     attempts: int = 6
@@ -45,7 +45,7 @@ def compute_wait(
 ) -> float | None:
     """Return the seconds to wait before sending again, or None to give up.
 
-    :param repeatable: whether a second request cannot do a second thing: a read, a deletion, or a
+    :param repeatable: whether the request is safe to repeat: a read, a deletion, or a
         write with an idempotency key.
     :param status: HTTP status, or None when there was no whole answer.
     :param asked: seconds that the answer's headers ask for; a lower bound of the wait.

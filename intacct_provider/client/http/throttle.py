@@ -23,7 +23,7 @@ class ConcurrencyLimit:
 
     A refusal for rate, or a header that says no slot remains, halves the bound, once for all the requests that were in
     flight together; every 20 unhindered answers raise it by one, up to ``highest``. When less than a tenth of a
-    minute's or an hour's requests remains, requests begin no faster than the limit allows permanently.
+    minute's or an hour's requests remains, requests are spaced out to the rate that the limit can sustain.
 
     Intacct's limit is for the whole company, so several tasks share it: an Airflow pool bounds those.
 

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 ENTITY_HEADER = "X-IA-API-Param-Entity"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-#: Tokens that are tried after a refused one; all but one of them are others' from the store.
+#: Attempts with another token after one is rejected; all but one of them are others' from the store.
 MAX_REPETITIONS = 4
 
 
@@ -56,11 +56,11 @@ class Request:
     :param path: below the base URL, such as ``/services/core/query``.
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
-    :param repeatable: whether sending it twice cannot do a second thing.
+    :param repeatable: whether the request is safe to repeat.
     :param locked: returns whether an answer other than 409 reports that an earlier request for a part of it is
         still being carried out.
     :param decode: decodes the content of a successful answer; returns None if it is not what was expected, so that it
-        is read like any other: it may be an error, or cut.
+        is read like any other: it may be an error, or truncated.
     :param stopped: set when the answer is no longer needed; then the request is not sent again.
     """
 
@@ -106,8 +106,8 @@ class Transport:
     def send(self, request: Request) -> Reply:
         """Send a request and return the answer, whatever its status.
 
-        A refused token is renewed and the request repeated, once with a token that was asked for. One that another
-        worker left in the store does not count: all that were issued so far may have ended together.
+        A rejected token is replaced and the request repeated. Tokens from the store do not count, since they may all
+        have expired together; a freshly requested one is tried once.
 
         :raises IntacctAuthenticationError: if no token can be had.
         :raises IntacctConnectionError: if no whole answer came within the retry policy.
@@ -155,7 +155,7 @@ class Transport:
             unsure |= outcome.maybe_done
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(
-                "Intacct: %s %s: %s; sending again in %.1f s (attempt %d of %d)",
+                "Intacct: %s %s: %s; retrying in %.1f s (attempt %d of %d)",
                 request.method, request.path, what, wait, attempt + 1, self._retry.attempts,
             )  # fmt: skip
             if request.stopped is None:
@@ -184,7 +184,7 @@ class Transport:
                     allow_redirects=False,
                     stream=True,
                 )
-                # All at once: by pieces of 10 KB, as requests reads, a page takes half as long again.
+                # Read at once; requests reads 10 KB chunks, which takes 50% longer.
                 content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as err:
             return classify_failure(err, self._config.timeout)

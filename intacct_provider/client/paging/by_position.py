@@ -30,7 +30,7 @@ def read_by_position(fetcher: PageFetcher, query: Query, done: set[str]) -> Iter
             yield _take_new(page, done)
         if not offset_pass.moved:
             return
-    raise _moved_error(query, "Read it at a quieter time, narrow the filters.")
+    raise _moved_error(query, "Read it at a quieter time, or narrow the filters.")
 
 
 def read_in_order(fetcher: PageFetcher, query: Query, read_keys: Callable[[], set[str]]) -> Iterator[Page]:
@@ -60,16 +60,16 @@ def read_in_order(fetcher: PageFetcher, query: Query, read_keys: Callable[[], se
             return
     raise _moved_error(
         query,
-        "Read it at a quieter time, narrow the filters, or leave out order_by: reading in order of key does not mind "
-        "changes.",
+        "Read it at a quieter time, narrow the filters, or leave out order_by: reading in order of key is not affected "
+        "by changes.",
     )
 
 
 class OffsetPass:
     """One pass over pages by position; ``moved`` says afterwards whether anything moved during it.
 
-    Each page starts at the last row of the one before: if that row is somewhere else now, rows before it came or went,
-    and some may have slipped past.
+    Each page starts at the last row of the one before: if that row is somewhere else now, rows before it were added or
+    deleted, and some may have been skipped.
     """
 
     def __init__(self, fetcher: PageFetcher, query: Query) -> None:

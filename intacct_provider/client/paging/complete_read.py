@@ -1,12 +1,12 @@
 """Reading every row of a query in pages by key: one page after the other, or many ahead, without a gap.
 
-Pages by offset lose live rows when something before them is deleted between two pages. So a page is asked for by the
-keys above the last one that is certain: such pages cannot shift.
+Paging by offset skips rows when an earlier row is deleted between two pages. So each page is requested by key: the rows
+with keys above the last key received. Such pages cannot shift.
 
-With workers, pages are asked for while those before them are in flight: above the last key that is certain, and from
-there by a position that stays small. Each page begins with the row that the one before should end with. Pages that
-overlap cover everything between their ends, whatever was deleted or added meanwhile; what lies between pages that do
-not overlap is read by key. So a page is trusted for its rows alone, never for where it should stand.
+With workers, pages are requested before the previous ones have arrived, so their first key is not known yet. They are
+requested by offset from the last key received, and overlap by one row: each should start with the last row of the page
+before. Where two pages overlap, nothing between them is missing, whatever was added or deleted meanwhile. Where they do
+not, the gap between them is read by key. So only the rows of a page are trusted, never its position.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Asked:
     """A page that was asked for.
 
     :param end: number of its last row, counted from the first row of the whole read, if nothing changes meanwhile.
-    :param again: whether it was asked for once before, in vain.
+    :param again: whether this is a second request.
     """
 
     base: Base
@@ -55,14 +55,14 @@ class _Asked:
 class CompleteRead:
     """Every row that existed during the whole read, once, in pages; to be iterated over once.
 
-    That the rows are everything is what :func:`~intacct_provider.client.paging.proof.prove` says after the last page.
+    :func:`~intacct_provider.client.paging.proof.prove` checks completeness after the last page.
 
     :param service: answers queries.
     :param rows: the form of the rows.
     :param bounds: the keys that the read is about; all keys by default.
     :param sums: fields that Intacct adds up, too, when it is asked for its count.
     :param workers: calls in parallel, which read pages ahead. With 0 each page is read in the caller's thread when it
-        is wanted, and stopping early has cost nothing ahead.
+        is wanted; that reads nothing ahead.
     :param pool: returns what carries out calls in parallel.
     :raises IntacctArgumentError: for a query of aggregates or with an order of its own.
     """
@@ -93,7 +93,7 @@ class CompleteRead:
         self.intervals: list[Interval] = []
         #: How many rows were read.
         self.rows_read = 0
-        #: When Intacct answered first, by its own clock, as it writes moments; None if unknown.
+        #: When Intacct answered first, by its own clock, as it writes times; None if unknown.
         self.began: str | None = None
         self._stopped = threading.Event()
         self._fetcher = PageFetcher(service, rows, page_size, self._stopped)
@@ -126,7 +126,7 @@ class CompleteRead:
         return self._order.expected
 
     def begin(self) -> None:
-        """Ask for the first page now, while other things are found out. Call :meth:`close` if you do not iterate."""
+        """Ask for the first page now, in the background. Call :meth:`close` if you do not iterate."""
         if self._early_pool is None:
             self._early_pool = self._make_pool(1)
             self._early = self._early_pool.submit(self._fetch, self._base, 1)
@@ -264,10 +264,11 @@ class CompleteRead:
     def _take_nothing(self, asked: _Asked, page: Page, *, spoiled: bool) -> None:
         """Decide what a page without rows, or without any that can be used, means.
 
-        One without rows from further on means nothing: what it should have held will be found missing.
+        An empty read-ahead page is ignored: what it should have held will be found missing.
         """
         if spoiled:
-            # Those ahead may be no better, and seem to be known already: "103" comes after "1020" in an order of text.
+            # Pages already requested may be just as bad and can look known: "103" comes after "1020" in an order of
+            # text.
             for ahead in self._queue:
                 ahead.answer.cancel()
             self._queue.clear()

@@ -101,10 +101,10 @@ class KeyOrder:
         return ""
 
     def check(self, base: Base, page: Page) -> None:
-        """Make sure of a base when the first page above it has come.
+        """Verify a cursor when the first page above it has come.
 
-        When the count moved, either records came and went or the server compares keys as text, so that "9" is above
-        "10". Until the server has been seen to compare numbers, that costs one more call.
+        When the count moved, either records were added or deleted, or the server compares keys as text, so that "9" is
+        above "10". Until the server has been seen to compare numbers, that costs one more call.
         """
         total = None if page.total_count is None else base.rows + page.total_count
         first = self._checked is None
@@ -203,7 +203,7 @@ class KeyOrder:
 
 
 def _hides(name: str, base: Base) -> bool:
-    """Whether a key that the server says is not above that of a base belongs to a record that is never read."""
+    """Whether a key that the server says is not above that of a base belongs to a record that would be skipped."""
     if name in base.names or not name.isdigit():
         return name not in base.names
     key, last = int(name), base.key or 0

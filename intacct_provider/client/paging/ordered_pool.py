@@ -42,7 +42,7 @@ class CallersThread:
 
 
 def make_pool(workers: int) -> Pool:
-    """Return a pool of threads, which start when there is something to do; of no thread with 0 workers."""
+    """Return a pool of threads, which start on demand; with 0 workers, calls run in the caller's thread."""
     return ThreadPoolExecutor(workers, thread_name_prefix="intacct-read") if workers else CallersThread()
 
 

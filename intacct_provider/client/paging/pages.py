@@ -22,7 +22,7 @@ class Page:
     :param page_size: rows that the server says a page has; those asked for, if it does not say.
     :param next: ``start`` of the next page, or None on the last one.
     :param keys: one for each row, as Intacct sent it; none if the query did not ask for the key.
-    :param moment: when the page was made, by the server's clock, as Intacct writes moments; None if unknown.
+    :param moment: when the page was made, by the server's clock, as Intacct writes times; None if unknown.
     """
 
     rows: list[Any]

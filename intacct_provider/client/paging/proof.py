@@ -1,7 +1,7 @@
 """The proof that a read is complete: its rows against Intacct's own count, its amounts against Intacct's own sums.
 
 Where the counts differ, the pages that differ are found by counting halves, and their keys are read again. A record
-that came or went during the read is not lost; one that existed all the time and was not read is.
+that was added or deleted during the read is not lost; one that existed all the time and was not read is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-#: Fields that say when a record was created, or came to be as it is.
+#: Fields that say when a record was created, or last changed.
 STAMPS = ("audit.createdDateTime", "audit.modifiedDateTime")
 #: Calls to find out what differs, at the least; half of what reading again would cost, if that is more.
 CALLS = 20
-#: Times that what differs is looked for, while it goes on changing.
+#: Times that what differs is looked for, while it keeps changing.
 ROUNDS = 3
 #: Pages whose keys are read again together, when all are.
 TOGETHER = 50
@@ -85,10 +85,10 @@ def prove(
     """Compare what was read with what Intacct counts and adds up; one call at most if they agree.
 
     :param read: taken to its end.
-    :param rows: how many there are, with those of an earlier try; those of the read by default.
+    :param rows: how many there are, with those of an earlier attempt; those of the read by default.
     :param sums: what they add up to, by field.
-    :param earlier: what an earlier try has read of them, with keys up to where the read begins.
-    :param above: where the keys of the earlier try begin.
+    :param earlier: what an earlier attempt has read of them, with keys up to where the read begins.
+    :param above: where the keys of the earlier attempt begin.
     :param thorough: read all keys again rather than give up, for rows that cannot be read again themselves.
     :return: a proof; with ``again``, everything must be read again, and if that was done before, ``error()`` be raised.
     """
@@ -158,7 +158,7 @@ class _Comparison:
             return replace(proof, problem=self._compare_sums(totals))
         proof = self._explain(proof)
         if not proof.problem and self._read.sums:
-            what = f"{proof.deleted} records went and {proof.added} came during the read"
+            what = f"{proof.deleted} records were deleted and {proof.added} added during the read"
             return replace(
                 proof, problem=f"{what}, so control totals cannot be compared. {self._compare_sums(totals)}"
             )
@@ -174,8 +174,7 @@ class _Comparison:
     def _compare_sums(self, totals: Totals) -> str:
         """Return which control totals differ, and by how much."""
         wrong = [
-            f"{name} adds up to {self._ours(name)} in the rows and to {amount} in Intacct, which is "
-            f"{amount - self._ours(name)} more"
+            f"{name}: {self._ours(name)} in the rows, {amount} in Intacct (difference {amount - self._ours(name)})"
             for name, amount in totals.sums.items()
             if amount != self._ours(name)
         ]
@@ -221,7 +220,7 @@ class _Comparison:
             if found.missing or (gone >= 0 and self._rows - gone + found.came == count):
                 return found
             count = self._count(self._bounds).count
-        raise _GaveUpError("the count goes on changing")
+        raise _GaveUpError("the count keeps changing")
 
     def _gone(self, found: _Found) -> int:
         """Return how many rows do not exist any more; keys whose records were gone when asked for are not rows."""
@@ -257,7 +256,7 @@ class _Comparison:
         """Compare the keys of some intervals with those that exist now."""
         some = self._intervals[start:stop]
         if any(one.rows and not one.packed for one in some):
-            raise _GaveUpError("what an earlier try has read has changed since")
+            raise _GaveUpError("what an earlier attempt has read has changed since")
         ours = {key for one in some for key in one.unpack()}
         try:
             for key, stamps in self._read_keys(self._between(start, stop)):

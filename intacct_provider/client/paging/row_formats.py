@@ -1,6 +1,6 @@
 """The forms that rows of a query can have, and how an answer of the query service is decoded into each.
 
-Mappings are easy to use. Structs are as fast as can be: the JSON decoder fills one slot for each field itself, while
+Mappings are easy to use. Structs are fastest: the JSON decoder fills one slot for each field itself, while
 mappings would cost an export more than everything else it does.
 """
 

@@ -12,7 +12,7 @@ _PARENTHESES = (
     'Put each comparison in its own parentheses, as in (field("a") == 1) & (field("b") == 2); for a field that is true '
     'or false write field("a") == True.'
 )
-#: Operators with what selects the opposite; ``$has`` has none.
+#: Each operator and its negation; ``$has`` has none.
 _PAIRS = {
     "$eq": "$ne",
     "$lt": "$gte",
@@ -153,7 +153,7 @@ class Field:
         return _Condition("$lt", self.name, value)
 
     def lte(self, value: Any) -> Expression:
-        """Less than ``value`` or equal."""
+        """Less than or equal to ``value``."""
         return _Condition("$lte", self.name, value)
 
     def gt(self, value: Any) -> Expression:
@@ -161,7 +161,7 @@ class Field:
         return _Condition("$gt", self.name, value)
 
     def gte(self, value: Any) -> Expression:
-        """Greater than ``value`` or equal."""
+        """Greater than or equal to ``value``."""
         return _Condition("$gte", self.name, value)
 
     __lt__, __le__, __gt__, __ge__ = lt, lte, gt, gte
@@ -207,7 +207,7 @@ class Field:
         return _Condition("$notEndsWith", self.name, text)
 
     def has(self, value: Any) -> Expression:
-        """A field of several values, one of which is ``value``. Intacct knows no opposite."""
+        """A field of several values, one of which is ``value``. Intacct has no opposite."""
         return _Condition("$has", self.name, value)
 
     def is_null(self) -> Expression:

@@ -21,7 +21,7 @@ _OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\s?#%][^/?#%]*")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A checked query without paging: what to read, of what.
+    """A validated query, without paging.
 
     Make it with :meth:`build`; ``client.query()``, ``iter_rows()``, ``read_pages()`` and ``totals()`` take it as it is.
 
@@ -100,7 +100,7 @@ class Query:
 
 
 def _number_conditions(expression: str, offset: int, count: int) -> str:
-    """Return an expression that names each condition by number, with so many other conditions before the first."""
+    """Return an expression that names each condition by number, with ``offset`` other conditions before the first."""
     if expression.lower() in ("and", "or"):
         return f" {expression.lower()} ".join(str(offset + n) for n in range(1, count + 1))
     return re.sub(r"\d+", lambda found: str(offset + int(found[0])), expression)

@@ -1,1 +1,1 @@
-"""writing."""
+"""Creating, updating and deleting records; composite requests; bulk jobs."""

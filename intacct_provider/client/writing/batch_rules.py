@@ -46,8 +46,7 @@ def check_all_or_none(results: Sequence[RecordResult]) -> None:
     written = sum(result.ok for result in results)
     if 0 < written < len(results):
         raise IntacctResponseError(
-            f"Intacct answered a call of all or none that {written} of {len(results)} records are written; which of "
-            "them are is unknown."
+            f"Intacct reported {written} of {len(results)} records of an atomic call as written; it is unknown which."
         )
 
 
@@ -64,7 +63,7 @@ def explain_results(
             catalog.explain(result.error, object_name, records[result.index] if records else None)
     for result in results:
         if result.error and result.unprocessed and rejected:
-            result.error.hint = f"The refused one is at index {rejected[0].index}: {rejected[0].error}"
+            result.error.hint = f"The rejected record is at index {rejected[0].index}: {rejected[0].error}"
     return results
 
 

@@ -94,7 +94,7 @@ class BulkJobs:
         if not job.finished:
             percent = f" ({job.percent} %)" if job.percent else ""
             raise IntacctError(
-                f"The bulk job {job_id} is {job.state}{percent}; its results come when it has ended."
+                f"The bulk job {job_id} is {job.state}{percent}; its results are available when it finishes."
             )
         return _read_results(self._session.read(_ask_status(job_id, download=True)), job, count)
 

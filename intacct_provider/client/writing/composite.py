@@ -38,9 +38,9 @@ class CompositeResult:
     :param index: its position in the list given, from 0.
     :param name: its ``resultReference``, if it has one.
     :param status: its HTTP status.
-    :param result: what stands under ``ia::result``: a record, a reference, a list of rows; None after a deletion or
+    :param result: the value of ``ia::result``: a record, a reference, a list of rows; None after a deletion or
         a failure.
-    :param meta: what stands under ``ia::meta``: counts, and the ``next`` page of a query.
+    :param meta: the value of ``ia::meta``: counts, and the ``next`` page of a query.
     :param error: why it was not carried out, or None.
     """
 
@@ -120,7 +120,7 @@ class CompositeCall:
         last, deletion = results[-1], self._parts[-1]
         lost = deletion.method == "DELETE" and reply.unsure and isinstance(last.error, IntacctNotFoundError)
         if lost and self._catalog.has_object(deletion.object_name):
-            # The sending whose answer was lost deleted it.
+            # The request whose response was lost deleted it.
             results[-1] = CompositeResult(last.index, last.name, 204)
         for n, result in enumerate(results):
             self._count(n, result, items[n], reply)
@@ -164,7 +164,7 @@ class CompositeCall:
         if not part.key or not isinstance(error, REFUSALS):
             return False
         if error.status == 409 and not error.replayed:
-            # A conflict about the key itself, behind which something may have been written, unless the part has become
+            # A conflict about the key itself, after which something may have been written, unless the part has become
             # another one because what it refers to was made again.
             changed = failed.index not in self._changed and bool(part.refers_to & self._remade)
             self._changed.add(failed.index)
@@ -197,12 +197,12 @@ class CompositeCall:
                 self._catalog.explain(rejected.error, part.object_name, part.body)
             if isinstance(rejected.error, IntacctIdempotencyError) and part.refers_to:
                 rejected.error.hint = (
-                    "An earlier attempt sent it when what it refers to was different: look at what that wrote before "
-                    "you clear the task."
+                    "An earlier attempt sent this request when the referenced result was different. Check what it "
+                    "wrote before clearing the task."
                 )
             for one in results:
                 if one.error and one.unprocessed:
-                    one.error.hint = f"The failed one is at index {rejected.index}: {rejected.error}"
+                    one.error.hint = f"The failed request is at index {rejected.index}: {rejected.error}"
         return results
 
 
@@ -213,7 +213,7 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
     result = None if found else item.get("ia::result")
     failures = [one for one in result if _get_error(one)] if isinstance(result, list) else []
     if failures:
-        # Of several keys some can fail; then the part has failed. That one is missing is the least that can be wrong.
+        # Of several keys some can fail; then the part has failed. Prefer any error over not-found.
         worst = next((one for one in failures if read_status(one, reply) != 404), failures[0])
         found, status = worst["ia::error"], read_status(worst, reply)
     if found is None and status < 400:

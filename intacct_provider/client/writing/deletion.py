@@ -32,7 +32,7 @@ class RecordDeleter:
         reply = self._session.send(Request("DELETE", record_path(object_name, [key])))
         error = reply.error()
         missing = isinstance(error, IntacctNotFoundError)
-        # A 404 after a sending whose answer was lost: that one did it.
+        # A 404 after a request whose response was lost: that one deleted it.
         if error and not (missing and (missing_ok or reply.unsure) and self._catalog.has_object(object_name)):
             raise self._catalog.explain(error, object_name)
         self._session.bill(int(reply.unsure or not missing))
@@ -70,7 +70,7 @@ class RecordDeleter:
         if atomic:
             check_all_or_none(results)
         missing = {result.index for result in results if isinstance(result.error, IntacctNotFoundError)}
-        # What a sending whose answer was lost deleted is missing now; an atomic one deleted all or none.
+        # What a request whose response was lost deleted is missing now; an atomic one deleted all or none.
         before = missing if reply.unsure and (not atomic or len(missing) == len(keys)) else set()
         if (before or (missing and missing_ok)) and not self._catalog.has_object(object_name):
             before, missing_ok = set(), False

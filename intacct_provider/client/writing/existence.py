@@ -36,7 +36,7 @@ def find_keys(queries: QueryReader, object_name: str, ids: Sequence[str]) -> dic
 
 
 def find_missing(queries: QueryReader, object_name: str, references: Sequence[Reference]) -> set[int]:
-    """Return the positions of references whose records no longer exist; one read for as many as a batch has."""
+    """Return the positions of references whose records no longer exist; one read per batch."""
     found: set[Reference] = set()
     keys = [key for key, _id in references if key]
     ids = [id_ for key, id_ in references if id_ and not key]

@@ -200,7 +200,7 @@ def _is_done_before(reply: Reply) -> bool:
 def _check_reference(
     method: Method, object_name: str, reply: Reply, reference: Mapping[str, Any] | None
 ) -> None:
-    """Refuse the success of one record that does not show it.
+    """Reject a success that does not identify the record.
 
     :raises IntacctResponseError: in that case.
     """

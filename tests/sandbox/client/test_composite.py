@@ -107,7 +107,7 @@ def test_the_first_failure_is_told_and_what_came_before_stays(sandbox, client, b
         guilty = results[bad].error
         assert isinstance(guilty, IntacctValidationError)
         assert "Did you mean 'active'?" in str(guilty)
-        assert all(f"The failed one is at index {bad}: " in str(one.error) for one in results[bad + 1 :])
+        assert all(f"The failed request is at index {bad}: " in str(one.error) for one in results[bad + 1 :])
         assert all(guilty.message in str(one.error) for one in results[bad + 1 :])
     assert client.transactions == sandbox.transactions == done + len(calls(sandbox, "/services/core/model"))
 

@@ -136,7 +136,7 @@ def test_results_do_not_come_before_the_end():
         job_id = client.submit_job(CUSTOMER, "create", customers("A", "B"))
         for clock.seconds, state in ((0, "queued"), (21, r"processing \(50 %\)")):
             with pytest.raises(
-                IntacctError, match=f"is {state}; its results come when it has ended"
+                IntacctError, match=f"is {state}; its results are available when it finishes"
             ) as caught:
                 client.job_result(job_id)
             assert caught.value.retryable

@@ -199,7 +199,7 @@ def test_what_goes_on_changing_is_not_looked_for_for_ever(company):
         service.count = lambda query, *more: count(query, *more) if query.filters else Totals(next(totals))
         proof = read.prove()
     assert (
-        proof.problem == f"{TOTAL} rows were read and Intacct counts {TOTAL - 1}; the count goes on changing."
+        proof.problem == f"{TOTAL} rows were read and Intacct counts {TOTAL - 1}; the count keeps changing."
     )
 
 
@@ -279,7 +279,7 @@ def test_rows_by_position_that_are_not_as_many_are_read_again(company):
         assert read.prove().problem == f"{TOTAL - 1} rows were read and Intacct counts {TOTAL}."
 
 
-# --- after an earlier try
+# --- after an earlier attempt
 
 
 def earlier(last):
@@ -310,7 +310,7 @@ def test_what_changed_before_an_earlier_try_ended_is_read_again(reader):
     reader.delete(PURPOSE, "300")
     proof = read.prove(earlier=earlier(700))
     assert proof.again
-    assert "what an earlier try has read has changed since" in proof.problem
+    assert "what an earlier attempt has read has changed since" in proof.problem
 
 
 def test_what_changed_after_an_earlier_try_ended_is_harmless(reader):
@@ -363,7 +363,7 @@ def test_amounts_that_differ_are_told_with_their_difference(ledger):
     ours, there = proof.sums["creditLimit"], proof.counted.sums["creditLimit"]
     assert there - ours == Decimal("0.5")
     assert proof.problem == (
-        f"creditLimit adds up to {ours} in the rows and to {there} in Intacct, which is {there - ours} more."
+        f"creditLimit: {ours} in the rows, {there} in Intacct (difference {there - ours})."
     )
 
 
@@ -380,7 +380,10 @@ def test_amounts_cannot_be_compared_when_records_came_or_went(ledger):
     ledger.delete(CUSTOMER, str(read.pages.intervals[1].unpack()[3]))
     proof = read.prove()
     assert proof.again
-    assert "1 records went and 0 came during the read, so control totals cannot be compared." in proof.problem
+    assert (
+        "1 records were deleted and 0 added during the read, so control totals cannot be compared."
+        in proof.problem
+    )
 
 
 def test_an_interval_without_keys_is_one_that_nothing_is_known_of():

@@ -184,7 +184,7 @@ def test_tokens_that_end_in_the_middle_are_renewed(unchanged, skip):
     [
         ({"status": 403, "body": {"ia::error": {"message": "no"}}}, IntacctPermissionError, "no"),
         ({"status": 503}, IntacctServerError, "Planned"),
-        ({"kind": "reset"}, IntacctConnectionError, "broke off"),
+        ({"kind": "reset"}, IntacctConnectionError, "closed before the response"),
         ({"kind": "html"}, IntacctResponseError, "text/html"),
         (
             {"status": 200, "body": {"ia::result": {"ia::error": {"message": "no"}}}},

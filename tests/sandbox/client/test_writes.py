@@ -112,7 +112,7 @@ class TestOutcomes:
         for result in results:
             if result.unprocessed:
                 first = results[min(bad)].error
-                assert str(result.error).endswith(f"The refused one is at index {min(bad)}: {first}")
+                assert str(result.error).endswith(f"The rejected record is at index {min(bad)}: {first}")
         written = 0 if bad else 5
         assert client.transactions == sandbox.transactions == written + len(calls(sandbox, MODEL))
 

@@ -174,7 +174,7 @@ def test_an_unknown_object_is_not_found_although_intacct_answers_200_with_nothin
     intacct.on("GET", intacct.model, json={"ia::result": [], "ia::meta": {"totalCount": 0}})
     with pytest.raises(IntacctNotFoundError) as caught:
         intacct.client().model("accounts-receivable/custmer")
-    assert "Intacct knows no object 'accounts-receivable/custmer'." in str(caught.value)
+    assert "Intacct has no object 'accounts-receivable/custmer'." in str(caught.value)
     assert "Did you mean 'accounts-receivable/customer'?" in str(caught.value)
 
 

@@ -149,7 +149,7 @@ def test_what_a_caller_does_to_the_fields_is_its_own(client):
 def test_a_failed_question_is_asked_again(intacct):
     intacct.on("GET", intacct.model, {"json": {"ia::result": []}}, {"json": {"ia::result": MODEL}})
     client = intacct.client()
-    with pytest.raises(IntacctNotFoundError, match="Intacct knows no object 'x/y'"):
+    with pytest.raises(IntacctNotFoundError, match="Intacct has no object 'x/y'"):
         client.fields("x/y")
     assert client.queryable_fields(CUSTOMER) == NAMES
 

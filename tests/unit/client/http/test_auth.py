@@ -292,7 +292,7 @@ def test_refused_credentials_are_named_without_the_secret(intacct):
     with pytest.raises(IntacctAuthenticationError) as caught:
         intacct.client().list(CUSTOMER)
     said = str(caught.value)
-    assert "Intacct refused client id 'app-id' for user 'ws_user' of company 'Acme'" in said
+    assert "Intacct rejected client id 'app-id' for user 'ws_user' of company 'Acme'" in said
     assert "Client authentication failed" in said
     assert "Check login (client id) and password (client secret) of the connection." in said
     assert SECRET not in said

@@ -185,7 +185,7 @@ def test_bytes_are_refused_since_they_would_be_sent_in_a_code_of_their_own():
 def test_content_within_itself_is_refused():
     record = {}
     record["parent"] = record
-    with pytest.raises(IntacctArgumentError, match="nested too deeply, or within itself"):
+    with pytest.raises(IntacctArgumentError, match="nested too deeply, or contains itself"):
         codec.encode(record)
 
 

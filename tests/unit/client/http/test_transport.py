@@ -119,8 +119,8 @@ def test_every_repetition_is_logged_with_its_reason_and_wait(intacct, no_sleep, 
     intacct.client().list(CUSTOMER)
     start = f"Intacct: GET {intacct.customers}: "
     assert caplog.messages == [
-        f"{start}HTTP 503; sending again in 2.0 s (attempt 2 of 4)",
-        f"{start}the connection or the answer broke off; sending again in 0.0 s (attempt 3 of 4)",
+        f"{start}HTTP 503; retrying in 2.0 s (attempt 2 of 4)",
+        f"{start}the connection closed before the response was complete; retrying in 0.0 s (attempt 3 of 4)",
     ]
 
 
@@ -158,7 +158,10 @@ def test_a_rate_limit_that_stays_raises_with_what_to_do(intacct):
 @pytest.mark.parametrize(
     ("exception", "said"),
     [
-        (requests.ConnectionError("reset"), "the connection or the answer broke off after 4 attempts in 0 s"),
+        (
+            requests.ConnectionError("reset"),
+            "the connection closed before the response was complete after 4 attempts in 0 s",
+        ),
         (
             requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused"))),
             "could not connect; is the host right and reachable? after 4 attempts",
@@ -170,7 +173,10 @@ def test_a_rate_limit_that_stays_raises_with_what_to_do(intacct):
             ),
             "no answer within 60 s",
         ),
-        (requests.ConnectionError(ProtocolError("aborted")), "the connection or the answer broke off"),
+        (
+            requests.ConnectionError(ProtocolError("aborted")),
+            "the connection closed before the response was complete",
+        ),
         (requests.exceptions.SSLError("self-signed"), "the server's TLS certificate is not trusted."),
         (requests.exceptions.InvalidURL("x"), "the request could not be sent (InvalidURL)."),
     ],
@@ -212,7 +218,9 @@ def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_n
 
 def test_answers_that_stay_cut_raise(intacct):
     intacct.on("GET", intacct.customers, **CUT)
-    with pytest.raises(IntacctConnectionError, match="the answer broke off or is not JSON after 4 attempts"):
+    with pytest.raises(
+        IntacctConnectionError, match="the response was truncated or is not JSON after 4 attempts"
+    ):
         intacct.client().list(CUSTOMER)
 
 
@@ -233,7 +241,9 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(intacct, broken):
     assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
     assert sent(intacct) == 2
     intacct.on("GET", intacct.customers, broken)
-    with pytest.raises(IntacctConnectionError, match="the answer broke off or is not JSON after 4 attempts"):
+    with pytest.raises(
+        IntacctConnectionError, match="the response was truncated or is not JSON after 4 attempts"
+    ):
         intacct.client().list(CUSTOMER)
 
 

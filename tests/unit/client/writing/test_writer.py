@@ -676,5 +676,5 @@ def test_keys_are_encoded_and_joined():
 
 @pytest.mark.parametrize("key", ["", " ", "1,2"])
 def test_what_is_no_key_is_refused_with_the_way_by_id(key):
-    with pytest.raises(IntacctArgumentError, match="to find a record by its id use record_id"):
+    with pytest.raises(IntacctArgumentError, match="look the key up with client"):
         record_path(CUSTOMER, ["1", key])
