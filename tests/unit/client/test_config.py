@@ -259,7 +259,7 @@ def test_a_number_out_of_range_is_refused_with_its_range(name, value, said):
 )
 def test_a_configuration_made_without_a_connection_is_checked_too(intacct, change):
     """No request may be in flight at 0, so that the first one would wait for ever."""
-    with pytest.raises(IntacctConfigError, match="must be (a number )?from"):
+    with pytest.raises(IntacctConfigError, match=r"must be (a number )?from"):
         intacct.config(**change)
 
 
