@@ -1,4 +1,4 @@
-"""What an export writes down about itself: in manifests, in the log of loads, and in the state for the next export."""
+"""What an export records about itself: in manifests, in the log of loads, and in the state for the next export."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class KeySet(FileRef, frozen=True):
 
     :param rows: how many.
     :param last: the last one in order.
-    :param audited: up to which moment the audit history was read.
+    :param audited: up to which time the audit history was read.
     """
 
     rows: int

@@ -22,7 +22,7 @@ class Reading:
     """The rows of a source, to be read once.
 
     :param client: reads ahead, as far as its connection allows.
-    :param earlier: the rows that an earlier try has left behind, after which this one begins.
+    :param earlier: the rows that an earlier attempt has left behind, after which this one begins.
     :param begun: pages of the source whose first one was asked for already.
     """
 
@@ -68,7 +68,7 @@ class Reading:
     def prove(self, tally: Tally) -> Proof:
         """Compare what was read with what Intacct counts, after the last page.
 
-        :param tally: of all rows, those of an earlier try included.
+        :param tally: of all rows, those of an earlier attempt included.
         """
         before = None
         if self._earlier is not None:

@@ -39,15 +39,15 @@ class Sink(Protocol[Published]):
     """Where the rows of an export go. What is written is not to be seen before it is published."""
 
     def find_published(self) -> Published | None:
-        """Return what an earlier try of the task has published, if there is nothing left to do."""
+        """Return what an earlier attempt of the task has published, if there is nothing left to do."""
 
     def begin(self) -> Tally | None:
-        """Get ready; return what is known of rows that an earlier try has left whole, which are not read again."""
+        """Get ready; return what is known of rows that an earlier attempt has left whole, which are not read again."""
 
     def write(self, page: Page, *, resumable: bool) -> None:
         """Write rows.
 
-        :param resumable: whether a next try may continue after them; not if they come in no order of keys.
+        :param resumable: whether a next attempt may continue after them; not if they come in no order of keys.
         """
 
     def finish(self) -> Tally:
@@ -60,7 +60,7 @@ class Sink(Protocol[Published]):
         """Let the rows be seen, all at once."""
 
     def forget(self) -> None:
-        """Forget what a next try would have needed."""
+        """Forget what a next attempt would have needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,9 @@ class Export:
     def _report_progress(self, reading: Reading, earlier: int) -> Iterator[Page]:
         """Yield the pages, and log how far the export is."""
         if earlier:
-            self.log.info("%s: continues after %d rows of an earlier try.", self.source.object_name, earlier)
+            self.log.info(
+                "%s: continues after %d rows of an earlier attempt.", self.source.object_name, earlier
+            )
         progress = Progress(
             self.log,
             self.source.object_name,

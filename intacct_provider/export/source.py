@@ -140,7 +140,7 @@ class Selection:
         named = self.named or {field: field for field in client.queryable_fields(name)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
-        _refuse_lists(named, known)
+        _reject_lists(named, known)
         columns = query_columns(named, known)
         query = replace(query, fields=tuple(named))
         sums = _check_sums(self.control_totals, columns)
@@ -179,7 +179,7 @@ def _parameters(
 ) -> dict[str, Any] | None:
     parameters: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
     if given is not None and not isinstance(given, Mapping):
-        return given  # Query.build refuses it
+        return given  # Query.build rejects it
     if as_of is not None:
         if "asOfDate" in parameters:
             raise IntacctArgumentError("Give as_of or filter_parameters['asOfDate'], not both.")
@@ -226,7 +226,7 @@ def _select_entities(
     return named, query.narrow(wanted[0] if len(wanted) == 1 else wanted[0] | wanted[1])
 
 
-def _refuse_lists(named: Mapping[str, str], known: Mapping[str, ModelField]) -> None:
+def _reject_lists(named: Mapping[str, str], known: Mapping[str, ModelField]) -> None:
     for name in named:
         if name in known and not known[name].queryable:
             what = "write-only" if known[name].write_only else "a list"

@@ -1,4 +1,4 @@
-"""The reports of the sync operators: XComs, log lines, and the error for refused records."""
+"""The reports of the sync operators: XComs, log lines, and the error for rejected records."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def report_outcome(
 ) -> None:
     """Log the outcome of applying a plan.
 
-    :raises IntacctRejectedRecordsError: if Intacct refused more records than is tolerated.
+    :raises IntacctRejectedRecordsError: if Intacct rejected more records than is tolerated.
     """
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
@@ -57,7 +57,7 @@ def report_outcome(
         names = ", ".join(outcome.stale[:_MAX_NAMED]) + rest
         log.warning("Left alone because they changed after the plan was made: %s", names)
     if outcome.rejects:
-        log.error("Intacct refused:\n%s", format_rejects(outcome.rejects))
+        log.error("Intacct rejected:\n%s", format_rejects(outcome.rejects))
     if tolerance.allows(plan, outcome.rejects):
         return
     push_result(context, result)
@@ -65,7 +65,7 @@ def report_outcome(
     held = f", and {outcome.held} deletions were held back" if outcome.held else ""
     where = f" They are in {result['rejects']}." if "rejects" in result else ""
     raise IntacctRejectedRecordsError(
-        f"Intacct refused {len(outcome.rejects)} records of {plan.object_name} (max_rejects is {most}); the "
+        f"Intacct rejected {len(outcome.rejects)} records of {plan.object_name} (max_rejects is {most}); the "
         f"others are written{held}.{where} First: {first.action} {first.match}: {first.error}"
     )
 
@@ -78,7 +78,7 @@ def push_result(context: Mapping[str, Any], result: Mapping[str, Any]) -> None:
 
 
 def check_company(client: IntacctClient, plan: Plan) -> None:
-    """Refuse to apply a plan in another company or entity than it was made for."""
+    """Fail if a plan was made for another company or entity."""
     config = client.config
     if plan.company_id != config.company_id:
         raise IntacctArgumentError(

@@ -35,7 +35,7 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
 
 
 def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:
-    """Refuse a record that is named by both its key and its id, or by neither.
+    """Reject a record that is named by both its key and its id, or by neither.
 
     :raises IntacctArgumentError: in that case.
     """
@@ -55,7 +55,7 @@ def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra:
 
 
 def name_task(context: Mapping[str, Any], *, cleared: bool = False) -> str:
-    """Return a name of the task that is the same in every try; ``""`` outside of a task.
+    """Return a name of the task that is the same in every attempt; ``""`` outside of a task.
 
     :param cleared: whether the name changes when a person clears the task.
     """

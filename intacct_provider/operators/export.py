@@ -144,7 +144,7 @@ class IntacctExportOperator(IntacctOperator):
         self._check_arguments()
         budget = Budget(client, self.object_name, self.max_transactions)
         selection = self.select()
-        # Only where nothing of an earlier try, and no window, can change what is read.
+        # Only where nothing of an earlier attempt, and no window, can change what is read.
         early = self.incremental is None and getattr(context.get("ti"), "try_number", 1) == 1
         begun = selection.begin(client) if early else None
         try:
@@ -290,7 +290,7 @@ class IntacctExportOperator(IntacctOperator):
         return ExportState(store, name_state(context, exported))
 
     def _check_arguments(self) -> None:
-        """Refuse what cannot go together, before anything is sent."""
+        """Reject arguments that exclude each other, before anything is sent."""
         from intacct_provider.client.arguments import check_choice
         from intacct_provider.export.deletes.detection import DETECTIONS
         from intacct_provider.export.schema.drift import POLICIES
@@ -312,7 +312,7 @@ class IntacctExportOperator(IntacctOperator):
                     f"{name} and key_range do not go together: the task of a range does not know the other ranges."
                 )
         if self.detail and self.control_totals:
-            raise IntacctArgumentError("control_totals are of rows of a query; leave them or detail out.")
+            raise IntacctArgumentError("control_totals needs detail=False.")
 
 
 def find_run_id(context: Mapping[str, Any]) -> str:

@@ -118,8 +118,8 @@ class IntacctCommitExportOperator(IntacctOperator):
     The mapped tasks leave the parts of their ranges under hidden names beside ``destination``, so an older export stays
     complete until this task. It checks that the ranges are those of one plan, each one once, without a gap between
     them, of the same query, columns, company and format; counts what Intacct has now and compares; then gives the parts
-    their names, removes those of the export before, and writes the one manifest last. If it is killed at any moment,
-    its next try continues.
+    their names, removes those of the export before, and writes the one manifest last. If it is killed at any time,
+    its next attempt continues.
 
     :param destination: that of the mapped tasks. (templated)
     :param exports: what the mapped tasks returned, such as ``export.output``. (templated)
@@ -137,7 +137,7 @@ class IntacctCommitExportOperator(IntacctOperator):
         self._lineage: ExportLineage | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check, count and publish; if an earlier try has done so, only remove what is left."""
+        """Check, count and publish; if an earlier attempt has done so, only remove what is left."""
         from intacct_provider.export.ranges.commit import Ranges
         from intacct_provider.storage.files import parse_destination
 

@@ -1,4 +1,4 @@
-"""Sync operators: plan how Intacct becomes as desired, apply exactly that plan, or both in one task."""
+"""Sync operators: plan how to make Intacct match a desired state, apply exactly that plan, or both in one task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class IntacctPlanSyncOperator(IntacctOperator):
-    """Plan the changes that make the records of an object as desired, for a person or a later task; write nothing.
+    """Plan the changes that make the records of an object match the desired ones; write nothing.
 
     Reads the live records, compares only the fields that a desired record gives, and writes the exact difference to a
     file, with an HTML page beside it. Everything is checked: the desired records among themselves, against the
@@ -47,7 +47,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param mode: ``create`` adds what is missing, ``update`` changes what exists, ``upsert`` does both,
         ``mirror`` also deletes what is not desired. (templated)
     :param match_on: field that pairs desired and live records. (templated)
-    :param scope: for ``mirror``, which live records are ours: Intacct's JSON conditions or an expression of
+    :param scope: for ``mirror``, which live records are in scope: Intacct's JSON conditions or an expression of
         ``field(...)``; ``"all"`` for every record of the object. (templated)
     :param protect: conditions for live records that are never touched. (templated)
     :param on_delete: what a mirror does with records that are not desired: ``delete``, or ``deactivate`` to set their
@@ -55,13 +55,13 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param columns: field path of each column that has another name; None leaves a column out. (templated)
     :param constants: fields with the same value in every desired record. (templated)
     :param null_marker: text of a table's cell that clears its field; an empty cell leaves it alone.
-    :param max_creates: refuse a plan that creates more records.
-    :param max_updates: refuse a plan that updates more records.
-    :param max_deletes: refuse a plan that deletes or deactivates more records.
-    :param max_change_percent: refuse a plan that changes a larger share of the live records, in percent.
-    :param max_transactions: refuse a plan that takes more billed transactions to apply.
+    :param max_creates: reject a plan that creates more records.
+    :param max_updates: reject a plan that updates more records.
+    :param max_deletes: reject a plan that deletes or deactivates more records.
+    :param max_change_percent: reject a plan that changes a larger share of the live records, in percent.
+    :param max_transactions: reject a plan that takes more billed transactions to apply.
     :param fail_on_change: fail with :class:`IntacctOutOfSyncError` if there is anything to change; success then means
-        that Intacct is as desired.
+        that Intacct matches.
     :return: ``plan`` and ``page`` (paths), ``markdown`` (the plan for ``ApprovalOperator``), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
         ``estimated_transactions`` of applying it, and ``transactions`` (billed so far).
@@ -142,7 +142,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
             if plan.steps and self.fail_on_change:
                 push_result(context, result)
                 raise IntacctOutOfSyncError(
-                    f"{plan.object_name} is not as {plan.source} says: {describe_counts(plan)}. Nothing was written."
+                    f"{plan.object_name} does not match {plan.source}: {describe_counts(plan)}. Nothing was written."
                     + (f" The plan is {result['plan']}." if "plan" in result else "")
                 )
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
@@ -216,7 +216,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
         return {"plan": str(path), "page": str(page), "markdown": render_markdown(plan, page=str(page))}
 
     def _check_limits(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
-        """Fail if a plan breaks a limit, after it was written for people to see."""
+        """Fail if a plan exceeds a limit, after it was written for people to see."""
         from intacct_provider.exceptions import IntacctSyncGuardError
         from intacct_provider.operators._sync_report import push_result
 
@@ -228,7 +228,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
 class IntacctApplySyncOperator(IntacctOperator):
     """Apply exactly the plan that :class:`IntacctPlanSyncOperator` wrote.
 
-    Reads the records of the plan again, and refuses the plan if one of them is not what the plan saw. Before the first
+    Reads the records of the plan again, and fails if one of them changed since the plan was made. Before the first
     write it writes the reverse plan, and after each call the journal. An Airflow retry continues where the last attempt
     ended, and writes nothing twice. Only one task can apply a plan.
 
@@ -238,12 +238,12 @@ class IntacctApplySyncOperator(IntacctOperator):
         (``.undo.json``) is applied in the same way. (templated)
     :param on_stale: ``fail``, or ``skip`` to apply the rest of a plan if records changed after it was made.
         (templated)
-    :param max_rejects: number of records that Intacct may refuse before the task fails. The others are written either
-        way, but nothing is deleted if more are refused.
+    :param max_rejects: number of records that Intacct may reject before the task fails. The others are written either
+        way, but nothing is deleted if more are rejected.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
     :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (already as planned),
         ``stale``, ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``, ``journal`` and, if
-        records were refused, ``rejects``.
+        records were rejected, ``rejects``.
     """
 
     template_fields: Sequence[str] = (*IntacctOperator.template_fields, "plan", "on_stale")
@@ -286,7 +286,7 @@ class IntacctApplySyncOperator(IntacctOperator):
 
 
 class IntacctSyncOperator(IntacctPlanSyncOperator):
-    """Make the records of an object as desired in one task: plan, check, apply.
+    """Make the records of an object match the desired ones in one task: plan, check, apply.
 
     Takes the arguments of :class:`IntacctPlanSyncOperator`. With a ``plan_path`` the plan, its page, the reverse plan
     and a journal are kept, and an Airflow retry continues the plan of the last attempt; without one nothing is kept,
@@ -295,8 +295,8 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     :param plan_path: see above; None keeps no files. (templated)
     :param dry_run: plan and show, but write nothing. (templated)
-    :param max_rejects: number of records that Intacct may refuse before the task fails. The others are written either
-        way, but nothing is deleted if more are refused.
+    :param max_rejects: number of records that Intacct may reject before the task fails. The others are written either
+        way, but nothing is deleted if more are rejected.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
     :return: what both operators return, and ``dry_run``.
     """

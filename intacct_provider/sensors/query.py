@@ -59,7 +59,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             check_interval("poke_interval", self.poke_interval)
             condition = self.condition()
             count = condition.count(client)
-        self.log.info("%s: %d match, %d wanted.", condition.object_name, count, condition.at_least)
+        self.log.info(
+            "%s: matching records: %d, waiting for %d.", condition.object_name, count, condition.at_least
+        )
         return PokeReturnValue(count >= condition.at_least, xcom_value=count)
 
     def execute(self, context: Context) -> Any:

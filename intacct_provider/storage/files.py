@@ -123,9 +123,9 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
 def writable(target: ObjectStoragePath) -> Iterator[None]:
     """Turn errors that keep a destination from being written into one that names it.
 
-    Network errors are raised as they are: the next try may succeed.
+    Network errors are raised as they are: the next attempt may succeed.
 
-    :raises IntacctArgumentError: for everything that another try cannot fix.
+    :raises IntacctArgumentError: for everything that another attempt cannot fix.
     """
     try:
         yield
@@ -174,7 +174,7 @@ def is_local(path: ObjectStoragePath) -> bool:
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
     """Rename a file; on an object storage that is a copy, complete when it appears, and then a deletion."""
     if path.protocol in _WITHOUT_FOLDERS:
-        # mv() would take brackets and stars in a name for a pattern, and go into a "folder" of the target's name.
+        # mv() would treat brackets and stars in a name as a pattern, and go into a "folder" of the target's name.
         path.fs.cp_file(path.path, target.path)
         path.fs.rm_file(path.path)
     else:
@@ -218,7 +218,7 @@ def create_whole(target: ObjectStoragePath, content: bytes) -> bool:
     """Write a file that does not exist yet, whole or not at all; return False if it exists.
 
     Of several writers only one succeeds, on a local disk and on every storage whose files can be opened exclusively,
-    in mode ``xb``. On other storages several that write at the same moment may all get True; the content is then that
+    in mode ``xb``. On other storages several that write at the same time may all get True; the content is then that
     of the last one.
     """
     if target.exists():

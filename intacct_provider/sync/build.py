@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def build_plan(client: IntacctClient, desired: Desired, request: SyncRequest, *, origin: str = "") -> Plan:
-    """Return the plan that makes the live records as desired.
+    """Return the plan that makes the live records match the desired ones.
 
     All problems of the desired records are reported at once: types, required fields and references.
 

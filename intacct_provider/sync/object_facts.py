@@ -126,7 +126,7 @@ def collect_types(model: Mapping[str, Any]) -> dict[str, str]:
     Types are ``string``, ``number``, ``integer``, ``boolean``, ``decimal`` (an exact amount sent as text),
     ``date``, ``date-time``, :data:`LIST` and :data:`WRITE_ONLY`; any other is passed through as the model writes it.
 
-    :param model: the answer of Intacct's model service; its empty maps may be ``[]``.
+    :param model: the response of Intacct's model service; its empty maps may be ``[]``.
     """
     return dict(_walk_types(model, ""))
 

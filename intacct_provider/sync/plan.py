@@ -80,8 +80,8 @@ class Plan:
     :param steps: what is written, in order: creations, updates, deactivations, deletions.
     :param desired: number of desired records.
     :param live: number of live records that the plan was made from.
-    :param in_scope: number of those that are ours, when a scope says so; None for all.
-    :param unchanged: number of live records that are already as desired.
+    :param in_scope: number of the live records in scope; None for all.
+    :param unchanged: number of live records that already match.
     :param left_alone: number not touched because of the mode: existing records that differ (``create``), desired
         records that do not exist (``update``).
     :param protected: number not touched because the user protects them.

@@ -26,7 +26,7 @@ class SyncRequest:
 
     :param object_name: path such as ``accounts-receivable/customer``.
     :param match_on: dotted path of the field that pairs desired and live records.
-    :param scope: filters that say which live records are ours, or ``"all"``. Mode ``mirror`` needs it.
+    :param scope: filters that say which live records are in scope, or ``"all"``. Mode ``mirror`` needs it.
     :param protect: filters that select live records that must not be touched.
     :param on_delete: ``deactivate`` sets the status of records that are not desired to ``inactive`` instead of deleting
         them.

@@ -28,7 +28,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
     them are proven complete; then comes the manifest, named like ``destination`` with ``.manifest.json`` added: query,
     columns, parts with SHA-256, and why they are everything. Files without a manifest are not to be trusted.
 
-    When the task fails and Airflow tries again, it continues after the last part that was written whole, and the files
+    When the task fails and Airflow retries it, it continues after the last part that was written whole, and the files
     are those of an undisturbed run. Running a task again that succeeded replaces files and manifest; until then the
     older ones stay.
 
@@ -41,7 +41,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
     :param file_format: ``jsonl``, ``csv`` or ``parquet``, which needs the extra ``parquet``. (templated)
     :param compression: ``gzip`` or ``zstd``; None for none, except in Parquet files, which then have zstd. (templated)
     :param rows_per_part: rows of a part at most; by default there is one part.
-    :param bytes_per_part: a part ends with the row that brings it to so many bytes, before compression.
+    :param bytes_per_part: a part ends with the row that brings it to this many bytes, before compression.
     :param csv_safe: put an apostrophe before CSV cells that a spreadsheet would run as a formula.
     :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (None for several parts),
         ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed).

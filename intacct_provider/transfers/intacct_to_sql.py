@@ -35,15 +35,15 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     The same transaction writes an entry to the table ``intacct_exports`` of the same schema, which it creates if need
     be: what was read, how many rows, and what proves them complete. By it, a retry knows that the rows are already
-    loaded, when an earlier try was killed between the database's commit and the task's success. A task with ``append``
-    that is cleared after its success does not append again, since its rows could not be distinguished from the first
-    ones; with ``replace`` and ``merge`` it loads again.
+    loaded, if an earlier attempt was killed between the database's commit and the task's success. A task with
+    ``append`` that is cleared after its success does not append again, since its rows could not be distinguished from
+    the first ones; with ``replace`` and ``merge`` it loads again.
 
     With ``incremental`` the table is checked, too: if it does not have what the last export loaded, because it was
     dropped or restored from a backup, everything is read again. ``append`` adds a row for each change of a record, and
     once more for those within ``lookback``; to have each record once, use ``merge``.
 
-    Amounts are exact: ``numeric`` in PostgreSQL, text in SQLite, which has no exact numbers. Moments are in UTC.
+    Amounts are exact: ``numeric`` in PostgreSQL, text in SQLite, which has no exact numbers. Timestamps are in UTC.
 
     An ``Asset`` in ``outlets`` is updated with ``table``, ``rows``, ``watermark`` and ``schema``.
 
@@ -151,8 +151,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
             return False
         if load.exists and self.mode == "append":
             raise IntacctArgumentError(
-                f"table {self.table!r} is not as the last export left it: {load.log_table} has no entry of this task "
-                f"that reaches {mark}. Restore the table, or empty it and give full_refresh=True."
+                f"table {self.table!r} does not match what the last export left: {load.log_table} has no entry of this "
+                f"task that reaches {mark}. Restore the table, or empty it and give full_refresh=True."
             )
         self.log.warning(
             "%s does not have what was loaded up to %s; everything is read again.", self.table, mark
@@ -184,7 +184,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
         )
 
     def _check_mode(self) -> None:
-        """Refuse what cannot go together, before anything is sent."""
+        """Reject arguments that exclude each other, before anything is sent."""
         if self.mode == "replace" and self.incremental:
             raise IntacctArgumentError(
                 "mode='replace' and incremental do not go together: records that did not change would be deleted from "

@@ -1,4 +1,4 @@
-"""The condition that the query sensor waits for, in whichever mode."""
+"""The condition that a sensor waits for, in whichever mode."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.triggers.condition import Condition
 
-#: Failed polls in a row after which the task fails; fewer are taken for temporary.
+#: Failed polls in a row after which the task fails; fewer are treated as temporary.
 MAX_FAILURES = 5
 #: Seconds before the first poll. The sensor has just polled, and Airflow 3.3 loses a task whose trigger fires before
 #: its worker has reported the deferral (apache/airflow #66374, #71580).
@@ -28,7 +28,7 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="intacct-trigger
 
 
 def check_interval(argument: str, seconds: float) -> None:
-    """Refuse an interval that would poll without a pause.
+    """Reject an interval that would poll without a pause.
 
     :raises IntacctArgumentError: if it is below 1 second.
     """
@@ -111,7 +111,7 @@ class IntacctQueryTrigger(BaseTrigger):
             if count >= condition.at_least:
                 yield TriggerEvent({"status": "success", "count": count})
                 return
-            found = f"{condition.object_name}: {count} match, {condition.at_least} wanted"
+            found = f"{condition.object_name}: matching records: {count}, waiting for {condition.at_least}"
             self.log.info("%s.", found)
             if self.deadline is not None and time.time() >= self.deadline:
                 yield TriggerEvent({"status": "timeout", "message": found})

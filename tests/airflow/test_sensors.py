@@ -148,7 +148,10 @@ def test_trigger_tells_at_once_what_waiting_cannot_mend(sandbox, trigger, monkey
 def test_trigger_asks_a_last_time_when_time_is_up_and_not_an_interval_later(sandbox, trigger):
     trigger.condition["at_least"] = 2
     trigger.poll_interval, trigger.deadline = 3600, time.time() + 0.2
-    assert first_event(trigger) == {"status": "timeout", "message": f"{CUSTOMER}: 1 match, 2 wanted"}
+    assert first_event(trigger) == {
+        "status": "timeout",
+        "message": f"{CUSTOMER}: matching records: 1, waiting for 2",
+    }
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "finished"}, {"status": None}])

@@ -107,7 +107,7 @@ def test_a_printed_page_is_dark_on_white_whatever_the_reader_prefers(opened):
 def test_tables_have_names_for_a_screen_reader(opened):
     page = opened()
     assert page.get_by_role("table", name="81 records to delete").first.is_visible()
-    assert page.get_by_role("heading", name="It breaks 1 limit, so it cannot be applied").is_visible()
+    assert page.get_by_role("heading", name="It exceeds 1 limit, so it cannot be applied").is_visible()
 
 
 def test_the_browser_refuses_what_an_injected_text_could_do(chromium, tmp_path):

@@ -33,7 +33,7 @@ class Budget:
             client.before_call = self.check
 
     def check(self, transactions: int = 0) -> None:
-        """Refuse so many transactions, or those that the plan comes to, if they are more than the limit.
+        """Fail if this many transactions, or those that the plan comes to, exceed the limit.
 
         :raises IntacctBudgetError: in that case.
         """
@@ -53,7 +53,7 @@ class Budget:
 
 
 def calls_for(rows: int, page_size: int, *, sums: bool = False, detail: bool = False) -> int:
-    """Return how many billed transactions it takes to read so many rows and to prove them complete.
+    """Return how many billed transactions it takes to read this many rows and to prove them complete.
 
     Pages overlap by one row. Intacct's own count comes with the first page if that is everything, else for one call
     more.

@@ -22,12 +22,12 @@ class Progress:
     :param what: what is read, such as the object's path.
     :param client: knows the billed transactions.
     :param total: rows in all, without those of ``earlier``, or a function that returns it; None while it is unknown.
-    :param earlier: rows that an earlier try of the task has left complete.
+    :param earlier: rows that an earlier attempt of the task has left complete.
     :param sums: whether control totals are asked for; for the forecast.
     :param detail: whether whole records are read by key; for the forecast.
     :param budget: gets the forecast; with a ``total`` that is a function, before the second page is paid for.
     :param every: seconds between two lines.
-    :param clock: seconds since any moment.
+    :param clock: seconds since any time.
     :param now: the time from which the end is estimated.
     """
 
@@ -86,7 +86,7 @@ class Progress:
             _spell(seconds),
             speed,
             _quantity(self._client.transactions, "billed transaction"),
-            f" {_quantity(self._earlier, 'row')} come from an earlier try." if self._earlier else "",
+            f" {_quantity(self._earlier, 'row')} were read by an earlier attempt." if self._earlier else "",
         )
 
     def _line(self, seconds: float) -> str:
@@ -105,12 +105,12 @@ class Progress:
         return self._now() + dt.timedelta(seconds=min(seconds, 1e9))
 
     def _rate(self, seconds: float) -> float:
-        """Rows a second, of those that this try has read."""
+        """Rows a second, of those that this attempt has read."""
         return self._rows / seconds if seconds > 0 else 0.0
 
     @property
     def _total(self) -> int | None:
-        """Rows that this try has to read."""
+        """Rows that this attempt has to read."""
         total = self._ask() if self._ask else None
         self._known = self._known if total is None else total
         return None if self._known is None else max(self._known, self._rows)

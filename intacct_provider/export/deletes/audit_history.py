@@ -30,7 +30,7 @@ REFUSALS = (
 _OBJECT = "changeDetails.objectName"
 _RECORD = "changeDetails.objectId"
 _ACTION = "changeSource.actionPerformed"
-_MOMENT = "changeSource.accessDateTime"
+_TIME = "changeSource.accessDateTime"
 
 
 class AuditHistory:
@@ -45,33 +45,33 @@ class AuditHistory:
         self._object_name = object_name
 
     def read_latest(self) -> str | None:
-        """Return the moment of the latest entry about any object; None if there is none.
+        """Return the time of the latest entry about any object; None if there is none.
 
         :raises IntacctAPIError: one of :data:`REFUSALS` where the user may not read it.
         """
         page = self._client.query(
             AUDIT_HISTORY,
-            [_MOMENT],
-            filters=field(_MOMENT).is_not_null(),
-            order_by=[{_MOMENT: "desc"}],
+            [_TIME],
+            filters=field(_TIME).is_not_null(),
+            order_by=[{_TIME: "desc"}],
             size=1,
         )
-        return str(page.rows[0][_MOMENT]) if page.rows else None
+        return str(page.rows[0][_TIME]) if page.rows else None
 
     def read_deletions(self, since: str | None) -> dict[str, str]:
-        """Return the moment of the last deletion by what the history calls the record: its key or its id.
+        """Return the time of the last deletion by what the history calls the record: its key or its id.
 
-        :param since: the moment to begin at, less :data:`LATE`; None for all entries.
+        :param since: the time to begin at, less :data:`LATE`; None for all entries.
         """
         wanted = (field(_OBJECT) == self._object_name) & (field(_ACTION) == "delete")
         if since is not None:
-            wanted &= field(_MOMENT) >= dt.datetime.fromisoformat(since) - LATE
+            wanted &= field(_TIME) >= dt.datetime.fromisoformat(since) - LATE
         found: dict[str, str] = {}
         # With an order, since its keys are not numbers and finding that out would take a call.
         rows = self._client.iter_rows(
-            AUDIT_HISTORY, [_RECORD, _MOMENT], filters=wanted, order_by=[{_MOMENT: "asc"}]
+            AUDIT_HISTORY, [_RECORD, _TIME], filters=wanted, order_by=[{_TIME: "asc"}]
         )
         for row in rows:
-            record, moment = str(row[_RECORD]), str(row[_MOMENT])
-            found[record] = max(moment, found.get(record, ""))
+            record, time = str(row[_RECORD]), str(row[_TIME])
+            found[record] = max(time, found.get(record, ""))
         return found

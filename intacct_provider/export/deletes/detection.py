@@ -112,7 +112,7 @@ class Deletions:
         self._exported, self._gone = Spool(ExportedKey), Spool(Tombstone)
         self._existing: Spool | None = None
         self._history = AuditHistory(client, query.object_name) if detect != "keys" else None
-        self._moments: dict[str, str] | None = None
+        self._times: dict[str, str] | None = None
         self._before = state.keys
         self._audited = self._before.audited if self._before else None
         run = state.run(run_id) if state.repeats(run_id, window) else None
@@ -225,7 +225,7 @@ class Deletions:
         last = self._before.last if self._before else None
         bound = (len(last or ""), last or "")
         for _ in range(_TRIES):
-            self._moments = None
+            self._times = None
             hints = self._hints()
             if self._history is None:
                 return False
@@ -282,11 +282,11 @@ class Deletions:
     def _hints(self) -> dict[str, str]:
         """Return when records were deleted by key or id, as far as the audit history can be read; asked for once."""
         history = self._history
-        if self._moments is None and history is not None:
-            self._moments = self._ask(lambda: history.read_deletions(self._audited))
-            moments = (self._audited, *(self._moments or {}).values())
-            self._audited = max(filter(None, moments), default=None)
-        return self._moments or {}
+        if self._times is None and history is not None:
+            self._times = self._ask(lambda: history.read_deletions(self._audited))
+            times = (self._audited, *(self._times or {}).values())
+            self._audited = max(filter(None, times), default=None)
+        return self._times or {}
 
     def _ask(self, question: Callable[[], Answer]) -> Answer | None:
         try:

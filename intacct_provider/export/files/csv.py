@@ -11,7 +11,7 @@ from intacct_provider.export.schema.values import read_values, to_json, to_text
 
 _MARKS = ',"\r\n'
 _marked = re.compile(f"[{_MARKS}]").search
-#: A spreadsheet takes text that begins with one of these for a formula, the full-width forms included.
+#: A spreadsheet treats text that begins with one of these as a formula, the full-width forms included.
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212")
 _NUMBER = frozenset("0123456789.")
 
@@ -22,7 +22,7 @@ class CsvLines:
     Null is an empty cell, and so is empty text; JSONL and Parquet keep them apart. Booleans are ``true`` and ``false``,
     amounts have every digit and no exponent, objects and lists are JSON.
 
-    :param safe: put ``'`` before text that a spreadsheet would take for a formula; numbers such as ``-12.50`` stay.
+    :param safe: put ``'`` before text that a spreadsheet would treat as a formula; numbers such as ``-12.50`` stay.
     """
 
     def __init__(self, columns: Sequence[Column], *, safe: bool = False) -> None:

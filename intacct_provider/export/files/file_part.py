@@ -13,12 +13,12 @@ _ENDINGS = frozenset(
 
 
 class FilePart(msgspec.Struct, frozen=True):
-    """A file of an export, as the next try or another task finds it.
+    """A file of an export, as the next attempt or another task finds it.
 
     :param number: from 1.
     :param name: under which it is published, in the folder of the destination.
     :param staged: under which it is kept until then, in the same folder.
-    :param full: whether it was cut, rather than the rows having ended, so that a next try can continue after it.
+    :param full: whether it was cut, rather than the rows having ended, so that a next attempt can continue after it.
     :param tally: facts about its rows.
     """
 

@@ -29,8 +29,8 @@ class ManifestDeletions(DeletionFacts, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a manifest says.
 
-    Everything but ``run`` depends on nothing but the arguments of the export and the data, so that two exports of one
-    state have equal manifests.
+    Apart from ``run``, it depends only on the arguments of the export and the data, so that two exports of one state
+    have equal manifests.
 
     :param query: what Intacct was asked, in its own terms.
     :param sha256: of the only part; None with several.

@@ -18,7 +18,7 @@ class FileOptions(msgspec.Struct, frozen=True):
 
     :param file_format: one of :data:`FORMATS`.
     :param compression: ``gzip``, ``zstd`` or None; Parquet compresses its columns, by zstd unless given otherwise.
-    :param csv_safe: whether CSV files have no cell that a spreadsheet takes for a formula.
+    :param csv_safe: whether CSV files have no cell that a spreadsheet would treat as a formula.
     :param rows_per_part: rows after which a part ends.
     :param bytes_per_part: a part ends with the row, in a Parquet file with the row group, that makes it so big; before
         compression, but after it in a Parquet file.
@@ -31,7 +31,7 @@ class FileOptions(msgspec.Struct, frozen=True):
     bytes_per_part: int | None = None
 
     def check(self) -> None:
-        """Refuse options that do not exist, do not go together, or need a package that is not installed.
+        """Reject options that do not exist, do not go together, or need a package that is not installed.
 
         :raises IntacctArgumentError: in these cases.
         """

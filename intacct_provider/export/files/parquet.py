@@ -19,14 +19,14 @@ _MOST_ROWS = 1 << 14
 #: Largest dictionary of a column, in bytes: keys and ids do not benefit from a large one.
 _DICTIONARY = 1 << 15
 _FEWEST_ROWS = 1 << 10
-_MOMENT = pa.timestamp("us", "UTC")
+_TIMESTAMP = pa.timestamp("us", "UTC")
 _PLAIN = {
     "string": pa.string(),
     "json": pa.string(),
     "boolean": pa.bool_(),
     "integer": pa.int64(),
     "date": pa.date32(),
-    "timestamp": _MOMENT,
+    "timestamp": _TIMESTAMP,
 }
 
 
@@ -170,7 +170,7 @@ def _array(column: Column, values: Sequence[Any], keys: Sequence[str]) -> pa.Arr
 def _by_arrow(column: Column, values: Sequence[Any]) -> pa.Array:
     if column.type == "integer":
         if not {int, type(None)}.issuperset(map(type, values)):
-            raise TypeError("Arrow would take 0x10 for 16, and True for 1")
+            raise TypeError("Arrow would treat 0x10 as 16, and True as 1")
         return pa.array(values, pa.int64())
     if column.type in ("string", "boolean"):
         return pa.array(values, _type(column))

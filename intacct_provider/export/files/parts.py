@@ -1,4 +1,4 @@
-"""Rows into the files of an export, which are staged under hidden names and kept for the next try."""
+"""Rows into the files of an export, which are staged under hidden names and kept for the next attempt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Parts:
     """Writes rows to one file, or to several of about equal size; as a context manager it drops what is half written.
 
     Call :meth:`begin`, :meth:`write` for each page, and :meth:`finish`. The files stay hidden. If a task dies, its next
-    try begins after the last part that was cut full; the bytes are those of an undisturbed export.
+    attempt begins after the last part that was cut full; the bytes are those of an undisturbed export.
 
     :param target: the destination; several parts are named after it, ``customers-00001.jsonl`` and so on.
     :param count: makes the facts about a page's rows.
@@ -57,7 +57,7 @@ class Parts:
         self.abandon()
 
     def begin(self) -> Tally | None:
-        """Make sure that the destination can be written, and find what an earlier try of the owner left.
+        """Make sure that the destination can be written, and find what an earlier attempt of the owner left.
 
         :return: facts about the rows of complete parts, which need not be read again; None if there are none.
         :raises IntacctArgumentError: if the destination cannot be written.
@@ -71,7 +71,7 @@ class Parts:
     def write(self, page: Page, *, resumable: bool = True) -> None:
         """Write rows: structs of one form or, with whole records, mappings.
 
-        :param resumable: whether rows come in order of key, so that a next try can continue after complete parts.
+        :param resumable: whether rows come in order of key, so that a next attempt can continue after complete parts.
         :raises IntacctColumnError: if a value does not fit its column.
         """
         while len(page):
@@ -97,7 +97,7 @@ class Parts:
         self._staging.forget(self._parts)
 
     def abandon(self) -> None:
-        """Drop the part that is half written; those that are complete stay for the next try."""
+        """Drop the part that is half written; those that are complete stay for the next attempt."""
         if self._open:
             self._open.upload.abandon()
             self._open = None

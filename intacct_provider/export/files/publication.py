@@ -36,9 +36,9 @@ class _Listed(_NamedParts):
 
 
 def publish_parts(target: ObjectStoragePath, parts: Sequence[FilePart], manifest: ObjectStoragePath) -> None:
-    """Replace the export of a destination by staged parts; may be called again after it failed half way.
+    """Replace the export of a destination by staged parts; may be called again after it failed partway.
 
-    First the old manifest is removed, so that nobody takes new parts for those that it names; then every part gets its
+    First the old manifest is removed, so that new parts are never treated as those it names; then every part gets its
     name; last, parts of the old export that no new one replaced are removed.
 
     :raises IntacctIncompleteReadError: if a part is missing.
@@ -75,7 +75,7 @@ def _rename_part(target: ObjectStoragePath, part: FilePart) -> None:
     elif hash_file(final) != Written(part.bytes, part.sha256):
         raise IntacctIncompleteReadError(
             f"Part {part.name} of the export is missing, both staged and published, so nothing was completed. "
-            "Does another task write to the same destination?"
+            "Is another task writing to the same destination?"
         )
 
 

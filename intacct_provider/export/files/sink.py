@@ -43,7 +43,7 @@ class PublishedFiles:
 class FilesSink:
     """Writes an export to files; use it in a ``with`` statement.
 
-    What is half written is dropped at the end. Complete parts are kept for the next try, unless none will follow.
+    What is half written is dropped at the end. Complete parts are kept for the next attempt, unless none will follow.
 
     :param target: the destination.
     :param source: what the rows are.
@@ -79,10 +79,10 @@ class FilesSink:
         self._parts.abandon()
 
     def find_published(self) -> None:
-        """Return None: what an earlier try has published is replaced."""
+        """Return None: what an earlier attempt has published is replaced."""
 
     def begin(self) -> Tally | None:
-        """Find the parts that an earlier try has left complete."""
+        """Find the parts that an earlier attempt has left complete."""
         return self._parts.begin()
 
     def write(self, page: Page, *, resumable: bool) -> None:
@@ -118,7 +118,7 @@ class FilesSink:
         return PublishedFiles(manifest, str(path), written.sha256)
 
     def forget(self) -> None:
-        """Forget what a next try would have needed."""
+        """Forget what a next attempt would have needed."""
         forget_replaced(self._target)
         self._parts.forget()
 

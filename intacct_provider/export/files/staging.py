@@ -1,7 +1,7 @@
-"""Complete parts of an export under hidden names beside their destination, kept for the next try.
+"""Complete parts of an export under hidden names beside their destination, kept for the next attempt.
 
-A part is committed when a small record of it was written after it. Whatever happens, the owner's next try finds by
-these records what is complete, even half way through publishing.
+A part is committed when a small record of it was written after it. Whatever happens, the owner's next attempt finds by
+these records what is complete, even partway through publishing.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from intacct_provider.storage.files import (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try of the task that exports.
+    """An attempt of the task that exports.
 
-    :param owner: the same for all tries of one task and for no other task.
-    :param number: of the try. Each writes to files of its own, since Airflow may begin one while another, which it has
+    :param owner: the same for all attempts of one task and for no other task.
+    :param number: of the attempt. Each writes to its own files, since Airflow may begin one while another, which it has
         lost contact with, still runs.
-    :param last: whether no other try will follow, so that nothing needs to be kept for one.
+    :param last: whether no other attempt will follow, so that nothing needs to be kept for one.
     """
 
     owner: str
@@ -65,7 +65,7 @@ class Staging:
         return self._beside(f"-{number:05}.{attempt or self._attempt}.part")
 
     def begin(self) -> list[FilePart]:
-        """Return the parts that an earlier try committed, and delete everything else that it left.
+        """Return the parts that an earlier attempt committed, and delete everything else that it left.
 
         A part that is not full is not among them: with rows added since then it would be a different one.
 
@@ -80,13 +80,13 @@ class Staging:
         return found
 
     def commit(self, part: FilePart) -> None:
-        """Keep a part, whose file is complete, for the next try."""
+        """Keep a part, whose file is complete, for the next attempt."""
         record = {"form": self._form, **structs.asdict(part)}
         write_small(self._record(part.number), msgspec.json.encode(record))
 
     def forget(self, parts: Sequence[FilePart]) -> None:
         """Delete what is known about parts, after they were published and their manifest was written."""
-        # The last first: if this fails, what is left is what a next try may continue from.
+        # In reverse: if this fails, what is left is what a next attempt may continue from.
         for part in reversed(parts):
             remove(self._record(part.number))
 
@@ -121,14 +121,14 @@ class Staging:
         last = first
         while read_small(self._record(last)) is not None:
             last += 1
-        # The last first, so that those that are left have consecutive numbers and a next try finds them all.
+        # In reverse, so that those that are left have consecutive numbers and a next attempt finds them all.
         for number in range(last, first - 1, -1):
             known = self._read_part(number)
             remove(self._record(number))
             remove(self._target.with_name(known.staged) if known else self.staged_path(number))
 
     def _remove_half_written(self, committed: Sequence[FilePart]) -> None:
-        """Delete what earlier tries were writing when they ended: the part after those committed by then."""
+        """Delete what earlier attempts were writing when they ended: the part after those committed by then."""
         for attempt in range(1, self._attempt):
             for part in committed:
                 if part.staged != self.staged_path(part.number, attempt).name:

@@ -50,6 +50,6 @@ class TombstoneFile:
         return ManifestDeletions(**structs.asdict(self._deletions.summary), parts=parts)
 
     def forget(self) -> None:
-        """Forget what a next try would have needed, after the manifest was written."""
+        """Forget what a next attempt would have needed, after the manifest was written."""
         forget_replaced(self._target)
         self._parts.forget()

@@ -11,7 +11,7 @@ from intacct_provider.client.query.request import Query
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
 from intacct_provider.export.incremental.state import ExportState
-from intacct_provider.export.incremental.window import Window, parse_moment
+from intacct_provider.export.incremental.window import Window, parse_timestamp
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -48,13 +48,13 @@ def plan_window(
         return known
     watermark, latest = state.watermark(field), read_latest(client, query, field)
     # The latest records may have been deleted; the watermark does not go back for that.
-    upper = max(filter(None, (watermark, latest)), key=parse_moment, default=None)
+    upper = max(filter(None, (watermark, latest)), key=parse_timestamp, default=None)
     lower = None if watermark is None or full_refresh else _move_back(watermark, lookback)
     return Window(field, lower, upper)
 
 
 def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> None:
-    """Refuse a field that does not say when records changed.
+    """Reject a field that does not say when records changed.
 
     :param fields: of the object's model.
     :raises IntacctArgumentError: naming those that can.
@@ -87,7 +87,7 @@ def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
     if latest is None:
         return None
     try:
-        parse_moment(latest)
+        parse_timestamp(latest)
     except (TypeError, ValueError):
         raise IntacctResponseError(
             f"The largest {name} of {query.object_name} is neither a date nor a date and time."
@@ -96,7 +96,7 @@ def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
 
 
 def _move_back(value: str, by: dt.timedelta) -> str:
-    """Return a moment or a date less a time span, in the same form."""
+    """Return a timestamp or a date less a time span, in the same form."""
     moment = dt.datetime.fromisoformat(value)
     try:
         earlier = moment - by

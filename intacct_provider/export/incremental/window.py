@@ -1,4 +1,4 @@
-"""The records that changed from one moment to another, by Intacct's own timestamps."""
+"""The records that changed from one time to another, by Intacct's own timestamps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intacct_provider.client.query.request import Query
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Records that changed from one moment to another, both included, and those without a timestamp.
+    """Records that changed from one time to another, both included, and those without a timestamp.
 
     :param field: that says when a record changed.
     :param lower: None for everything up to ``upper``.
@@ -42,17 +42,17 @@ class Window(msgspec.Struct, frozen=True):
             return False
         if watermark is None:
             return self.lower is None
-        continues = self.lower is None or parse_moment(self.lower) <= parse_moment(watermark)
-        return continues and parse_moment(self.upper) > parse_moment(watermark)
+        continues = self.lower is None or parse_timestamp(self.lower) <= parse_timestamp(watermark)
+        return continues and parse_timestamp(self.upper) > parse_timestamp(watermark)
 
     def is_behind(self, watermark: str | None) -> bool:
         """Whether another window has gone further meanwhile."""
         if self.upper is None or watermark is None:
             return False
-        return parse_moment(self.upper) < parse_moment(watermark)
+        return parse_timestamp(self.upper) < parse_timestamp(watermark)
 
 
-def parse_moment(value: str) -> dt.datetime:
-    """Return a date or a moment as Intacct writes it; without an offset it is in UTC."""
+def parse_timestamp(value: str) -> dt.datetime:
+    """Return a date or a timestamp as Intacct writes it; without an offset it is in UTC."""
     moment = dt.datetime.fromisoformat(value)
     return moment.replace(tzinfo=moment.tzinfo or dt.UTC)

@@ -1,4 +1,4 @@
-"""One export of the ranges that many tasks have exported."""
+"""Commits the exported ranges of many tasks as one export."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Ranges:
         self._digests = _parse_exports(exports)
 
     def find_published(self) -> Manifest | None:
-        """Return the manifest, if an earlier try has written it for just these ranges."""
+        """Return the manifest, if an earlier attempt has written it for just these ranges."""
         found = read_manifest(self.manifest_path)
         return found if found and found.run.ranges == self._digests else None
 
@@ -98,7 +98,7 @@ class Ranges:
             _check_keys(one)
 
     def check_company(self, client: IntacctClient) -> None:
-        """Refuse to count anywhere but where the ranges come from."""
+        """Fail if the connection is for another company or entity than the ranges."""
         manifest, config = self.exports[0].manifest, client.config
         for name in ("company_id", "entity_id"):
             theirs, ours = getattr(manifest, name), getattr(config, name)
@@ -149,7 +149,7 @@ class Ranges:
         content = read_small(file)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             raise IntacctArgumentError(
-                f"{path} is gone, or is from another try. Clear the tasks of all ranges, and run them again."
+                f"{path} is gone, or is from another attempt. Clear the tasks of all ranges, and run them again."
             )
         return RangeExport(parse_manifest(content, file, RangeManifest))
 

@@ -64,7 +64,7 @@ class _Keys:
         """Return how many records there are and the highest key, 0 if there is none."""
         count, keys = self._ask(self._query, 1, "desc")
         if count is None:
-            raise self._refuse("Intacct does not report how many there are")
+            raise self._reject("Intacct does not report how many there are")
         return count, self._number(keys[0]) if keys else 0
 
     def check_comparison(self, highest: int) -> None:
@@ -72,7 +72,7 @@ class _Keys:
         beyond = 10 ** len(str(highest))
         _, keys = self._ask(self._query.narrow(field("key") > str(beyond)), 1, "desc")
         if any(self._number(key) <= beyond for key in keys):
-            raise self._refuse(f"Intacct compares them as text: it says that key {keys[0]} is above {beyond}")
+            raise self._reject(f"Intacct compares them as text: it says that key {keys[0]} is above {beyond}")
 
     def boundaries(self, count: int, step: int, highest: int) -> list[str]:
         """Return up to ``count`` keys, with ``step`` records from each one to the next."""
@@ -83,7 +83,7 @@ class _Keys:
             _, keys = self._ask(above, step)
             key = self._number(keys[0]) if keys else highest
             if key <= last:
-                raise self._refuse(f"key {key} follows {last}")
+                raise self._reject(f"key {key} follows {last}")
             if key >= highest:
                 break  # enough records were deleted meanwhile
             found.append(str(key))
@@ -98,15 +98,15 @@ class _Keys:
         except IntacctValidationError as err:
             if query is self._query:
                 raise
-            raise self._refuse(f"Intacct refuses a filter on key ({err.message})") from err
+            raise self._reject(f"Intacct rejects a filter on key ({err.message})") from err
         return page.total_count, [str(row["key"]) for row in page.rows]
 
     def _number(self, key: str) -> int:
         if not key.isdecimal():
-            raise self._refuse(f"key {key!r} is not a number")
+            raise self._reject(f"key {key!r} is not a number")
         return int(key)
 
-    def _refuse(self, why: str) -> IntacctArgumentError:
+    def _reject(self, why: str) -> IntacctArgumentError:
         return IntacctArgumentError(
             f"The keys of {self._query.object_name} do not rise as numbers, which ranges need: {why}. {_ADVICE}"
         )

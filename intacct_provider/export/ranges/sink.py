@@ -43,7 +43,7 @@ class RangeSink(FilesSink):
         return PublishedFiles(manifest, str(path), written.sha256)
 
     def forget(self) -> None:
-        """Forget what a next try would have needed."""
+        """Forget what a next attempt would have needed."""
         self._parts.forget()
 
 
@@ -55,7 +55,7 @@ def range_manifest_path(target: ObjectStoragePath, number: int) -> ObjectStorage
 def forget_range(target: ObjectStoragePath, number: int) -> None:
     """Delete what is left of a range that was exported before, so that it is exported again.
 
-    A range whose task has died is not touched: its next try continues.
+    A range whose task has died is not touched: its next attempt continues.
     """
     path = range_manifest_path(target, number)
     content = read_small(path)

@@ -49,7 +49,7 @@ class Drift(msgspec.Struct, frozen=True):
             if names
         ]
         parts += [f"{name} was {change.was} and is {change.now}" for name, change in self.changed.items()]
-        return "; ".join([*parts, *(["another order"] if self.moved else [])])
+        return "; ".join([*parts, *(["reordered"] if self.moved else [])])
 
     def check(self, policy: str, object_name: str) -> None:
         """Fail or warn about a difference, as a policy says.

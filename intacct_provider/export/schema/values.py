@@ -18,7 +18,7 @@ PRECISION = 38
 _DECIMAL = Context(prec=PRECISION)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MOMENT = re.compile(
+_TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?(?:Z|[+-]\d\d(?::?\d\d)?)", re.ASCII
 )
 #: Intacct mixes null and empty text; in columns that are not text, both are null.
@@ -179,7 +179,7 @@ def _date(value: Any) -> dt.date | None:
 def _timestamp(value: Any) -> dt.datetime | None:
     if value in _NOTHING:
         return None
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         raise ValueError("not a date and time with an offset")
     return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
 

@@ -74,7 +74,7 @@ class Postgres(_Quoting):
 
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
-        # A moment without a time zone is in UTC.
+        # A timestamp without a time zone is in UTC.
         cursor.execute("SET TIME ZONE 'UTC'")
         # So that the server soon notices that a worker has died, and releases its locks.
         for setting, seconds in (("idle", 60), ("interval", 10), ("count", 6)):

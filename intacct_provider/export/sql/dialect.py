@@ -32,7 +32,7 @@ class TableColumn:
     """A column that a table has.
 
     :param type: in the database's own words; empty if unknown.
-    :param required: whether a row without it is refused.
+    :param required: whether a row without it is rejected.
     """
 
     name: str
@@ -168,7 +168,7 @@ class Dialect:
             if slot.column.type != "string" and slot.column.type not in NESTED:
                 values = [None if value == "" else value for value in values]
             if slot.column.type == "decimal" and slot.scale is not None:
-                _refuse_rounding(slot, keys, values)
+                _reject_rounding(slot, keys, values)
             columns.append(self.convert(slot, keys, values))
         return columns
 
@@ -179,8 +179,8 @@ class Dialect:
         return convert_values(slot.column, values, keys)
 
 
-def _refuse_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
-    """Refuse an amount that the database would silently round."""
+def _reject_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
+    """Reject an amount that the database would silently round."""
     room = -(slot.scale or 0)
     for key, value in zip(keys, values, strict=True):
         with suppress(ArithmeticError):

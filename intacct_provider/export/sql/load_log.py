@@ -35,7 +35,7 @@ _canonical = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who loads: one task of one run, in whichever of its tries.
+    """Who loads: one task of one run, in whichever of its attempts.
 
     :param clears: the task's ``max_tries``, which clearing the task raises and Airflow's own retries leave alone.
     """
@@ -55,7 +55,7 @@ class Owner:
         return cls(task.dag_id, task.run_id, task.task_id, task.map_index, getattr(task, "max_tries", 0) or 0)
 
     def load_id(self, table: str) -> str:
-        """Return the id of the load of a table, the same for every try."""
+        """Return the id of the load of a table, the same for every attempt."""
         parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), table)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -49,7 +49,7 @@ def sql_name(field: str, name: str) -> str:
 
 
 def check_names(columns: Mapping[str, str]) -> None:
-    """Refuse two columns with the same name; most databases ignore case.
+    """Reject two columns with the same name; most databases ignore case.
 
     :param columns: names by field.
     """

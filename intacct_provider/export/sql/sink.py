@@ -26,7 +26,7 @@ class TableSink:
     :param load: of the table, opened.
     :param source: what the rows are.
     :param whole: the query without the window of an incremental export.
-    :param again: load even if an earlier try has loaded the rows.
+    :param again: load even if an earlier attempt has loaded the rows.
     """
 
     def __init__(self, load: TableLoad, source: Source, whole: Query, *, again: bool) -> None:
@@ -35,21 +35,21 @@ class TableSink:
         self._tally = Tally()
 
     def find_published(self) -> LoadFacts | None:
-        """Return what an earlier try of the task has loaded, if it must not be loaded again."""
+        """Return what an earlier attempt of the task has loaded, if it must not be loaded again."""
         entry = self._load.begin(self._source.columns, self._digest(), again=self._again)
         if entry is None:
             return None
         log.info(
-            "%s: an earlier try loaded its %d rows at %s; nothing is read.",
+            "%s: an earlier attempt loaded its %d rows at %s; nothing is read.",
             self._load.table, entry.row_count, entry.finished_at,
         )  # fmt: skip
         return entry.facts
 
     def begin(self) -> None:
-        """Start with no rows: those of an earlier try went with its connection."""
+        """Start with no rows: those of an earlier attempt went with its connection."""
         self._tally = Tally()
 
-    def write(self, page: Page, *, resumable: bool) -> None:  # noqa: ARG002 -- no next try continues
+    def write(self, page: Page, *, resumable: bool) -> None:  # noqa: ARG002 -- no next attempt continues
         """Write rows to the temporary table."""
         self._load.write(page)
         self._tally.join(self._count(page))

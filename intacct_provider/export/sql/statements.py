@@ -12,7 +12,7 @@ from intacct_provider.export.sql.dialect import Dialect, Name, Slot, TableColumn
 class TableSql:
     """Makes SQL statements; it does not execute them.
 
-    Every name goes through the dialect, which quotes or refuses it.
+    Every name goes through the dialect, which quotes or rejects it.
 
     :param existing: columns of the table; None if it does not exist yet.
     :param slots: where the columns of the rows go.

@@ -154,8 +154,8 @@ class TableLoad:
 
         :param columns: of the rows, in their order.
         :param digest: of what is read, to tell it from rows of another query.
-        :param again: load even if an earlier try has loaded the rows; never with ``append``.
-        :return: the log entry, if an earlier try has completed the load and it must not be done again.
+        :param again: load even if an earlier attempt has loaded the rows; never with ``append``.
+        :return: the log entry, if an earlier attempt has completed the load and it must not be done again.
         :raises IntacctArgumentError: if the table cannot take the rows.
         """
         self._columns, self._digest, self._again = tuple(columns), digest, again
@@ -229,7 +229,7 @@ class TableLoad:
         """Put everything into the table, in one transaction.
 
         :param facts: about the rows, for the log.
-        :return: the facts with ``rows`` (read), ``inserted``, ``updated`` and ``deleted``; if another try was
+        :return: the facts with ``rows`` (read), ``inserted``, ``updated`` and ``deleted``; if another attempt was
             faster, its facts, with nothing done.
         :raises IntacctColumnError: if rows have the same key, or rows were lost.
         """

@@ -44,7 +44,7 @@ class _Current:
 
     :param rows: the records by match value.
     :param done: steps whose records are as planned.
-    :param stale: steps whose records are neither as planned nor what the plan saw.
+    :param stale: steps whose records are neither as planned nor as they were when the plan was made.
     """
 
     rows: Mapping[str, Mapping[str, Any]]
@@ -63,20 +63,20 @@ def apply_plan(
 ) -> Outcome:
     """Write a plan: creations, then updates, then deactivations and deletions, 500 records a call.
 
-    The records are read again first. A record that Intacct refuses does not keep the others from being written. But
-    nothing is deleted or deactivated once more were refused than is tolerated: the cause is unknown then, and what is
+    The records are read again first. A record that Intacct rejects does not keep the others from being written. But
+    nothing is deleted or deactivated once more were rejected than is tolerated: the cause is unknown then, and what is
     live may still be needed.
 
-    With a journal, the reverse plan is written before the first record is. Another try of the same owner continues
+    With a journal, the reverse plan is written before the first record is. Another attempt of the same owner continues
     where the last one ended: what is done is not sent again, and what was in flight is sent again as it was, under the
     same idempotency keys, unless its records show that all of it was written. So nothing is written twice, even by two
-    tries at once. If the last try completed, what was refused or held back then is tried again.
+    attempts at once. If the last attempt completed, what was rejected or held back then is retried.
 
-    :param on_stale: ``skip`` applies the rest of a plan if some of its records are not what it saw.
-    :param tolerance: how many refused records are tolerated; the caller decides whether to fail for them.
-    :param fresh: the plan was made a moment ago, so the first try need not read the records again.
-    :raises IntacctSyncGuardError: for a plan that breaks a limit.
-    :raises IntacctStalePlanError: if a record is not what the plan saw; nothing more is written.
+    :param on_stale: ``skip`` applies the rest of a plan if some of its records changed since the plan was made.
+    :param tolerance: how many rejected records are tolerated; the caller decides whether to fail for them.
+    :param fresh: the plan was just made, so the first attempt need not read the records again.
+    :raises IntacctSyncGuardError: for a plan that exceeds a limit.
+    :raises IntacctStalePlanError: if a record changed since the plan was made; nothing more is written.
     :raises IntacctPlanInUseError: if another owner applies the plan, or has applied it.
     :raises IntacctError: if Intacct could not be reached; the journal knows what is written.
     """
@@ -96,7 +96,7 @@ def apply_plan(
 
 
 class _Run:
-    """One try to apply a plan."""
+    """One attempt to apply a plan."""
 
     def __init__(
         self, client: IntacctClient, plan: Plan, journal: Journal | None, tolerance: Tolerance
@@ -113,7 +113,7 @@ class _Run:
         self.current = _Current({})
 
     def check_records(self, on_stale: str, *, fresh: bool) -> None:
-        """Read the records of the remaining steps, and refuse the plan if some are not what it saw."""
+        """Read the records of the remaining steps, and fail if some changed since the plan was made."""
         if self.completed:
             self._check_completed()
         left = [n for steps in self.left.values() for n in steps]
@@ -131,8 +131,8 @@ class _Run:
         for batch in self.batches:
             if batch.number not in self.left:
                 continue
-            refused = self._list_rejects(before=batch.number)
-            if batch.action in REMOVALS and not self.tolerance.allows(self.plan, refused):
+            rejected = self._list_rejects(before=batch.number)
+            if batch.action in REMOVALS and not self.tolerance.allows(self.plan, rejected):
                 held += 0 if batch.number in self.outcomes else len(batch.steps)
                 continue
             self.outcomes[batch.number] = self._write_batch(batch)
@@ -143,7 +143,7 @@ class _Run:
         return outcome
 
     def _list_left(self, batch: Batch) -> tuple[int, ...]:
-        """Return the remaining steps of a batch; refused ones too, if the last try completed."""
+        """Return the remaining steps of a batch; rejected ones too, if the last attempt completed."""
         outcomes = self.outcomes.get(batch.number)
         if outcomes is None:
             return batch.steps
@@ -183,8 +183,8 @@ class _Run:
         some = self.outcomes or any(self._get_sending(number) for number in self.left)
         written = "Nothing more was written" if some else "Nothing was written"
         return IntacctStalePlanError(
-            f"{len(steps)} of {len(self.plan.steps)} records of {self.plan.object_name} are not what the plan saw: "
-            f"{named}{more}. {written}. {advice}",
+            f"{len(steps)} of {len(self.plan.steps)} records of {self.plan.object_name} changed since the plan was "
+            f"made: {named}{more}. {written}. {advice}",
             steps,
         )
 
@@ -197,7 +197,7 @@ class _Run:
         return "is another record now" if step.key and str(row.get("key")) != step.key else "was changed"
 
     def _check_completed(self) -> None:
-        """Refuse to report a plan as applied when somebody has changed its records since."""
+        """Fail, rather than report a plan as applied, if its records were changed since."""
         outcomes = [one for outcomes in self.outcomes.values() for one in outcomes]
         written = [one.step for one in outcomes if one.outcome in ("written", "found")]
         if written:
@@ -207,7 +207,7 @@ class _Run:
                 raise self._stale_error(changed, "This task has applied the plan before; make a new one.")
 
     def _keep_undo(self) -> None:
-        """Write the reverse plan, unless an earlier try did."""
+        """Write the reverse plan, unless an earlier attempt did."""
         left = {n for steps in self.left.values() for n in steps} - self.current.done - self.current.stale
         steps = [self._add_key(self.plan.steps[n]) for n in sorted(left)]
         if self.journal is None or not steps or self.journal.undo() is not None:
@@ -223,11 +223,11 @@ class _Run:
 
     def _write_batch(self, batch: Batch) -> tuple[RecordOutcome, ...]:
         """Send a batch, and write the outcome of each of its records to the journal."""
-        # Read this late, because another try may still be running, and have sent it meanwhile.
+        # Read this late, because another attempt may still be running, and have sent it meanwhile.
         before = self._get_sending(batch.number)
         known = {one.step: one for one in self.outcomes.get(batch.number, ()) if not one.refusal}
         if before and not known and self.current.done.issuperset(before.steps):
-            sending, results = before, []  # an earlier try has written all of it
+            sending, results = before, []  # an earlier attempt has written all of it
         else:
             sending = self._choose_sending(batch, before)
             results = self._send(batch, sending)
@@ -272,7 +272,7 @@ class _Run:
         return written if keyed else sending
 
     def _may_be_recognized(self, before: Sending) -> bool:
-        """Return whether to send again what an earlier try may have sent; what is done must not be repeated."""
+        """Return whether to send again what an earlier attempt may have sent; what is done must not be repeated."""
         if self.current.stale.intersection(before.steps):
             return False
         if not self.current.done.intersection(before.steps):
@@ -307,10 +307,12 @@ class _Run:
 
     def _list_rejects(self, before: int | None = None) -> list[Reject]:
         some = [found for number, found in sorted(self.outcomes.items()) if before is None or number < before]
-        refused = [(one.refusal, self.plan.steps[one.step]) for found in some for one in found if one.refusal]
+        rejected = [
+            (one.refusal, self.plan.steps[one.step]) for found in some for one in found if one.refusal
+        ]
         return [
             Reject(step.action, step.match, rebuild_error(refusal), build_desired(step))
-            for refusal, step in refused
+            for refusal, step in rejected
         ]
 
     def _sum_up(self, held: int) -> Outcome:
@@ -330,7 +332,7 @@ class _Run:
 
 @contextmanager
 def _use_plan_keys(client: IntacctClient, journal: Journal | None) -> Iterator[None]:
-    """Derive a client's idempotency keys from the plan and its owner, so that every try makes the same ones."""
+    """Derive a client's idempotency keys from the plan and its owner, so that every attempt makes the same ones."""
     keys = client.idempotency
     before = keys.scopes, keys.attempt
     if journal is not None:

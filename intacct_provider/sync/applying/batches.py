@@ -1,4 +1,4 @@
-"""A plan as the calls that apply it, split in the same way in every try."""
+"""A plan as the calls that apply it, split in the same way in every attempt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from intacct_provider.client.batches import BATCH_SIZE, split_records
 from intacct_provider.sync.plan import Action, Plan
 
-#: These come last, and are not done if too many records were refused before.
+#: These come last, and are not done if too many records were rejected before.
 REMOVALS: tuple[Action, ...] = ("deactivate", "delete")
 
 

@@ -1,4 +1,4 @@
-"""The journal of a plan: written as the plan is applied, so that a later try knows what is done.
+"""The journal of a plan: written as the plan is applied, so that a later attempt knows what is done.
 
 Object storages cannot append to a file, so a journal is a folder of small files that are each written once, whole:
 
@@ -32,13 +32,13 @@ from intacct_provider.sync.plan import Plan
 if TYPE_CHECKING:
     from intacct_provider.storage.files import ObjectStoragePath
 
-#: How long Intacct keeps an answer under its idempotency key, less a margin for different clocks.
+#: How long Intacct keeps a response under its idempotency key, less a margin for different clocks.
 _KEY_LIFETIME = dt.timedelta(hours=47)
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class Refusal(msgspec.Struct, omit_defaults=True):
-    """Why Intacct refused a record, with the attributes of :class:`~intacct_provider.exceptions.IntacctAPIError`."""
+    """Why Intacct rejected a record, with the attributes of :class:`~intacct_provider.exceptions.IntacctAPIError`."""
 
     message: str
     status: int = 0
@@ -82,7 +82,7 @@ class Sending:
 
     @property
     def remembered(self) -> bool:
-        """Whether Intacct still keeps the answer to it, if it was sent."""
+        """Whether Intacct still keeps the response to it, if it was sent."""
         return self.when is not None and dt.datetime.now(dt.UTC) - self.when < _KEY_LIFETIME
 
 
@@ -103,10 +103,10 @@ class _End(msgspec.Struct):
 
 
 class Journal:
-    """The journal of one plan, which one task applies in as many tries as it takes.
+    """The journal of one plan, which one task applies in as many attempts as it takes.
 
     :param plan_path: where the plan is. The journal is beside it, in a folder for each plan that was ever there.
-    :param owner: who applies it, such as the task and its run; the same for every try.
+    :param owner: who applies it, such as the task and its run; the same for every attempt.
     """
 
     def __init__(self, plan_path: ObjectStoragePath, plan: Plan, owner: str) -> None:
@@ -142,7 +142,7 @@ class Journal:
 
     @property
     def files(self) -> dict[str, str]:
-        """Paths of what it has written: ``journal``, ``undo`` and, if records were refused, ``rejects``."""
+        """Paths of what it has written: ``journal``, ``undo`` and, if records were rejected, ``rejects``."""
         found = {"journal": str(self.folder)}
         if (self.folder / "undo.json").exists():
             found["undo"] = str(self.undo_path)
@@ -151,9 +151,9 @@ class Journal:
         return found
 
     def begin(self, *, fresh: bool = False) -> bool:
-        """Claim the plan for this owner. Return whether it was claimed before, so this is another try.
+        """Claim the plan for this owner. Return whether it was claimed before, so this is another attempt.
 
-        :param fresh: whether the plan was made a moment ago. Then an equal plan that was completed before is another
+        :param fresh: whether the plan was just made. Then an equal plan that was completed before is another
             one.
         :raises IntacctPlanInUseError: if another owner has claimed it.
         :raises IntacctArgumentError: if nothing can be written beside the plan.
@@ -183,9 +183,9 @@ class Journal:
             )
         if found.owner != self.owner:
             end = self._read("end.json", _End)
-            state = f"has applied the plan and completed it {end.when}" if end else "is applying the plan"
+            state = f"has applied the plan and completed it at {end.when}" if end else "is applying the plan"
             raise IntacctPlanInUseError(
-                f"{found.owner or 'Somebody else'} {state}, begun {found.since}. {so_far} Make a new plan"
+                f"{found.owner or 'Somebody else'} {state}; started at {found.since}. {so_far} Make a new plan"
                 + ("." if end else ", or clear that task to continue.")
             )
 
@@ -228,7 +228,7 @@ class Journal:
     def send(self, batch: int, sending: Sending, *, instead: bool = False) -> Sending:
         """Write what a batch is about to send, and return what it must send.
 
-        That is what another try of the same task has written meanwhile, if there is one.
+        That is what another attempt of the same task has written meanwhile, if there is one.
 
         :param instead: replace what is written already.
         :raises IntacctPlanInUseError: if another owner has claimed the plan meanwhile, on a storage that cannot create

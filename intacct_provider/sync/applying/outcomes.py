@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Outcome:
     """What applying a plan did, in numbers of records.
 
-    :param held: deletions and deactivations that were not tried, because too many other records were refused.
+    :param held: deletions and deactivations that were not attempted, because too many other records were rejected.
     :param found: records that were as planned before the plan was applied; nothing was written.
     :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
     """
@@ -63,27 +63,27 @@ def collect_outcomes(
     :param steps: their steps by position.
     :param sent: positions of the steps that were sent, in the order of ``results``.
     :param results: empty if nothing had to be sent again.
-    :param done: steps whose records were as planned before this try sent anything.
+    :param done: steps whose records were as planned before this attempt sent anything.
     :param stale: steps that were left out.
-    :param sent_before: steps that an earlier try may have sent.
+    :param sent_before: steps that an earlier attempt may have sent.
     """
-    answers = dict(zip(sent, results, strict=True)) if results else {}
+    responses = dict(zip(sent, results, strict=True)) if results else {}
     found = []
     for position, step in steps.items():
-        answer = answers.get(position)
+        response = responses.get(position)
         refusal = None
-        if answer is not None and answer.ok:
+        if response is not None and response.ok:
             outcome = "written"
         elif position in done:
-            # Also if it was refused now: an earlier try wrote it, and Intacct has forgotten the idempotency key.
+            # Also if it was rejected now: an earlier attempt wrote it, and Intacct has forgotten the idempotency key.
             outcome = "written" if position in sent_before else "found"
-        elif answer is not None and answer.error is not None:
-            outcome, refusal = "refused", _to_refusal(answer.error)
+        elif response is not None and response.error is not None:
+            outcome, refusal = "refused", _to_refusal(response.error)
         elif position in stale:
             outcome = "stale"
         else:
             raise AssertionError(f"{step.match!r} was neither sent nor left out")
-        key = (answer.key if answer else None) or step.key
+        key = (response.key if response else None) or step.key
         found.append(RecordOutcome(position, step.match, outcome, key, refusal))
     return tuple(found)
 

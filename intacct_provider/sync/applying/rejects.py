@@ -1,4 +1,4 @@
-"""Records that Intacct refused: how many are tolerated, a table for the log, and a file to correct."""
+"""Records that Intacct rejected: how many are tolerated, a table for the log, and a file to correct."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How many refused records are tolerated; the larger of both numbers counts.
+    """How many rejected records are tolerated; the larger of both numbers counts.
 
-    :param max_rejects: so many, whatever their share is.
-    :param max_reject_percent: so many percent of the records that the plan writes, whatever their number.
+    :param max_rejects: this many, whatever their share is.
+    :param max_reject_percent: this many percent of the records that the plan writes, whatever their number.
     """
 
     max_rejects: int = 0
     max_reject_percent: float | None = None
 
     def allows(self, plan: Plan, rejects: Sequence[Reject]) -> bool:
-        """Return whether so many refused records are tolerated."""
+        """Return whether this many rejected records are tolerated."""
         share = (self.max_reject_percent or 0) / 100 * len(plan.steps)
         return len(rejects) <= max(self.max_rejects, share)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that Intacct refused.
+    """A record that Intacct rejected.
 
     :param action: ``create``, ``update``, ``deactivate`` or ``delete``.
     :param match: value of the field that identifies the record.
@@ -55,7 +55,7 @@ def build_desired(step: Step) -> dict[str, Any]:
 
 
 def format_rejects(rejects: Sequence[Reject], *, limit: int = 50) -> str:
-    """Return refused records as a markdown table: which, why, and what to tell Sage support."""
+    """Return rejected records as a markdown table: which, why, and what to tell Sage support."""
     lines = ["| action | id | status | reason |", "| --- | --- | --- | --- |"]
     for reject in rejects[:limit]:
         cells = (reject.action, reject.match, str(reject.error.status), str(reject.error))
@@ -67,7 +67,7 @@ def format_rejects(rejects: Sequence[Reject], *, limit: int = 50) -> str:
 
 
 def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
-    """Yield one line of JSON per refused record: what it should have become, and why Intacct refused.
+    """Yield one line of JSON per rejected record: what it should have become, and why Intacct rejected.
 
     Once corrected, the lines are desired records; :data:`REJECT` is ignored then.
     """

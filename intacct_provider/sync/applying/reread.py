@@ -1,4 +1,4 @@
-"""Reading the records that a plan writes again, to see whether they are still what the plan saw."""
+"""Reading the records that a plan writes again, to see whether they changed since the plan was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the records of a plan are still what the plan saw."""
+"""Whether the records of a plan changed since the plan was made."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from intacct_provider.sync.records import flatten, match_text, value_at
 def find_stale_steps(
     plan: Plan, rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]
 ) -> tuple[Step, ...]:
-    """Return the steps whose record is not what the plan saw.
+    """Return the steps whose record changed since the plan was made.
 
     A record to create exists now; one to write no longer exists, has another key, or another value in one of
     ``plan.fields``. If a step has no fingerprint, the old values of its changes are compared instead. Other records may
-    change freely. A record that is already as planned differs from what the plan saw, too: see :func:`is_done`.
+    change freely. A record that is already as planned differs from when the plan was made, too: see :func:`is_done`.
 
     :param rows: from :func:`~intacct_provider.sync.applying.reread.reread_records`.
     :param types: from :func:`~intacct_provider.sync.object_facts.collect_types`.

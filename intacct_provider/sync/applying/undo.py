@@ -67,7 +67,7 @@ def select_writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict
     Read-only and empty fields are left out, and so are fields that are not in the model, unless they are custom fields.
     References are by id, or by key if they have no id.
 
-    :param model: the answer of Intacct's model service for the object, or a part of it.
+    :param model: the response of Intacct's model service for the object, or a part of it.
     """
     found: dict[str, Any] = {}
     kinds = {name: (kind, spec) for kind in KINDS for name, spec in get_entries(model, kind).items()}

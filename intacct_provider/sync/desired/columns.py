@@ -138,7 +138,7 @@ class _ListError(Exception):
 
 
 def check_renames(columns: Renames | None, names: Sequence[str], source: str) -> None:
-    """Refuse a mapping of columns that do not exist.
+    """Reject a mapping of columns that do not exist.
 
     :raises IntacctArgumentError: naming the column and the nearest one that exists.
     """

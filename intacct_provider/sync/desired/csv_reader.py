@@ -20,7 +20,7 @@ def read_csv(source: str, text: str) -> Iterator[tuple[int, list[str]]]:
 
     :raises IntacctArgumentError: if it is not valid CSV, or the separator is ambiguous.
     """
-    # The csv module refuses cells of more than 128 KiB, which a long list can have; the limit is process-wide.
+    # The csv module rejects cells of more than 128 KiB, which a long list can have; the limit is process-wide.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_find_separator(source, text), strict=True)
     while True:

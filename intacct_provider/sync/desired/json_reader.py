@@ -62,15 +62,15 @@ def _parse(source: str, text: str, *, first_line: int) -> Any:
 
 def _loads(text: str) -> Any:
     return json.loads(
-        text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+        text, parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates
     )
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise _JsonRuleError(f"{name} is not a JSON value; use null")
 
 
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]

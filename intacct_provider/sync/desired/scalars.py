@@ -1,4 +1,4 @@
-"""Single values in Intacct's types: converted exactly, or refused."""
+"""Single values in Intacct's types: converted exactly, or rejected."""
 
 from __future__ import annotations
 

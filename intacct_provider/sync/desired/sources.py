@@ -260,7 +260,7 @@ def _rename_fields(flat: Mapping[str, Any], columns: Renames) -> dict[str, Any]:
 
 def _no_records_error(source: str) -> IntacctArgumentError:
     return IntacctArgumentError(
-        f"{source}: there are no records; an empty desired state is refused, "
+        f"{source}: there are no records; an empty desired state is rejected, "
         "because in mode mirror it would delete everything"
     )
 

@@ -33,7 +33,7 @@ def convert_records(
     not describe the elements of the lists of customer groups and account groups; for them
     :mod:`~intacct_provider.sync.object_facts` counts.
 
-    :param model: the answer of Intacct's model service for the object.
+    :param model: the response of Intacct's model service for the object.
     :param match_on: dotted path of the field that identifies a record; it may be read-only, such as ``key``.
     :return: the records, in their order, and the problems: read-only or misspelled fields, values of the wrong type,
         null where the model does not allow it, values that an enumeration does not have, and the problems found when

@@ -45,7 +45,7 @@ def read_yaml(source: str, text: str) -> list[tuple[str, Any]]:
     """Return the elements of a YAML list, each with the line it starts on.
 
     Values in quotes are text; ``null``, ``~`` and nothing are null; all others are :class:`Unquoted`. Repeated names,
-    anchors, aliases, tags and further documents are refused, because they can mean more than they seem to.
+    anchors, aliases, tags and further documents are rejected, because they can mean more than they seem to.
 
     :raises IntacctArgumentError: naming the line.
     """
@@ -80,14 +80,14 @@ class _Reader:
         if isinstance(first, yaml.StreamEndEvent):
             return []
         if not isinstance(first, yaml.SequenceStartEvent):
-            self._refuse(first, "the file must hold a list of records, each beginning with '- '")
+            self._reject(first, "the file must hold a list of records, each beginning with '- '")
         self._check(first)
         records = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             records.append((f"line {event.start_mark.line + 1}", self._value(event, 1)))
         after = self._content()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._refuse(after, "a second document begins here; give one list")
+            self._reject(after, "a second document begins here; give one list")
         return records
 
     def _content(self) -> _Event:
@@ -98,7 +98,7 @@ class _Reader:
     def _value(self, event: _Event, level: int) -> Any:
         self._check(event)
         if level > _MAX_LEVELS:
-            self._refuse(event, f"values are nested more than {_MAX_LEVELS} deep")
+            self._reject(event, f"values are nested more than {_MAX_LEVELS} deep")
         if isinstance(event, yaml.ScalarEvent):
             return _read_scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -110,13 +110,13 @@ class _Reader:
         while not isinstance(name := next(self.events), yaml.MappingEndEvent):
             self._check(name)
             if not isinstance(name, yaml.ScalarEvent):
-                self._refuse(name, "the name of a field must be text")
+                self._reject(name, "the name of a field must be text")
             if name.value == "<<" and not name.style:
-                self._refuse(
+                self._reject(
                     name, "'<<' merges another mapping, which is not supported; write its fields here"
                 )
             if name.value in record:
-                self._refuse(name, f"the name {show_value(name.value)} is given twice; keep one")
+                self._reject(name, f"the name {show_value(name.value)} is given twice; keep one")
             record[str(name.value)] = self._value(next(self.events), level + 1)
         return record
 
@@ -124,14 +124,14 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             mark = "*" if isinstance(event, yaml.AliasEvent) else "&"
             name = show_value(f"{mark}{event.anchor}")
-            self._refuse(
+            self._reject(
                 event, f"{name} is an anchor or alias, which is not supported; write the value, or quote it"
             )
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", "tag:yaml.org,2002:str"):
-            self._refuse(event, f"the tag {show_value(tag)} is not supported; leave it out")
+            self._reject(event, f"the tag {show_value(tag)} is not supported; leave it out")
 
-    def _refuse(self, event: _Event, text: str) -> None:
+    def _reject(self, event: _Event, text: str) -> None:
         line = event.start_mark.line + 1
         raise IntacctArgumentError(f"{self.source}: line {line}: {text}")
 

@@ -16,7 +16,7 @@ INACTIVE = "inactive"
 
 
 def check_deactivation(object_name: str, model: Mapping[str, Any]) -> None:
-    """Refuse to deactivate records that have no such status."""
+    """Fail if records to deactivate have no such status."""
     if INACTIVE not in (get_entries(model, "fields").get("status", {}).get("enum") or ()):
         raise IntacctArgumentError(
             f"on_delete is 'deactivate', but records of {object_name} have no status that can be {INACTIVE}; "
@@ -31,7 +31,7 @@ def check_spelling(
     missing: Collection[str],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Refuse to create a record whose name differs from a live one's only by case."""
+    """Fail if a record to create has a name that differs from a live one's only by case."""
     near = {fold_match(match): match for match in missing}
     live = (match_text(row.get(match_on)) for row in rows) if near else ()
     pairs = [
@@ -39,17 +39,17 @@ def check_spelling(
         for match in live
         if match not in wanted and fold_match(match) in near
     ]
-    _refuse(
+    _reject(
         [f"{show_value(desired)} (live: {show_value(match)})" for desired, match in sorted(pairs)],
         f"desired records of {object_name} differ from live ones only by the case of {match_on}, which Intacct may "
-        "treat as the same. Spell them as the live ones",
+        "treat as the same. Use the live spelling",
     )
 
 
 def check_scope(
     object_name: str, found: Mapping[str, Mapping[str, Any]], in_scope: Collection[str] | None
 ) -> None:
-    """Refuse desired records whose live ones are not in scope.
+    """Reject desired records whose live ones are not in scope.
 
     :param found: live records that are desired, by match value.
     :param in_scope: keys; None for all.
@@ -57,7 +57,7 @@ def check_scope(
     out = (
         [] if in_scope is None else [match for match, row in found.items() if str(row["key"]) not in in_scope]
     )
-    _refuse(
+    _reject(
         [show_value(match) for match in sorted(out)],
         f"desired records of {object_name} exist in Intacct but out of scope, so they must not be changed. Widen "
         "scope, or leave them out",
@@ -65,7 +65,7 @@ def check_scope(
 
 
 def check_creations(match_on: str, creates: Sequence[Step]) -> None:
-    """Refuse to create records under a key that the user chose."""
+    """Fail if records would be created under a key that the user chose."""
     if match_on == "key" and creates:
         raise IntacctArgumentError(
             f"There is no live record with key {show_value(creates[0].match)}. Intacct numbers new records itself, so "
@@ -73,7 +73,7 @@ def check_creations(match_on: str, creates: Sequence[Step]) -> None:
         )
 
 
-def _refuse(names: Sequence[str], what: str) -> None:
+def _reject(names: Sequence[str], what: str) -> None:
     """Raise one error for all records that have a problem; at most 10 are named."""
     if names:
         rest = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""

@@ -36,5 +36,5 @@ def reads_by_page(steps: int, live: int, page_size: int) -> bool:
 
 
 def count_batches(records: int) -> int:
-    """Return how many batches so many records make."""
+    """Return how many batches this many records make."""
     return -(-records // BATCH_SIZE)

@@ -18,7 +18,7 @@ def same_value(new: Any, old: Any, path: str = "", types: Mapping[str, str] | No
     """Return whether a live value is already the desired one.
 
     Null, empty text and a missing field are equal. Numeric fields, and any pair with a JSON number in it, compare
-    as exact numbers; times compare as moments; booleans equal only booleans; text is compared exactly. Lists must
+    as exact numbers; times compare as instants; booleans equal only booleans; text is compared exactly. Lists must
     have the same length and order, and their elements are compared by the fields of the desired element; filter
     conditions (``{"$eq": {...}}``) must be equal throughout.
 
@@ -96,10 +96,10 @@ def _parse_number(value: Any) -> Decimal | None:
 def _parse_time(value: Any) -> dt.datetime | None:
     """Return a time with an offset in the whole seconds that Intacct keeps; None for other text."""
     try:
-        moment = dt.datetime.fromisoformat(value)
+        time = dt.datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-    return moment.replace(microsecond=0) if moment.tzinfo else None
+    return time.replace(microsecond=0) if time.tzinfo else None
 
 
 def has_conditions(value: Any) -> bool:

@@ -41,7 +41,7 @@ class Guards:
 
 
 def find_breaches(plan: Plan, guards: Guards) -> tuple[str, ...]:
-    """Return a sentence for each limit that a plan breaks, with the first records and what would allow it."""
+    """Return a sentence for each limit that a plan exceeds, with the first records and what would allow it."""
     return tuple(_breaches(plan, guards))
 
 

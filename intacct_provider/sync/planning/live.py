@@ -38,7 +38,7 @@ class Live:
 
     :param rows: those that are desired, or spelled almost like one that is; in mode ``mirror`` all in scope.
         Nested or dotted, with ``key``, the field that is matched on, and every field that is compared.
-    :param in_scope: keys of the records that are ours; None for all.
+    :param in_scope: keys of the records in scope; None for all.
     :param protected: keys of the records that must not be touched.
     :param count: number of all live records, whether among ``rows`` or not; None for the number of rows.
     :param full_records: whether the rows were fetched by key, because queries cannot return all fields.
@@ -59,7 +59,7 @@ def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request
     could touch. Intacct evaluates the filters, one call per 4,000 records that they select.
 
     :param desired: typed records.
-    :param model: the answer of Intacct's model service for the object.
+    :param model: the response of Intacct's model service for the object.
     :raises IntacctIncompleteReadError: if it cannot be proven that every record was read.
     """
     types = collect_types(model)
@@ -128,7 +128,7 @@ class _Reader:
     def read_by_key(self, names: Sequence[str], types: Mapping[str, str]) -> list[Row]:
         """Return the records to compare, fetched by key, with just the given fields.
 
-        Where a record is as desired already, the desired values take the place of the live ones, so that the members of
+        Where a record already matches, the desired values take the place of the live ones, so that the members of
         ten thousand groups are not held twice.
         """
         self.full_records = True

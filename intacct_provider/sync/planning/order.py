@@ -12,13 +12,13 @@ from intacct_provider.sync.problems import show_value
 from intacct_provider.sync.records import flatten
 
 
-def assign_levels(needs: Mapping[str, Iterable[str]], *, circles: str = "") -> dict[str, int]:
+def assign_levels(needs: Mapping[str, Iterable[str]], *, cycles: str = "") -> dict[str, int]:
     """Return the level of each record: one above the highest of those that it needs, from 0.
 
     :param needs: what each record refers to, by name; names of unknown records are ignored.
-    :param circles: what an error calls records that need each other in a circle; with ``""`` circles are allowed, and
-        what closes a circle is ignored.
-    :raises IntacctArgumentError: for a circle, naming the records in it.
+    :param cycles: what an error calls records that refer to each other in a cycle; with ``""`` cycles are allowed, and
+        what closes a cycle is ignored.
+    :raises IntacctArgumentError: for a cycle, naming the records in it.
     """
     inner = {name: sorted({one for one in others if one in needs}) for name, others in needs.items()}
     while True:
@@ -26,13 +26,13 @@ def assign_levels(needs: Mapping[str, Iterable[str]], *, circles: str = "") -> d
             order = tuple(TopologicalSorter(inner).static_order())
             break
         except CycleError as error:
-            circle = error.args[1][::-1]
-            if circles:
-                way = " -> ".join(show_value(name) for name in circle)
+            cycle = error.args[1][::-1]
+            if cycles:
+                way = " -> ".join(show_value(name) for name in cycle)
                 raise IntacctArgumentError(
-                    f"{circles} need each other in a circle ({way}), so none can be written first."
+                    f"{cycles} refer to each other in a cycle ({way}), so none can be written first."
                 ) from None
-            for user, used in pairwise(circle):
+            for user, used in pairwise(cycle):
                 inner[user].remove(used)
     levels: dict[str, int] = {}
     for name in order:

@@ -33,9 +33,10 @@ def plan_changes(desired: Sequence[_Row], live: Live, model: _Row, request: Sync
 
     :param desired: typed records, each with a different value to match on.
     :param live: from :func:`~intacct_provider.sync.planning.live.read_live`.
-    :param model: the answer of Intacct's model service for the object.
+    :param model: the response of Intacct's model service for the object.
     :raises IntacctArgumentError: if desired and live records conflict: two live records for a desired one, a name that
-        differs only by case, records that need each other in a circle, a desired record whose live one is out of scope.
+        differs only by case, records that refer to each other in a cycle, a desired record whose live one is not in
+        scope.
     """
     if request.deactivates:
         conflicts.check_deactivation(request.object_name, model)
@@ -152,7 +153,7 @@ class _Planner:
         )
 
     def _create(self, match: str) -> Step:
-        # A new record has nothing to clear, and Intacct refuses references without a value.
+        # A new record has nothing to clear, and Intacct rejects references without a value.
         given = {p: value for p, value in to_json_types(self._wanted[match]).items() if value is not None}
         changes = tuple(FieldChange(path, None, value) for path, value in given.items() if value != {})
         return Step("create", match, reason="not in Intacct", changes=changes, body=unflatten(given))
@@ -205,7 +206,7 @@ class _Planner:
             changed = {change.path: change.new for change in step.changes}
             names = find_references(changed, self._request.object_name, self._self_references)
             needs[step.match] = {owner[name] for name in names if name in owner}
-        levels = assign_levels(needs, circles=f"Records of {self._request.object_name}")
+        levels = assign_levels(needs, cycles=f"Records of {self._request.object_name}")
         return [replace(step, level=levels[step.match]) for step in steps]
 
     def _list_names(self, step: Step) -> set[str]:

@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 #: Names that are read at most to guess a spelling.
 _MAX_NAMES = 4000
-#: Guesses at most; one among so many names takes a noticeable part of a second.
+#: Guesses at most; one among that many names takes a noticeable part of a second.
 _MAX_GUESSES = 20
 #: At the top level, records that belong to one entity exist too.
 _ALL = {"includePrivate": True}
 _LEAVES = frozenset({"id", "key"})
-_REFUSALS = (IntacctNotFoundError, IntacctPermissionError, IntacctValidationError)
+_REJECTIONS = (IntacctNotFoundError, IntacctPermissionError, IntacctValidationError)
 #: Object and leaf (``id`` or ``key``) of a reference, by which it is looked up.
 _Kind = tuple[str, str]
 
@@ -198,14 +198,14 @@ def _find_missing(
 def _look_up(client: IntacctClient, target: str, leaf: str, values: set[str]) -> set[str]:
     """Return the ids or keys that no record of an object has."""
     missing = set(values)
-    # Intacct refuses to compare a key with text that is not a number, and with it the query for all others.
+    # Intacct does not compare a key with text that is not a number, and with it the query for all others.
     asked = sorted(value for value in missing if leaf != "key" or (value.isascii() and value.isdigit()))
     try:
         for start in range(0, len(asked), BATCH_SIZE):
             some = field(leaf).in_(asked[start : start + BATCH_SIZE])
             rows = client.iter_rows(target, [leaf], filters=some, filter_parameters=_ALL)
             missing -= {str(row[leaf]) for row in rows}
-    except _REFUSALS as error:
+    except _REJECTIONS as error:
         log.warning("Intacct: could not check whether the references to %s exist: %s", target, error)
         return set()
     return missing
@@ -233,6 +233,6 @@ class _Guesses:
     def _read_ids(self, target: str) -> list[str]:
         try:
             page = self.client.query(target, ["id"], size=_MAX_NAMES, filter_parameters=_ALL)
-        except _REFUSALS:
+        except _REJECTIONS:
             return []
         return [str(row["id"]) for row in page.rows if row["id"]]

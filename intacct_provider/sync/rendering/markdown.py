@@ -78,7 +78,7 @@ def _render_head(plan: Plan) -> Iterator[str]:
     else:
         yield f"**{describe_counts(plan)}**; {describe_rest(plan)}. {describe_cost(plan)}."
     if plan.breaches:
-        yield f"**It breaks {count_noun(len(plan.breaches), 'limit')}, so it cannot be applied:**"
+        yield f"**It exceeds {count_noun(len(plan.breaches), 'limit')}, so it cannot be applied:**"
         yield "\n".join(f"- {_escape(breach[:_SENTENCE])}" for breach in plan.breaches)
 
 

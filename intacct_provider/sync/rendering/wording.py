@@ -110,7 +110,7 @@ def compare_lists(old: Sequence[Any], new: Sequence[Any]) -> tuple[list[str], li
     dropped = [name for name in before if name not in set(after)]
     if added or dropped:
         return added, dropped, ""
-    return [], [], "another order" if sorted(before) == sorted(after) and before != after else "other content"
+    return [], [], "reordered" if sorted(before) == sorted(after) and before != after else "different content"
 
 
 def make_visible(text: str, *, keep: str = "") -> str:

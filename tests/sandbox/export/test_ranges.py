@@ -152,7 +152,7 @@ def test_keys_that_compare_as_text_are_refused(company):
 
 def test_keys_that_no_filter_may_name_are_refused(company):
     company.faults.key_filter = False
-    with pytest.raises(AirflowFailException, match=r"refuses a filter on key.*export it in one task"):
+    with pytest.raises(AirflowFailException, match=r"rejects a filter on key.*export it in one task"):
         plan(ranges=4)
 
 
@@ -466,7 +466,7 @@ def test_an_older_try_of_a_range_is_refused(company, folder):
     made = plan(ranges=2)
     exports = folder.ranges(made)
     folder.export(made[0])
-    with pytest.raises(AirflowFailException, match=r"from another try. Clear the tasks of all ranges"):
+    with pytest.raises(AirflowFailException, match=r"from another attempt. Clear the tasks of all ranges"):
         folder.commit(exports)
 
 

@@ -342,12 +342,12 @@ def test_another_task_is_told_whose_the_plan_is(sandbox, client, tmp_path):
     path = saved(planned(client, PURPOSE, purposes("A")), tmp_path)
     applied(client, path)
     with pytest.raises(
-        IntacctPlanInUseError, match=rf"^{OWNER} has applied the plan and completed it \d{{4}}-"
+        IntacctPlanInUseError, match=rf"^{OWNER} has applied the plan and completed it at \d{{4}}-"
     ):
         applied(client, path, owner="dag/other/apply")
     path = saved(planned(client, PURPOSE, purposes("B")), tmp_path)
     Journal(path, Plan.from_json(path.read_bytes()), OWNER).begin()
-    with pytest.raises(IntacctPlanInUseError, match=rf"^{OWNER} is applying the plan, begun \d{{4}}-"):
+    with pytest.raises(IntacctPlanInUseError, match=rf"^{OWNER} is applying the plan; started at \d{{4}}-"):
         applied(client, path, owner="dag/other/apply")
     assert stored(sandbox, PURPOSE) == ["A"]
 

@@ -165,7 +165,7 @@ def test_rows_of_an_earlier_try_count_as_done_and_not_as_speed(make, clock, capl
     )
     progress.done()
     assert "all 50 rows read in 50.0 s (1 a second)" in lines(caplog)[1]
-    assert lines(caplog)[1].endswith("900 rows come from an earlier try.")
+    assert lines(caplog)[1].endswith("900 rows were read by an earlier attempt.")
 
 
 def test_an_end_that_no_calendar_has_breaks_nothing(make, clock, caplog):

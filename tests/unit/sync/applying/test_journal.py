@@ -79,10 +79,10 @@ def test_of_many_at_once_one_creates_a_file(tmp_path):
 def test_the_owner_goes_on_and_nobody_else(path):
     assert journal(path).begin() is False
     assert journal(path).begin() is True
-    with pytest.raises(IntacctPlanInUseError, match=r"^one is applying the plan, begun 20.*clear"):
+    with pytest.raises(IntacctPlanInUseError, match=r"^one is applying the plan; started at 20.*clear"):
         journal(path, "two").begin()
     journal(path).end({"created": 1})
-    with pytest.raises(IntacctPlanInUseError, match=r"^one has applied the plan and completed it 20"):
+    with pytest.raises(IntacctPlanInUseError, match=r"^one has applied the plan and completed it at 20"):
         journal(path, "two").begin()
     assert journal(path).begin() is True
 

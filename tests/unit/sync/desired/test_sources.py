@@ -124,7 +124,7 @@ def test_csv_written_by_any_writer_reads_back(rows, separator):
     [
         ("", ["line 1", "empty"]),
         ("\n \n", ["line 1", "empty"]),
-        ("id,name\n", ["no records", "empty desired state is refused", "mirror"]),
+        ("id,name\n", ["no records", "empty desired state is rejected", "mirror"]),
         ("idd,name\nC-1,x\n", ["line 1", "id is not a column", "Did you mean 'idd'?"]),
         ("id,name,id\nC-1,x,y\n", ["line 1, column 3", "'id' is also in column 1"]),
         ("id,,name\nC-1,x,y\n", ["line 2: column 2 has a value but no header"]),

@@ -38,8 +38,8 @@ def test_a_chain_of_ten_thousand_is_no_trouble():
 )
 def test_a_circle_is_named(needs, way):
     with pytest.raises(IntacctArgumentError) as caught:
-        assign_levels(needs, circles="Records of x")
-    assert f"Records of x need each other in a circle ({way})" in str(caught.value)
+        assign_levels(needs, cycles="Records of x")
+    assert f"Records of x refer to each other in a cycle ({way})" in str(caught.value)
     assert set(assign_levels(needs)) == set(needs)
 
 
@@ -50,7 +50,7 @@ NEEDS = st.dictionaries(st.sampled_from("abcdefgh"), st.lists(st.sampled_from("a
 @given(NEEDS)
 def test_a_record_is_always_above_what_it_needs_or_there_is_a_circle(needs):
     try:
-        found = assign_levels(needs, circles="Records")
+        found = assign_levels(needs, cycles="Records")
     except IntacctArgumentError as error:
         *_, way = str(error).partition("(")
         names = way.partition(")")[0].replace("'", "").split(" -> ")

@@ -342,7 +342,7 @@ def test_members_are_created_before_the_group_that_lists_them():
 
 def test_records_that_need_each_other_are_refused():
     message = refusal(family(a="b", b="a"), [])
-    assert "in a circle ('a' -> 'b' -> 'a')" in message
+    assert "in a cycle ('a' -> 'b' -> 'a')" in message
 
 
 def test_steps_come_by_action_then_level_then_name():

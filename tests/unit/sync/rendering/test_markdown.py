@@ -108,9 +108,9 @@ def test_what_a_plan_breaks_is_told_before_the_records():
     breaches = ("It deletes 2 records ('A_', '<b>'), more than max_deletes=1.", "It costs too much.")
     text = render_markdown(plan(delete("A_"), delete("<b>"), breaches=breaches))
     shown = Shown(text)
-    assert "It breaks 2 limits, so it cannot be applied:" in shown.text
+    assert "It exceeds 2 limits, so it cannot be applied:" in shown.text
     assert all(breach in shown.text for breach in breaches)
-    assert text.index("breaks 2 limits") < text.index("####")
+    assert text.index("exceeds 2 limits") < text.index("####")
 
 
 def test_what_a_limit_hides_is_counted_and_the_page_named():
@@ -228,11 +228,11 @@ def test_a_change_of_text_can_always_be_seen(prefix, old, new):
             "C-1, C-2, +3 more",
             "C-1, C-2, +3 more (adds C-6; drops C-5)",
         ),
-        (members("C-1", "C-2"), members("C-2", "C-1"), "C-1, C-2", "C-2, C-1 (another order)"),
-        (members("C-1", "C-1"), members("C-1"), "C-1, C-1", "C-1 (other content)"),
+        (members("C-1", "C-2"), members("C-2", "C-1"), "C-1, C-2", "C-2, C-1 (reordered)"),
+        (members("C-1", "C-1"), members("C-1"), "C-1, C-1", "C-1 (different content)"),
         (members("C-1"), [], "C-1", "(empty)"),
         ([], members("C-1"), "(empty)", "C-1"),
-        ([{"id": "1", "from": "a"}], [{"id": "1", "from": "b"}], "1", "1 (other content)"),
+        ([{"id": "1", "from": "a"}], [{"id": "1", "from": "b"}], "1", "1 (different content)"),
         (
             [{"$eq": {"status": "active"}}],
             [{"$eq": {"status": None}}],

@@ -64,7 +64,7 @@ def test_what_a_plan_breaks_comes_first():
         plan(delete("A"), breaches=("It deletes 1 record ('A'), more than max_deletes=0.",), left_alone=4)
     )
     text = " ".join(shown.text.split())
-    assert text.index("It breaks 1 limit, so it cannot be applied") < text.index("1 to delete")
+    assert text.index("It exceeds 1 limit, so it cannot be applied") < text.index("1 to delete")
     assert "more than max_deletes=0." in text
     assert "4 left alone" in text
 
