@@ -1,6 +1,6 @@
-"""A local Sage Intacct for trying and testing without a company: a real HTTP server over SQLite.
+"""A local Sage Intacct for development and testing without an Intacct account: a real HTTP server over SQLite.
 
-Importing this package costs nothing: the server is loaded when a public name is first asked for.
+Importing this package costs nothing: the server is loaded when a public name is first used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MODULES = {"Call": "state", "Fault": "faults.plan", "Faults": "faults.plan", "S
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for."""
+    """Load a public name when it is first used."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The API over HTTP: decode a request, hand it to its operation, encode the answer."""
+"""The API over HTTP: decode a request, hand it to its operation, encode the response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from intacct_provider.sandbox.api.messages import Answer, ApiRequest, error_answer
+from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse, error_response
 from intacct_provider.sandbox.api.operations import Api
 from intacct_provider.sandbox.errors import ApiError, unknown_address
 from intacct_provider.sandbox.gateway import BASE
@@ -37,14 +37,14 @@ class App:
         body = await request.body()
         parts = await read_form(request)
         # In a thread, because operations wait for SQLite.
-        answer = await run_in_threadpool(self._handle, request, body, parts)
-        await build_response(answer)(scope, receive, send)
+        response = await run_in_threadpool(self._handle, request, body, parts)
+        await build_response(response)(scope, receive, send)
 
-    def _handle(self, request: Request, body: bytes, parts: Mapping[str, bytes] | None) -> Answer:
+    def _handle(self, request: Request, body: bytes, parts: Mapping[str, bytes] | None) -> ApiResponse:
         try:
             path = strip_base(request.scope["path"])
         except ApiError as error:
-            return error_answer(error)
+            return error_response(error)
         call = request.scope[CALL]
         query, headers = request.query_params, request.headers
         return self._api.handle(ApiRequest(request.method, path, query, headers, body, call, parts))
@@ -77,8 +77,8 @@ async def read_form(request: Request) -> Mapping[str, bytes] | None:
         return None
 
 
-def build_response(answer: Answer) -> Response:
-    """Return the HTTP response of an answer: JSON, or no body for 204."""
-    content = b"" if answer.body is None else msgspec.json.encode(answer.body)
-    media_type = None if answer.body is None else "application/json"
-    return Response(content, answer.status, answer.headers, media_type=media_type)
+def build_response(response: ApiResponse) -> Response:
+    """Encode a response for HTTP: JSON, or no body for 204."""
+    content = b"" if response.body is None else msgspec.json.encode(response.body)
+    media_type = None if response.body is None else "application/json"
+    return Response(content, response.status, response.headers, media_type=media_type)

@@ -28,7 +28,7 @@ from intacct_provider.sandbox.store import find_key
 # Sage documents no lifetime for refresh tokens, so no client may depend on one.
 REFRESH_LIFE = 10 * 365 * 86400
 CODE_LIFE = 300
-# Sage's only scope: the answer has a refresh token too.
+# Sage's only scope: the response has a refresh token too.
 OFFLINE = "offline_access"
 
 
@@ -45,7 +45,7 @@ class TokenRequestError(Exception):
         self.error = error
 
     def body(self) -> dict[str, str]:
-        """Return the body of the answer, in OAuth's form and not in Intacct's."""
+        """Return the body of the response, in OAuth's form and not in Intacct's."""
         return {"error": self.error, "error_description": str(self)}
 
 
@@ -81,9 +81,9 @@ class Tokens:
     def issue_tokens(
         self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime
     ) -> dict[str, Any]:
-        """Return the body that answers a token request.
+        """Return the response body of a token request.
 
-        :raises TokenRequestError: if the request is refused.
+        :raises TokenRequestError: if the request is rejected.
         """
         self._check_application(fields)
         grant_type = fields.get("grant_type", "")
@@ -98,13 +98,13 @@ class Tokens:
                 "unsupported_grant_type", f'The grant type "{grant_type}" is not supported'
             )
         life = self.faults.token_life
-        answer: dict[str, Any] = {
+        response: dict[str, Any] = {
             "token_type": "Bearer",
             "access_token": self._issue(conn, "access", grant, now.timestamp() + life),
         }
         if renewable:
-            answer["refresh_token"] = self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE)
-        return {**answer, "expires_in": int(life)}
+            response["refresh_token"] = self._issue(conn, "refresh", grant, now.timestamp() + REFRESH_LIFE)
+        return {**response, "expires_in": int(life)}
 
     def issue_code(
         self, conn: sqlite3.Connection, user: str, claims: Mapping[str, str], now: datetime
@@ -119,7 +119,7 @@ class Tokens:
         """Return what the token of an Authorization header grants.
 
         :raises ApiError: 401 GW-0034 if there is no bearer token, 401 GW-0040 if it has expired, and 400
-            REST-1206 if it was never issued; recorded answers have 400 for that, not 401.
+            REST-1206 if it was never issued; recorded responses have 400 for that, not 401.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -161,7 +161,7 @@ class Tokens:
         return Grant(user, entity or None)
 
     def _refresh_token(self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime) -> Grant:
-        """Return the grant of a refresh token, which works once by default: the answer has its successor."""
+        """Return the grant of a refresh token, which works once by default: the response has its successor."""
         token = fields.get("refresh_token", "")
         row = _find_token(conn, "refresh", token)
         if row is None or row["expires"] <= now.timestamp():
@@ -173,7 +173,7 @@ class Tokens:
     def _authorization_code(
         self, conn: sqlite3.Connection, fields: Mapping[str, str], now: datetime
     ) -> tuple[Grant, bool]:
-        """Return the grant of an authorization code, and whether its answer has a refresh token."""
+        """Return the grant of an authorization code, and whether its response has a refresh token."""
         code, verifier = fields.get("code", ""), fields.get("code_verifier", "")
         row = _find_token(conn, "code", code)
         if row is None or row["expires"] <= now.timestamp():

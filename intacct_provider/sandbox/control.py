@@ -35,20 +35,20 @@ def routes(state: State) -> list[Route]:
         elif request.method in ("PUT", "PATCH"):
             # A page of another site can send a form or text to this address, but not JSON.
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                return _answer({"error": "send the faults as application/json"}, 415)
+                return _response({"error": "send the faults as application/json"}, 415)
             try:
                 given = (await request.body()).decode()
                 state.faults.replace(read_faults(given, state.faults if request.method == "PATCH" else None))
             except ValueError as error:
-                return _answer({"error": str(error)}, 400)
-        return _answer(msgspec.to_builtins(state.faults))
+                return _response({"error": str(error)}, 400)
+        return _response(msgspec.to_builtins(state.faults))
 
     async def usage(_: Request) -> Response:
         billed = [
             {"object": name, "caller": caller, "transactions": count}
             for (name, caller), count in state.ledger.entries().items()
         ]
-        return _answer(
+        return _response(
             {
                 "calls": len(state.calls),
                 "transactions": state.ledger.total,
@@ -64,5 +64,5 @@ def routes(state: State) -> list[Route]:
     ]
 
 
-def _answer(body: Mapping[str, Any], status: int = 200) -> Response:
+def _response(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, media_type="application/json")

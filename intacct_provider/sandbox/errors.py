@@ -16,7 +16,7 @@ Shape = Literal["result", "top", "gateway"]
 
 
 def support_id() -> str:
-    """Return a random reference for Sage's support, in the form of real answers."""
+    """Return a random reference for Sage's support, in the form of real responses."""
     millis = time.time_ns() // 1_000_000
     return (
         f"{secrets.token_hex(3)}WEB{millis}%7E{secrets.token_urlsafe(15)[:19]}-AAAAB{secrets.choice('ABCDE')}"
@@ -24,9 +24,9 @@ def support_id() -> str:
 
 
 class ApiError(Exception):
-    """A call or record that is refused.
+    """A call or record that is rejected.
 
-    :param status: HTTP status of the answer, or of the record in a batch.
+    :param status: HTTP status of the response, or of the record in a batch.
     :param code: such as ``invalidRequest``, ``notFound`` or ``operationFailed``.
     :param error_id: such as ``REST-1064``; ``None`` if no id is known.
     :param message_id: such as ``IA.NOT_A_VALID_FIELD``.
@@ -62,11 +62,11 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def error(self) -> dict[str, Any]:
-        """Return the ``ia::error`` object, with its members in the order of recorded answers."""
+        """Return the ``ia::error`` object, with its members in the order of recorded responses."""
         return {**self._members(), "supportId": support_id(), **self._causes()}
 
     def body(self) -> dict[str, Any]:
-        """Return the whole answer."""
+        """Return the whole response."""
         if self.shape == "gateway":
             request_id = secrets.token_hex(16)
             error = {"code": self.code, "message": self.message, "supportId": support_id()}
@@ -174,7 +174,7 @@ def unknown_address(path: str) -> ApiError:
 
 
 def skipped_record() -> ApiError:
-    """Return the error for a valid record of an atomic batch that failed."""
+    """Return the error for a record of an atomic batch, or a part of a composite request, that was not attempted."""
     return ApiError(422, "unprocessed", "Operation skipped due to atomic transaction failure")
 
 

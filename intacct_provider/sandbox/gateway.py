@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from intacct_provider.sandbox import errors
 from intacct_provider.sandbox.faults import wire
 from intacct_provider.sandbox.faults.plan import Fault
-from intacct_provider.sandbox.faults.wire import BufferedAnswer
+from intacct_provider.sandbox.faults.wire import BufferedResponse
 from intacct_provider.sandbox.state import CALL, Call, State
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ class Gateway:
             await self._forward(scope, receive, send_logged)
 
     async def _refuse(self, receive: Receive, send: Send) -> None:
-        """Answer 429, because too many calls are in flight."""
+        """Return 429, because too many calls are in flight."""
         text = "The limit on concurrent API calls of this application is exceeded"
         retry = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
         error = errors.gateway(429, "GW-0010", text, retry)
         await wire.drain(receive)
-        answer = BufferedAnswer(error.status, msgspec.json.encode(error.body()))
-        answer.set_headers(error.headers)
-        await answer.send(send)
+        response = BufferedResponse(error.status, msgspec.json.encode(error.body()))
+        response.set_headers(error.headers)
+        await response.send(send)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call to the API, and keep the last page of a query for faults that repeat its rows."""
@@ -112,36 +112,36 @@ class Gateway:
     ) -> None:
         """Apply a fault to a call.
 
-        :param send_logged: sends an answer like any other.
+        :param send_logged: sends a response like any other.
         :param send: writes to the connection itself.
         """
         if fault.kind == "expire":
             await run_in_threadpool(self.state.expire_tokens)
             await self._forward(scope, receive, send_logged)
             return
-        answer, last_page = wire.build_answer(fault), self._last_page
+        response, last_page = wire.build_response(fault), self._last_page
         if fault.carried_out:
-            real = await wire.capture_answer(self._forward, scope, receive)
+            real = await wire.capture_response(self._forward, scope, receive)
             call.status = real.status
             if fault.kind in ("alter", "cut"):
-                answer = real
-                wire.alter(answer, fault, last_page)
+                response = real
+                wire.alter(response, fault, last_page)
         else:
             await wire.drain(receive)
         if fault.gzip:
-            wire.compress(answer, scope)
+            wire.compress(response, scope)
         if fault.kind in ("status", "html", "alter"):
-            await answer.send(send_logged)
+            await response.send(send_logged)
         elif fault.kind == "cut":
-            call.status = answer.status
-            await wire.cut(answer, fault, self._headers(), send, receive)
+            call.status = response.status
+            await wire.cut(response, fault, self._headers(), send, receive)
         else:
             if fault.kind == "hang":
                 await wire.hang(receive, fault.seconds)
             await wire.hang_up(send, receive)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers of every answer: the server's time, and how many more calls may be in flight."""
+        """Return the headers of every response: the server's time, and how many more calls may be in flight."""
         company = max(self.state.tier.company, self.state.concurrency)
         limits = ((b"x-ia-throttle-limit", self.state.concurrency), (b"x-ia-tenant-throttle-limit", company))
         now = format_datetime(self.state.store.now(), usegmt=True)

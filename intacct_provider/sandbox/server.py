@@ -153,7 +153,7 @@ class Sandbox:
         try:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             listener = socket.create_server((self._host, self._port), family=family)
-            # Connections inherit this; without it an answer waits 40 ms for the client's acknowledgment.
+            # Connections inherit this; without it a response waits 40 ms for the client's acknowledgment.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with close_on_error(listener):
                 self._port = listener.getsockname()[1]
@@ -241,7 +241,7 @@ class Sandbox:
         gateway = Gateway(App(Api(self._state)), self._state)
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
-            Front(gateway, site),
+            Router(gateway, site),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -264,7 +264,7 @@ class Sandbox:
             time.sleep(0.002)
 
 
-class Front:
+class Router:
     """Sends API calls to the gateway and everything else to the site.
 
     The consent page belongs to the site, although its address is below the API's.

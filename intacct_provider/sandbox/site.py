@@ -40,7 +40,7 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
     """Return the application for everything besides the API.
 
     :param host: the address that the server listens on, if only this machine can reach it. Requests under other
-        host names than this and the usual ones are refused, so that DNS rebinding cannot give a page of another
+        host names than this and the usual ones are rejected, so that DNS rebinding cannot give a page of another
         site access to the company. ``None`` allows any host name.
     """
     routes = [*pages.routes(state), Route("/openapi.json", api_document), *Consent(state, POLICY).routes()]
@@ -53,12 +53,12 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
 
 
 def api_document(_: Request) -> Response:
-    """Answer the OpenAPI document."""
+    """Return the OpenAPI document."""
     return Response(msgspec.json.encode(build_document()), media_type="application/json")
 
 
 class SecurityHeaders:
-    """Adds the security headers that let a browser do nothing but show an answer."""
+    """Adds the security headers that let a browser do nothing but show a response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

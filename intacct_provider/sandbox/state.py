@@ -24,7 +24,7 @@ MAX_CALLS = 100_000
 class Tier:
     """What one of Sage's performance tiers allows.
 
-    :param monthly: billed API transactions in a month before Sage charges extra; nothing is refused.
+    :param monthly: billed API transactions in a month before Sage charges extra; nothing is rejected.
     :param application: calls in flight of one application.
     :param company: calls in flight of the whole company.
     :param jobs: bulk jobs that run at the same time; others wait in the queue.
@@ -52,13 +52,13 @@ class Call:
 
     :param path: below ``/ia/api/v1``.
     :param name: the object of the call, or the service, such as ``services/core/model``.
-    :param status: status of the answer; 0 if the connection was dropped before there was one.
+    :param status: status of the response; 0 if the connection was dropped before there was one.
     :param transactions: what Intacct would have billed for it.
     :param entity: id of the entity in which it ran, by header or token; ``None`` for the top level.
     :param caller: the user of its token, as ``user@company``.
-    :param rows: records in the answer to a query.
+    :param rows: records in the response to a query.
     :param begun: when it arrived.
-    :param seconds: until the last byte of the answer was handed to the network.
+    :param seconds: until the last byte of the response was handed to the network.
     :param fault: the kind of the planned fault that it met.
     """
 

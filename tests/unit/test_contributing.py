@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md draws the house as it stands: rooms, floors, where to look, commands and suites."""
+"""CONTRIBUTING.md describes the code as it is: packages, layers, where to look, commands and suites."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAYERS = [
     for contract in PROJECT["tool"]["importlinter"]["contracts"]
     if contract["type"] == "layers"
 ]
-#: Folders of tests/unit and tests/sandbox that are not about one room of the package; "server" is the sandbox itself.
+#: Folders of tests/unit and tests/sandbox that are not about one package or module; "server" is the sandbox itself.
 OTHERS = {"server", "support", "tools", "worlds"}
 
 
@@ -33,38 +33,38 @@ def cells(text: str) -> list[str]:
     return [row[0].strip("| ") for row in rows]
 
 
-def rooms(folder: Path) -> set[str]:
+def list_modules(folder: Path) -> set[str]:
     """Return the names of the modules and folders in a folder of the package."""
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     return modules | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize(("container", "layers"), LAYERS)
-def test_every_room_has_its_floor(container, layers):
-    named = [room for layer in layers for room in re.split(r" [|:] ", layer)]
-    assert sorted(named) == sorted(rooms(ROOT / container.replace(".", "/")))
+def test_every_module_is_in_a_layer(container, layers):
+    named = [module for layer in layers for module in re.split(r" [|:] ", layer)]
+    assert sorted(named) == sorted(list_modules(ROOT / container.replace(".", "/")))
 
 
-def test_the_picture_shows_the_floors_of_the_contract():
+def test_the_picture_shows_the_layers_of_the_contract():
     [layers] = [layers for container, layers in LAYERS if container == "intacct_provider"]
-    picture = section("The house").partition("```text\n")[2].partition("```")[0]
+    picture = section("Architecture").partition("```text\n")[2].partition("```")[0]
     drawn = [set(re.findall(r"\w+(?=/|\.py)", line)) for line in picture.splitlines()]
-    height = {room: line for line, names in enumerate(drawn) for room in names}
-    floors = [set(re.split(r" [|:] ", layer)) for layer in layers]
-    assert set(height) == set().union(*floors)
+    height = {module: line for line, names in enumerate(drawn) for module in names}
+    levels = [set(re.split(r" [|:] ", layer)) for layer in layers]
+    assert set(height) == set().union(*levels)
     beside = {"sandbox", "testing"}  # drawn beside the others
-    for above, below in itertools.pairwise(floors):
+    for above, below in itertools.pairwise(levels):
         highest, lowest = above - beside, below - beside
-        assert max(height[room] for room in highest) <= min(height[room] for room in lowest)
+        assert max(height[one] for one in highest) <= min(height[one] for one in lowest)
 
 
-def test_every_room_is_described():
+def test_every_package_is_described():
     described = {
         name.strip("`").removesuffix("/").removesuffix(".py")
-        for cell in cells(section("The house"))
+        for cell in cells(section("Architecture"))
         for name in cell.split(", ")
     }
-    assert described == rooms(PACKAGE)
+    assert described == list_modules(PACKAGE)
 
 
 def test_files_to_look_into_exist():
@@ -86,7 +86,7 @@ def test_folders_of_tests_are_described():
 
 
 @pytest.mark.parametrize("kind", ["unit", "sandbox"])
-def test_tests_have_the_rooms_of_what_they_test(kind):
+def test_tests_have_the_folders_of_what_they_test(kind):
     homes = {
         path.parent.relative_to(ROOT / "tests" / kind) for path in (ROOT / "tests" / kind).rglob("test_*.py")
     }
@@ -98,6 +98,6 @@ def test_unit_tests_are_named_after_the_module_that_they_test():
     tests = [
         path.relative_to(ROOT / "tests" / "unit") for path in (ROOT / "tests" / "unit").rglob("test_*.py")
     ]
-    about_rooms = [path for path in tests if len(path.parts) > 1 and path.parts[0] not in OTHERS]
-    modules = {path: PACKAGE / path.parent / path.name.removeprefix("test_") for path in about_rooms}
+    about_modules = [path for path in tests if len(path.parts) > 1 and path.parts[0] not in OTHERS]
+    modules = {path: PACKAGE / path.parent / path.name.removeprefix("test_") for path in about_modules}
     assert {str(path) for path, module in modules.items() if not module.is_file()} == set()

@@ -1,6 +1,6 @@
 """The allowed-operations service: what the caller may do with records.
 
-The sandbox has no roles, so an operation is refused for two reasons only: the record is not visible to the
+The sandbox has no roles, so an operation is rejected for two reasons only: the record is not visible to the
 caller, or it cannot be deleted because another record uses it.
 """
 
@@ -24,7 +24,7 @@ MAX_KEYS = 1000
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The options of a question.
+    """The options of a request.
 
     :param include_private: whether the top level sees the records of entities.
     :param module_key: has no effect here.
@@ -34,8 +34,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
     module_key: str | None = None
 
 
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The question of a client.
+class OperationsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A request for the operations that are allowed on records.
 
     :param operations: the operations to check; all by default.
     :param additional_data: has no effect here.
@@ -48,43 +48,43 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     additional_data: dict[str, Any] | None = None
 
 
-def read_question(body: object) -> Question:
-    """Return the question in a decoded body.
+def read_request(body: object) -> OperationsRequest:
+    """Return the request in a decoded body.
 
     :raises ApiError: 400 if it is invalid or the object is unknown.
     """
     try:
-        question = msgspec.convert(body, Question)
+        request = msgspec.convert(body, OperationsRequest)
     except msgspec.ValidationError as error:
-        raise invalid(f"The payload is not a question for allowed operations: {error}") from None
-    check_object_name(question.object)
-    return question
+        raise invalid(f"The payload is not a valid allowed-operations request: {error}") from None
+    check_object_name(request.object)
+    return request
 
 
-def answer(conn: sqlite3.Connection, question: Question, entity: int | None) -> dict[str, Any]:
-    """Return the body of the answer: one element per key, in the order of the keys.
+def list_allowed(conn: sqlite3.Connection, request: OperationsRequest, entity: int | None) -> dict[str, Any]:
+    """Return the body of the response: one element per key, in the order of the keys.
 
-    Sage does not document the answer for a key that no visible record has; here its operations are empty.
+    Sage does not document the response for a key that no visible record has; here its operations are empty.
 
     :param entity: key of the entity of the session; ``None`` for the top level.
     """
-    wanted = OPERATIONS if question.operations is None else question.operations
+    wanted = OPERATIONS if request.operations is None else request.operations
     result = [
         {
             "key": key,
-            "operations": [one for one in find_allowed(conn, question, key, entity) if one in wanted],
+            "operations": [one for one in find_operations(conn, request, key, entity) if one in wanted],
         }
-        for key in question.keys
+        for key in request.keys
     ]
     return {"ia::result": result, "ia::meta": meta(len(result), 0)}
 
 
-def find_allowed(
-    conn: sqlite3.Connection, question: Question, key: str, entity: int | None
+def find_operations(
+    conn: sqlite3.Connection, request: OperationsRequest, key: str, entity: int | None
 ) -> tuple[str, ...]:
     """Return all operations that are allowed on one record."""
-    object_type = OBJECTS[question.object]
-    number = find_visible(conn, object_type, key, entity, include_private=question.options.include_private)
+    object_type = OBJECTS[request.object]
+    number = find_visible(conn, object_type, key, entity, include_private=request.options.include_private)
     if number is None:
         return ()
     return OPERATIONS if find_dependent(conn, object_type.name, number) is None else OPERATIONS[:2]

@@ -1,4 +1,4 @@
-"""The calls on an object: one record, or up to 500 whose outcomes become one answer."""
+"""The calls on an object: one record, or up to 500 whose outcomes become one response."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from intacct_provider.sandbox.api.messages import Answer, Outcome, decode_json, meta, one_result, with_status
+from intacct_provider.sandbox.api.messages import (
+    ApiResponse,
+    Outcome,
+    decode_json,
+    meta,
+    one_result,
+    with_status,
+)
 from intacct_provider.sandbox.errors import (
     ApiError,
     invalid,
@@ -31,36 +38,36 @@ class ObjectCalls:
     records: Records
     atomic: bool = False
 
-    def list(self) -> Answer:
-        """Answer a list of references."""
-        return Answer(200, self.records.list_references(), 1)
+    def list(self) -> ApiResponse:
+        """Return a list of references."""
+        return ApiResponse(200, self.records.list_references(), 1)
 
-    def get(self, keys: Sequence[str]) -> Answer:
-        """Answer one record, or several in the order of their keys."""
-        answer = self._each(200, keys, self.records.get, single=len(keys) == 1)
-        return Answer(answer.status, answer.body, 1 if answer.transactions else 0)
+    def get(self, keys: Sequence[str]) -> ApiResponse:
+        """Return one record, or several in the order of their keys."""
+        response = self._each(200, keys, self.records.get, single=len(keys) == 1)
+        return ApiResponse(response.status, response.body, 1 if response.transactions else 0)
 
-    def create(self, body: bytes) -> Answer:
+    def create(self, body: bytes) -> ApiResponse:
         """Add the record or the records of a body."""
         payload = decode_json(body, "POST")
         items = payload if isinstance(payload, list) else [payload]
         return self._each(201, items, self._create, single=not isinstance(payload, list))
 
-    def update(self, key: str, body: bytes) -> Answer:
+    def update(self, key: str, body: bytes) -> ApiResponse:
         """Change the record with that key."""
         return self._each(200, [(key, decode_json(body, "PATCH"))], self._update, single=True)
 
-    def update_many(self, body: bytes) -> Answer:
+    def update_many(self, body: bytes) -> ApiResponse:
         """Change the records of an array, each with its own key."""
         payload = decode_json(body, "PATCH")
         if not isinstance(payload, list):
             raise invalid("A PATCH request on a collection takes an array of records, each with its key")
         return self._each(200, payload, self._update_by_key, single=False)
 
-    def delete(self, keys: Sequence[str]) -> Answer:
+    def delete(self, keys: Sequence[str]) -> ApiResponse:
         """Delete the records; 204 without a body if all of them could be deleted."""
-        answer = self._each(204, keys, self._delete, single=len(keys) == 1)
-        return Answer(204, None, answer.transactions) if answer.status == 204 else answer
+        response = self._each(204, keys, self._delete, single=len(keys) == 1)
+        return ApiResponse(204, None, response.transactions) if response.status == 204 else response
 
     def write_job_record(self, operation: str, record: bytes) -> dict[str, Any]:
         """Write one record of a bulk job.
@@ -98,7 +105,7 @@ class ObjectCalls:
 
     def _each(
         self, success: int, items: Sequence[Item], operate: Callable[[Item], dict[str, Any]], *, single: bool
-    ) -> Answer:
+    ) -> ApiResponse:
         if single:
             return one_result(success, operate(items[0]), 1)
         if not items:
@@ -135,16 +142,16 @@ def attempt(operate: Callable[[Item], dict[str, Any]], item: Item) -> Outcome:
         return error
 
 
-def combine(success: int, outcomes: Sequence[Outcome]) -> Answer:
-    """Return the answer to a batch: plain if all records succeed, 207 if some do, else the first error's status.
+def combine(success: int, outcomes: Sequence[Outcome]) -> ApiResponse:
+    """Return the response to a batch: plain if all records succeed, 207 if some do, else the first error's status.
 
-    The elements of a mixed answer are in the order of the request. Those of a DELETE have no key, so their
+    The elements of a mixed response are in the order of the request. Those of a DELETE have no key, so their
     position is all that a client has.
     """
     errors = [one for one in outcomes if isinstance(one, ApiError)]
     written = len(outcomes) - len(errors)
     if not errors:
-        return Answer(success, {"ia::result": outcomes, "ia::meta": meta(written, 0)}, written)
+        return ApiResponse(success, {"ia::result": outcomes, "ia::meta": meta(written, 0)}, written)
     result = [with_status(success, one) for one in outcomes]
     status = 207 if written else errors[0].status
-    return Answer(status, {"ia::result": result, "ia::meta": meta(written, len(errors))}, written)
+    return ApiResponse(status, {"ia::result": result, "ia::meta": meta(written, len(errors))}, written)

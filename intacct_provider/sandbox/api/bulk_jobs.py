@@ -2,7 +2,7 @@
 
 A job changes its state by the store's clock. The tier limits how many run at the same time; others stay queued. There
 is no background thread: :func:`advance` brings every job up to date, and runs before every call of the API. So the
-records of a job appear on time even if nobody asks for its status, and a job continues after a restart. Each record is
+records of a job appear on time even if its status is not requested, and a job continues after a restart. Each record is
 a transaction of its own.
 
 The sandbox never calls out: a callback URL is accepted and has no effect.
@@ -22,7 +22,7 @@ from typing import Any, Literal
 import msgspec
 
 from intacct_provider.sandbox.api.batch import ObjectCalls
-from intacct_provider.sandbox.api.messages import Answer, check_object_name, one_result, with_status
+from intacct_provider.sandbox.api.messages import ApiResponse, check_object_name, one_result, with_status
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import OBJECTS
@@ -145,8 +145,8 @@ def create(conn: sqlite3.Connection, order: Order, author: Author, caller: str) 
     return {"jobId": job_id, "statusURL": url, "createdDateTime": stamp(author.now)}
 
 
-def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> Answer:
-    """Answer the status of a job, or its results if it has ended and ``download`` is ``true``.
+def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> ApiResponse:
+    """Return the status of a job, or its results if it has ended and ``download`` is ``true``.
 
     The results have one element per record, in the order of the file: the reference of the record or its error,
     and its status. A job that failed as a whole has a single element with the reason.
@@ -167,7 +167,7 @@ def status(conn: sqlite3.Connection, query: Mapping[str, str], user: int) -> Ans
     file = f"{job.id}-response.json"
     if ended and query.get("download") == "true":
         headers = {"Content-Disposition": f'attachment; filename="{file}"'}
-        return Answer(200, _read_results(conn, job), 1, headers)
+        return ApiResponse(200, _read_results(conn, job), 1, headers)
     result: dict[str, Any] = {"jobId": job.id, "status": job.status, "percentComplete": job.percent}
     if job.status == "completed":
         result["downloadURL"] = f"{STATUS_PATH}?jobId={job.id}&download=true"

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 
-from intacct_provider.sandbox.api.messages import Answer, ApiRequest, meta
+from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse, meta
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_errors, skipped_record
 
 PATH = "/services/core/composite"
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(r"/(objects|services)/[a-z_][a-z_0-9.:-]+.*", re.DOTALL)
 _MOST_DIGITS = 5
 
-Handler = Callable[[ApiRequest], Answer]
+Handler = Callable[[ApiRequest], ApiResponse]
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -68,8 +68,8 @@ def read_parts(payload: object) -> list[Part]:
     return parts
 
 
-def run(parts: Sequence[Part], outer: ApiRequest, handle: Handler) -> Answer:
-    """Carry out the parts and return their answers in order: 200 if all succeed, else 207.
+def run(parts: Sequence[Part], outer: ApiRequest, handle: Handler) -> ApiResponse:
+    """Carry out the parts and return their responses in order: 200 if all succeed, else 207.
 
     Each is billed like a call of its own; the log entry of the call has the sum.
     """
@@ -85,7 +85,7 @@ def run(parts: Sequence[Part], outer: ApiRequest, handle: Handler) -> Answer:
     done = sum(map(_is_success, elements))
     elements += [_error_element(skipped_record()) for _ in parts[len(elements) :]]
     counts = meta(done, len(parts) - done)
-    return Answer(200 if done == len(parts) else 207, {"ia::result": elements, "ia::meta": counts})
+    return ApiResponse(200 if done == len(parts) else 207, {"ia::result": elements, "ia::meta": counts})
 
 
 def _handle_part(
@@ -95,10 +95,10 @@ def _handle_part(
         request = _build_request(part, outer, results)
     except ApiError as error:
         return _error_element(error)
-    answer = handle(request)
+    response = handle(request)
     outer.call.transactions += request.call.transactions
     outer.call.rows += request.call.rows
-    return _build_element(answer)
+    return _build_element(response)
 
 
 def _build_request(part: Part, outer: ApiRequest, results: Mapping[str, Any]) -> ApiRequest:
@@ -120,15 +120,15 @@ def _build_request(part: Part, outer: ApiRequest, results: Mapping[str, Any]) ->
     return ApiRequest(part.method, path, QueryParams(address.query), Headers(headers), body, call)
 
 
-def _build_element(answer: Answer) -> dict[str, Any]:
-    """Return an answer as an element of the composite answer: with its status, and with an error at the top."""
-    body = msgspec.json.decode(answer.body) if isinstance(answer.body, msgspec.Raw) else answer.body
+def _build_element(response: ApiResponse) -> dict[str, Any]:
+    """Return a response as an element of the composite response: with its status, and with an error at the top."""
+    body = msgspec.json.decode(response.body) if isinstance(response.body, msgspec.Raw) else response.body
     content: dict[str, Any] = body if isinstance(body, dict) else {} if body is None else {"ia::result": body}
     result = content.get("ia::result")
     if isinstance(result, dict) and "ia::error" in result:
         content = result
-    headers = {"ia::headers": answer.headers} if answer.headers else {}
-    return {**content, **headers, "ia::status": answer.status}
+    headers = {"ia::headers": response.headers} if response.headers else {}
+    return {**content, **headers, "ia::status": response.status}
 
 
 def _error_element(error: ApiError) -> dict[str, Any]:

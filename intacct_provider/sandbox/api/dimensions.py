@@ -28,7 +28,7 @@ _STANDARD = (
 
 
 def list_dimensions() -> dict[str, Any]:
-    """Return the body that answers ``GET /services/company-config/dimensions/list``; none of them is user-defined."""
+    """Return the response body of ``GET /services/company-config/dimensions/list``; none of them is user-defined."""
     result = [
         {
             "dimensionName": name,

@@ -1,10 +1,10 @@
-"""Idempotency-Key: the answer to a write is stored for 48 hours and repeated.
+"""Idempotency-Key: the response to a write is stored for 48 hours and repeated.
 
-Sage documents that errors are stored too, and that a key with a different request is refused with 409 for 60 days.
+Sage documents that errors are stored too, and that a key with a different request is rejected with 409 for 60 days.
 After 48 hours the same request under the same key is therefore carried out again. Overload and server errors are
 not stored, since retrying those is what the key is for.
 
-While a request under a key is in progress, others under the same key are refused with 409. The text of that error is
+While a request under a key is in progress, others under the same key are rejected with 409. The text of that error is
 not documented.
 """
 
@@ -21,7 +21,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from intacct_provider.sandbox.api.messages import Answer
+from intacct_provider.sandbox.api.messages import ApiResponse
 from intacct_provider.sandbox.errors import ApiError, invalid
 
 LIFE = 48 * 3600
@@ -68,11 +68,11 @@ def fingerprint(*parts: str | bytes | None) -> str:
 
 
 def run_once(
-    conn: sqlite3.Connection, key: str | None, request: str, now: datetime, write: Callable[[], Answer]
-) -> Answer:
-    """Carry out a write under a key, or repeat its answer; a repeated answer is not billed.
+    conn: sqlite3.Connection, key: str | None, request: str, now: datetime, write: Callable[[], ApiResponse]
+) -> ApiResponse:
+    """Carry out a write under a key, or repeat its response; a repeated response is not billed.
 
-    The answer is stored in the transaction of the write, so that both are committed or neither.
+    The response is stored in the transaction of the write, so that both are committed or neither.
 
     :param key: ``None`` carries the write out and stores nothing.
     :param request: the :func:`fingerprint` of the request.
@@ -92,18 +92,18 @@ def run_once(
     cached = format_datetime(datetime.fromtimestamp(row["cached"], UTC), usegmt=True)
     headers = {"Idempotency-Key": key, "x-ia-idempotency-cached-date": cached}
     body = msgspec.Raw(row["body"]) if row["body"] else None
-    return Answer(row["status"], body, headers=headers)
+    return ApiResponse(row["status"], body, headers=headers)
 
 
 def _run_first(
-    conn: sqlite3.Connection, key: str, request: str, now: datetime, write: Callable[[], Answer]
-) -> Answer:
+    conn: sqlite3.Connection, key: str, request: str, now: datetime, write: Callable[[], ApiResponse]
+) -> ApiResponse:
     try:
-        answer = write()
+        response = write()
     except ApiError as error:
-        answer = Answer(error.status, error.body())
-    if answer.status < 500 and answer.status != 429:
-        body = b"" if answer.body is None else msgspec.json.encode(answer.body)
-        row = (key, request, answer.status, body, now.timestamp())
+        response = ApiResponse(error.status, error.body())
+    if response.status < 500 and response.status != 429:
+        body = b"" if response.body is None else msgspec.json.encode(response.body)
+        row = (key, request, response.status, body, now.timestamp())
         conn.execute('INSERT OR REPLACE INTO "ia::idempotency" VALUES (?, ?, ?, ?, ?)', row)
-    return Answer(answer.status, answer.body, answer.transactions, {"Idempotency-Key": key})
+    return ApiResponse(response.status, response.body, response.transactions, {"Idempotency-Key": key})

@@ -1,4 +1,4 @@
-"""The requests and answers of the API, whether over HTTP or as a part of a composite request."""
+"""The requests and responses of the API, whether over HTTP or as a part of a composite request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ApiRequest:
         return self.headers.get("x-ia-api-param-transaction", "").lower() == "true"
 
     def allow_parameters(self, *known: str) -> None:
-        """Refuse query parameters other than those.
+        """Reject query parameters other than those.
 
         :raises ApiError: 400 REST-1034.
         """
@@ -84,8 +84,8 @@ def check_object_name(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, before it is encoded.
+class ApiResponse:
+    """A response, before it is encoded.
 
     :param transactions: what Intacct would bill: 1 for a read that succeeded, 1 for each record written.
     """
@@ -96,14 +96,14 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def one_result(status: int, result: dict[str, Any], transactions: int) -> Answer:
-    """Return an answer with a single result."""
-    return Answer(status, {"ia::result": result, "ia::meta": meta(1, 0)}, transactions)
+def one_result(status: int, result: dict[str, Any], transactions: int) -> ApiResponse:
+    """Return a response with a single result."""
+    return ApiResponse(status, {"ia::result": result, "ia::meta": meta(1, 0)}, transactions)
 
 
-def error_answer(error: ApiError) -> Answer:
-    """Return the answer that reports an error."""
-    return Answer(error.status, error.body(), headers=error.headers)
+def error_response(error: ApiError) -> ApiResponse:
+    """Return the response that reports an error."""
+    return ApiResponse(error.status, error.body(), headers=error.headers)
 
 
 def meta(success: int, errors: int) -> dict[str, int]:
@@ -112,7 +112,7 @@ def meta(success: int, errors: int) -> dict[str, int]:
 
 
 def with_status(success: int, outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome of one record as an element of a mixed answer."""
+    """Return the outcome of one record as an element of a mixed response."""
     if isinstance(outcome, ApiError):
         return {"ia::error": outcome.error(), "ia::status": outcome.status}
     return {**outcome, "ia::status": success}

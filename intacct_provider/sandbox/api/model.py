@@ -22,7 +22,7 @@ _HREF = Field("href", read_only=True)
 
 
 def describe(params: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body that answers ``GET /services/core/model``.
+    """Return the response body of ``GET /services/core/model``.
 
     With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and its methods;
     ``schema=false`` omits the four maps. For an unknown name the result is an empty array, not an error, as in
@@ -31,13 +31,13 @@ def describe(params: Mapping[str, str]) -> dict[str, Any]:
     """
     if params.get("name"):
         return _describe_object(params["name"], with_schema=params.get("schema", "true") != "false")
-    return _answer(_list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
+    return _response(_list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
 
 
 def _describe_object(name: str, *, with_schema: bool) -> dict[str, Any]:
     object_type = QUERYABLE.get(name.removeprefix("objects/"))
     if object_type is None:
-        return _answer([])
+        return _response([])
     schema = _schema(object_type) if with_schema else {}
     resource = f"objects/{object_type.name}"
     properties = {
@@ -47,7 +47,7 @@ def _describe_object(name: str, *, with_schema: bool) -> dict[str, Any]:
         "type": ROOT_OBJECT,
         "href": f"/services/core/model?version=v1&name={resource}",
     }
-    return _answer({**schema, **properties})
+    return _response({**schema, **properties})
 
 
 def _list_objects(pattern: str, kind: str) -> list[dict[str, str]]:
@@ -64,7 +64,7 @@ def _list_objects(pattern: str, kind: str) -> list[dict[str, str]]:
     ]
 
 
-def _answer(result: dict[str, Any] | list[Any]) -> dict[str, Any]:
+def _response(result: dict[str, Any] | list[Any]) -> dict[str, Any]:
     count = len(result) if isinstance(result, list) else 1
     return {"ia::result": result, "ia::meta": meta(count, 0)}
 

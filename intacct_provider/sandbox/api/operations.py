@@ -14,7 +14,13 @@ from intacct_provider.sandbox.api import allowed_operations, bulk_jobs, composit
 from intacct_provider.sandbox.api.batch import ObjectCalls
 from intacct_provider.sandbox.api.dimensions import list_dimensions
 from intacct_provider.sandbox.api.idempotency import KeyLocks, fingerprint, run_once
-from intacct_provider.sandbox.api.messages import Answer, ApiRequest, decode_json, error_answer, one_result
+from intacct_provider.sandbox.api.messages import (
+    ApiRequest,
+    ApiResponse,
+    decode_json,
+    error_response,
+    one_result,
+)
 from intacct_provider.sandbox.api.model import describe
 from intacct_provider.sandbox.auth import TokenRequestError, read_token_request
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
@@ -29,7 +35,7 @@ from intacct_provider.sandbox.store import find_key
 
 log = logging.getLogger(__name__)
 
-Operation = Callable[..., Answer]
+Operation = Callable[..., ApiResponse]
 """Takes the API, the request and, by name, the variable segments of the address."""
 
 SESSION_LIFE = 21600
@@ -42,68 +48,68 @@ class Api:
     state: State
     key_locks: KeyLocks = field(default_factory=KeyLocks)
 
-    def handle(self, request: ApiRequest) -> Answer:
-        """Carry out a request, or a part of a composite one, and bill it. Errors are answers too."""
+    def handle(self, request: ApiRequest) -> ApiResponse:
+        """Carry out a request, or a part of a composite one, and bill it. Errors are responses too."""
         try:
-            answer = self._handle(request)
+            response = self._handle(request)
         except ApiError as error:
-            answer = error_answer(error)
+            response = error_response(error)
         except Exception:
             log.exception("The sandbox itself failed on %s %s", request.method, request.path)
-            answer = error_answer(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
+            response = error_response(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
         call = request.call
-        call.transactions += answer.transactions
-        self.state.ledger.add(call.name, call.caller or "", answer.transactions)
-        return answer
+        call.transactions += response.transactions
+        self.state.ledger.add(call.name, call.caller or "", response.transactions)
+        return response
 
-    def token(self, request: ApiRequest) -> Answer:
-        """Answer the token endpoint."""
+    def token(self, request: ApiRequest) -> ApiResponse:
+        """Return new tokens, or OAuth's error."""
         try:
             fields = read_token_request(request.body, request.headers.get("content-type", ""))
             with self.state.store.transaction() as conn:
-                return Answer(200, self.state.tokens.issue_tokens(conn, fields, self.state.store.now()))
+                return ApiResponse(200, self.state.tokens.issue_tokens(conn, fields, self.state.store.now()))
         except TokenRequestError as error:
-            return Answer(error.status, error.body())
+            return ApiResponse(error.status, error.body())
 
-    def options(self, request: ApiRequest, **_: str) -> Answer:
-        """Answer the methods of an address; a token is needed, as for every call."""
+    def options(self, request: ApiRequest, **_: str) -> ApiResponse:
+        """Return the methods that an address supports; a token is needed, as for every call."""
         with self._session(request):
             request.allow_parameters()
         address, _names = find_address(request.path)
-        return Answer(204, headers={"Allow": address.allow})
+        return ApiResponse(204, headers={"Allow": address.allow})
 
-    def list(self, request: ApiRequest, **names: str) -> Answer:
-        """Answer references to the records of an object."""
+    def list(self, request: ApiRequest, **names: str) -> ApiResponse:
+        """Return references to the records of an object."""
         with self._object_calls(request, **names) as calls:
             return calls.list()
 
-    def create(self, request: ApiRequest, **names: str) -> Answer:
+    def create(self, request: ApiRequest, **names: str) -> ApiResponse:
         """Add one record or several."""
         with self._object_calls(request, **names) as calls:
             return write_once(calls, request, lambda: calls.create(request.body))
 
-    def update_several(self, request: ApiRequest, **names: str) -> Answer:
+    def update_several(self, request: ApiRequest, **names: str) -> ApiResponse:
         """Change the records whose keys are in the body."""
         with self._object_calls(request, **names) as calls:
             return write_once(calls, request, lambda: calls.update_many(request.body))
 
-    def get(self, request: ApiRequest, keys: str, **names: str) -> Answer:
-        """Answer one record or several."""
+    def get(self, request: ApiRequest, keys: str, **names: str) -> ApiResponse:
+        """Return one record, or several in the order of their keys."""
         with self._object_calls(request, **names) as calls:
             return calls.get(keys.split(","))
 
-    def update(self, request: ApiRequest, keys: str, **names: str) -> Answer:
+    def update(self, request: ApiRequest, keys: str, **names: str) -> ApiResponse:
         """Change the record whose key is in the address."""
         with self._object_calls(request, **names) as calls:
             return write_once(calls, request, lambda: calls.update(keys, request.body))
 
-    def delete(self, request: ApiRequest, keys: str, **names: str) -> Answer:
+    def delete(self, request: ApiRequest, keys: str, **names: str) -> ApiResponse:
         """Delete one record or several."""
         with self._object_calls(request, **names) as calls:
             return calls.delete(keys.split(","))
 
-    def query(self, request: ApiRequest) -> Answer:
-        """Answer the query service."""
+    def query(self, request: ApiRequest) -> ApiResponse:
+        """Return a page of a query."""
         with self._session(request) as (conn, author):
             body = decode_json(request.body, "POST")
             faults, today = self.state.faults, author.now.date()
@@ -112,21 +118,21 @@ class Api:
             call.name, call.rows = body["object"], len(result["ia::result"])
             if faults.churn and result["ia::meta"]["next"]:
                 churn(conn, QUERYABLE[call.name], faults.churn, author)
-        return Answer(200, result, 1)
+        return ApiResponse(200, result, 1)
 
-    def model(self, request: ApiRequest) -> Answer:
-        """Answer the model service."""
+    def model(self, request: ApiRequest) -> ApiResponse:
+        """Return the description of an object."""
         with self._session(request):
-            return Answer(200, describe(request.query), 1)
+            return ApiResponse(200, describe(request.query), 1)
 
-    def composite(self, request: ApiRequest) -> Answer:
-        """Answer the composite service; each of its parts is a transaction of its own."""
+    def composite(self, request: ApiRequest) -> ApiResponse:
+        """Return the results of a composite request; each of its parts is a transaction of its own."""
         with self._session(request):
             request.allow_parameters()
         parts = composite.read_parts(decode_json(request.body, "POST"))
         return composite.run(parts, request, self.handle)
 
-    def create_job(self, request: ApiRequest) -> Answer:
+    def create_job(self, request: ApiRequest) -> ApiResponse:
         """Queue a bulk job."""
         with self._session(request) as (conn, author):
             request.allow_parameters()
@@ -134,38 +140,38 @@ class Api:
             caller = request.call.caller or ""
             digest = fingerprint(request.method, request.path, str(author.entity), *order.content)
 
-            def write() -> Answer:
+            def write() -> ApiResponse:
                 return one_result(200, bulk_jobs.create(conn, order, author, caller), 0)
 
             return run_once(conn, request.idempotency_key, digest, author.now, write)
 
-    def job_status(self, request: ApiRequest) -> Answer:
-        """Answer the status of a bulk job, or its results."""
+    def job_status(self, request: ApiRequest) -> ApiResponse:
+        """Return the status of a bulk job, or its results."""
         with self._session(request) as (conn, author):
             request.allow_parameters("jobId", "download")
             return bulk_jobs.status(conn, request.query, author.user)
 
-    def allowed_operations(self, request: ApiRequest) -> Answer:
-        """Answer what the caller may do with records."""
+    def allowed_operations(self, request: ApiRequest) -> ApiResponse:
+        """Return what the caller may do with records."""
         with self._session(request) as (conn, author):
             request.allow_parameters()
-            question = allowed_operations.read_question(decode_json(request.body, "POST"))
-            request.call.name = question.object
-            return Answer(200, allowed_operations.answer(conn, question, author.entity), 1)
+            wanted = allowed_operations.read_request(decode_json(request.body, "POST"))
+            request.call.name = wanted.object
+            return ApiResponse(200, allowed_operations.list_allowed(conn, wanted, author.entity), 1)
 
-    def session_id(self, request: ApiRequest) -> Answer:
-        """Answer a session for the XML API, which the sandbox does not have."""
+    def session_id(self, request: ApiRequest) -> ApiResponse:
+        """Return a session id for the XML API, which the sandbox does not have."""
         with self._session(request):
             request.allow_parameters()
         return one_result(200, {"sessionId": secrets.token_urlsafe(42), "expiresIn": SESSION_LIFE}, 1)
 
-    def dimensions(self, request: ApiRequest) -> Answer:
-        """Answer the dimensions of the company."""
+    def dimensions(self, request: ApiRequest) -> ApiResponse:
+        """Return the dimensions of the company."""
         with self._session(request):
             request.allow_parameters()
-        return Answer(200, list_dimensions(), 1)
+        return ApiResponse(200, list_dimensions(), 1)
 
-    def _handle(self, request: ApiRequest) -> Answer:
+    def _handle(self, request: ApiRequest) -> ApiResponse:
         address, names = find_address(request.path)
         operation = address.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
@@ -201,8 +207,8 @@ class Api:
             yield ObjectCalls(Records(conn, object_type, author), atomic)
 
 
-def write_once(calls: ObjectCalls, request: ApiRequest, write: Callable[[], Answer]) -> Answer:
-    """Carry out a write on an object, or repeat the answer that its idempotency key already has."""
+def write_once(calls: ObjectCalls, request: ApiRequest, write: Callable[[], ApiResponse]) -> ApiResponse:
+    """Carry out a write on an object, or repeat the response that its idempotency key already has."""
     author = calls.records.author
     digest = fingerprint(request.method, request.path, str(author.entity), str(calls.atomic), request.body)
     return run_once(calls.records.conn, request.idempotency_key, digest, author.now, write)

@@ -30,31 +30,31 @@ _LOCK = threading.Lock()
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which calls fail, and how. A call that fails is not carried out, unless the fault says so.
 
-    :param kind: ``status`` answers with ``status``, ``headers`` and ``body``; ``html`` answers 200 with a web
-        page; ``alter`` carries out the call and changes its answer; ``cut`` ends in the middle of an answer;
+    :param kind: ``status`` responds with ``status``, ``headers`` and ``body``; ``html`` responds 200 with a web
+        page; ``alter`` carries out the call and changes its response; ``cut`` ends in the middle of a response;
         ``reset`` drops the connection at once; ``hang`` sends nothing for ``seconds``, then drops it; ``after``
-        carries out the call, then drops the connection instead of answering; ``expire`` expires every access
+        carries out the call, then drops the connection instead of responding; ``expire`` expires every access
         token before the call is handled.
-    :param done: carry out the call first; the fault then replaces its answer, or the rest of it.
+    :param done: carry out the call first; the fault then replaces its response, or the rest of it.
     :param times: how many calls fail, 0 for no limit; the default is 1, or no limit if ``every`` is set.
-    :param every: one in so many matching calls fails: with 7 the 7th, the 14th and so on.
+    :param every: every n-th matching call fails: with 7 the 7th, the 14th and so on.
     :param skip: how many matching calls succeed first, for a failure in the middle of a series.
     :param passed: how many calls have matched since the last failure; set by the sandbox.
     :param path: below ``/ia/api/v1``, including all paths below it; ``*`` matches anything; ``None`` for any path.
     :param method: ``POST`` and so on; ``None`` for any.
-    :param status: status of the answer; by default 503 for the kind ``status``, else the real one.
-    :param headers: headers of the answer, which replace real ones.
+    :param status: status of the response; by default 503 for the kind ``status``, else the real one.
+    :param headers: headers of the response, which replace real ones.
     :param body: text, or a value to encode as JSON; the gateway's usual error by default.
     :param seconds: duration of a ``hang``.
     :param at: bytes of the body before a ``cut``; ``None`` for half of the body. With more bytes than the body
         has, all of it is sent before the connection ends.
-    :param framing: how a ``cut`` answer declares its length: ``length`` by Content-Length, ``chunked`` by a last
-        chunk, ``close`` not at all, so that the end of the connection looks like the end of the answer.
+    :param framing: how a ``cut`` response declares its length: ``length`` by Content-Length, ``chunked`` by a last
+        chunk, ``close`` not at all, so that the end of the connection looks like the end of the response.
     :param ending: how a ``cut`` ends the connection: ``close`` or ``reset``.
-    :param count: number to add to ``totalCount`` in the answer to a query.
+    :param count: number to add to ``totalCount`` in the response to a query.
     :param repeat: how many rows of the previous page to repeat; they push others off the page.
     :param drop: position of a row, from 1, to remove from a page of a query; the counts still include it.
-    :param gzip: compress the answer, if the client accepts that.
+    :param gzip: compress the response, if the client accepts that.
     """
 
     kind: FaultKind = "status"
@@ -117,15 +117,15 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     :param latency: seconds that every call waits before it is carried out.
     :param jitter: the maximum of additional random seconds; the same sequence in every run.
-    :param row_cost: additional seconds for each row of an answer.
+    :param row_cost: additional seconds for each row of a response.
     :param concurrency: calls in flight before 429; ``None`` for the limit of the tier.
     :param max_size: largest page of a query; Sage documents 4,000.
-    :param clamp: reduce a larger ``size`` to ``max_size`` silently, instead of refusing it with 400.
+    :param clamp: reduce a larger ``size`` to ``max_size`` silently, instead of rejecting it with 400.
     :param text_keys: sort and compare keys as text (``"10" < "9"``).
-    :param key_filter: ``False`` refuses filters on ``key`` with REST-1106.
-    :param denied: objects that the user may not query; the answer is 403.
+    :param key_filter: ``False`` rejects filters on ``key`` with REST-1106.
+    :param denied: objects that the user may not query; the response is 403.
     :param unordered: return a query without ``orderBy`` in a different order on every call.
-    :param churn: after every page of a query but the last, delete so many records that nothing refers to, and
+    :param churn: after every page of a query but the last, delete this many records that nothing refers to, and
         add as many.
     :param token_life: seconds until an access token expires.
     :param rotation: of refresh tokens: ``single-use`` issues a new one and ends the old one, ``reusable`` issues a

@@ -1,4 +1,4 @@
-"""Faults on the wire: answers that are changed, cut off or never sent, and connections that break."""
+"""Faults on the wire: responses that are changed, cut off or never sent, and connections that break."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 LOST_PAGE = b"<!DOCTYPE html><html><head><title>Sage Intacct</title></head><body>Please wait.</body></html>"
 BEGINNING = b'{"ia::result":['
-"""The beginning of an answer that is cut off, if the call is not carried out."""
+"""The beginning of a response that is cut off, if the call is not carried out."""
 
 
 @dataclass(slots=True)
-class BufferedAnswer:
-    """A complete answer that is not sent yet.
+class BufferedResponse:
+    """A complete response that is not sent yet.
 
     :param headers: by lower-case name, without ``content-length``.
     """
@@ -41,7 +41,7 @@ class BufferedAnswer:
         self.headers |= {name.lower(): value for name, value in headers.items()}
 
     async def send(self, send: Send) -> None:
-        """Send the answer."""
+        """Send the response."""
         bare = self.status == 204  # HTTP allows no body
         fields = {} if bare else {"content-length": str(len(self.body)), **self.headers}
         raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
@@ -49,33 +49,33 @@ class BufferedAnswer:
         await send({"type": "http.response.body", "body": b"" if bare else self.body})
 
 
-async def capture_answer(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedAnswer:
-    """Carry out a call, and return its answer instead of sending it."""
-    answer = BufferedAnswer(500, b"", {})
+async def capture_response(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
+    """Carry out a call, and return its response instead of sending it."""
+    response = BufferedResponse(500, b"", {})
 
     async def keep(message: Message) -> None:
         if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
-            answer.headers.pop("content-length", None)
+            response.status = message["status"]
+            response.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            response.headers.pop("content-length", None)
         else:
-            answer.body += message.get("body", b"")
+            response.body += message.get("body", b"")
 
     await app(scope, receive, keep)
-    return answer
+    return response
 
 
-def build_answer(fault: Fault) -> BufferedAnswer:
-    """Return the answer that a fault describes, which replaces the real one if there is one."""
+def build_response(fault: Fault) -> BufferedResponse:
+    """Return the response that a fault describes, which replaces the real one if there is one."""
     if fault.kind == "html":
-        answer = BufferedAnswer(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
+        response = BufferedResponse(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
     elif fault.kind == "cut" and fault.body is None:
-        answer = BufferedAnswer(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
+        response = BufferedResponse(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
     else:
         status = fault.status or (503 if fault.kind == "status" else 200)
-        answer = BufferedAnswer(status, _encode_body(fault.body, status))
-    answer.set_headers(fault.headers)
-    return answer
+        response = BufferedResponse(status, _encode_body(fault.body, status))
+    response.set_headers(fault.headers)
+    return response
 
 
 def _encode_body(given: Any, status: int) -> bytes:
@@ -90,22 +90,22 @@ def _encode_body(given: Any, status: int) -> bytes:
     return msgspec.json.encode(errors.gateway(status, code, "Planned by the sandbox").body())
 
 
-def alter(answer: BufferedAnswer, fault: Fault, last_page: bytes) -> None:
-    """Change a real answer as a fault describes.
+def alter(response: BufferedResponse, fault: Fault, last_page: bytes) -> None:
+    """Change a real response as a fault describes.
 
-    :param last_page: body of the answer to the previous query.
+    :param last_page: body of the response to the previous query.
     """
-    answer.status = fault.status or answer.status
-    answer.set_headers(fault.headers)
+    response.status = fault.status or response.status
+    response.set_headers(fault.headers)
     if fault.count or fault.repeat or fault.drop:
-        page = msgspec.json.decode(answer.body)
+        page = msgspec.json.decode(response.body)
         if "ia::meta" in page and "pageSize" in page["ia::meta"]:
             previous = msgspec.json.decode(last_page)["ia::result"] if last_page else []
             _repeat_rows(page, previous, fault.repeat)
             _change_count(page["ia::meta"], fault.count)
             if fault.drop:
                 del page["ia::result"][fault.drop - 1 : fault.drop]
-            answer.body = msgspec.json.encode(page)
+            response.body = msgspec.json.encode(page)
 
 
 def _repeat_rows(page: dict[str, Any], before: list[Any], count: int) -> None:
@@ -120,25 +120,29 @@ def _change_count(meta: dict[str, Any], count: int) -> None:
     meta["next"] = following if following <= meta["totalCount"] else None
 
 
-def compress(answer: BufferedAnswer, scope: Scope) -> None:
-    """Compress an answer, if the client accepts that."""
+def compress(response: BufferedResponse, scope: Scope) -> None:
+    """Compress a response, if the client accepts that."""
     accepted = dict(scope["headers"]).get(b"accept-encoding", b"")
-    if b"gzip" in accepted and answer.body:
-        answer.body = gzip.compress(answer.body, 6, mtime=0)
-        answer.set_headers({"Content-Encoding": "gzip"})
+    if b"gzip" in accepted and response.body:
+        response.body = gzip.compress(response.body, 6, mtime=0)
+        response.set_headers({"Content-Encoding": "gzip"})
 
 
 async def cut(
-    answer: BufferedAnswer, fault: Fault, headers: Iterable[tuple[bytes, bytes]], send: Send, receive: Receive
+    response: BufferedResponse,
+    fault: Fault,
+    headers: Iterable[tuple[bytes, bytes]],
+    send: Send,
+    receive: Receive,
 ) -> None:
-    """Send the beginning of an answer and end the connection, around the server, which sends complete answers only.
+    """Send the beginning of a response and end the connection, around the server, which sends complete responses only.
 
-    :param headers: the headers of every answer.
+    :param headers: the headers of every response.
     """
-    size = len(answer.body)
-    part = answer.body[: size // 2 if fault.at is None else fault.at]
-    head = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    if fault.framing == "length" and "content-length" not in answer.headers:
+    size = len(response.body)
+    part = response.body[: size // 2 if fault.at is None else fault.at]
+    head = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    if fault.framing == "length" and "content-length" not in response.headers:
         head.append((b"content-length", b"%d" % size))
     elif fault.framing == "chunked":
         head.append((b"transfer-encoding", b"chunked"))
@@ -146,7 +150,7 @@ async def cut(
         part = b"%x\r\n%b\r\n%b" % (len(part), part, last) if part else last
     elif fault.framing == "close":
         head.append((b"connection", b"close"))
-    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}".encode()]
+    lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, '')}".encode()]
     lines += [name + b": " + value for name, value in (*head, *headers)]
     connection = _connection(send)
     connection.transport.set_write_buffer_limits(0)
@@ -156,7 +160,7 @@ async def cut(
 
 
 async def drain(receive: Receive) -> None:
-    """Read the body to its end, so that a client that is still sending gets the answer and not a broken pipe."""
+    """Read the body to its end, so that a client that is still sending gets the response and not a broken pipe."""
     while (await receive()).get("more_body"):
         pass
 
@@ -179,7 +183,7 @@ async def hang_up(send: Send, receive: Receive, ending: Ending = "reset") -> Non
     else:
         transport.close()
     while (await receive())["type"] != "http.disconnect":
-        pass  # uvicorn must see the disconnect before it notices the missing answer
+        pass  # uvicorn must see the disconnect before it notices the missing response
 
 
 def _connection(send: Send) -> Any:

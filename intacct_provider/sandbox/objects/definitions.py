@@ -91,7 +91,7 @@ class ObjectType:
 
     ``href`` is computed, so it is not a member.
 
-    :param members: in the order of the answers to GET.
+    :param members: in the order of the responses to GET.
     :param aliases: current paths by older path; a path below an alias follows it
         (``department.id`` -> ``dimensions.department.id``).
     :param fields: the scalar members; ``refs`` and ``lists`` are the other kinds.

@@ -30,7 +30,7 @@ def to_wire(field: Field, stored: object) -> object:
     if field.kind == "boolean":
         return bool(stored)
     if field.kind == "number" and isinstance(stored, float) and stored.is_integer():
-        return int(stored)  # recorded answers say 10, not 10.0
+        return int(stored)  # recorded responses say 10, not 10.0
     return stored
 
 

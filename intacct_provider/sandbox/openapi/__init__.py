@@ -1,1 +1,1 @@
-"""The OpenAPI document of everything that the sandbox answers."""
+"""The OpenAPI document of every response of the sandbox."""

@@ -11,8 +11,8 @@ from intacct_provider.sandbox.openapi import bulk_services, object_paths, respon
 
 ABOUT = (
     "The API of a local sandbox for Sage Intacct, described by the authors of airflow-provider-intacct; Sage does not "
-    "guarantee any of it. Other addresses answer 404 (another version 400), other methods 405: see address-404, "
-    "version-400 and refusal-405. Planned faults can answer anything."
+    "guarantee any of it. Other addresses return 404 (another version 400), other methods 405: see address-404, "
+    "version-400 and refusal-405. Planned faults can return anything."
 )
 
 

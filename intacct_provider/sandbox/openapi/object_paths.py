@@ -47,7 +47,7 @@ PARAMETERS: dict[str, Schema] = {
     "idempotency": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same request gets the same answer for 48 hours; a different one is refused for 60 days.",
+        "description": "The same request gets the same response for 48 hours; a different one is rejected for 60 days.",
         "schema": {"type": "string", "maxLength": MAX_LENGTH},
     },
     "key": {

@@ -129,7 +129,7 @@ def headers() -> Schema:
             {"type": "string", "pattern": "^attachment; filename="},
         ),
         "Idempotency-Key": ("The key of the request.", {"type": "string", "maxLength": 256}),
-        "x-ia-idempotency-cached-date": ("When the repeated answer was first given.", moment),
+        "x-ia-idempotency-cached-date": ("When the repeated response was first sent.", moment),
     }
     return {
         name: {"description": text, "required": name not in _OPTIONAL, "schema": schema}

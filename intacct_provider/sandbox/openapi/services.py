@@ -99,7 +99,7 @@ def _token() -> Schema:
         "required": ["grant_type", "client_id"],
     }
     refused = response("The request or its credentials are invalid.", schema_ref("refusal-of-token"))
-    answers = {
+    responses = {
         "200": response("A token.", schema_ref("token")),
         "400": refused,
         "401": response("The client id or secret is wrong.", schema_ref("refusal-of-token")),
@@ -112,7 +112,7 @@ def _token() -> Schema:
         "tags": ["oauth2"],
         "security": [],
         "requestBody": {"required": True, "content": content},
-        "responses": answers,
+        "responses": responses,
     }
 
 

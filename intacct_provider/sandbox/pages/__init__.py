@@ -38,10 +38,10 @@ def routes(state: State) -> list[BaseRoute]:
 
 
 async def style(_: Request) -> Response:
-    """Answer the stylesheet; it can be cached, because pages link to it with its digest."""
+    """Return the stylesheet; it can be cached, because pages link to it with its digest."""
     return Response(STYLE, media_type="text/css", headers=_YEAR)
 
 
 async def icon(_: Request) -> Response:
-    """Answer the icon."""
+    """Return the icon."""
     return Response(_ICON, media_type="image/svg+xml", headers=_DAY)

@@ -94,9 +94,9 @@ def error_page(request: Request, error: Exception) -> Response:
         text = f"The pages are read-only; {request.method} is not supported."
     elif text == "Not Found":
         text = f"Nothing exists at {request.url.path}."
-    answer = page(request, "problem.html", error.status_code, title=title, text=text, near=near)
-    answer.headers.update(error.headers or {})
-    return answer
+    response = page(request, "problem.html", error.status_code, title=title, text=text, near=near)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def address(path: str, **query: object) -> str:

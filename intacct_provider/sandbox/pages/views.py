@@ -152,7 +152,7 @@ class Pages:
         )
 
     def unknown(self, request: Request) -> Response:
-        """Answer an address below ``/records`` that is not the address of an object."""
+        """Reject an address below ``/records`` that is not the address of an object."""
         if not request.path_params["name"]:
             return RedirectResponse("/#objects")
         raise unknown_object(request.path_params["name"])
@@ -165,7 +165,7 @@ class Pages:
             yield conn
 
     def _faults(self) -> dict[str, str]:
-        """Return the faults that are on, without the calls that are planned to fail."""
+        """Return the active faults, without the calls that are planned to fail."""
         changed = self.state.faults.changed()
         changed.pop("fail", None)
         return {name: msgspec.json.encode(value).decode().strip('"') for name, value in changed.items()}
@@ -199,7 +199,7 @@ def connection_command(state: State, base: str) -> str:
 
 
 def status_class(call: Call) -> str:
-    """Return ``2xx`` and so on; ``running`` before the end of a call, ``none`` if it ended without an answer."""
+    """Return ``2xx`` and so on; ``running`` before the end of a call, ``none`` if it ended without a response."""
     if call.status:
         return f"{call.status // 100}xx"
     return "none" if call.seconds else "running"

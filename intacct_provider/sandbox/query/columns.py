@@ -40,7 +40,7 @@ class Column:
 
     @property
     def output(self) -> str:
-        """The SQL to select; a key is text in the answer."""
+        """The SQL to select; a key is text in the response."""
         return f"CAST({self.sql} AS TEXT)" if self.type == "key" else self.sql
 
 
@@ -127,7 +127,7 @@ def parse_aggregate(tables: Tables, name: str) -> Column | None:
     """Return the column of an aggregate such as ``sum:totalDue``; ``None`` for a plain field.
 
     A count is the number of values that are not null. Sums and means of amounts are exact, with two decimals;
-    ``min:`` and ``max:`` keep the field's type. Sage does not document sums of text or dates, so they are refused.
+    ``min:`` and ``max:`` keep the field's type. Sage does not document sums of text or dates, so they are rejected.
     """
     function, colon, path = name.partition(":")
     if not colon or function not in AGGREGATES:
@@ -163,7 +163,7 @@ def _amounts(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _numbers(values: Sequence[Any]) -> Sequence[Any]:
-    # Recorded answers say 10, not 10.0.
+    # Recorded responses say 10, not 10.0.
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
 
 
@@ -185,7 +185,7 @@ def _find_filter_part(object_type: ObjectType, path: str) -> tuple[ListField, Fi
 
 
 def _extract_filter_part(table: str, kept: ListField, part: Field) -> str:
-    """Return the SQL of a scalar of a filter, with the same defaults as in the answer to GET."""
+    """Return the SQL of a scalar of a filter, with the same defaults as in the response to GET."""
     found = f"json_extract({table}.{quote(kept.path)}, '$.{part.path}')"
     default = MEMBER_FILTER.get(part.path)
     return f"COALESCE({found}, '{default}')" if default else found

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 Word = Literal["and", "or"]
 
 MAX_DEPTH = 50
-"""Maximum nesting of parentheses; deeper expressions are refused so that they cannot exhaust the stack."""
+"""Maximum nesting of parentheses; deeper expressions are rejected so that they cannot exhaust the stack."""
 
 _TOKEN = re.compile(r"\s*([0-9]+|[A-Za-z]+|.)", re.ASCII | re.DOTALL)
 

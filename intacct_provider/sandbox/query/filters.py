@@ -65,7 +65,7 @@ def _combine(expression: Expression, conditions: Sequence[Sql]) -> Sql:
 
 
 def _join(word: Word, parts: Sequence[Sql]) -> Sql:
-    """Join conditions as a balanced tree, because SQLite refuses trees deeper than 1,000."""
+    """Join conditions as a balanced tree, because SQLite rejects trees deeper than 1,000."""
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2

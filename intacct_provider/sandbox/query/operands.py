@@ -89,7 +89,7 @@ def _days(days: Period) -> Span:
 
 def _instants(days: Period) -> Span:
     first = datetime.combine(days.first, time.min, UTC)
-    # Stored moments have whole seconds.
+    # Stored times have whole seconds.
     last = datetime.combine(days.last, time(23, 59, 59), UTC)
     return Span(stamp(first), stamp(last))
 

@@ -17,7 +17,7 @@ from intacct_provider.sandbox.query.filters import Settings, Sql, build_conditio
 
 DEFAULT_SIZE = 100
 
-# Without orderBy the rows of real answers are sorted neither by key nor by id. Multiplying keys by an odd number modulo
+# Without orderBy, rows of real responses are sorted neither by key nor by id. Multiplying keys by an odd number modulo
 # 2**32 sorts them in an order that looks random; with a fixed number, Knuth's, the order is stable.
 _SCATTERED = '(t."key" * {}) % 4294967296'
 _KNUTH = 2654435761
@@ -65,7 +65,7 @@ class Page:
 class Selection:
     """The requested columns in order; with aggregates, rows are grouped by all other columns.
 
-    :param stray: name of a column that nobody asked for, which real answers have; ``None`` if there is none.
+    :param stray: name of a column that was not requested, which real responses have; ``None`` if there is none.
     """
 
     columns: Sequence[Column]
@@ -94,7 +94,7 @@ def run_query(
 ) -> dict[str, Any]:
     """Return the page of records for a query, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
-    Rows are flat: each has all requested dotted names, in the requested order. An older name is answered under
+    Rows are flat: each has all requested dotted names, in the requested order. An older name is returned under
     that name. As in recorded traffic, rows have an extra column if a related field is requested. Nulls sort first
     in ascending order. The order of ties in `orderBy` is undefined.
 

@@ -130,7 +130,7 @@ class Records:
         return dict(row)
 
     def _write(self, method: str, sql: str, columns: Columns) -> sqlite3.Cursor:
-        """Run an INSERT or UPDATE; a duplicate id is refused with 409."""
+        """Run an INSERT or UPDATE; a duplicate id is rejected with 409."""
         try:
             return self.conn.execute(sql, tuple(columns.values()))
         except sqlite3.IntegrityError:

@@ -254,20 +254,26 @@ class Validator:
     def _set_defaults(self, pointer: str) -> None:
         reported = {problem.target for problem in self.problems}
         for field in self.object_type.fields:
-            target = f"{pointer}/{field.path.replace('.', '/')}"
-            if field.path in self._columns or target in reported:
+            if field.path in self._columns or field.required or field.default is None:
                 continue
-            if field.required:
-                self.problems.append(invalid(f"{field.path} is required", target=target))
-            elif field.default is not None:
+            if point_to(field, pointer) not in reported:
                 self._columns[field.path] = to_stored(field, field.default)
 
     def _check_required(self, pointer: str) -> None:
-        """Report members that would be empty after this write although the object or another field requires them."""
+        """Report what is missing: required fields of a new record, and members that would be empty after this write.
+
+        That a given value is blank or null is reported by :func:`check_value`.
+        """
+        if self.current is None:
+            reported = {problem.target for problem in self.problems}
+            for field in self.object_type.fields:
+                target = point_to(field, pointer)
+                if field.required and field.path not in self._columns and target not in reported:
+                    self.problems.append(invalid(f"{field.path} is required", target=target))
         for member in self.object_type.non_empty:
             if self._value_after(member) is not None:
                 continue
-            target = f"{pointer}/{member.path.replace('.', '/')}"
+            target = point_to(member, pointer)
             why = self._why_required(member)
             if why is not None and not any((one.target or "").startswith(target) for one in self.problems):
                 self.problems.append(invalid(f"{member.path} is required{why}", target=target))
@@ -285,6 +291,11 @@ class Validator:
         """Return the stored value of a member after this write."""
         stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
         return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
+
+
+def point_to(member: Field | Ref, pointer: str) -> str:
+    """Return the JSON pointer of a member, below that of its record."""
+    return f"{pointer}/{member.path.replace('.', '/')}"
 
 
 def check_value(field: Field, value: object) -> object:

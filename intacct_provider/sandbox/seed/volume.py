@@ -28,7 +28,7 @@ from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.addresses import web_url
 from intacct_provider.sandbox.store import quote
 
-# Of so many customers the first is the parent of the others.
+# The first of every N customers is the parent of the others.
 FAMILY = 10
 _LATEST = datetime(2026, 6, 30, 18, tzinfo=UTC)
 _SPAN = 730 * 86400

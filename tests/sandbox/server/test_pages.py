@@ -82,7 +82,7 @@ def test_a_call_shows_its_facts(busy):
     assert failed[-1] == "status"
 
 
-def test_a_call_shows_its_entity_and_that_no_answer_came(sandbox):
+def test_a_call_shows_its_entity_and_that_there_was_no_response(sandbox):
     with client_of(sandbox, entity_id="UK") as client:
         client.query(PURPOSE, ["key"])
         sandbox.fail(kind="reset")
@@ -92,7 +92,7 @@ def test_a_call_shows_its_entity_and_that_no_answer_came(sandbox):
         ["UK", ""],
         ["UK", ""],
     ]
-    assert [row[-1] for row in rows if "no answer" in row] == ["reset"]
+    assert [row[-1] for row in rows if "no response" in row] == ["reset"]
     assert [row[-1] for row in page(sandbox, "calls?status=none").cells[1:]] == ["reset"]
 
 
