@@ -206,7 +206,7 @@ def exchange_code(config: IntacctConfig, form: Mapping[str, str]) -> Tokens:
 
     transport = Transport(config, retry=_RETRY)
     try:
-        tokens = Tokens.from_answer(transport.post_form(form), config)
+        tokens = Tokens.from_response(transport.post_form(form), config)
     except IntacctAuthenticationError as err:
         raise IntacctAuthorizeError(
             f"{err.message}. A code works only once, and for a few minutes. Start again."

@@ -71,7 +71,7 @@ class IntacctInterruptedWriteError(IntacctError):
 
 
 class IntacctAPIError(IntacctError):
-    """Intacct refused a request.
+    """Intacct rejected a request.
 
     :param message: the message that Intacct sent.
     :param status: HTTP status, or the record's own status inside a batch.

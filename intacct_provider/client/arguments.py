@@ -10,7 +10,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    """Refuse an argument that is not one of its choices.
+    """Reject an argument that is not one of its choices.
 
     :raises IntacctArgumentError: naming the choices, and the closest one.
     """
@@ -22,7 +22,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
 
 
 def check_whole_number(name: str, value: Any, *, low: int = 1, high: int | None = None) -> None:
-    """Refuse an argument that is not a whole number within its limits.
+    """Reject an argument that is not a whole number within its limits.
 
     :raises IntacctArgumentError: naming the limits.
     """

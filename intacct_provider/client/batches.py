@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 BATCH_SIZE = 500
 #: Bytes of a request body at most; Intacct reportedly rejects more than 1 MB.
 BATCH_BYTES = 900_000
-#: Characters of an address at most; common servers refuse more than about 8,000.
+#: Characters of an address at most; common servers reject more than about 8,000.
 ADDRESS_LENGTH = 7_000
-#: Refusals of a record, in which nothing was written.
-REFUSALS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
+#: Rejections of a record, in which nothing was written.
+REJECTIONS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
 _UNPROCESSED = "unprocessed"
 
 
@@ -40,7 +40,7 @@ class RecordResult:
     """The outcome of one record of a write of many.
 
     :param index: its position in the list given, from 0.
-    :param key: the record's key; None when it was refused, or when Intacct does not return it (customer groups).
+    :param key: the record's key; None when it was rejected, or when Intacct does not return it (customer groups).
     :param id: the record's id, as far as it is known.
     :param error: why it was not written, or None.
     """
@@ -57,7 +57,7 @@ class RecordResult:
 
     @property
     def unprocessed(self) -> bool:
-        """Whether it was only skipped, because another record of its atomic call was refused."""
+        """Whether it was only skipped, because another record of its atomic call was rejected."""
         return is_unprocessed(self.error)
 
 
@@ -116,12 +116,12 @@ def split_keys(object_name: str, keys: Sequence[str]) -> Iterator[list[str]]:
 
 
 def read_elements(reply: Reply) -> Any:
-    """Return what an answer holds for each of several records; some refusals are a bare list."""
+    """Return what a response holds for each of several records; some rejections are a bare list."""
     return reply.body if isinstance(reply.body, list) else reply.result
 
 
 def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | None]:
-    """Return what the answer to the write of one record holds: an error or None, a reference or None."""
+    """Return what the response to the write of one record holds: an error or None, a reference or None."""
     found = read_elements(reply)
     item = found[0] if isinstance(found, list) and len(found) == 1 else found
     if not isinstance(item, Mapping):
@@ -131,15 +131,15 @@ def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | 
 
 
 def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
-    """Return each record's outcome from the answer to a batch, in whichever form it comes.
+    """Return each record's outcome from the response to a batch, in whichever form it comes.
 
     Intacct answers a batch with a list in the order sent, under 2xx or 4xx; a deletion that succeeded as a whole
-    without a body; a batch refused as a whole with one error, which then is every record's.
+    without a body; a batch rejected as a whole with one error, which then is every record's.
 
     :param count: records that were sent.
     :param first: position of the first of them in the whole write.
-    :raises IntacctResponseError: if the answer does not account for every record.
-    :raises IntacctError: if Intacct refused the call itself, not its records.
+    :raises IntacctResponseError: if the response does not account for every record.
+    :raises IntacctError: if Intacct rejected the call itself, not its records.
     """
     if reply.status == 204:
         return [RecordResult(first + n) for n in range(count)]
@@ -152,7 +152,7 @@ def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
         return results
     error = reply.error()
     if error:
-        if not isinstance(error, REFUSALS) or isinstance(error, IntacctIdempotencyError):
+        if not isinstance(error, REJECTIONS) or isinstance(error, IntacctIdempotencyError):
             raise error
         return [RecordResult(first + n, error=error) for n in range(count)]
     raise IntacctResponseError(
@@ -162,25 +162,25 @@ def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
 
 
 def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResult:
-    """Return one record's outcome from its element of an answer: a reference or an error, and its status."""
+    """Return one record's outcome from its element of a response: a reference or an error, and its status."""
     inner = item.get("ia::result")
     reference = inner if isinstance(inner, Mapping) else item
     found, status = item.get("ia::error") or reference.get("ia::error"), read_status(item, reply)
     if found or status >= 400:
-        error = build_error(status, found or {"message": f"refused with status {status}"})
+        error = build_error(status, found or {"message": f"rejected with status {status}"})
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
 
 
 def read_status(item: Mapping[str, Any], reply: Reply) -> int:
-    """Return an element's own status; that of the whole answer when it has none."""
+    """Return an element's own status; that of the whole response when it has none."""
     status = str(item.get("ia::status", ""))
     return int(status) if status.isdecimal() else reply.status
 
 
 def check_counts(reply: Reply, failed: int) -> None:
-    """Refuse an answer that counts failures but shows none.
+    """Reject a response that counts failures but shows none.
 
     :raises IntacctResponseError: in that case, because one of its successes is a failure.
     """
@@ -194,7 +194,7 @@ def check_counts(reply: Reply, failed: int) -> None:
 
 
 def is_unprocessed(error: IntacctAPIError | None) -> bool:
-    """Whether an error says no more than that something else of the same call was refused."""
+    """Whether an error says no more than that something else of the same call was rejected."""
     return error is not None and error.code == _UNPROCESSED
 
 

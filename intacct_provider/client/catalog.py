@@ -1,4 +1,4 @@
-"""What the company's model service says about objects and fields, and how it explains a refusal."""
+"""What the company's model service says about objects and fields, and how it explains a rejection."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ class Catalog:
             return None
 
     def read(self, object_name: str, request: Request) -> Reply:
-        """Read something of an object, one transaction, and explain it if Intacct refuses.
+        """Read something of an object, one transaction, and explain it if Intacct rejects it.
 
-        :raises IntacctAPIError: if Intacct refuses.
+        :raises IntacctAPIError: if Intacct rejects it.
         """
         reply = self._session.send(request)
         error = reply.error()
@@ -97,7 +97,7 @@ class Catalog:
     ) -> IntacctAPIError:
         """Return the error with a hint, where a wrong name or value can be the cause.
 
-        Asks the model service, and only after a refusal: a name that is right costs nothing.
+        Asks the model service, and only after a rejection: a name that is right costs nothing.
 
         :param record: what was written, when it was a write.
         """
@@ -130,7 +130,7 @@ class Catalog:
         try:
             objects = [] if self._unreadable else self._list_objects()
         except IntacctError:
-            # The refusal itself is what the caller must see; without the list it goes unexplained.
+            # The rejection itself is what the caller must see; without the list it goes unexplained.
             objects = []
         return hint_for_object(object_name, objects)
 
@@ -145,7 +145,7 @@ class Catalog:
         return self._object_names
 
     def _fields_if_readable(self, object_name: str) -> Mapping[str, ModelField]:
-        """Return the fields of an object; none if the model service fails, since the refusal itself must be seen."""
+        """Return the fields of an object; none if the model service fails, since the rejection itself must be seen."""
         try:
             return self.fields(object_name)
         except IntacctError:

@@ -39,7 +39,7 @@ class IntacctClient:
     :param config: company, credentials and limits.
     :param store: keeps rotated refresh tokens (``auth_type="refresh_token"`` only).
     :param on_secret: called with every token as soon as it is known, so that it can be masked.
-    :param retry: how long to retry when the server does not answer.
+    :param retry: how long to retry when the server does not respond.
     """
 
     def __init__(
@@ -265,10 +265,10 @@ class IntacctClient:
         :param with_key: look the key up by id, for one more transaction, if Intacct does not return it, as for
             customer groups. It is None if it cannot be found; the record is written then all the same.
         :raises IntacctConflictError: if another record has that id.
-        :raises IntacctValidationError: if Intacct refuses the content.
+        :raises IntacctValidationError: if Intacct rejects the content.
         :raises IntacctIdempotencyError: if the idempotency key was used for other content, a defect of this
             provider; nothing was written.
-        :raises IntacctConnectionError: if no answer came; the record may be written. The same work under the same
+        :raises IntacctConnectionError: if no response came; the record may be written. The same work under the same
             :attr:`idempotency` scopes finds out, and does not write it twice.
         :raises IntacctServerError: likewise, after responses that do not say whether it happened.
         """
@@ -302,12 +302,12 @@ class IntacctClient:
     ) -> builtins.list[RecordResult]:
         """Create records and return one result per record, in order; one transaction per record written.
 
-        A call carries 500 records and about 1 MB at most. A record that is refused is a result with an error, and does
+        A call carries 500 records and about 1 MB at most. A record that is rejected is a result with an error, and does
         not keep the others from being written. Every call carries an idempotency key: sent again, also by a later
-        attempt under the same :attr:`idempotency` scopes, it writes nothing twice, and what was refused then is tried
+        attempt under the same :attr:`idempotency` scopes, it writes nothing twice, and what was rejected then is tried
         again.
 
-        :param atomic: all or none; only for as many records as fit into one call. If one is refused the others are
+        :param atomic: all or none; only for as many records as fit into one call. If one is rejected the others are
             results whose ``unprocessed`` is True.
         :param with_key: look keys up by id, 500 a read, if Intacct does not return them, as for customer groups.
         :raises IntacctArgumentError: for records that cannot be sent, before a call is made.
@@ -359,16 +359,16 @@ class IntacctClient:
         They are carried out in order, each on its own, up to the first that fails. What was done before it stays done;
         those after it are results whose ``unprocessed`` is True. A failure does not raise: look at ``ok``.
 
-        POST and PATCH carry idempotency keys, so a call whose answer was lost is sent again and nothing is done twice,
-        and a failure that an earlier attempt left in Intacct's cache is asked again. A deletion cannot be repeated so:
-        a call in which one stands anywhere but last is sent once. Every request runs in the client's entity unless
-        its headers name another.
+        POST and PATCH carry idempotency keys, so a call whose response was lost is sent again and nothing is done
+        twice, and a failure that an earlier attempt left in Intacct's cache is asked again. A deletion cannot be
+        repeated so: a call in which one stands anywhere but last is sent once. Every request runs in the client's
+        entity unless its headers name another.
 
         Billed as the requests would be alone: each read that was answered, each record written.
 
         :raises IntacctArgumentError: for requests that cannot be right, before a call is made.
-        :raises IntacctValidationError: if Intacct refuses the call as a whole; nothing was done.
-        :raises IntacctConnectionError: if no answer came; what was done is unknown. The same work under the same
+        :raises IntacctValidationError: if Intacct rejects the call as a whole; nothing was done.
+        :raises IntacctConnectionError: if no response came; what was done is unknown. The same work under the same
             :attr:`idempotency` scopes finds out, and does nothing twice.
         :raises IntacctServerError: likewise, after responses that do not say whether it happened.
         """
@@ -387,18 +387,18 @@ class IntacctClient:
 
         Free of charge itself. Intacct bills each record as it writes it, which :attr:`transactions` does not count.
 
-        A job whose answer was lost is never sent again, neither here nor by an Airflow retry, because that might write
-        its records twice; it carries an idempotency key all the same.
+        A job whose response was lost is never sent again, neither here nor by an Airflow retry, because that might
+        write its records twice; it carries an idempotency key all the same.
 
         :param operation: ``create``, ``update`` or ``delete``.
         :param records: the records; to update, each with its ``key``; to delete, keys or ``{"key": ...}``.
         :param callback_url: where Intacct reports the end.
         :raises IntacctArgumentError: for what cannot be submitted, before a call is made.
-        :raises IntacctValidationError: if Intacct refuses the job.
+        :raises IntacctValidationError: if Intacct rejects the job.
         :raises IntacctConnectionError: if no response came. Unless the connection was never established, the job may
             have been accepted; ``retryable`` is then False, here and for the two below.
         :raises IntacctServerError: if the response does not say whether it happened.
-        :raises IntacctResponseError: if the answer names no job.
+        :raises IntacctResponseError: if the response names no job.
         """
         return self._jobs.submit(object_name, operation, records, callback_url)
 
@@ -413,8 +413,9 @@ class IntacctClient:
     def job_result(self, job_id: str, *, count: int | None = None) -> builtins.list[RecordResult]:
         """Return the outcome of each record of a bulk job that has ended, in the order of its file.
 
-        A completed job can hold refused records. Deleted records and new customer groups have no key in the answer; the
-        position identifies them. Two transactions, or one if the job has not ended. The whole file is held in memory.
+        A completed job can hold rejected records. Deleted records and new customer groups have no key in the response;
+        the position identifies them. Two transactions, or one if the job has not ended. The whole file is held in
+        memory.
 
         :param count: how many records were submitted, to prove that each is accounted for.
         :raises IntacctError: if the job has not ended; ``retryable``.

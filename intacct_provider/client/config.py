@@ -40,7 +40,7 @@ class IntacctConfig:
     :param refresh_token: the first refresh token, for the grant of that name; not needed when a store has one.
     :param credential_store: where tokens are kept for other processes: ``memory`` (nowhere), ``variable`` or a dotted
         path. The hook makes the store; a client takes it as an argument.
-    :param timeout: seconds to wait for a connection and for each part of an answer.
+    :param timeout: seconds to wait for a connection and for each part of a response.
     :param max_concurrency: requests in flight at most.
     :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
     :raises IntacctConfigError: for a value that cannot be used.
@@ -60,7 +60,7 @@ class IntacctConfig:
     page_size: int = MAX_PAGE_SIZE
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be used, before anything is sent."""
+        """Reject values that cannot be used, before anything is sent."""
         _check_grant(self)
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
@@ -128,7 +128,7 @@ _ONLY_NAMED = ("company_id", "user_id")
 
 
 def check_base_url(url: str) -> None:
-    """Refuse an API base URL that would send credentials in the clear or nowhere.
+    """Reject an API base URL that would send credentials in the clear or nowhere.
 
     :raises IntacctConfigError: unless it is ``https://`` or ``http://`` to a loopback address.
     """

@@ -24,13 +24,13 @@ from intacct_provider.exceptions import (
 #: Error ids that mean "this access token is no longer good", whatever the HTTP status.
 #: Recorded traffic shows REST-1206 with HTTP 400, so the status alone is not enough.
 TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
-#: The same in words, for answers that carry no id.
+#: The same in words, for responses that carry no id.
 _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 
 
 def find_error(body: Any) -> Mapping[str, Any] | None:
-    """Return the error object of an answer in any documented shape, or None.
+    """Return the error object of a response in any documented shape, or None.
 
     Sage puts it under ``ia::result``, at the top level, or (the gateway and OAuth) under ``error``. Errors of single
     records of a batch are not among them; :func:`find_record_error` finds those.
@@ -50,7 +50,7 @@ def find_error(body: Any) -> Mapping[str, Any] | None:
 
 
 def find_record_error(body: Any) -> Mapping[str, Any] | None:
-    """Return the first error among the records of an answer, or None; some refusals come as a list of one."""
+    """Return the first error among the records of a response, or None; some rejections come as a list of one."""
     records = body.get("ia::result") if isinstance(body, Mapping) else body
     found = (find_error(record) for record in records) if isinstance(records, list) else ()
     return next((error for error in found if error), None)
@@ -78,22 +78,22 @@ def build_error(status: int, error: Any) -> IntacctAPIError:
 
 
 def is_token_error(error: IntacctAPIError) -> bool:
-    """Whether the access token was refused, in any form that Sage documents or that was recorded.
+    """Whether the access token was rejected, in any form that Sage documents or that was recorded.
 
     HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` with any status, since REST-1206 came with
     HTTP 400; or, with HTTP 400, words to that effect and no id.
     """
-    return _refuses_token(error.status, error.code, error.error_id, error.message)
+    return _rejects_token(error.status, error.code, error.error_id, error.message)
 
 
-def _refuses_token(status: int, code: str, error_id: str, message: str) -> bool:
+def _rejects_token(status: int, code: str, error_id: str, message: str) -> bool:
     if status == 401 or error_id in TOKEN_ERROR_IDS or code == "tokenInvalid":
         return True
     return status == 400 and not error_id and _TOKEN_WORDS.search(message) is not None
 
 
 def _choose_type(status: int, code: str, error_id: str, message: str) -> type[IntacctAPIError]:
-    if _refuses_token(status, code, error_id, message) or error_id == "REST-1216":
+    if _rejects_token(status, code, error_id, message) or error_id == "REST-1216":
         return IntacctAuthenticationError
     if code in {"invalid_grant", "invalid_client"}:
         return IntacctAuthenticationError

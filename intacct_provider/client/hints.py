@@ -1,4 +1,4 @@
-"""What to add to Intacct's refusals: the closest name that exists."""
+"""What to add to Intacct's rejections: the closest name that exists."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def hint_for_value(error: IntacctAPIError, record: Mapping[str, Any], read_field
 
 
 def _hint_for_query(name: str, fields: Mapping[str, ModelField]) -> str:
-    """Return what to query instead of a name that the query service refused."""
+    """Return what to query instead of a name that the query service rejected."""
     found = fields.get(name)
     among = list_queryable(fields)
     if found is None:

@@ -56,18 +56,18 @@ class IdempotencyKeys:
         return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def find_unfinished(error: IntacctAPIError | None, *, unsure: bool) -> IntacctServerError | None:
+def find_unfinished(error: IntacctAPIError | None, *, maybe_already_done: bool) -> IntacctServerError | None:
     """Return what to raise if another request under the same key has still not ended after all retries, else None.
 
-    A server holds a lock on the key of a request until it has ended, and refuses others with 409. What else is
-    refused with 409 is kept under its key, so after a lost answer it comes as a replay when it is asked again.
+    A server holds a lock on the key of a request until it has ended, and rejects others with 409. What else is
+    rejected with 409 is kept under its key, so after a lost response it comes as a replay when it is asked again.
 
-    :param unsure: whether an earlier attempt may still be in flight.
+    :param maybe_already_done: whether an earlier attempt may still be in flight.
     """
     if error is None or error.status != 409 or error.replayed:
         return None
     about_key = error.message if isinstance(error, IntacctIdempotencyError) else ""
-    if not (_UNFINISHED.search(about_key) or (unsure and not _OTHER_CONTENT.search(about_key))):
+    if not (_UNFINISHED.search(about_key) or (maybe_already_done and not _OTHER_CONTENT.search(about_key))):
         return None
     return IntacctServerError(
         error.message,

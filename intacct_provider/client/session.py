@@ -48,7 +48,7 @@ class Session:
         self.transport.close()
 
     def send(self, request: Request) -> Reply:
-        """Send a request in the client's entity and return the answer, whatever its status. Bills nothing."""
+        """Send a request in the client's entity and return the response, whatever its status. Bills nothing."""
         self._begin()
         reply = None
         try:
@@ -56,7 +56,7 @@ class Session:
             reply = self.transport.send(replace(request, headers=headers))
             return reply
         finally:
-            # What Intacct refused, or never answered, is not billed.
+            # What Intacct rejected, or never answered, is not billed.
             if reply is None or reply.status >= 400:
                 with self._lock:
                     self._begun -= 1
@@ -64,7 +64,7 @@ class Session:
     def read(self, request: Request) -> Reply:
         """Send a read; one transaction if it is answered.
 
-        :raises IntacctAPIError: if Intacct refuses it.
+        :raises IntacctAPIError: if Intacct rejects it.
         """
         reply = self.send(request).raise_for_error()
         self.bill(1)

@@ -81,10 +81,10 @@ def find_credential_store(setting: str, conn_id: str) -> CredentialStore | None:
         return VariableCredentialStore(conn_id)
     module, _, name = setting.rpartition(".")
     try:
-        made: CredentialStore = getattr(importlib.import_module(module), name)(conn_id)
+        store: CredentialStore = getattr(importlib.import_module(module), name)(conn_id)
     except (ImportError, AttributeError, ValueError) as err:
         raise IntacctConfigError(
             f"credential_store {setting!r} must be 'memory', 'variable' or the dotted path of a credential store; "
             f"importing it failed ({type(err).__name__})."
         ) from err
-    return made
+    return store

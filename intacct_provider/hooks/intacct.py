@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.config import IntacctConfig
     from intacct_provider.client.http.retry import RetryPolicy
 
-#: Seconds; a person waits for the answer to a connection test.
+#: Seconds; a person waits for the result of a connection test.
 _TEST_TIMEOUT = 15.0
 _TEST_OBJECT = "accounts-receivable/customer"
 

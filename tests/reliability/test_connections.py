@@ -238,7 +238,7 @@ def test_silence_that_never_ends(sandbox):
     with client_of(sandbox, RetryPolicy(attempts=3, base=0.01), timeout=0.1) as client:
         client.query(PURPOSE, ["key"], size=1)
         sandbox.fail(kind="hang", times=0, path=PATH)
-        with pytest.raises(IntacctConnectionError, match=r"no answer within 0\.1 s after 3 attempts"):
+        with pytest.raises(IntacctConnectionError, match=r"no response within 0\.1 s after 3 attempts"):
             client.create(PURPOSE, {"id": "P"})
 
 

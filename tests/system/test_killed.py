@@ -54,7 +54,7 @@ def assert_replayed(run, sent):
     first, second = sent
     assert first.idempotency_key == second.idempotency_key is not None
     assert (second.status, second.transactions) == (first.status, 0)
-    assert "its answer is used" in run.log("write", 2)
+    assert "its response is used" in run.log("write", 2)
 
 
 def names(sandbox, start):

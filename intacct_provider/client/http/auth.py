@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 RENEW_BEFORE = 300.0
 #: Life in seconds assumed for a token whose response gives none; the shortest that was observed.
 UNKNOWN_LIFETIME = 3600.0
-#: Seconds before each look into the store for the successor of a refresh token that was refused: the worker that was
-#: quicker may still be waiting for its answer, or saving it.
+#: Seconds before each look into the store for the successor of a refresh token that was rejected: the worker that was
+#: quicker may still be waiting for its response, or saving it.
 LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: What to do when no valid refresh token is left.
 AUTHORIZE = "Run `python -m intacct_provider.authorize` to get a new one."
 
-#: Posts a form to the token endpoint and returns the decoded answer.
+#: Posts a form to the token endpoint and returns the decoded response.
 PostForm = Callable[[Mapping[str, str]], Any]
 
 
@@ -62,13 +62,13 @@ class Tokens:
     fingerprint: str = ""
 
     @classmethod
-    def from_answer(cls, answer: Any, config: IntacctConfig, sent: str = "") -> Tokens:
-        """Read an answer of the token endpoint.
+    def from_response(cls, response: Any, config: IntacctConfig, sent: str = "") -> Tokens:
+        """Read a response of the token endpoint.
 
         :param sent: the refresh token that was sent. It stays valid if the response has none.
-        :raises IntacctResponseError: if the answer has no access token.
+        :raises IntacctResponseError: if the response has no access token.
         """
-        fields = answer if isinstance(answer, Mapping) else {}
+        fields = response if isinstance(response, Mapping) else {}
         access, refresh = (
             _text_or_empty(fields.get("access_token")),
             _text_or_empty(fields.get("refresh_token")),
@@ -107,7 +107,7 @@ class _Grant:
 
     :param store: held so that no other store can get its ``id``.
     :param asked_for: the access token that this process asked for last; others come from the store.
-    :param refused: access tokens that Intacct refused; a store may offer them still.
+    :param rejected: access tokens that Intacct rejected; a store may offer them still.
     :param unsaved: tokens that the store failed to save; until it does, nothing may use them.
     """
 
@@ -116,7 +116,7 @@ class _Grant:
     tokens: Tokens = field(default_factory=Tokens)
     renew_at: float = 0.0
     asked_for: str = ""
-    refused: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+    rejected: deque[str] = field(default_factory=lambda: deque(maxlen=100))
     unsaved: Tokens | None = None
 
 
@@ -162,7 +162,7 @@ class TokenSource:
     def get(self) -> str:
         """Return a valid access token, renewing it when it is missing or about to end.
 
-        :raises IntacctAuthenticationError: if Intacct refuses the credentials.
+        :raises IntacctAuthenticationError: if Intacct rejects the credentials.
         :raises IntacctConfigError: if there is no refresh token to renew it with.
         """
         with self._grant.lock:
@@ -171,13 +171,13 @@ class TokenSource:
             return self._grant.tokens.access_token
 
     def drop(self, token: str) -> bool:
-        """Forget ``token`` because Intacct refused it, unless another thread has renewed it already.
+        """Forget ``token`` because Intacct rejected it, unless another thread has renewed it already.
 
         :return: whether it came from the store: then the next token there may have ended at the same time.
         """
         with self._grant.lock:
-            if token not in self._grant.refused:
-                self._grant.refused.append(token)
+            if token not in self._grant.rejected:
+                self._grant.rejected.append(token)
             if self._grant.tokens.access_token == token:
                 self._grant.tokens = replace(self._grant.tokens, access_token="")
             return token != self._grant.asked_for
@@ -189,14 +189,14 @@ class TokenSource:
         while not self._is_live(tokens):
             sent = self._refresh_token(tokens) if self._rotating else ""
             try:
-                answer = self._request(sent)
-            except IntacctAuthenticationError as refusal:
-                newer = self._await_newer(sent, looks) if refusal.code == "invalid_grant" else None
+                response = self._request(sent)
+            except IntacctAuthenticationError as rejection:
+                newer = self._await_newer(sent, looks) if rejection.code == "invalid_grant" else None
                 if newer is None:
                     raise
                 tokens = newer
             else:
-                self._save(self._mask(Tokens.from_answer(answer, self._config, sent)))
+                self._save(self._mask(Tokens.from_response(response, self._config, sent)))
                 return
         self._adopt(tokens)
 
@@ -213,9 +213,9 @@ class TokenSource:
         form["refresh_token"] = refresh_token
         try:
             return self._post_form(form)
-        except IntacctAuthenticationError as refusal:
+        except IntacctAuthenticationError as rejection:
             # Intacct sometimes returns invalid_client for a correct secret on refresh.
-            if refusal.code != "invalid_client":
+            if rejection.code != "invalid_client":
                 raise
         return self._post_form(form)
 
@@ -230,7 +230,7 @@ class TokenSource:
         return token
 
     def _await_newer(self, sent: str, looks: Iterable[float]) -> Tokens | None:
-        """Wait briefly for the tokens that another process may have got for the refresh token that was refused here."""
+        """Wait briefly for the tokens that another process may have got for the refresh token that was rejected."""
         if not self._rotating or self._grant.store is None:
             return None
         for pause in looks:
@@ -252,7 +252,7 @@ class TokenSource:
         return tokens
 
     def _is_live(self, tokens: Tokens) -> bool:
-        usable = tokens.access_token and tokens.access_token not in self._grant.refused
+        usable = tokens.access_token and tokens.access_token not in self._grant.rejected
         return bool(usable) and tokens.use_until > time.time()
 
     def _save(self, tokens: Tokens) -> None:
@@ -283,7 +283,7 @@ class TokenSource:
             return None
 
 
-def explain_refusal(error: IntacctAPIError, config: IntacctConfig) -> IntacctAuthenticationError:
+def explain_rejection(error: IntacctAPIError, config: IntacctConfig) -> IntacctAuthenticationError:
     """Add which credentials were rejected to the error of the token endpoint; never the secret."""
     rotating = config.auth_type == "refresh_token"
     who = "the refresh token" if rotating else f"user {config.user_id!r} of company {config.company_id!r}"

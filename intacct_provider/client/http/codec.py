@@ -20,7 +20,7 @@ def decode(body: bytes) -> Any:
 
     Whole numbers stay whole, however long; text stays the text it is.
 
-    :raises ValueError: if it is not JSON in UTF-8, or nested deeper than any answer is. It does not hold the body.
+    :raises ValueError: if it is not JSON in UTF-8, or nested deeper than any response is. It does not hold the body.
     """
     try:
         return _decoder.decode(body)
@@ -51,8 +51,8 @@ def encode(value: Any) -> bytes:
 def encode_value(value: Any) -> Any:
     """Return a date or time as Intacct writes it (UTC, whole seconds); anything else unchanged."""
     if isinstance(value, dt.datetime):
-        moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-        return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        timestamp = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return timestamp.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, dt.date):
         return value.isoformat()
     return value

@@ -1,4 +1,4 @@
-"""Answers of Intacct: complete and decoded, or why there is none."""
+"""Responses of Intacct: complete and decoded, or why there is none."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole, decoded answer.
+    """A complete, decoded response.
 
-    :param body: decoded JSON; None when the answer has no body, or the request's own ``decode`` took it.
-    :param made: what the request's own ``decode`` returned.
-    :param unsure: whether an earlier attempt of the request may have been carried out.
+    :param body: decoded JSON; None when the response has no body, or the request's own ``decode`` took it.
+    :param decoded: what the request's own ``decode`` returned.
+    :param maybe_already_done: whether an earlier attempt of the request may have been carried out.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any
-    unsure: bool = False
-    made: Any = None
+    maybe_already_done: bool = False
+    decoded: Any = None
 
     @property
     def result(self) -> Any:
@@ -44,7 +44,7 @@ class Reply:
 
     @property
     def maybe_done(self) -> bool:
-        """Whether the request may have been carried out; 409 and 429 refuse it before that."""
+        """Whether the request may have been carried out; 409 and 429 reject it before that."""
         return self.status not in (409, 429)
 
     @property
@@ -53,17 +53,17 @@ class Reply:
         return REPLAYED_HEADER in self.headers
 
     def error(self) -> IntacctAPIError | None:
-        """Return the error of the answer as a whole, or None. Errors of single records are not among them."""
+        """Return the error of the response as a whole, or None. Errors of single records are not among them."""
         found = find_error(self.body)
         if found is None and self.status < 400:
             return None
         found = found or find_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
-        made = build_error(self.status, found)
-        made.replayed = self.replayed
-        return made
+        error = build_error(self.status, found)
+        error.replayed = self.replayed
+        return error
 
     def raise_for_error(self) -> Reply:
-        """Return the answer itself, or raise its error; an error with HTTP 200 is an error too."""
+        """Return the response itself, or raise its error; an error with HTTP 200 is an error too."""
         problem = self.error()
         if problem:
             raise problem
@@ -72,7 +72,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no whole answer, and whether a retry may help.
+    """Why there is no complete response, and whether a retry may help.
 
     :param maybe_done: whether the request may have reached the server and been carried out.
     """
@@ -87,11 +87,11 @@ class Failure:
 
 
 def classify_failure(err: requests.RequestException | HTTPError, timeout: float) -> Failure:
-    """Return why an answer did not come, or did not come whole."""
+    """Return why a response did not come, or did not come whole."""
     if isinstance(err, HTTPError):
         late = isinstance(err, ReadTimeoutError)
         what = (
-            f"no answer within {timeout:g} s"
+            f"no response within {timeout:g} s"
             if late
             else "the connection closed before the response was complete"
         )
@@ -100,7 +100,7 @@ def classify_failure(err: requests.RequestException | HTTPError, timeout: float)
     if isinstance(err, requests.exceptions.SSLError):
         return Failure("the server's TLS certificate is not trusted", transient=False, cause=err)
     if isinstance(err, requests.Timeout) or "timed out" in str(reason or err):
-        return Failure(f"no answer within {timeout:g} s", transient=True, cause=err)
+        return Failure(f"no response within {timeout:g} s", transient=True, cause=err)
     if isinstance(reason, NewConnectionError):
         what = "could not connect; is the host right and reachable?"
         return Failure(what, transient=True, maybe_done=False, cause=err)
@@ -114,7 +114,7 @@ def classify_failure(err: requests.RequestException | HTTPError, timeout: float)
     return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
 
 
-def read_answer(
+def read_response(
     response: requests.Response, content: bytes, decode: Callable[[bytes], Any] | None = None
 ) -> Reply | Failure:
     """Decode a response. JSON that does not parse was truncated in transit; other content types are not JSON at all.
@@ -123,24 +123,24 @@ def read_answer(
     """
     status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
     if 300 <= status < 400:
-        what = f"the answer is a redirection (HTTP {status}), which is not followed; is the host right?"
+        what = f"the response is a redirection (HTTP {status}), which is not followed; is the host right?"
         return Failure(what, transient=False, error=IntacctResponseError)
-    made = decode(content) if decode is not None and status < 300 else None
-    if made is not None:
-        return Reply(status, response.headers, None, made=made)
+    decoded = decode(content) if decode is not None and status < 300 else None
+    if decoded is not None:
+        return Reply(status, response.headers, None, decoded=decoded)
     # An empty response that claims to be JSON was truncated at its first byte; a 401 needs no content.
     if not content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
         return Reply(status, response.headers, None)
     try:
         return Reply(status, response.headers, codec.decode(content))
     except ValueError as err:
-        # Also for a refusal: what is missing may say that the token has ended, or which record was rejected.
+        # Also for a rejection: what is missing may say that the token has ended, or which record was rejected.
         if ("json" in kind or not content) and status not in RETRY_STATUSES:
             return Failure("the response was truncated or is not JSON", transient=True, cause=err)
     if status >= 400:
         return Reply(status, response.headers, None)
     what = (
-        f"the answer is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
+        f"the response is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
         "base URL, or is a proxy in between?"
     )
     return Failure(what, transient=False, error=IntacctResponseError)

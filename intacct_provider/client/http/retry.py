@@ -37,7 +37,7 @@ def compute_wait(
     *,
     repeatable: bool,
     status: int | None,
-    asked: float | None,
+    retry_after: float | None,
     locked: bool,
     attempt: int,
     elapsed: float,
@@ -47,26 +47,26 @@ def compute_wait(
 
     :param repeatable: whether the request is safe to repeat: a read, a deletion, or a
         write with an idempotency key.
-    :param status: HTTP status, or None when there was no whole answer.
-    :param asked: seconds that the answer's headers ask for; a lower bound of the wait.
+    :param status: HTTP status, or None when there was no complete response.
+    :param retry_after: seconds that the response's headers ask for; a lower bound of the wait.
     :param locked: whether an earlier request under the same idempotency key is still being carried out, as far as
         a 409 shows.
     :param attempt: how many times the request was sent, from 1.
     :param elapsed: seconds since the first attempt.
-    :param jitter: a random number from 0 to 1, so that many tasks refused together do not come back
+    :param jitter: a random number from 0 to 1, so that many tasks rejected together do not come back
         together.
     """
-    worth_it = status is None or status in RETRY_STATUSES or locked
-    if not (repeatable and worth_it) or attempt >= policy.attempts:
+    retryable = status is None or status in RETRY_STATUSES or locked
+    if not (repeatable and retryable) or attempt >= policy.attempts:
         return None
-    wait = jitter * min(policy.longest, policy.base * 2 ** (attempt - 1)) + (asked or 0.0)
+    wait = jitter * min(policy.longest, policy.base * 2 ** (attempt - 1)) + (retry_after or 0.0)
     return wait if elapsed + wait <= policy.budget else None
 
 
 def read_pause(headers: Mapping[str, str]) -> float | None:
     """Return the longest pause in seconds that the headers ask for, as a number or an HTTP date.
 
-    A date counts from the answer's own ``Date``, so that a clock that is wrong here or there does not matter.
+    A date counts from the response's own ``Date``, so that a clock that is wrong here or there does not matter.
     """
     now = _parse_date(headers.get("Date"))
     texts = (text for name, text in headers.items() if _AFTER_HEADER.fullmatch(name))
@@ -75,17 +75,17 @@ def read_pause(headers: Mapping[str, str]) -> float | None:
 
 
 def read_server_time(headers: Mapping[str, str]) -> str | None:
-    """Return when an answer was made by the server's own clock, as Intacct writes times; None if unknown."""
-    moment = _parse_date(headers.get("Date"))
-    return None if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    """Return when a response was made by the server's own clock, as Intacct writes times; None if unknown."""
+    timestamp = _parse_date(headers.get("Date"))
+    return None if timestamp is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
 
 
 def _parse_pause(text: str, now: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        moment = _parse_date(text)
-        return None if moment is None else max(0.0, moment - now)
+        timestamp = _parse_date(text)
+        return None if timestamp is None else max(0.0, timestamp - now)
     return None if math.isnan(seconds) else max(0.0, seconds)
 
 

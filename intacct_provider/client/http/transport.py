@@ -21,13 +21,13 @@ from urllib3.exceptions import HTTPError
 from intacct_provider import __version__
 from intacct_provider.client.config import IntacctConfig, redact_url
 from intacct_provider.client.errors import is_token_error
-from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_refusal
+from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
 from intacct_provider.client.http.replies import (
     REPLAYED_HEADER,
     Failure,
     Reply,
     classify_failure,
-    read_answer,
+    read_response,
 )
 from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, compute_wait, read_pause
 from intacct_provider.client.http.throttle import ConcurrencyLimit
@@ -57,11 +57,11 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether the request is safe to repeat.
-    :param locked: returns whether an answer other than 409 reports that an earlier request for a part of it is
+    :param is_locked: returns whether a response other than 409 reports that an earlier request for a part of it is
         still being carried out.
-    :param decode: decodes the content of a successful answer; returns None if it is not what was expected, so that it
+    :param decode: decodes the content of a successful response; returns None if it is not what was expected, so that it
         is read like any other: it may be an error, or truncated.
-    :param stopped: set when the answer is no longer needed; then the request is not sent again.
+    :param stopped: set when the response is no longer needed; then the request is not sent again.
     """
 
     method: str
@@ -71,7 +71,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
-    locked: Callable[[Reply], bool] | None = None
+    is_locked: Callable[[Reply], bool] | None = None
     decode: Callable[[bytes], Any] | None = None
     stopped: threading.Event | None = None
 
@@ -104,55 +104,55 @@ class Transport:
         self._session.close()
 
     def send(self, request: Request) -> Reply:
-        """Send a request and return the answer, whatever its status.
+        """Send a request and return the response, whatever its status.
 
         A rejected token is replaced and the request repeated. Tokens from the store do not count, since they may all
         have expired together; a freshly requested one is tried once.
 
         :raises IntacctAuthenticationError: if no token can be had.
-        :raises IntacctConnectionError: if no whole answer came within the retry policy.
-        :raises IntacctResponseError: if the answer is not JSON.
+        :raises IntacctConnectionError: if no complete response came within the retry policy.
+        :raises IntacctResponseError: if the response is not JSON.
         """
         token = self._tokens.get()
         reply = self._send_with_retries(request, token)
         for repetition in range(MAX_REPETITIONS):
-            if not _refuses_token(reply):
+            if not _rejects_token(reply):
                 break
             shared = self._tokens.drop(token)
             if repetition and not shared:
                 break
             token = self._tokens.get()
             again = self._send_with_retries(request, token)
-            reply = replace(again, unsure=again.unsure or reply.unsure)
+            reply = replace(again, maybe_already_done=again.maybe_already_done or reply.maybe_already_done)
         return reply
 
     def _send_with_retries(self, request: Request, token: str) -> Reply:
         """The one retry loop.
 
-        :raises IntacctConnectionError: if no whole answer came.
+        :raises IntacctConnectionError: if no complete response came.
         """
-        started, attempt, unsure = time.monotonic(), 0, False
+        started, attempt, maybe_already_done = time.monotonic(), 0, False
         while True:
             attempt += 1
             outcome = self._send_once(request, token)
             elapsed = time.monotonic() - started
-            # An answer that is cached under an idempotency key stays the same however often it is requested.
-            worthwhile = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
+            # A response that is cached under an idempotency key stays the same however often it is requested.
+            retryable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
             wait = compute_wait(
                 self._retry,
-                repeatable=request.repeatable and worthwhile,
+                repeatable=request.repeatable and retryable,
                 status=_effective_status(outcome),
-                asked=read_pause(outcome.headers),
-                locked=isinstance(outcome, Reply) and _is_locked(request, outcome, unsure),
+                retry_after=read_pause(outcome.headers),
+                locked=isinstance(outcome, Reply) and _is_locked(request, outcome, maybe_already_done),
                 attempt=attempt,
                 elapsed=elapsed,
                 jitter=random.random(),  # noqa: S311
             )
             if wait is None:
                 if isinstance(outcome, Reply):
-                    return replace(outcome, unsure=unsure)
+                    return replace(outcome, maybe_already_done=maybe_already_done)
                 raise self._build_error(request, outcome, attempt, elapsed) from outcome.cause
-            unsure |= outcome.maybe_done
+            maybe_already_done |= outcome.maybe_done
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(
                 "Intacct: %s %s: %s; retrying in %.1f s (attempt %d of %d)",
@@ -166,7 +166,7 @@ class Transport:
                 )
 
     def _send_once(self, request: Request, token: str) -> Reply | Failure:
-        """Send once and return a whole answer, or why there is none."""
+        """Send once and return a complete response, or why there is none."""
         headers = {"Accept": "application/json"}
         if request.content is not None:
             headers["Content-Type"] = "application/json"
@@ -189,7 +189,7 @@ class Transport:
         except (requests.RequestException, HTTPError) as err:
             return classify_failure(err, self._config.timeout)
         self.limit.observe(response.status_code, response.headers, begun)
-        return read_answer(response, content, request.decode)
+        return read_response(response, content, request.decode)
 
     def _build_error(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
@@ -199,22 +199,22 @@ class Transport:
     def post_form(self, form: Mapping[str, str]) -> Any:
         """Post a form to the token endpoint, with the same retries as any request.
 
-        A lost answer may have ended the refresh token that was sent; sending it again costs nothing then.
+        A lost response may have ended the refresh token that was sent; sending it again costs nothing then.
         """
         reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
         if error and reply.status in (400, 401, 403):
-            raise explain_refusal(error, self._config)
+            raise explain_rejection(error, self._config)
         return reply.raise_for_error().body
 
 
-def _refuses_token(reply: Reply) -> bool:
+def _rejects_token(reply: Reply) -> bool:
     error = reply.error()
     return error is not None and is_token_error(error)
 
 
 def _effective_status(outcome: Reply | Failure) -> int | None:
-    """Return the status that an answer amounts to; an overload can be reported under any status."""
+    """Return the status that a response amounts to; an overload can be reported under any status."""
     if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
         return outcome.status
     error = outcome.error()
@@ -223,17 +223,17 @@ def _effective_status(outcome: Reply | Failure) -> int | None:
     return 503 if isinstance(error, IntacctServerError) else outcome.status
 
 
-def _is_locked(request: Request, reply: Reply, unsure: bool) -> bool:
+def _is_locked(request: Request, reply: Reply, maybe_already_done: bool) -> bool:
     """Whether a 409 may mean that another request under the same key is still being carried out.
 
     A conflict between records is kept under the key, so when it is asked again it comes as a replay.
     """
-    if request.locked and unsure and request.locked(reply):
+    if request.is_locked and maybe_already_done and request.is_locked(reply):
         return True
     keyed = IDEMPOTENCY_HEADER in (request.headers or {})
     if reply.status != 409 or reply.replayed or not keyed:
         return False
-    return unsure or isinstance(reply.error(), IntacctIdempotencyError)
+    return maybe_already_done or isinstance(reply.error(), IntacctIdempotencyError)
 
 
 def _authorize_with(token: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

@@ -23,7 +23,7 @@ from typing import Any
 from intacct_provider.client.paging.by_position import read_by_position
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
 from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
-from intacct_provider.client.paging.keyset import KEY_ORDER, Base, KeyOrder, KeysUnusableError, add_key
+from intacct_provider.client.paging.keyset import KEY_ORDER, Cursor, KeyOrder, KeysUnusableError, add_key
 from intacct_provider.client.paging.ordered_pool import AHEAD, Pool, make_pool
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
@@ -38,18 +38,18 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PendingPage:
     """A page that was asked for.
 
     :param end: number of its last row, counted from the first row of the whole read, if nothing changes meanwhile.
     :param again: whether this is a second request.
     """
 
-    base: Base
+    cursor: Cursor
     start: int
     end: int
     again: bool
-    answer: Future[Any]
+    future: Future[Any]
 
 
 class CompleteRead:
@@ -79,7 +79,7 @@ class CompleteRead:
         workers: int = 0,
         pool: Callable[[int], Pool] = make_pool,
     ) -> None:
-        refuse_aggregates(query)
+        reject_aggregates(query)
         if query.order_by not in ((), KEY_ORDER):
             raise IntacctArgumentError("order_by: pages come in order of key; leave it out.")
         self.service = service
@@ -103,8 +103,8 @@ class CompleteRead:
         self._pool: Pool | None = None
         self._early_pool: Pool | None = None
         self._early: Future[Any] | None = None
-        self._queue: deque[_Asked] = deque()
-        self._base = Base(bounds.above, before=bounds.above)
+        self._queue: deque[_PendingPage] = deque()
+        self._cursor = Cursor(bounds.above, before=bounds.above)
         self._step = page_size
         self._ended = False
         self._counting: Future[Totals] | None = None
@@ -129,7 +129,7 @@ class CompleteRead:
         """Ask for the first page now, in the background. Call :meth:`close` if you do not iterate."""
         if self._early_pool is None:
             self._early_pool = self._make_pool(1)
-            self._early = self._early_pool.submit(self._fetch, self._base, 1)
+            self._early = self._early_pool.submit(self._fetch, self._cursor, 1)
 
     def close(self) -> None:
         """Ask for nothing more, and return when nothing is in flight."""
@@ -168,14 +168,14 @@ class CompleteRead:
 
         :raises KeysUnusableError: instead of the second page at the latest, if keys cannot be used.
         """
-        yield from self._take(self._first())
+        yield from self._accept(self._first())
         counts = self._workers > 0 and not self._ended
         while not self._ended:
             self._plan()
             if counts and self._is_all_planned:
                 # Last of all calls, since it is the shortest.
                 self._counting, counts = self._running().submit(self._count), False
-            yield from self._take(self._queue.popleft())
+            yield from self._accept(self._queue.popleft())
         if counts and self._counted is None:
             self._counted = self._count()
         self._order.check_bounds()
@@ -184,31 +184,31 @@ class CompleteRead:
 
     # --- asking
 
-    def _first(self) -> _Asked:
+    def _first(self) -> _PendingPage:
         """Ask for the first page, alone: it says how many there are, and how large the server lets them be."""
-        answer: Future[Any] = Future()
-        answer.set_result(self._early.result() if self._early else self._fetch(self._base, 1))
-        return _Asked(self._base, 1, self._step, again=False, answer=answer)
+        future: Future[Any] = Future()
+        future.set_result(self._early.result() if self._early else self._fetch(self._cursor, 1))
+        return _PendingPage(self._cursor, 1, self._step, again=False, future=future)
 
     def _plan(self) -> None:
         """Ask for the pages that should come next; one more than expected if the last one would be full."""
         if not self._queue:
-            self._queue.append(self._ask(1))
+            self._queue.append(self._submit(1))
         most = AHEAD * self._workers
         while self.expected is not None and len(self._queue) < most and self._queue[-1].end <= self.expected:
-            self._queue.append(self._ask(max(1, self._queue[-1].end - self._base.rows)))
+            self._queue.append(self._submit(max(1, self._queue[-1].end - self._cursor.rows)))
 
     @property
     def _is_all_planned(self) -> bool:
         return self.expected is None or self._queue[-1].end > self.expected
 
-    def _ask(self, start: int, *, again: bool = False) -> _Asked:
-        base = self._base
-        answer = self._running().submit(self._fetch, base, start)
-        return _Asked(base, start, base.rows + start + self._step - 1, again, answer)
+    def _submit(self, start: int, *, again: bool = False) -> _PendingPage:
+        cursor = self._cursor
+        future = self._running().submit(self._fetch, cursor, start)
+        return _PendingPage(cursor, start, cursor.rows + start + self._step - 1, again, future)
 
-    def _fetch(self, base: Base, start: int) -> tuple[Page, list[int] | None]:
-        return self._order.fetch(self._order.select(above=base.key), start)
+    def _fetch(self, cursor: Cursor, start: int) -> tuple[Page, list[int] | None]:
+        return self._order.fetch(self._order.select(above=cursor.key), start)
 
     def _count(self) -> Totals:
         return self.service.count(self.bounds.narrow(self.query), self.sums, stopped=self._stopped)
@@ -220,48 +220,48 @@ class CompleteRead:
 
     # --- taking
 
-    def _take(self, asked: _Asked) -> Iterator[Page]:
+    def _accept(self, pending: _PendingPage) -> Iterator[Page]:
         """Yield what a page adds to the rows taken so far, and before that what is missing between them and it."""
-        page, keys = self._receive(asked)
-        problem = self._order.find_problem(page, keys, asked.base)
-        problem = problem or self._order.find_stranger(page, keys, self._base)
-        if problem and (asked.again or not asked.base.rows):
-            raise self._order.unusable(problem)
+        page, keys = self._receive(pending)
+        problem = self._order.find_problem(page, keys, pending.cursor)
+        problem = problem or self._order.find_unexpected_row(page, keys, self._cursor)
+        if problem and (pending.again or not pending.cursor.rows):
+            raise self._order.build_unusable_error(problem)
         if not problem:
-            self._order.check(asked.base, page)
+            self._order.check(pending.cursor, page)
         if not keys or problem:
-            self._take_nothing(asked, page, spoiled=bool(problem))
+            self._accept_nothing(pending, page, spoiled=bool(problem))
             return
-        known = 0 if self._base.key is None else bisect_right(keys, self._base.key)
-        if known == 0 and asked.start > 1:
+        known = 0 if self._cursor.key is None else bisect_right(keys, self._cursor.key)
+        if known == 0 and pending.start > 1:
             yield from self._gap(keys[0])
         if known < len(keys):
-            yield self._note(page.part(known) if known else page, keys[known:])
-        self._ended = _is_end(page, asked.start)
+            yield self._record(page.part(known) if known else page, keys[known:])
+        self._ended = _is_end(page, pending.start)
         if not self._ended:
             self._step = max(2, len(keys))
             # A page that is short, and not the last, may have lost rows.
             self._order.counts_agree &= len(page) >= page.page_size
 
-    def _receive(self, asked: _Asked) -> tuple[Page, list[int] | None]:
+    def _receive(self, pending: _PendingPage) -> tuple[Page, list[int] | None]:
         try:
-            page, keys = asked.answer.result()
+            page, keys = pending.future.result()
         except IntacctValidationError as err:
-            if self._order.settled or not asked.base.rows:
+            if self._order.settled or not pending.cursor.rows:
                 raise
-            raise KeysUnusableError(f"a filter on key is refused ({err.message})") from err
+            raise KeysUnusableError(f"a filter on key is rejected ({err.message})") from err
         self.began = self.began or page.moment
         return page, keys
 
-    def _note(self, page: Page, keys: list[int]) -> Page:
+    def _record(self, page: Page, keys: list[int]) -> Page:
         """Note which keys were read, and return their page."""
-        base = self._base
-        self._base = Base(keys[-1], base.rows + len(keys), page.keys, base.key)
+        cursor = self._cursor
+        self._cursor = Cursor(keys[-1], cursor.rows + len(keys), page.keys, cursor.key)
         self.rows_read += len(keys)
         self.intervals.append(Interval(keys[0], keys[-1], len(keys), pack_keys(keys)))
         return page
 
-    def _take_nothing(self, asked: _Asked, page: Page, *, spoiled: bool) -> None:
+    def _accept_nothing(self, pending: _PendingPage, page: Page, *, spoiled: bool) -> None:
         """Decide what a page without rows, or without any that can be used, means.
 
         An empty read-ahead page is ignored: what it should have held will be found missing.
@@ -270,34 +270,36 @@ class CompleteRead:
             # Pages already requested may be just as bad and can look known: "103" comes after "1020" in an order of
             # text.
             for ahead in self._queue:
-                ahead.answer.cancel()
+                ahead.future.cancel()
             self._queue.clear()
-        elif asked.start > 1:
+        elif pending.start > 1:
             return
-        if spoiled or (page.total_count and not asked.again):
-            self._queue.appendleft(self._ask(1, again=True))
+        if spoiled or (page.total_count and not pending.again):
+            self._queue.appendleft(self._submit(1, again=True))
             return
         if page.total_count:
             self._counted = self._count()
-            if self._counted.count != self._base.rows:
-                self._order.refuse_empty(page, self._base)
+            if self._counted.count != self._cursor.rows:
+                self._order.reject_empty(page, self._cursor)
         self._ended = True
 
     def _gap(self, below: int) -> Iterator[Page]:
         """Yield the pages of what lies between the rows taken so far and a page that came from further on."""
         whole = False
         while not whole:
-            query = self._order.select(above=self._base.key, below=below)
+            query = self._order.select(above=self._cursor.key, below=below)
             page, keys = self._order.fetch(query)
             if keys == [] and page.total_count:
                 page, keys = self._order.fetch(query)
-                self._order.refuse_empty(page, self._base)
+                self._order.reject_empty(page, self._cursor)
             if keys == []:
                 return
-            problem = self._order.find_problem(page, keys, self._base)
+            problem = self._order.find_problem(page, keys, self._cursor)
             if problem or not keys or keys[-1] >= below:
-                raise self._order.unusable(problem or f"key {keys and keys[-1]} is not below {below}")
-            yield self._note(page, keys)
+                raise self._order.build_unusable_error(
+                    problem or f"key {keys and keys[-1]} is not below {below}"
+                )
+            yield self._record(page, keys)
             whole = _is_end(page, 1)
 
     def _by_position(self, reason: KeysUnusableError, done: set[str]) -> Iterator[Page]:
@@ -305,8 +307,8 @@ class CompleteRead:
 
         :param done: keys of rows that were handed on before keys proved unusable.
         """
-        for asked in self._queue:
-            asked.answer.cancel()
+        for pending in self._queue:
+            pending.future.cancel()
         name = self.query.object_name
         if self.bounds != Bounds():
             raise IntacctIncompleteReadError(
@@ -323,8 +325,8 @@ class CompleteRead:
             self._counted = self._count()
 
 
-def refuse_aggregates(query: Query) -> None:
-    """Refuse rows without keys.
+def reject_aggregates(query: Query) -> None:
+    """Reject rows without keys.
 
     :raises IntacctArgumentError: for a query of aggregates.
     """

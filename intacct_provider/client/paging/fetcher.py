@@ -14,7 +14,7 @@ from intacct_provider.exceptions import IntacctValidationError
 
 log = logging.getLogger(__name__)
 
-#: Rows per page below which a refused page size is not halved any more.
+#: Rows per page below which a rejected page size is not halved any more.
 SMALLEST_PAGE = 100
 
 
@@ -32,7 +32,7 @@ class QueryService(Protocol):
     ) -> Page:
         """Return one page.
 
-        :param stopped: set when nobody waits for the answer any more.
+        :param stopped: set when nobody waits for the response any more.
         """
 
     def count(
@@ -45,7 +45,7 @@ class QueryService(Protocol):
 
 
 class PageFetcher:
-    """Fetches pages of one form; a page size that the server refuses is halved for the rest of the read.
+    """Fetches pages of one form; a page size that the server rejects is halved for the rest of the read.
 
     Two rows are the least, since a page by position repeats the last row of the one before it.
     """
@@ -73,7 +73,7 @@ class PageFetcher:
                 with self._lock:  # another thread may have halved it meanwhile
                     if self.size == asked:
                         self.size = max(SMALLEST_PAGE, asked // 2)
-                        log.info("Intacct: page size refused; continuing with %d rows a page.", self.size)
+                        log.info("Intacct: page size rejected; continuing with %d rows a page.", self.size)
 
 
 def _is_about_size(err: IntacctValidationError) -> bool:

@@ -32,7 +32,7 @@ class KeysUnusableError(Exception):
     """Internal: the object cannot be read in order of key; the message is the reason."""
 
 
-class Base(NamedTuple):
+class Cursor(NamedTuple):
     """A key above which pages are asked for.
 
     :param rows: that were taken up to it.
@@ -62,7 +62,7 @@ class KeyOrder:
         #: Whether every page has counted the same for the whole read.
         self.counts_agree = True
         self._fetcher = fetcher
-        self._checked: Base | None = None
+        self._checked: Cursor | None = None
         self._numeric = False
 
     def fetch(self, query: Query, start: int = 1) -> tuple[Page, list[int] | None]:
@@ -80,49 +80,49 @@ class KeyOrder:
             self.query, ("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last)
         )
 
-    def find_problem(self, page: Page, keys: list[int] | None, base: Base) -> str:
-        """Return why keys of a page above a base cannot be relied on, or nothing."""
+    def find_problem(self, page: Page, keys: list[int] | None, cursor: Cursor) -> str:
+        """Return why keys of a page above a cursor cannot be relied on, or nothing."""
         upto = self.bounds.upto
         if keys is None:
             return _explain(page.keys)
-        if keys and base.key is not None and keys[0] <= base.key:
-            return f"its keys do not rise as numbers (key {keys[0]} follows {base.key})"
+        if keys and cursor.key is not None and keys[0] <= cursor.key:
+            return f"its keys do not rise as numbers (key {keys[0]} follows {cursor.key})"
         if keys and upto is not None and keys[-1] > upto:
             return f"{_TEXT_COMPARISON} (key {keys[-1]} is not up to {upto})"
         return ""
 
-    def find_stranger(self, page: Page, keys: list[int] | None, base: Base) -> str:
-        """Return why rows of a page up to a base may not be those that were taken already, or nothing."""
-        if base.key is None or not keys or keys[0] >= base.key:
+    def find_unexpected_row(self, page: Page, keys: list[int] | None, cursor: Cursor) -> str:
+        """Return why rows of a page up to a cursor may not be those that were taken already, or nothing."""
+        if cursor.key is None or not keys or keys[0] >= cursor.key:
             return ""
-        for name in page.keys[: bisect_right(keys, base.key)]:
-            if name > str(base.key) and name not in base.names:
-                return f"its keys do not rise as numbers (key {name} follows {base.key})"
+        for name in page.keys[: bisect_right(keys, cursor.key)]:
+            if name > str(cursor.key) and name not in cursor.names:
+                return f"its keys do not rise as numbers (key {name} follows {cursor.key})"
         return ""
 
-    def check(self, base: Base, page: Page) -> None:
+    def check(self, cursor: Cursor, page: Page) -> None:
         """Verify a cursor when the first page above it has come.
 
         When the count moved, either records were added or deleted, or the server compares keys as text, so that "9" is
         above "10". Until the server has been seen to compare numbers, that costs one more call.
         """
-        total = None if page.total_count is None else base.rows + page.total_count
+        total = None if page.total_count is None else cursor.rows + page.total_count
         first = self._checked is None
         moved = total is None or not (first or total == self.expected)
         self.expected = total
         self.counts_agree = self.counts_agree and not moved
-        self._numeric = self._numeric or self._compares_numbers(page.keys, base)
-        if base is self._checked:
+        self._numeric = self._numeric or self._compares_numbers(page.keys, cursor)
+        if cursor is self._checked:
             return
-        self._checked = base
+        self._checked = cursor
         if first:
             return
         if not self.settled:
             if moved:
-                self._check_second(base)
+                self._check_second(cursor)
             self.settled = True
         elif moved and not self._numeric:
-            self._check_hidden(base)
+            self._check_hidden(cursor)
 
     def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
@@ -141,19 +141,19 @@ class KeyOrder:
         for name in self._fetcher.fetch(query, size=1).keys:
             raise self._hidden(above if above is not None else upto, name)
 
-    def refuse_empty(self, page: Page, base: Base) -> None:
-        """Refuse an empty page that counts rows.
+    def reject_empty(self, page: Page, cursor: Cursor) -> None:
+        """Reject an empty page that counts rows.
 
         :raises IntacctIncompleteReadError: naming how many, above which key.
         """
         if not page.rows and page.total_count:
-            where = "" if base.key is None else f" above key {base.key}"
+            where = "" if cursor.key is None else f" above key {cursor.key}"
             raise IntacctIncompleteReadError(
                 f"Intacct counts {page.total_count} more records of {self.query.object_name}{where} but sends none "
                 "of them."
             )
 
-    def unusable(self, reason: str) -> Exception:
+    def build_unusable_error(self, reason: str) -> Exception:
         """Return the exception for keys that cannot be used; before that is settled, rows are read otherwise."""
         if not self.settled:
             return KeysUnusableError(reason)
@@ -162,38 +162,38 @@ class KeyOrder:
             f"rose. {_WAY_OUT}"
         )
 
-    def _compares_numbers(self, names: Sequence[str], base: Base) -> bool:
+    def _compares_numbers(self, names: Sequence[str], cursor: Cursor) -> bool:
         """Whether rows show that the server compared numbers: as text, "1000" is not above "999"."""
-        low, high = str(base.key), str(self.bounds.upto)
+        low, high = str(cursor.key), str(self.bounds.upto)
         if not names:
             return False
-        if base.key is not None and len(names[-1]) > len(low) and any(name < low for name in names):
+        if cursor.key is not None and len(names[-1]) > len(low) and any(name < low for name in names):
             return True
         return (
             self.bounds.upto is not None and len(names[0]) < len(high) and any(name > high for name in names)
         )
 
-    def _check_second(self, base: Base) -> None:
+    def _check_second(self, cursor: Cursor) -> None:
         """Make sure that there are no more keys up to the last of the first page than that page held.
 
         Keys only ever grow, so there cannot be, unless the page is not what the comparison means.
         """
-        query = replace(self.select(above=self.bounds.above, last=base.key), fields=("key",))
+        query = replace(self.select(above=self.bounds.above, last=cursor.key), fields=("key",))
         count = self._fetcher.fetch(query, size=1).total_count
-        if count is None or count > base.rows:
+        if count is None or count > cursor.rows:
             raise KeysUnusableError(_TEXT_COMPARISON)
 
-    def _check_hidden(self, base: Base) -> None:
-        """Make sure that the highest key up to that of a base is one that was read.
+    def _check_hidden(self, cursor: Cursor) -> None:
+        """Make sure that the highest key up to that of a cursor is one that was read.
 
         A record beyond it hides from keys above it: the server compares keys as text ("200" is below "29") or sorts
         them so.
         """
-        upto = self.query.narrow({"$lte": {"key": str(base.key)}})
+        upto = self.query.narrow({"$lte": {"key": str(cursor.key)}})
         highest = replace(upto, fields=("key",), order_by=({"key": "desc"},))
         for name in self._fetcher.fetch(highest, size=1).keys:
-            if _hides(name, base):
-                raise self._hidden(base.key, name)
+            if _hides(name, cursor):
+                raise self._hidden(cursor.key, name)
 
     def _hidden(self, key: int | None, name: str) -> IntacctIncompleteReadError:
         return IntacctIncompleteReadError(
@@ -202,13 +202,13 @@ class KeyOrder:
         )
 
 
-def _hides(name: str, base: Base) -> bool:
-    """Whether a key that the server says is not above that of a base belongs to a record that would be skipped."""
-    if name in base.names or not name.isdigit():
-        return name not in base.names
-    key, last = int(name), base.key or 0
+def _hides(name: str, cursor: Cursor) -> bool:
+    """Whether a key that the server says is not above that of a cursor belongs to a record that would be skipped."""
+    if name in cursor.names or not name.isdigit():
+        return name not in cursor.names
+    key, last = int(name), cursor.key or 0
     # Compared as text, it is below; sorted as text, it comes later. Any other came to match after its page was read.
-    return key > last or (key > (base.before or 0) and name > str(last))
+    return key > last or (key > (cursor.before or 0) and name > str(last))
 
 
 def _explain(names: Sequence[str]) -> str:

@@ -20,13 +20,13 @@ from intacct_provider.exceptions import IntacctIncompleteReadError
 #: Fields that say when a record was created, or last changed.
 STAMPS = ("audit.createdDateTime", "audit.modifiedDateTime")
 #: Calls to find out what differs, at the least; half of what reading again would cost, if that is more.
-CALLS = 20
+MIN_CALLS = 20
 #: Times that what differs is looked for, while it keeps changing.
-ROUNDS = 3
+MAX_ROUNDS = 3
 #: Pages whose keys are read again together, when all are.
-TOGETHER = 50
+INTERVALS_PER_READ = 50
 #: Keys that a message names.
-NAMED = 5
+MAX_KEYS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def iter_proven(read: CompleteRead) -> Iterator[Page]:
 class _Found:
     """Keys in which a read and the server differ."""
 
-    gone: int = 0
-    came: int = 0
+    deleted: int = 0
+    added: int = 0
     missing: list[int] = field(default_factory=list)
 
 
@@ -143,7 +143,7 @@ class _Comparison:
             self._first_count = None
         self._covered = sum(one.rows for one in self._intervals)
         self._rows = read.rows_read if rows is None else rows
-        self._calls_left = max(CALLS, len(self._intervals) // 2)
+        self._calls_left = max(MIN_CALLS, len(self._intervals) // 2)
 
     def prove(self) -> Proof:
         """Return the proof."""
@@ -191,9 +191,9 @@ class _Comparison:
             return replace(proof, problem=f"{differ}; {reason}.")
         if found.missing:
             return replace(proof, problem=self._name_missing(found.missing))
-        gone = self._gone(found)
-        counted = replace(proof.counted, count=self._rows - gone + found.came)
-        return replace(proof, counted=counted, deleted=gone, added=found.came)
+        deleted = self._count_deleted(found)
+        counted = replace(proof.counted, count=self._rows - deleted + found.added)
+        return replace(proof, counted=counted, deleted=deleted, added=found.added)
 
     def _find(self, count: int) -> _Found:
         try:
@@ -202,8 +202,8 @@ class _Comparison:
             if not self._thorough:
                 raise
         found = _Found()
-        for start in range(0, max(1, len(self._intervals)), TOGETHER):
-            self._compare(start, min(start + TOGETHER, len(self._intervals)), found)
+        for start in range(0, max(1, len(self._intervals)), INTERVALS_PER_READ):
+            self._compare(start, min(start + INTERVALS_PER_READ, len(self._intervals)), found)
         return found
 
     def _search(self, count: int) -> _Found:
@@ -211,20 +211,20 @@ class _Comparison:
 
         :raises _GaveUpError: if that takes too many calls, or more changes meanwhile.
         """
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             found = _Found()
             for place in self._find_differing(count):
                 self._calls_left -= 1
                 self._compare(place, place + 1, found)
-            gone = self._gone(found)
-            if found.missing or (gone >= 0 and self._rows - gone + found.came == count):
+            deleted = self._count_deleted(found)
+            if found.missing or (deleted >= 0 and self._rows - deleted + found.added == count):
                 return found
             count = self._count(self._bounds).count
         raise _GaveUpError("the count keeps changing")
 
-    def _gone(self, found: _Found) -> int:
-        """Return how many rows do not exist any more; keys whose records were gone when asked for are not rows."""
-        return found.gone - (self._covered - self._rows)
+    def _count_deleted(self, found: _Found) -> int:
+        """Return how many rows do not exist any more; keys whose records were deleted when asked for are not rows."""
+        return found.deleted - (self._covered - self._rows)
 
     def _find_differing(self, count: int) -> Iterator[int]:
         """Yield the positions of intervals in which the server has another number of records, by counting halves."""
@@ -263,12 +263,12 @@ class _Comparison:
                 if key in ours:
                     ours.remove(key)
                 elif self._is_new(key, stamps):
-                    found.came += 1
+                    found.added += 1
                 else:
                     found.missing.append(key)
         except IntacctIncompleteReadError as reason:
             raise _GaveUpError(f"their keys cannot be read again ({str(reason).rstrip('.')})") from reason
-        found.gone += len(ours)
+        found.deleted += len(ours)
 
     def _read_keys(self, bounds: Bounds) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield the keys that exist now, and when their records changed."""
@@ -294,8 +294,8 @@ class _Comparison:
         return not self._intervals or key > self._intervals[-1].last
 
     def _name_missing(self, keys: Sequence[int]) -> str:
-        named = ", ".join(map(str, sorted(keys)[:NAMED]))
-        more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+        named = ", ".join(map(str, sorted(keys)[:MAX_KEYS_SHOWN]))
+        more = f" and {len(keys) - MAX_KEYS_SHOWN} more" if len(keys) > MAX_KEYS_SHOWN else ""
         if not self._find_stamps():
             return (
                 f"records exist that were not read, and the object has no {STAMPS[0]} to show that they are new "

@@ -1,4 +1,4 @@
-"""The forms that rows of a query can have, and how an answer of the query service is decoded into each.
+"""The forms that rows of a query can have, and how a response of the query service is decoded into each.
 
 Mappings are easy to use. Structs are fastest: the JSON decoder fills one slot for each field itself, while
 mappings would cost an export more than everything else it does.
@@ -27,7 +27,7 @@ class RowFormat(Protocol):
     """
 
     def read(self, content: bytes, start: int, size: int) -> Page | None:
-        """Decode an answer of the query service; None if it is not a page, or reports an error besides its rows.
+        """Decode a response of the query service; None if it is not a page, or reports an error besides its rows.
 
         :param start: position of the first row asked for.
         :param size: rows asked for.
@@ -46,19 +46,19 @@ class MappingRows:
         self._keyed = keyed
 
     def read(self, content: bytes, start: int, size: int) -> Page | None:
-        """Decode an answer, as :meth:`RowFormat.read`."""
+        """Decode a response, as :meth:`RowFormat.read`."""
         try:
-            answer = codec.decode(content)
+            response = codec.decode(content)
         except ValueError:
             return None
-        if not isinstance(answer, Mapping) or answer.get("ia::error") or answer.get("error"):
+        if not isinstance(response, Mapping) or response.get("ia::error") or response.get("error"):
             return None
-        found = answer.get("ia::result")
+        found = response.get("ia::result")
         if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
             return None
         rows = [{name: row.get(name) for name in self.fields} for row in found]
         keys = [str(row.get("key")) for row in found] if self._keyed else []
-        return build_page(rows, keys, answer.get("ia::meta"), start, size)
+        return build_page(rows, keys, response.get("ia::meta"), start, size)
 
 
 class StructRows:
@@ -82,19 +82,19 @@ class StructRows:
         self._read_key = attrgetter(self._key_slot or "f0")
 
     def read(self, content: bytes, start: int, size: int) -> Page | None:
-        """Decode an answer, as :meth:`RowFormat.read`."""
+        """Decode a response, as :meth:`RowFormat.read`."""
         try:
-            answer = self._rows.decode(content)
+            response = self._rows.decode(content)
             # The decoder checks the names of members, but takes a null for any of them.
-            if answer.error or answer.errors:
+            if response.error or response.errors:
                 return None
             if self._key_slot is None:
                 keys = [row.key for row in self._keys.decode(content).rows]
             else:
-                keys = list(map(self._read_key, answer.rows))
+                keys = list(map(self._read_key, response.rows))
         except (ValueError, RecursionError, ArithmeticError):
             return None
-        return build_page(answer.rows, list(map(str, keys)), answer.meta, start, size)
+        return build_page(response.rows, list(map(str, keys)), response.meta, start, size)
 
     def convert(self, rows: Sequence[Mapping[str, Any]]) -> Page:
         """Return mappings, ``key`` among their members, as a page of structs."""
@@ -113,10 +113,10 @@ class _Key(msgspec.Struct, gc=False):
 
 
 def _build_decoder(row: type) -> msgspec.json.Decoder[Any]:
-    answer = msgspec.defstruct(
-        "Answer",
+    response = msgspec.defstruct(
+        "Response",
         [("rows", list[row]), ("meta", Any, None), ("error", Any, None), ("errors", Any, None)],  # type: ignore[valid-type]
         rename={"rows": "ia::result", "meta": "ia::meta", "errors": "ia::error"},
         gc=False,
     )
-    return msgspec.json.Decoder(answer, float_hook=Decimal)
+    return msgspec.json.Decoder(response, float_hook=Decimal)

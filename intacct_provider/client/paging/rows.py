@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from intacct_provider.client.paging.by_position import read_in_order
-from intacct_provider.client.paging.complete_read import CompleteRead, refuse_aggregates
+from intacct_provider.client.paging.complete_read import CompleteRead, reject_aggregates
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
 from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError, add_key
 from intacct_provider.client.paging.pages import Page, Row
@@ -31,7 +31,7 @@ def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[R
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven, after the last row.
     """
-    refuse_aggregates(query)
+    reject_aggregates(query)
     ordered = query.order_by not in ((), KEY_ORDER)
     if ordered:
         pages = _read_in_order(service, query, page_size)

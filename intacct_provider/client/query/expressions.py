@@ -57,7 +57,7 @@ class Expression:
         return _join("or", self, other)
 
     def __rand__(self, other: Any) -> NoReturn:
-        raise _refuse_join(other)
+        raise _reject_join(other)
 
     __ror__ = __rand__
 
@@ -219,12 +219,12 @@ class Field:
         return _Condition("$ne", self.name, None)
 
     def __and__(self, _other: Any) -> NoReturn:
-        raise _refuse_join(self)
+        raise _reject_join(self)
 
     __or__ = __rand__ = __ror__ = __and__
 
     def __invert__(self) -> NoReturn:
-        raise _refuse_join(self)
+        raise _reject_join(self)
 
 
 def field(name: str) -> Field:
@@ -253,12 +253,12 @@ def _join(word: Literal["and", "or"], *sides: Any) -> Expression:
     parts: list[Expression] = []
     for side in sides:
         if not isinstance(side, Expression):
-            raise _refuse_join(side)
+            raise _reject_join(side)
         parts += side.parts if isinstance(side, _Joined) and side.word == word else [side]
     return _Joined(word, tuple(parts))
 
 
-def _refuse_join(value: Any) -> IntacctArgumentError:
+def _reject_join(value: Any) -> IntacctArgumentError:
     what = repr(value) if isinstance(value, Field) else type(value).__name__
     return IntacctArgumentError(f"Cannot join {what}: only conditions can be joined. {_PARENTHESES}")
 

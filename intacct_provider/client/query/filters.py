@@ -159,5 +159,5 @@ def _is_number(word: str) -> bool:
 
 
 def _parse_number(word: str) -> int:
-    # Python refuses to read a number of thousands of digits; nobody has that many conditions.
+    # Python does not parse numbers of thousands of digits; no query has that many conditions.
     return int(word[-9:]) if len(word.lstrip("0")) < 10 else 10**9

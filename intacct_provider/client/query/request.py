@@ -112,7 +112,7 @@ def is_aggregate(fields: Sequence[str]) -> bool:
 
 
 def check_object_name(object_name: str) -> None:
-    """Refuse what cannot be an object's path, such as ``customer`` or ``/objects/...``.
+    """Reject what cannot be an object's path, such as ``customer`` or ``/objects/...``.
 
     :raises IntacctArgumentError: unless it has the form ``application/object``.
     """
@@ -124,7 +124,7 @@ def check_object_name(object_name: str) -> None:
 
 
 def check_page(start: int, size: int) -> None:
-    """Refuse a page that Intacct cannot serve.
+    """Reject a page that Intacct cannot serve.
 
     :raises IntacctArgumentError: unless ``start`` is 1 or more and ``size`` from 1 to 4000.
     """

@@ -61,7 +61,7 @@ class QueryReader:
             "order_by": order_by,
         }
         if isinstance(query, Query):
-            _refuse_parts({"fields": fields, **parts})
+            _reject_parts({"fields": fields, **parts})
             return query
         if fields != "*":
             return Query.build(query, fields, **parts)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class QueryReader:
         """Return one page; one transaction.
 
         :param rows: the form of its rows.
-        :param stopped: set when the answer is no longer needed.
+        :param stopped: set when the response is no longer needed.
         """
         request = Request(
             "POST",
@@ -120,9 +120,9 @@ class QueryReader:
             stopped=stopped,
         )
         reply = self._catalog.read(query.object_name, request)
-        page: Page | None = reply.made
+        page: Page | None = reply.decoded
         if page is None:
-            raise _refuse_answer(query, reply.result)
+            raise _build_response_error(query, reply.result)
         return replace(page, moment=read_server_time(reply.headers))
 
     def count(
@@ -130,7 +130,7 @@ class QueryReader:
     ) -> Totals:
         """Return how many records a query matches, and what fields of them add up to; one transaction.
 
-        :param stopped: set when the answer is no longer needed.
+        :param stopped: set when the response is no longer needed.
         """
         names = ("count:key", *(f"sum:{name}" for name in sums))
         asked = replace(query, fields=names, order_by=())
@@ -146,16 +146,16 @@ class QueryReader:
         return self._catalog.fields(object_name)
 
 
-def _refuse_answer(query: Query, result: Any) -> IntacctError:
-    """Return the exception for an answer that is not a page."""
+def _build_response_error(query: Query, result: Any) -> IntacctError:
+    """Return the exception for a response that is not a page."""
     if isinstance(result, list) and all(isinstance(row, Mapping) for row in result):
-        return IntacctResponseError(f"The answer to the query of {query.object_name} cannot be read.")
+        return IntacctResponseError(f"The response to the query of {query.object_name} cannot be read.")
     return IntacctIncompleteReadError(
-        f"The answer to the query of {query.object_name} holds no list of rows."
+        f"The response to the query of {query.object_name} holds no list of rows."
     )
 
 
-def _refuse_parts(parts: Mapping[str, Any]) -> None:
+def _reject_parts(parts: Mapping[str, Any]) -> None:
     given = [name for name, value in parts.items() if value is not None]
     if given:
         raise IntacctArgumentError(

@@ -46,7 +46,7 @@ class RecordReader:
         """Return the references that a GET of the collection gives, 100 at most."""
         reply = self._catalog.read(object_name, Request("GET", collection_path(object_name)))
         if not isinstance(reply.result, list):
-            raise IntacctResponseError(f"The answer to the list of {object_name} holds no list.")
+            raise IntacctResponseError(f"The response to the list of {object_name} holds no list.")
         return [dict(item) for item in reply.result]
 
     def get(self, object_name: str, key: str, *, flatten: bool) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class RecordReader:
                 raise self._catalog.explain(result.error, object_name)
         left = self._query_keys(object_name, missing) if missing else []
         if left and len(left) < len(keys) and not isinstance(found, list):
-            # One answer for all, because some of them no longer exist.
+            # One response for all, because some of them no longer exist.
             return self._read_existing(object_name, stopped, left)
         if left:
             raise IntacctIncompleteReadError(
@@ -132,12 +132,12 @@ class RecordReader:
 def _add_key(record: Any, key: str) -> dict[str, Any]:
     """Return the record with its key, which Intacct leaves out for account groups."""
     if not isinstance(record, Mapping):
-        raise IntacctResponseError(f"The answer for key {key} holds no record.")
+        raise IntacctResponseError(f"The response for key {key} holds no record.")
     return {"key": str(key), **record}
 
 
 def _match_keys(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of an answer, each with its key.
+    """Yield the records of a response, each with its key.
 
     :raises IntacctResponseError: if they are not those with these keys.
     """

@@ -1,4 +1,4 @@
-"""What all writes of many records share: all or none, refusals that explain each other, and interruptions."""
+"""What all writes of many records share: all or none, rejections that explain each other, and interruptions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATOMIC_HEADERS = {"X-IA-API-Param-Transaction": "true"}
 
 
 def check_list(argument: str, value: Any) -> None:
-    """Refuse a single record or key where a list of them is expected, although it can be iterated over.
+    """Reject a single record or key where a list of them is expected, although it can be iterated over.
 
     :raises IntacctArgumentError: unless it is a list.
     """
@@ -27,7 +27,7 @@ def check_list(argument: str, value: Any) -> None:
 
 
 def check_one_call(chunks: Sequence[Any], count: int) -> None:
-    """Refuse an atomic write that does not fit into one call.
+    """Reject an atomic write that does not fit into one call.
 
     :raises IntacctArgumentError: in that case.
     """
@@ -39,7 +39,7 @@ def check_one_call(chunks: Sequence[Any], count: int) -> None:
 
 
 def check_all_or_none(results: Sequence[RecordResult]) -> None:
-    """Refuse an answer to an atomic call that says that only some of it was done.
+    """Reject a response to an atomic call that says that only some of it was done.
 
     :raises IntacctResponseError: in that case, because either the successes or the rest are not what they seem.
     """
@@ -74,8 +74,8 @@ def build_interruption(
     if not done:
         return cause
     written = sum(result.ok for result in done)
-    refused = next((result for result in done if result.error and not result.unprocessed), None)
-    first = f", first refusal at index {refused.index}: {refused.error}" if refused else ""
+    rejected = next((result for result in done if result.error and not result.unprocessed), None)
+    first = f", first rejected at index {rejected.index}: {rejected.error}" if rejected else ""
     error = IntacctInterruptedWriteError(
         f"{verb} of {total} records of {object_name} stopped after {len(done)} ({written} written{first}): {cause}",
         done,

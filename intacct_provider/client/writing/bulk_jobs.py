@@ -138,7 +138,7 @@ def _build_job(
 def _read_job_id(reply: Reply) -> str:
     """Return the id of the job that was submitted.
 
-    :raises IntacctResponseError: if a successful answer contains no job id.
+    :raises IntacctResponseError: if a successful response contains no job id.
     """
     reply.raise_for_error()
     found = reply.result if isinstance(reply.result, Mapping) else reply.body

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from intacct_provider.client.batches import (
-    REFUSALS,
+    REJECTIONS,
     check_counts,
     is_unprocessed,
     read_elements,
@@ -98,7 +98,7 @@ class CompositeCall:
         # If it were sent again, a deletion would find nothing and end the call there, and the rest would stay unknown.
         repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
         content = codec.encode([part.wire() for part in self._parts])
-        return Request("POST", PATH, content=content, repeatable=repeatable, locked=_part_is_locked)
+        return Request("POST", PATH, content=content, repeatable=repeatable, is_locked=_part_is_locked)
 
     def _add_key(self, part: Part, place: int) -> Part:
         content = b"%d\0" % place + self._content
@@ -118,7 +118,11 @@ class CompositeCall:
         ]
         check_counts(reply, sum(not result.ok for result in results))
         last, deletion = results[-1], self._parts[-1]
-        lost = deletion.method == "DELETE" and reply.unsure and isinstance(last.error, IntacctNotFoundError)
+        lost = (
+            deletion.method == "DELETE"
+            and reply.maybe_already_done
+            and isinstance(last.error, IntacctNotFoundError)
+        )
         if lost and self._catalog.has_object(deletion.object_name):
             # The request whose response was lost deleted it.
             results[-1] = CompositeResult(last.index, last.name, 204)
@@ -130,14 +134,14 @@ class CompositeCall:
         """Bill a part: a read that was answered each time, what was written once."""
         part = self._parts[place]
         if part.writes:
-            if place in self._counted or (_is_replayed(item) and not reply.unsure):
+            if place in self._counted or (_is_replayed(item) and not reply.maybe_already_done):
                 return
             if result.ok:
                 self._counted.add(place)
         self._session.bill(_count_transactions(part, result))
 
     def _find_stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
-        """Return the places of parts that must be asked again under new keys, because their answers are outdated.
+        """Return the places of parts that must be asked again under new keys, because their responses are outdated.
 
         The others are then answered from the cache; only a deletion would fail.
 
@@ -145,7 +149,7 @@ class CompositeCall:
         """
         failed = next((result for result in results if not result.ok), None)
         if failed and self._parts[failed.index].writes:
-            unfinished = find_unfinished(failed.error, unsure=reply.unsure)
+            unfinished = find_unfinished(failed.error, maybe_already_done=reply.maybe_already_done)
             if unfinished:
                 raise unfinished
         if generation == MAX_GENERATIONS or any(
@@ -161,7 +165,7 @@ class CompositeCall:
     def _is_old(self, reply: Reply, failed: CompositeResult, generation: int) -> bool:
         """Whether a failure may come from the cache of an earlier attempt."""
         part, error = self._parts[failed.index], failed.error
-        if not part.key or not isinstance(error, REFUSALS):
+        if not part.key or not isinstance(error, REJECTIONS):
             return False
         if error.status == 409 and not error.replayed:
             # A conflict about the key itself, after which something may have been written, unless the part has become
@@ -171,7 +175,9 @@ class CompositeCall:
             return changed
         # Sage does not document that elements contain their headers. Without them the first failure may be an old one.
         known = isinstance(_get_headers(read_elements(reply)[failed.index]), Mapping)
-        may_be = generation == 1 and (reply.unsure or part.method in self._session.idempotency.scopes)
+        may_be = generation == 1 and (
+            reply.maybe_already_done or part.method in self._session.idempotency.scopes
+        )
         return error.replayed or (may_be and not known)
 
     def _find_undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
@@ -180,7 +186,7 @@ class CompositeCall:
         As in a write of records, a task that is cleared within the cache's 48 hours meets them.
         """
         found: set[int] = set()
-        for place, item in enumerate(() if reply.unsure else read_elements(reply)):
+        for place, item in enumerate(() if reply.maybe_already_done else read_elements(reply)):
             part, record = self._parts[place], results[place].result
             if part.key and part.method == "POST" and _is_replayed(item) and _is_mapping(record):
                 reference = (text_or_none(record.get("key")), text_or_none(record.get("id")))
@@ -218,7 +224,7 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
         found, status = worst["ia::error"], read_status(worst, reply)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
-    error = build_error(status, found or {"message": f"refused with status {status}"})
+    error = build_error(status, found or {"message": f"rejected with status {status}"})
     error.replayed = _is_replayed(item)
     return CompositeResult(index, part.name, status, result, meta, error)
 
@@ -235,7 +241,7 @@ def _count_transactions(part: Part, result: CompositeResult) -> int:
 
 
 def _part_is_locked(reply: Reply) -> bool:
-    """Whether a part is refused as if an earlier request for it were still running."""
+    """Whether a part is rejected as if an earlier request for it were still running."""
     items = read_elements(reply)
     return isinstance(items, list) and any(
         read_status(item, reply) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)

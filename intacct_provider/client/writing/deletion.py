@@ -33,16 +33,18 @@ class RecordDeleter:
         error = reply.error()
         missing = isinstance(error, IntacctNotFoundError)
         # A 404 after a request whose response was lost: that one deleted it.
-        if error and not (missing and (missing_ok or reply.unsure) and self._catalog.has_object(object_name)):
+        if error and not (
+            missing and (missing_ok or reply.maybe_already_done) and self._catalog.has_object(object_name)
+        ):
             raise self._catalog.explain(error, object_name)
-        self._session.bill(int(reply.unsure or not missing))
+        self._session.bill(int(reply.maybe_already_done or not missing))
 
     def delete_many(
         self, object_name: str, keys: Sequence[str], atomic: bool, missing_ok: bool
     ) -> list[RecordResult]:
         """Delete records and return one result per key, in order."""
         check_list("keys", keys)
-        # Whatever is not a key, also of a later call, is refused before the first.
+        # Whatever is not a key, also of a later call, is rejected before the first.
         record_path(object_name, keys)
         chunks = [*split_keys(object_name, keys)]
         if atomic:
@@ -54,7 +56,7 @@ class RecordDeleter:
             except IntacctError as err:
                 raise build_interruption("Deletion", object_name, len(keys), results, err) from err
             first = len(results)
-            # A partial deletion's answer has no keys, so the position is what identifies a record.
+            # A partial deletion's response has no keys, so the position is what identifies a record.
             results += [
                 replace(result, index=first + n, key=key)
                 for n, (result, key) in enumerate(zip(outcome, chunk, strict=True))
@@ -71,7 +73,7 @@ class RecordDeleter:
             check_all_or_none(results)
         missing = {result.index for result in results if isinstance(result.error, IntacctNotFoundError)}
         # What a request whose response was lost deleted is missing now; an atomic one deleted all or none.
-        before = missing if reply.unsure and (not atomic or len(missing) == len(keys)) else set()
+        before = missing if reply.maybe_already_done and (not atomic or len(missing) == len(keys)) else set()
         if (before or (missing and missing_ok)) and not self._catalog.has_object(object_name):
             before, missing_ok = set(), False
         for n in missing if missing_ok else before:

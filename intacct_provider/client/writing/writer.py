@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from intacct_provider.client.batches import (
-    REFUSALS,
+    REJECTIONS,
     RecordResult,
     check_counts,
     collection_path,
@@ -54,8 +54,8 @@ class RecordWriter:
 
     def create(self, object_name: str, record: Record, *, with_key: bool) -> dict[str, Any]:
         """Create a record and return its reference."""
-        answer = self._write_one("POST", object_name, collection_path(object_name), record)
-        reference = {name: answer.get(name) for name in ("key", "id", "href")}
+        response = self._write_one("POST", object_name, collection_path(object_name), record)
+        reference = {name: response.get(name) for name in ("key", "id", "href")}
         if with_key and reference["key"] is None and reference["id"] is not None:
             record_id = str(reference["id"])
             reference["key"] = find_keys(self._queries, object_name, [record_id]).get(record_id)
@@ -63,8 +63,8 @@ class RecordWriter:
 
     def update(self, object_name: str, key: str, changes: Record) -> dict[str, Any]:
         """Change fields of a record and return its reference."""
-        answer = self._write_one("PATCH", object_name, record_path(object_name, [key]), changes)
-        return {"key": str(key), "id": answer.get("id"), "href": answer.get("href")}
+        response = self._write_one("PATCH", object_name, record_path(object_name, [key]), changes)
+        return {"key": str(key), "id": response.get("id"), "href": response.get("href")}
 
     def create_many(
         self, object_name: str, records: Sequence[Record], atomic: bool, *, with_key: bool
@@ -92,7 +92,7 @@ class RecordWriter:
         return [replace(result, key=keyed[result.index]["key"]) for result in results]
 
     def _write_one(self, method: Method, object_name: str, path: str, record: Record) -> Record:
-        """Create or update one record and return the reference in the answer, which may lack the key."""
+        """Create or update one record and return the reference in the response, which may lack the key."""
         content = codec.encode(record)
         generation = 1
         while True:
@@ -137,7 +137,7 @@ class RecordWriter:
             method, object_name, collection_path(object_name), codec.encode(records), headers
         )
         error, last = reply.error(), generation == MAX_GENERATIONS
-        if reply.replayed and error and not isinstance(error, REFUSALS) and not last:
+        if reply.replayed and error and not isinstance(error, REJECTIONS) and not last:
             return self._write_batch(method, object_name, records, atomic, generation + 1)
         results = read_results(reply, len(records), 0)
         if atomic:
@@ -182,19 +182,19 @@ class RecordWriter:
         key = self._session.idempotency.make(method, path, content)
         keyed = {**(headers or {}), IDEMPOTENCY_HEADER: key}
         reply = self._session.send(Request(method, path, content=content, headers=keyed))
-        running = find_unfinished(reply.error(), unsure=reply.unsure)
+        running = find_unfinished(reply.error(), maybe_already_done=reply.maybe_already_done)
         if running:
             raise running
         if reply.replayed:
             log.info(
-                "Intacct: an earlier attempt sent this %s of %s; its answer is used.", method, object_name
+                "Intacct: an earlier attempt sent this %s of %s; its response is used.", method, object_name
             )
         return reply
 
 
 def _is_done_before(reply: Reply) -> bool:
-    """Whether the answer is about a write that an earlier attempt of the task made, and was billed for."""
-    return reply.replayed and not reply.unsure
+    """Whether the response is about a write that an earlier attempt of the task made, and was billed for."""
+    return reply.replayed and not reply.maybe_already_done
 
 
 def _check_reference(
@@ -216,7 +216,7 @@ def _check_reference(
 def _check_references(
     method: Method, object_name: str, results: Sequence[RecordResult], records: Sequence[Record]
 ) -> None:
-    """Refuse successes that name no record, or another than the one at their place.
+    """Reject successes that name no record, or another than the one at their place.
 
     :raises IntacctResponseError: for the first such one.
     """

@@ -243,7 +243,7 @@ def test_a_server_that_says_nothing(sandbox):
         sandbox.fail(kind="hang", path=QUERY, times=1, seconds=20)
         assert client.query(PURPOSE, ["id"]).rows == []
         sandbox.fail(kind="hang", path=QUERY, times=2, seconds=20)
-        with pytest.raises(IntacctConnectionError, match=r"no answer within 0\.2 s after 2 attempts"):
+        with pytest.raises(IntacctConnectionError, match=r"no response within 0\.2 s after 2 attempts"):
             client.query(PURPOSE, ["id"])
 
 

@@ -251,7 +251,7 @@ def test_an_interrupted_write_names_the_first_refused_record(sandbox, client):
     with client_of(sandbox, retry=IMPATIENT) as hasty, pytest.raises(IntacctInterruptedWriteError) as caught:
         hasty.create_many(PURPOSE, records)
     assert "600 records" in str(caught.value)
-    assert "stopped after 500 (498 written, first refusal at index 7: " in str(caught.value)
+    assert "stopped after 500 (498 written, first rejected at index 7: " in str(caught.value)
     assert "Did you mean 'active'?" in str(caught.value)
 
 

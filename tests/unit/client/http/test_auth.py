@@ -712,7 +712,7 @@ class Offering:
         token = next(self.tokens, None)
         if token:
             answer = {"access_token": token, "expires_in": 43200}
-            self.text = auth.Tokens.from_answer(answer, self.config).to_store()
+            self.text = auth.Tokens.from_response(answer, self.config).to_store()
         return self.text
 
     def save(self, text):

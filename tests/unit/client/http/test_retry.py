@@ -99,12 +99,12 @@ def test_the_whole_wait_is_random():
 
 
 def test_a_pause_that_the_budget_does_not_allow_ends_the_waiting_at_once():
-    assert wait_for(asked=299.0, jitter=0.0) == 299
-    assert wait_for(asked=300.0, jitter=0.0) == 300
-    assert wait_for(asked=299.0, elapsed=1.0, jitter=0.0) == 299
-    assert wait_for(asked=301.0, jitter=0.0) is None
-    assert wait_for(asked=100.0, elapsed=201.0, jitter=0.0) is None
-    assert wait_for(asked=float("inf")) is None
+    assert wait_for(retry_after=299.0, jitter=0.0) == 299
+    assert wait_for(retry_after=300.0, jitter=0.0) == 300
+    assert wait_for(retry_after=299.0, elapsed=1.0, jitter=0.0) == 299
+    assert wait_for(retry_after=301.0, jitter=0.0) is None
+    assert wait_for(retry_after=100.0, elapsed=201.0, jitter=0.0) is None
+    assert wait_for(retry_after=float("inf")) is None
 
 
 # --- the pause that an answer asks for

@@ -198,7 +198,7 @@ def test_every_header_about_slots_counts(name):
 def test_little_left_of_a_rate_keeps_requests_apart_as_the_limit_allows_for_good(headers, distance):
     limit = ConcurrencyLimit(4)
     limit.observe(200, CaseInsensitiveDict(headers))
-    assert limit.distance == distance
+    assert limit.spacing == distance
     assert limit.allowed == 4
 
 
@@ -235,7 +235,7 @@ def test_requests_keep_their_distance_until_enough_is_left_again(monkeypatch):
 def test_threads_that_wait_for_their_distance_queue_up_behind_each_other(monkeypatch):
     waits = []
     limit = ConcurrencyLimit(8)
-    limit.distance = 2.0
+    limit.spacing = 2.0
 
     class Stopped(Clock):
         def sleep(self, seconds):

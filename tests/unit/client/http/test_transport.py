@@ -166,12 +166,12 @@ def test_a_rate_limit_that_stays_raises_with_what_to_do(intacct):
             requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused"))),
             "could not connect; is the host right and reachable? after 4 attempts",
         ),
-        (requests.ReadTimeout("read"), "no answer within 60 s after 4 attempts"),
+        (requests.ReadTimeout("read"), "no response within 60 s after 4 attempts"),
         (
             requests.ConnectionError(
                 MaxRetryError(None, "/", ReadTimeoutError(None, "/", "Read timed out."))
             ),
-            "no answer within 60 s",
+            "no response within 60 s",
         ),
         (
             requests.ConnectionError(ProtocolError("aborted")),
@@ -327,7 +327,7 @@ def test_a_page_under_a_success_is_no_success_and_says_what_may_stand_between(in
     with pytest.raises(IntacctResponseError) as caught:
         intacct.client().list(CUSTOMER)
     kind = headers.get("Content-Type", "no content type").partition(";")[0]
-    assert f"the answer is {kind} (HTTP {status}), not JSON; is the host Intacct's API base URL" in str(
+    assert f"the response is {kind} (HTTP {status}), not JSON; is the host Intacct's API base URL" in str(
         caught.value
     )
     assert "<html>" not in str(caught.value)
@@ -426,7 +426,7 @@ def test_an_answer_from_the_idempotency_cache_says_so_and_so_does_its_error(inta
 )
 def test_an_answer_knows_whether_an_earlier_sending_may_have_done_it(intacct, answers, unsure):
     intacct.on("GET", "/x", *answers)
-    assert intacct.client()._session.transport.send(Request("GET", "/x")).unsure is unsure
+    assert intacct.client()._session.transport.send(Request("GET", "/x")).maybe_already_done is unsure
 
 
 # --- what nobody may see

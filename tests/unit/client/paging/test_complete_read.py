@@ -445,7 +445,7 @@ def test_an_object_that_refuses_a_filter_on_key_is_read_by_position(workers, cap
     assert reading.pages.intervals == []
     assert [*keys, *(key for page in pages for key in page.keys)] == texts(range(1, 101))
     assert (
-        f"{CUSTOMER} is read by offset: a filter on key is refused (The key field cannot be filtered)."
+        f"{CUSTOMER} is read by offset: a filter on key is rejected (The key field cannot be filtered)."
         in caplog.text
     )
     assert reading.pages.counted == Totals(100)

@@ -201,7 +201,7 @@ def test_what_a_request_decodes_is_not_decoded_again(intacct):
     reply = intacct.client()._session.send(
         Request("GET", intacct.customers, decode=lambda content: content.upper())
     )
-    assert (reply.made, reply.body) == (b"NOT JSON", None)
+    assert (reply.decoded, reply.body) == (b"NOT JSON", None)
     assert reply.error() is None
 
 
@@ -218,7 +218,7 @@ def test_what_it_does_not_take_is_read_as_ever(intacct):
     cut = {"text": '{"ia::result": [', "headers": JSON}
     intacct.on("GET", intacct.customers, cut, {"json": {"ia::result": 7}})
     reply = intacct.client()._session.send(Request("GET", intacct.customers, decode=lambda _content: None))
-    assert (reply.made, reply.result) == (None, 7)
+    assert (reply.decoded, reply.result) == (None, 7)
     assert len(intacct.calls(intacct.customers)) == 2
 
 

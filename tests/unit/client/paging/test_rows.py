@@ -226,7 +226,7 @@ def test_an_object_that_refuses_a_filter_on_key_is_read_by_offset(caplog):
     server = Server(range(1, 101), keys_filter=False)
     assert keys_of(read(server)) == texts(range(1, 101))
     assert (
-        f"{CUSTOMER} is read by offset: a filter on key is refused (The key field cannot be filtered)."
+        f"{CUSTOMER} is read by offset: a filter on key is rejected (The key field cannot be filtered)."
         in caplog.text
     )
     assert max(call["start"] for call in server.calls) > 90
@@ -649,7 +649,7 @@ def test_an_offset_read_is_ordered_by_key_and_says_why_it_is_one(caplog):
     read(server)
     assert {str(call["orderBy"]) for call in server.calls} == {"[{'key': 'asc'}]"}
     assert caplog.messages == [
-        f"Intacct: {CUSTOMER} is read by offset: a filter on key is refused (The key field cannot be filtered)."
+        f"Intacct: {CUSTOMER} is read by offset: a filter on key is rejected (The key field cannot be filtered)."
     ]
 
 

@@ -227,7 +227,7 @@ def test_items_wrapped_in_a_result_of_their_own_are_read_too(intacct):
     intacct.on("POST", intacct.customers, status_code=207, json=result(*items))
     good, bad = intacct.client().create_many(CUSTOMER, records(2))
     assert (good.key, good.ok) == ("5", True)
-    assert "refused with status 422" in str(bad.error)
+    assert "rejected with status 422" in str(bad.error)
 
 
 def test_an_atomic_batch_says_so_and_its_failure_is_every_record_s(intacct):
@@ -363,7 +363,7 @@ def test_an_interrupted_write_keeps_what_was_answered(intacct, answer):
         client.create_many(CUSTOMER, records(1100))
     error = caught.value
     assert (
-        f"Creation of 1100 records of {CUSTOMER} stopped after 500 (499 written, first refusal at index 499: "
+        f"Creation of 1100 records of {CUSTOMER} stopped after 500 (499 written, first rejected at index 499: "
         in str(error)
     )
     assert [r.ok for r in error.results] == [True] * 499 + [False]
