@@ -393,7 +393,7 @@ def test_a_key_whose_request_changed_with_what_it_refers_to_is_told_and_nothing_
     with scoped(sandbox) as second:
         [_, result] = second.composite(parts)
     assert isinstance(result.error, IntacctIdempotencyError)
-    assert "when what it refers to was different" in str(result.error)
+    assert "when the referenced result was different" in str(result.error)
     assert len(stored(sandbox, CUSTOMER)) == 2
 
 
@@ -409,7 +409,7 @@ def test_a_part_that_an_earlier_sending_is_still_doing_is_neither_done_nor_a_con
     if not reported:
         sandbox.fail(kind="after", path=COMPOSITE)
     sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items}, times=0)
-    with pytest.raises(IntacctServerError, match="whether it is done is unknown") as caught:
+    with pytest.raises(IntacctServerError, match="so its outcome is unknown") as caught:
         client.composite([post(customer("A")), get(CUSTOMERS)])
     assert not isinstance(caught.value, IntacctConflictError)
     assert caught.value.retryable

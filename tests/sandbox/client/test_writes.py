@@ -206,13 +206,13 @@ TORN = [REFERENCES[0], {"ia::error": WRONG, "ia::status": 422}, REFERENCES[2]]
 @pytest.mark.parametrize(
     ("verb", "atomic", "items", "meta", "text"),
     [
-        ("create_many", True, TORN, {}, "all or none that 2 of 3 records are written"),
+        ("create_many", True, TORN, {}, "reported 2 of 3 records of an atomic call as written"),
         (
             "delete_many",
             True,
             [{}, {"ia::status": 404}, {}],
             {},
-            "all or none that 2 of 3 records are written",
+            "reported 2 of 3 records of an atomic call as written",
         ),
         ("create_many", False, REFERENCES, {"totalError": 1}, "counts 1 failures without showing any"),
         ("update_many", False, REFERENCES, {"totalError": "2"}, "counts 2 failures without showing any"),
@@ -466,7 +466,7 @@ def test_a_first_sending_that_does_not_end_is_neither_a_conflict_nor_a_success(v
         with client_of(sandbox, timeout=0.3, retry=IMPATIENT) as client:
             client._session.transport._tokens.get()
             clock.holding = True
-            with pytest.raises(IntacctServerError, match="whether it is done is unknown") as caught:
+            with pytest.raises(IntacctServerError, match="so its outcome is unknown") as caught:
                 WRITES[verb](client)
             clock.let_go.set()
         assert not isinstance(caught.value, IntacctConflictError)
@@ -496,7 +496,7 @@ def test_another_worker_that_still_writes_is_waited_for(sandbox):
             lambda: client.create(PURPOSE, {"id": "B"}),
             lambda: client.create_many(PURPOSE, purposes("B")),
         ):
-            with pytest.raises(IntacctServerError, match="whether it is done is unknown"):
+            with pytest.raises(IntacctServerError, match="so its outcome is unknown"):
                 write()
     assert stored(sandbox, PURPOSE) == ["A"]
 

@@ -22,7 +22,7 @@ SITUATIONS = st.fixed_dictionaries(
         "repeatable": st.booleans(),
         "status": st.one_of(st.none(), st.sampled_from([200, 400, 401, 403, 404, 409, 422, *RETRY_STATUSES])),
         "locked": st.booleans(),
-        "asked": st.one_of(st.none(), SECONDS),
+        "retry_after": st.one_of(st.none(), SECONDS),
         "attempt": st.integers(1, 25),
         "elapsed": SECONDS,
         "jitter": st.floats(0, 1),
@@ -34,7 +34,7 @@ def wait_for(**given_situation):
     situation = {
         "repeatable": True,
         "status": 503,
-        "asked": None,
+        "retry_after": None,
         "locked": False,
         "attempt": 1,
         "elapsed": 0.0,
@@ -59,7 +59,7 @@ def test_never_sooner_than_the_server_asked_and_never_a_longer_random_wait_than_
 ):
     wait = compute_wait(policy, **situation)
     if wait is not None:
-        asked = situation["asked"] or 0.0
+        asked = situation["retry_after"] or 0.0
         assert asked <= wait <= asked + policy.longest + 1e-9
 
 
@@ -85,7 +85,7 @@ def test_waits_double_up_to_the_longest():
     situation = {
         "repeatable": True,
         "status": None,
-        "asked": None,
+        "retry_after": None,
         "locked": False,
         "elapsed": 0.0,
         "jitter": 1.0,
