@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from postgres import cluster
 from sandbox_client import client_of
-from sql_tables import Database
+from sql_tables import POSTGRES, Database
 from sqlalchemy import select
 
 DAG_ID = "intacct_incremental_customers_to_sql"
@@ -22,7 +22,7 @@ def server():
         yield running
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", POSTGRES])
 def warehouse(request, tmp_path, monkeypatch):
     server = None if request.param == "sqlite" else request.getfixturevalue("server")
     return Database(request.param, tmp_path, monkeypatch, server)

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from uuid import uuid4
 
+import pytest
 from postgres import Postgres
 
 from intacct_provider.client.paging.row_formats import StructRows
@@ -18,7 +19,12 @@ from intacct_provider.export.sql.table_load import TableLoad
 CONN_ID = "warehouse"
 ENVIRONMENT = "AIRFLOW_CONN_WAREHOUSE"
 #: PostgreSQL by psycopg 3, by psycopg 2, and as a database of which nothing but the standard is known.
-KINDS = ("sqlite", "postgres", "psycopg2", "standard")
+POSTGRES = pytest.param("postgres", marks=pytest.mark.slow)
+KINDS = (
+    "sqlite",
+    POSTGRES,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("psycopg2", "standard")),
+)
 KEY = Column("key", "key", "string")
 NAME = Column("name", "name", "string")
 LIMIT = Column("limit", "creditLimit", "decimal", 2)

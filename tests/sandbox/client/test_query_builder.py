@@ -181,6 +181,7 @@ def test_each_condition_selects_what_plain_python_selects(company, data):
     assert selected(client, tree.expression) == [row["key"] for row in rows if tree.holds(row) is True]
 
 
+@pytest.mark.slow
 @PROVE
 @given(data=st.data())
 def test_a_negation_selects_the_complement_among_records_without_nulls(company, data):

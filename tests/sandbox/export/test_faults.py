@@ -33,7 +33,11 @@ FIELDS = {
 }
 SUFFIX = ".manifest.json"
 OUTPUTS = ["jsonl", "csv", "parquet", "sqlite"]
-outputs = pytest.mark.parametrize("output", OUTPUTS)
+#: Lines and a table are quick; the other formats repeat it all.
+outputs = pytest.mark.parametrize(
+    "output",
+    ["jsonl", "sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in ("csv", "parquet"))],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +235,7 @@ CONTRADICTIONS = {
 }
 
 
+@pytest.mark.slow
 @outputs
 @pytest.mark.parametrize("fault", CONTRADICTIONS)
 def test_a_server_that_contradicts_itself_is_read_exactly_or_not_at_all(exporter, undisturbed, output, fault):

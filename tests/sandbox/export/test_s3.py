@@ -74,7 +74,6 @@ def test_every_format_is_the_same_as_on_a_disk(target, tmp_path, file_format, co
 
 
 def test_a_try_that_died_is_continued(target):
-    # A killed process closes nothing. Kept in a name, since garbage collection would close and so upload its file.
     killed = parts_of(target, rows_per_part=20)
     killed.begin()
     killed.write(pages_of(ROWS[:70])[0])
@@ -86,16 +85,18 @@ def test_a_try_that_died_is_continued(target):
         conclude(target, parts, parts.finish())
     assert [content.count(b"\n") for content in visible(target).values()] == [20] * 5
     assert len(files(target)) == 6
+    killed.abandon()  # only now: the garbage collection would upload its half-written part
 
 
 def test_a_damaged_part_is_written_again(target):
-    parts = parts_of(target, rows_per_part=20)
-    parts.begin()
-    parts.write(pages_of(ROWS)[0])
+    killed = parts_of(target, rows_per_part=20)
+    killed.begin()
+    killed.write(pages_of(ROWS)[0])
     [third] = [name for name in files(target) if name.endswith("-00003.1.part")]
     target.fs.pipe_file(target.with_name(third).path, b"damaged")
     export(target, pages_of(ROWS), rows_per_part=20)
     assert b"".join(visible(target).values()).count(b"\n") == 100
+    killed.abandon()
 
 
 class Interruption(Exception):  # noqa: N818
@@ -127,6 +128,7 @@ def test_an_older_export_survives_a_failure(target):
     assert files(target) == before
 
 
+@pytest.mark.slow
 def test_a_file_of_several_pieces_is_whole(target):
     page = pages_of([{**row(number), "name": "x" * (BIG // 4)} for number in range(1, 5)])[0]
     [part] = export(target, [page])
@@ -135,6 +137,7 @@ def test_a_file_of_several_pieces_is_whole(target):
     assert [json.loads(line)["key"] for line in files(target)["customers.jsonl"].splitlines()] == list("1234")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, 13))
 def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(target, at, monkeypatch):
     export(target, pages_of(ROWS), rows_per_part=34, owner="before")

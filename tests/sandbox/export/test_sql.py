@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from postgres import cluster
 from sandbox_client import calls, client_of, running
 from sql_deaths import KILLED, mortal_loads, task
-from sql_tables import ENVIRONMENT, Database
+from sql_tables import ENVIRONMENT, POSTGRES, Database
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctError
@@ -30,7 +30,7 @@ def server():
         yield running_one
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", POSTGRES])
 def database(request, tmp_path, monkeypatch):
     server = None if request.param == "sqlite" else request.getfixturevalue("server")
     return Database(request.param, tmp_path, monkeypatch, server)

@@ -192,6 +192,7 @@ def test_one_record_from_creation_to_deletion(client, sandbox, object_name):
         client.get(object_name, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("object_name", OBJECTS)
 def test_many_records_from_creation_to_deletion(client, sandbox, object_name):
     ids = [f"N{n:04d}" for n in range(1203)]  # three calls

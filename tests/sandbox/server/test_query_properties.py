@@ -546,6 +546,7 @@ def test_case_can_be_ignored(company: Company, data: st.DataObject) -> None:
     assert answer == expected
 
 
+@pytest.mark.slow
 @examples(300)
 @given(data=st.data())
 def test_expressions(company: Company, data: st.DataObject) -> None:

@@ -176,6 +176,7 @@ def test_killed_before_any_operation_on_a_file_the_next_try_ends_it_and_repeats_
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True], ids=["before it is carried out", "after it is carried out"])
 @pytest.mark.parametrize("call", range(CALLS))
 def test_killed_while_a_call_is_under_way_the_next_try_ends_it_and_repeats_nothing(
@@ -240,6 +241,7 @@ def test_killed_again_and_again_at_every_call(processes, day):
     day.assert_applied_once()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [False, True], ids=["before it is carried out", "after it is carried out"])
 @pytest.mark.parametrize("call", range(CALLS))
 def test_killed_while_a_plan_is_taken_back_the_next_try_ends_it(processes, day, call, done):

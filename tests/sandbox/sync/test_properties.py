@@ -16,6 +16,8 @@ from sync_work import applied, planned, saved, undone
 from intacct_provider.client.query.expressions import field
 from intacct_provider.sync.plan import MODES
 
+pytestmark = pytest.mark.slow
+
 CUSTOMER = "accounts-receivable/customer"
 CUSTOMER_GROUP = "accounts-receivable/customer-group"
 TERRITORY = "accounts-receivable/territory"

@@ -40,6 +40,7 @@ def test_modules_stay_together_and_so_do_folders_that_share_something(nodeid, un
     assert unit_of_work(nodeid) == unit
 
 
+@pytest.mark.slow
 def test_what_the_audits_of_workers_find_fails_a_run_whose_tests_pass(tmp_path):
     code, output = run_in_two_workers(tmp_path, LEAK, VIOLATION)
     assert "2 passed" in output

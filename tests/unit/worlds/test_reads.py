@@ -59,6 +59,7 @@ def cases():
         yield pytest.param(read, names, id=f"{read}: all else")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("read", "names"), [*cases()])
 def test_one_event_at_any_call_loses_nothing_and_ends_nothing(read, names):
     scenario = scenario_of(read)
@@ -68,6 +69,7 @@ def test_one_event_at_any_call_loses_nothing_and_ends_nothing(read, names):
     assert not faulty, f"{len(faulty)} of {len(schedules)} schedules, such as {faulty[:3]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", READS)
 def test_several_changes_and_failures_that_pass_lose_nothing(read):
     random, played = Random(14), 0

@@ -12,6 +12,7 @@ HIDDEN = {"empty", "middle row hidden", "last row hidden"}
 MIRROR = Scenario("mirror", undo=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_task_that_is_killed_at_any_call_is_continued_to_its_end(scenario):
     schedules = [events for events in singles(FAMILY, scenario) if events[0].what in KILLS]
@@ -20,6 +21,7 @@ def test_a_task_that_is_killed_at_any_call_is_continued_to_its_end(scenario):
     assert not faulty, f"{len(faulty)} of {len(schedules)} schedules, such as {faulty[:3]}"
 
 
+@pytest.mark.slow
 def test_one_event_at_any_call_harms_nothing():
     schedules = [
         events
@@ -38,6 +40,7 @@ def test_records_that_one_answer_hides_stay_protected(what):
     assert not any("protected record touched" in play(MIRROR, events).faults for events in schedules)
 
 
+@pytest.mark.slow
 def test_several_failures_kills_and_changes_harm_nothing():
     random = Random(14)
     for n in range(60):

@@ -46,6 +46,7 @@ def test_one_event_at_any_call_is_survived_and_reported(scenario, events):
     assert not faulty, f"{len(faulty)} of {len(events)} schedules, such as {faulty[:3]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 def test_several_failures_and_changes_write_nothing_twice(write):
     random, scenario = Random(14), Scenario(write)

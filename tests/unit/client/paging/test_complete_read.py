@@ -214,6 +214,7 @@ def test_the_intervals_tell_what_each_page_covers_and_its_keys():
 # --- changes
 
 
+@pytest.mark.slow
 @PROVE
 @given(st.data())
 def test_whatever_comes_and_goes_between_pages_nothing_that_lives_is_lost_or_doubled(data):
@@ -627,6 +628,7 @@ def test_keys_that_cannot_be_used_cannot_be_read_from_one_to_another(options):
         read(Server(range(1, 301), **options), bounds=("5", "200"))
 
 
+@pytest.mark.slow
 @PROVE
 @given(
     st.sets(st.integers(1, 3000), min_size=1, max_size=60),

@@ -102,6 +102,7 @@ def test_pages_are_read_as_rows_are_taken():
     assert len(server.calls) == 2
 
 
+@pytest.mark.slow
 @PROVE
 @given(st.data())
 def test_whatever_comes_and_goes_between_pages_nothing_that_lives_is_lost_or_doubled(data):

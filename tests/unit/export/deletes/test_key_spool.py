@@ -77,6 +77,7 @@ def test_keys_that_are_no_numbers_have_a_place_too(spool):
     assert keys(spool) == ["9", "é", "10", "12--1"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_keys():
     peaks = []
     for number in (50_000, 200_000):

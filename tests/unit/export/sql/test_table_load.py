@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 from postgres import cluster
-from sql_tables import COLUMNS, KEY, KINDS, LIMIT, NAME, Database, counts, facts_of, loaded, page
+from sql_tables import COLUMNS, KEY, KINDS, LIMIT, NAME, POSTGRES, Database, counts, facts_of, loaded, page
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
@@ -42,7 +42,7 @@ def database(request, tmp_path, monkeypatch):
     return database_of(request.param, request, tmp_path, monkeypatch)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", POSTGRES])
 def known(request, tmp_path, monkeypatch):
     """A database of which more than the standard is known."""
     return database_of(request.param, request, tmp_path, monkeypatch)
@@ -173,6 +173,7 @@ def test_rows_that_a_trigger_swallows_are_missed(sqlite):
     assert rows_of(sqlite) == OLD
 
 
+@pytest.mark.slow
 def test_what_hangs_on_a_replaced_table_survives(postgres):
     made(postgres)
     postgres.run(
@@ -188,6 +189,7 @@ def test_what_hangs_on_a_replaced_table_survives(postgres):
     postgres.run("DROP OWNED BY reader", "DROP ROLE reader")
 
 
+@pytest.mark.slow
 def test_replace_spares_rows_of_other_tables_that_refer_to_rows_that_stay(postgres):
     postgres.run(
         'CREATE TABLE customers (key text DEFAULT 0 PRIMARY KEY, name text, "limit" numeric)',
@@ -227,6 +229,7 @@ def test_a_table_is_not_even_created_before_it_is_published(known, mode):
     assert rows_of(known) == ALL[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_readers_see_all_old_rows_until_they_see_all_new_ones(postgres, mode):
     made(postgres)
@@ -328,6 +331,7 @@ def test_of_two_tries_at_once_one_appends(known):
     assert rows_of(known) == ALL[:2]
 
 
+@pytest.mark.slow
 def test_loads_that_create_one_table_at_once_all_find_their_place(postgres):
     barrier, errors = threading.Barrier(4), []
 
@@ -446,6 +450,7 @@ def test_columns_that_fill_themselves_need_no_value(known):
     assert known.run("SELECT id, key, at FROM customers ORDER BY id") == [(1, "1", "now"), (2, "2", "now")]
 
 
+@pytest.mark.slow
 def test_what_the_user_must_not_do_is_found_before_anything_is_read(postgres):
     made(postgres)
     postgres.run(
@@ -461,6 +466,7 @@ def test_what_the_user_must_not_do_is_found_before_anything_is_read(postgres):
         load.begin(COLUMNS)
 
 
+@pytest.mark.slow
 def test_tables_of_a_schema_are_found_and_created_in_it(postgres):
     postgres.run("CREATE SCHEMA finance")
     loaded(postgres.load("finance.customers", owner=OWNER), FIRST)
@@ -496,6 +502,7 @@ def test_what_is_no_name_of_a_table_is_refused(sqlite, table):
         sqlite.load(table)
 
 
+@pytest.mark.slow
 def test_a_name_too_long_for_postgresql_is_refused_rather_than_cut(postgres):
     with pytest.raises(IntacctArgumentError, match="longer than the 63 bytes"):
         loaded(postgres.load(), columns=(KEY, Column("ä" * 32, "name", "string")))
@@ -561,6 +568,7 @@ def test_amounts_are_exact(known):
     assert [value if value is None else Decimal(value) for value in kept] == [e and Decimal(e) for e in exact]
 
 
+@pytest.mark.slow
 def test_an_amount_that_would_be_rounded_is_an_error_that_names_it(postgres):
     postgres.run('CREATE TABLE customers (key text, "limit" numeric(9, 2))')
     assert one(postgres, LIMIT, "1.2300", "1E-2", "0.000", Decimal(5)) == [
@@ -600,6 +608,7 @@ def test_truths_dates_moments_and_whole_numbers(database):
     assert found[3] == (0, None, None, None)
 
 
+@pytest.mark.slow
 def test_a_moment_without_a_zone_is_in_utc_wherever_the_server_is(postgres):
     postgres.run("ALTER ROLE warehouse SET timezone = 'Asia/Tokyo'")
     try:
@@ -627,6 +636,7 @@ def test_nested_values_are_json(known):
         assert text == "plain"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["string", "list"])
 def test_a_nul_character_is_an_error_in_postgresql_that_names_column_and_key(postgres, kind):
     column, value = Column("name", "name", kind), "a\0b"
@@ -651,6 +661,7 @@ def test_a_value_that_is_not_of_its_type_is_an_error_that_names_it(
         one(database, Column("c", "c", kind), value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cursor", ["dictcursor", "namedtuplecursor"])
 def test_cursors_of_the_connection_may_return_what_they_like(postgres, monkeypatch, cursor):
     connection = json.loads(postgres.connection) | {"extra": {"cursor": cursor}}
