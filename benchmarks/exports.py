@@ -45,10 +45,16 @@ FAULTY = ("operator", "client", "sdk-best", "dlt-best", "dlt-jsonl-best", "http-
 GONE = tuple(key_of(number) for number in range(100, 105))
 #: With pages of 500 an export has a hundred calls; each fault applies to the call with its number.
 SCENARIOS: dict[str, dict[str, Any]] = {
-    "1 % refused with 429, 1 % cut": {"refuse": (30, 131), "cut": (70,)},
-    "the token ends in the middle": {"expire": (50,)},
-    "5 rows deleted in the middle": {"delete": (20,), "delete_keys": GONE},
-    "all of it": {"refuse": (30, 131), "cut": (70,), "expire": (50,), "delete": (20,), "delete_keys": GONE},
+    "1 % rejected with 429, 1 % truncated": {"refuse": (30, 131), "cut": (70,)},
+    "token expires mid-export": {"expire": (50,)},
+    "5 rows deleted mid-export": {"delete": (20,), "delete_keys": GONE},
+    "all faults combined": {
+        "refuse": (30, 131),
+        "cut": (70,),
+        "expire": (50,),
+        "delete": (20,),
+        "delete_keys": GONE,
+    },
 }
 
 

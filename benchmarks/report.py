@@ -29,8 +29,8 @@ def spread(fact: Fact) -> str:
     return f"{fact['seconds']:.{digits}f}" + (f" ({low} to {high})" if fact["runs"] > 1 else "")
 
 
-def right(fact: Fact) -> str:
-    """Return whether the output was right, in a word."""
+def show_verdict(fact: Fact) -> str:
+    """Return whether the output was correct, in a word."""
     return "yes" if fact["right"] else f"**no: {fact['wrong']}**"
 
 
@@ -65,7 +65,7 @@ EXPORT: tuple[Column, ...] = (
     ("peak MB", number("peak_mb")),
     ("CPU s", number("cpu_seconds", 2)),
     *COUNTS,
-    ("right", right),
+    ("correct", show_verdict),
 )
 WRITING: tuple[Column, ...] = (
     ("", text("title")),
@@ -94,10 +94,21 @@ STARTING: tuple[Column, ...] = (
 )
 FAULTS: tuple[Column, ...] = (
     ("", text("title")),
-    ("right", right),
+    ("correct", show_verdict),
     ("seconds", number("seconds", 1)),
     ("calls", number("calls")),
 )
+#: Labels of the facts about sensors, where the name of the fact is not enough.
+SENSORS = {
+    "poll_seconds": "poll interval (s)",
+    "seconds_until_all_fired": "seconds until all succeeded",
+    "cpu_seconds": "CPU seconds",
+    "peak_mb": "peak MB",
+    "mb_for_each": "MB per sensor",
+    "questions_a_second": "polls/s",
+    "most_in_flight": "max in flight",
+    "refused": "rejected with 429",
+}
 TITLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "export_50k_0ms": ("Export of 50,000 rows, 0 ms", EXPORT),
     "export_50k_200ms": ("Export of 50,000 rows, 200 ms and 50 µs a row", EXPORT),
@@ -128,7 +139,9 @@ def tables(sections: dict[str, Any]) -> dict[str, str]:
     made = {}
     for name, facts in sections.items():
         if name == "sensors":
-            lines = [f"| {key.replace('_', ' ')} | {value:,} |" for key, value in facts.items()]
+            lines = [
+                f"| {SENSORS.get(key, key.replace('_', ' '))} | {value:,} |" for key, value in facts.items()
+            ]
             made[name] = "\n".join(["### Deferred sensors\n", "| | |", "| --- | ---: |", *lines])
             continue
         faulty = name.startswith("faults: ")
