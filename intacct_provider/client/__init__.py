@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from intacct_provider.client.paging.complete_read import CompleteRead
     from intacct_provider.client.paging.pages import Page, Totals
     from intacct_provider.client.paging.proof import iter_proven
-    from intacct_provider.client.paging.row_formats import StructRows
+    from intacct_provider.client.paging.row_formats import MappingRows, RowFormat, StructRows
+    from intacct_provider.client.query.request import Query
     from intacct_provider.client.writing.bulk_jobs import JobStatus
     from intacct_provider.client.writing.composite import CompositeResult
 
@@ -31,10 +32,13 @@ _MODULES = {
     "IntacctClient": "client",
     "IntacctConfig": "config",
     "JobStatus": "writing.bulk_jobs",
+    "MappingRows": "paging.row_formats",
     "ModelField": "model",
     "Page": "paging.pages",
+    "Query": "query.request",
     "RecordResult": "batches",
     "RetryPolicy": "http.retry",
+    "RowFormat": "paging.row_formats",
     "StructRows": "paging.row_formats",
     "Totals": "paging.pages",
     "iter_proven": "paging.proof",
@@ -48,10 +52,13 @@ __all__ = [
     "IntacctClient",
     "IntacctConfig",
     "JobStatus",
+    "MappingRows",
     "ModelField",
     "Page",
+    "Query",
     "RecordResult",
     "RetryPolicy",
+    "RowFormat",
     "StructRows",
     "Totals",
     "iter_proven",

@@ -75,13 +75,21 @@ def record_path(object_name: str, keys: Sequence[str]) -> str:
 
     :raises IntacctArgumentError: if a key cannot be one.
     """
+    check_keys(keys)
+    return f"{collection_path(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Reject what cannot be the key of a record.
+
+    :raises IntacctArgumentError: for the first such key.
+    """
     for key in keys:
         if not str(key).strip() or "," in str(key):
             raise IntacctArgumentError(
                 f"key must be a record's key, such as '24', not {key!r}; look the key up with "
                 "client.find(), or give an operator record_id."
             )
-    return f"{collection_path(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
 
 
 def split_records(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

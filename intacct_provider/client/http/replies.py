@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from intacct_provider.client.errors import build_error, find_error, find_record_error
 from intacct_provider.client.http import codec
-from intacct_provider.client.http.retry import RETRY_STATUSES
+from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctConnectionError,
@@ -144,3 +145,9 @@ def read_response(
         "base URL, or is a proxy in between?"
     )
     return Failure(what, transient=False, error=IntacctResponseError)
+
+
+def read_server_time(headers: Mapping[str, str]) -> str | None:
+    """Return when a response was made by the server's own clock, as Intacct writes times; None if unknown."""
+    timestamp = parse_date(headers.get("Date"))
+    return None if timestamp is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))

@@ -68,28 +68,22 @@ def read_pause(headers: Mapping[str, str]) -> float | None:
 
     A date counts from the response's own ``Date``, so that a clock that is wrong here or there does not matter.
     """
-    now = _parse_date(headers.get("Date"))
+    now = parse_date(headers.get("Date"))
     texts = (text for name, text in headers.items() if _AFTER_HEADER.fullmatch(name))
     pauses = (_parse_pause(text, time.time() if now is None else now) for text in texts)
     return max((pause for pause in pauses if pause is not None), default=None)
-
-
-def read_server_time(headers: Mapping[str, str]) -> str | None:
-    """Return when a response was made by the server's own clock, as Intacct writes times; None if unknown."""
-    timestamp = _parse_date(headers.get("Date"))
-    return None if timestamp is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
 
 
 def _parse_pause(text: str, now: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        timestamp = _parse_date(text)
+        timestamp = parse_date(text)
         return None if timestamp is None else max(0.0, timestamp - now)
     return None if math.isnan(seconds) else max(0.0, seconds)
 
 
-def _parse_date(text: str | None) -> float | None:
+def parse_date(text: str | None) -> float | None:
     """Return an HTTP date in seconds since 1970, or None if it is not a date."""
     try:
         return email.utils.parsedate_to_datetime(text or "").timestamp()

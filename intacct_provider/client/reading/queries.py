@@ -10,7 +10,7 @@ from typing import Any
 
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
-from intacct_provider.client.http.retry import read_server_time
+from intacct_provider.client.http.replies import read_server_time
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.model import ModelField
 from intacct_provider.client.paging.complete_read import CompleteRead

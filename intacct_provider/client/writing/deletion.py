@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from intacct_provider.client.batches import RecordResult, read_results, record_path, split_keys
+from intacct_provider.client.batches import RecordResult, check_keys, read_results, record_path, split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.session import Session
@@ -45,7 +45,7 @@ class RecordDeleter:
         """Delete records and return one result per key, in order."""
         check_list("keys", keys)
         # Whatever is not a key, also of a later call, is rejected before the first.
-        record_path(object_name, keys)
+        check_keys(keys)
         chunks = [*split_keys(object_name, keys)]
         if atomic:
             check_one_call(chunks, len(keys))

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from query_server import Server
 
-from intacct_provider.client.http.retry import RetryPolicy, read_server_time
+from intacct_provider.client.http.replies import read_server_time
+from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import MappingRows, StructRows
