@@ -73,7 +73,7 @@ def main() -> int:
     begun, found = time.monotonic(), Found()
     _prepare()
     with ProcessPoolExecutor(options.processes, get_context("spawn"), initializer=_prepare) as pool:
-        for form in FORMS:
+        for form in options.forms:
             most = options.schedules * (1 - AT_RANDOM) if form == "two" else options.schedules
             jobs = _jobs(options.families, form, options.seed)
             whole = _carry_out(pool, jobs, found, int(most), options.processes)
@@ -92,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--schedules", type=int, default=300_000, help="how many (default: 300000)")
     parser.add_argument("--seed", type=int, default=1, help="of those at random, and of the order of pairs")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="(default: all)")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS, help="(default: all)")
     cores = os.cpu_count() or 1
     parser.add_argument("--processes", type=int, default=cores, help=f"(default: {cores}, the cores)")
     return parser.parse_args()
