@@ -88,7 +88,7 @@ class Served:
         self.resize(count)
 
     def resize(self, count: int) -> None:
-        """Reset to so many accounts, none of them deleted, and no other records."""
+        """Reset to this many accounts, none of them deleted, and no other records."""
         self._numbers: Sequence[int] = range(1, count + 1)
         self._keys: Sequence[int] = array("q", map(key_of, self._numbers))
         self._deleted = False

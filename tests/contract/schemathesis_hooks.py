@@ -21,7 +21,7 @@ PATHS = (
     *("/objects/accounts-receivable/customer", "/objects/general-ledger/account-group-purpose/1"),
     *("/services/core/model", "/services/company-config/dimensions/list"),
 )
-#: Each object has so many records, by the test; some of them at the beginning are the demo's.
+#: Each object has this many records, by the test; some of them at the beginning are the demo's.
 RECORDS, SOME = 150, 60
 KEYS = re.compile(r"[0-9]{1,18}(,[0-9]{1,18})*")
 

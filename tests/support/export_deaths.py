@@ -1,4 +1,4 @@
-"""Exports in processes that die at a chosen moment, and what may be in the folder before and after the next try."""
+"""Exports in processes that die at a chosen moment, and what may be in the folder before and after the next attempt."""
 
 import hashlib
 import json

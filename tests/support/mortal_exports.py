@@ -2,7 +2,7 @@
 
 It is served like ``mortal.py``. A child kills itself with SIGKILL before it sends something for the n-th time, or
 before its n-th operation on a file of the destination's folder; or the kernel ends it in the middle of a write, once a
-file has so many bytes.
+file has N bytes.
 """
 
 import os
@@ -34,7 +34,7 @@ SEND = "http.client.send"
 
 
 def dying(folder, kind, moment):
-    """Return a hook that ends this process before its n-th sending or its n-th operation on files in a folder."""
+    """Return a hook that ends this process before its n-th request or its n-th operation on files in a folder."""
     count = 0
 
     def hook(event, args):

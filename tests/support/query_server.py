@@ -18,7 +18,7 @@ COMPARE = {
 
 
 def moment(calls):
-    """Return the server's time after so many calls for pages, a second each."""
+    """Return the server's time after this many calls for pages, a second each."""
     return f"2026-01-01T{calls // 3600:02}:{calls // 60 % 60:02}:{calls % 60:02}Z"
 
 

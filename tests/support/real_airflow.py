@@ -283,7 +283,7 @@ class Run:
         return sorted(tasks, key=lambda task: (task["task_id"], task["map_index"]))
 
     def tries(self, task_id: str) -> list[dict[str, Any]]:
-        """Return the tries of a task, the first one first."""
+        """Return the attempts of a task, the first one first."""
         tries = self.airflow.read(f"{self._path}/taskInstances/{task_id}/tries")["task_instances"]
         return sorted(tries, key=lambda one: one["try_number"])
 
@@ -301,7 +301,7 @@ class Run:
         assert task["state"] == "running", f"{task_id} is {task['state']}\n{self.describe()}"
         process = psutil.Process(task["pid"])
         assert self.airflow.owns(process)
-        # Airflow names the process after the try; the supervisor, its parent, is named after the executor.
+        # Airflow names the process after the attempt; the supervisor, its parent, is named after the executor.
         assert task["id"] in " ".join(process.cmdline())
         assert "LocalExecutor" in " ".join(process.parent().cmdline())
         return process

@@ -1,4 +1,4 @@
-"""Clocks of a sandbox that obey a test: one that stands still, and one that stops a request half way."""
+"""Clocks of a sandbox that obey a test: one that stands still, and one that stops a request partway."""
 
 import threading
 from datetime import UTC, datetime, timedelta

@@ -155,7 +155,7 @@ def _done(failure):
 
 
 def _locked(world, carry_out):
-    """Lose the answer, and refuse the next sending under the same key because this one is still being carried out."""
+    """Lose the answer, and refuse the next request under the same key because this one is still being carried out."""
     carry_out()
     if world.keyed:
         world.plan(world.calls, "409 in progress")

@@ -104,7 +104,7 @@ READS = {
 
 
 class Scenario(NamedTuple):
-    """A read of so many records in pages of so many.
+    """A read of some records in pages.
 
     :param pool: in which order calls that are made in parallel are answered; see :class:`small_clock.Pool`.
     :param cap: rows that the server puts on a page at most, saying so.

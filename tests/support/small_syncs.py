@@ -233,7 +233,7 @@ def _never_done(c):
 
 
 def _red_at_once(c):
-    """Liveness: one failure that passes does not even make the first try fail."""
+    """Liveness: one failure that passes does not even make the first attempt fail."""
     one = len(c.judged.struck) == 1 and c.judged.struck[0].what in TRANSIENT
     errors = [err for some in c.judged.errors.values() for err in some]
     return f"{errors[0]!r}" if errors and one else ""

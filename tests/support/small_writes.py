@@ -18,7 +18,7 @@ from intacct_provider.exceptions import IntacctError
 EXISTING = 4
 #: Two records of this length do not fit into one call of about 1 MB.
 LONG = "x" * 500_000
-#: Tries of a task, as with ``retries=3``.
+#: Attempts of a task, as with ``retries=3``.
 TRIES = 4
 _tasks = count()
 
@@ -116,7 +116,7 @@ class Scenario(NamedTuple):
 class Judged:
     """What came of a schedule.
 
-    :param errors: of the tries that failed.
+    :param errors: of the attempts that failed.
     :param faults: by kind, what was wrong.
     """
 
@@ -137,7 +137,7 @@ def play(scenario, events=()):
     )
     judged, billed = Judged(), 0
     with world:
-        # Without idempotency keys another try may well write again; one must not.
+        # Without idempotency keys another attempt may well write again; one must not.
         for _try in range(TRIES if scenario.remembers else 1):
             client = client_of()
             client.idempotency.scopes = {"POST": scope, "PATCH": scope}
@@ -239,7 +239,7 @@ def _never_done(write, judged, world, _billed, _removed):
 
 
 def _red_at_once(_write, judged, world, _billed, _removed):
-    """Liveness: one failure that passes does not even make the first try fail."""
+    """Liveness: one failure that passes does not even make the first attempt fail."""
     one = len(judged.struck) == 1 and judged.struck[0].what in TRANSIENT and world.company.remembers
     return f"{judged.errors[0]!r}" if judged.errors and one else ""
 

@@ -1,4 +1,4 @@
-"""A big export whose worker is killed at random moments, with Airflow's next try after each.
+"""A big export whose worker is killed at random moments, with Airflow's next attempt after each.
 
 In the end, there must be exactly what an undisturbed export leaves: the same files, byte by byte, nothing
 beside them, and the same manifest but for its section about the run.
@@ -46,7 +46,7 @@ class Killer:
         self._seconds = seconds
 
     def disturb(self, run, kills):
-        """Kill so many tries of a run, or fewer if it is over before."""
+        """Kill this many attempts of a run, or fewer if it is over before."""
         for _ in range(kills):
             process = self._one_at_work(run)
             if process is None:

@@ -1,4 +1,4 @@
-"""A worker that is killed between the server's commit and the reading of its answer, and Airflow's next try.
+"""A worker that is killed between the server's commit and the reading of its answer, and Airflow's next attempt.
 
 The sandbox carries the write out and holds the answer back. The test sees the record there, kills the process that
 waits, and lets Airflow try again: what was written must be there once, and the task must know of it.
@@ -20,7 +20,7 @@ ENDLESS = 3600
 
 @pytest.fixture
 def killed(airflow, sandbox):
-    """Return a function that runs a DAG's task, kills it after its write, and waits for the end of its second try."""
+    """Return a function that runs a DAG's task, kills it after its write, and waits until its second attempt ends."""
 
     def run_and_kill(dag_id, method, object_name, is_done, **params):
         path = f"/objects/{object_name}"
@@ -50,7 +50,7 @@ def killed(airflow, sandbox):
 
 
 def assert_replayed(run, sent):
-    """Check that the second try sent the same once more, and got what was kept of the first one's answer."""
+    """Check that the second attempt sent the same once more, and got what was kept of the first one's answer."""
     first, second = sent
     assert first.idempotency_key == second.idempotency_key is not None
     assert (second.status, second.transactions) == (first.status, 0)

@@ -1,4 +1,4 @@
-"""A worker that is killed before and after each call that carries out a plan, and Airflow's next try each time.
+"""A worker that is killed before and after each call that carries out a plan, and Airflow's next attempt each time.
 
 The sandbox holds a call back, before or after it carries it out. The test kills the process that waits. In the end
 Intacct must be as the plan says, with nothing written twice, and the journal must show it.

@@ -37,10 +37,18 @@ PHRASES = {
     r"bec(?:omes?|ame) of": "the outcome of",
     r"things stand": "the state, the progress",
     r"under way": "in flight, running, in progress",
-    r"(?:at most|at least|up to) so many": "at most this many, up to N",
+    r"so many": "this many, up to N",
+    r"half way": "partway",
+    r"(?:a|the|each|every|another|first|second|last|next|earlier) tr(?:y|ies)(?! to)": "attempt",
+    r"(?:in a circle|circles)": "in a cycle, cycles",
+    r"neither yes nor no": "not whether it happened",
+    r"goes? on \w+ing": "keeps ...ing",
+    r"do(?:es)? not mind": "is not affected by",
+    r"stands? under": "is the value of, is below",
+    r"need each other": "refer to each other",
     r"tak(?:es?|en) (?:it|them|that|this) for": "treat it as",
     r"(?:has|have) not(?=[.,;:)])": "does not have, cannot",
-    r"(?:another|earlier|first|second|last|each|later) sending": "request, attempt",
+    r"(?:another|earlier|first|second|last|each|later|next|n-th) sending|sendings": "request, attempt",
     r"under HTTP": "with HTTP",
 }
 PATTERNS = {
@@ -161,6 +169,9 @@ def test_exceptions_are_still_needed() -> None:
         "which is none of the choices",
         "Whoever stops early",
         "what a retry cannot mend",
+        "the first try of the task",
+        "one in so many calls",
+        "records that refer to each other in a circle",
     ],
 )
 def test_a_phrase_is_found(text: str) -> None:
@@ -172,6 +183,7 @@ def test_a_phrase_is_found(text: str) -> None:
     [
         "None if unknown",
         "there is no such object, and there is none like it",
+        "what the retries try to do",
         "it is no longer used, and is no more than a hint",
         "a recommendation that amends `told`",
         "{% if value is none %}",

@@ -312,9 +312,9 @@ def test_a_fresh_failure_is_believed_at_once(sandbox, client):
     assert len(calls(sandbox, COMPOSITE)) == 1
 
 
-@pytest.mark.parametrize(("scopes", "sendings"), [(SCOPES, 2), ({}, 1)])
+@pytest.mark.parametrize(("scopes", "requests"), [(SCOPES, 2), ({}, 1)])
 def test_without_headers_in_the_answer_a_failure_that_may_be_old_is_asked_anew_once(
-    sandbox, scopes, sendings
+    sandbox, scopes, requests
 ):
     """Sage does not document that the elements of a response say whether they come from the cache."""
     failed = {"ia::error": {"code": "invalidRequest", "message": "No"}, "ia::status": 422}
@@ -324,7 +324,7 @@ def test_without_headers_in_the_answer_a_failure_that_may_be_old_is_asked_anew_o
         client.idempotency.scopes = scopes
         results = client.composite([post(customer("A")), post(customer("B"))])
     assert [result.ok for result in results] == [True, False]
-    assert len(calls(sandbox, COMPOSITE)) == sendings
+    assert len(calls(sandbox, COMPOSITE)) == requests
     assert client.transactions == 1
 
 

@@ -446,7 +446,7 @@ def test_a_second_sending_waits_for_the_first_and_takes_its_answer(verb):
 
 
 def let_go_after(clock, sandbox, refusals):
-    """Let the held request go once so many others under its key were refused."""
+    """Let the held request go once this many others under its key were refused."""
     ask = clock.__call__
 
     class Watching(HeldClock):

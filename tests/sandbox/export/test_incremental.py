@@ -68,7 +68,7 @@ class Mirror:
         """Export once; return the rows' keys, the tombstones and the facts.
 
         :param meanwhile: is called when the window is there and no row is.
-        :param earlier: so many pages were written by an earlier attempt.
+        :param earlier: how many pages were written by an earlier attempt.
         """
         state, window = ExportState(self.shelf, "state"), None
         if incremental:

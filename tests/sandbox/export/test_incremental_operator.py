@@ -155,7 +155,7 @@ def test_any_run_of_the_past_gives_the_same_files_again(export, files, client, c
 
 
 def test_a_retry_continues_the_window_that_the_first_try_had(export, files, sandbox, client, clock, tmp_path):
-    """Whatever changes between the tries: the result is that of one try, and what changed is in the next run."""
+    """Whatever changes between the attempts: the result is that of one attempt, and what changed is in the next run."""
     sandbox.fail(**DOWN, skip=2)
     with pytest.raises(IntacctServerError):
         export("1", rows_per_part=100)

@@ -1,4 +1,4 @@
-"""Exports whose process dies at each of its calls and each of its operations on files, and the next try each time."""
+"""Exports whose process dies at each of its calls and each of its file operations, and the next attempt each time."""
 
 import pytest
 from export_deaths import Exports, assert_told_truly, left, mortals, put
@@ -46,7 +46,7 @@ def arguments_of(form, folder):
 
 
 def moments(exports, arguments, every):
-    """Yield every moment of a kind until an export is over before it comes; the caller makes the next try."""
+    """Yield every moment of a kind until an export is over before it comes; the caller makes the next attempt."""
     for kind, step in (("send", SENDS), ("file", every)):
         moment = 1
         while exports.run(arguments, kind=kind, moment=moment) is None:
@@ -100,7 +100,7 @@ def test_whenever_an_export_dies_the_next_try_makes_it_as_if_nobody_had_disturbe
 
 
 def test_an_export_ends_even_if_no_try_lives_for_long(exports):
-    """Each try dies when it has read some pages; what was written whole before that is not read again."""
+    """Each attempt dies when it has read some pages; what was written whole before that is not read again."""
     arguments = arguments_of("jsonl in parts", exports.folder)
     put(exports.folder, {})
     exports.run(arguments)

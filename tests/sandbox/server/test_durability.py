@@ -202,7 +202,7 @@ def soaked(tmp_path_factory):
 
 
 def let_them_write(writers, count):
-    """Wait until so many more writes have begun."""
+    """Wait until this many more writes have begun."""
     target = sum(writer.count for writer in writers) + count
     end = time.monotonic() + PATIENCE
     while sum(writer.count for writer in writers) < target:

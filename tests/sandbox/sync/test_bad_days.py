@@ -228,7 +228,7 @@ def test_killed_where_intacct_does_not_remember_only_what_cannot_be_seen_is_sent
 
 @pytest.mark.slow
 def test_killed_again_and_again_at_every_call(processes, day):
-    """Each try gets one call further, and is killed after the sandbox has carried it out."""
+    """Each attempt gets one call further, and is killed after the sandbox has carried it out."""
     for method in METHODS:
         day.sandbox.fail(kind="hang", done=True, seconds=ENDLESS, path="/objects", method=method)
     for call in range(CALLS):

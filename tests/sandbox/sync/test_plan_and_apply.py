@@ -325,7 +325,7 @@ def test_a_sync_with_a_path_leaves_plan_page_and_way_back(airflow, plan_path):
 
 
 def test_the_next_try_of_a_sync_continues_the_plan_of_the_one_before(airflow, plan_path):
-    """The first try dies after its creations; the desired state has changed since, but not the plan."""
+    """The first attempt dies after its creations; the desired state has changed since, but not the plan."""
 
     def run(try_number, desired):
         operator = IntacctSyncOperator(task_id="t", object_name=PURPOSE, desired=desired, plan_path=plan_path)

@@ -31,7 +31,7 @@ with DAG(dag_id="reads_in_a_row", schedule=None, start_date=START, params={"conn
 
 
 def wait_for(folder: Path, pattern: str, count: int) -> None:
-    """Wait until so many files are there."""
+    """Wait until this many files are there."""
     end = time.monotonic() + PATIENCE
     while len(list(folder.glob(pattern))) < count:
         if time.monotonic() > end:

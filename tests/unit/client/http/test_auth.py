@@ -72,7 +72,7 @@ class Store:
 
 
 class Broken(Store):
-    """Cannot be reached for so many saves."""
+    """Cannot be reached for this many saves."""
 
     def __init__(self, times, **options):
         super().__init__(**options)

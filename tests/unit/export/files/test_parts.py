@@ -1,4 +1,4 @@
-"""Parts: cut at the same rows whatever the pages, kept for the next try, published together or not at all."""
+"""Parts: cut at the same rows whatever the pages, kept for the next attempt, published together or not at all."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def target(tmp_path):
 
 
 def killed_after(target, pages, rows, **options):
-    """Have a try die when it has taken so many rows: whatever was open is never closed."""
+    """Have an attempt die when it has taken this many rows: whatever was open is never closed."""
     parts = parts_of(target, **options)
     left = parts.begin()
     for page in pages:

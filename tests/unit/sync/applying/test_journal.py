@@ -163,7 +163,7 @@ def test_a_plan_made_anew_has_a_journal_of_its_own(path):
     assert again.begin(fresh=True) is False
     assert (again.folder, again.scope) != first
     assert not again.ended
-    assert journal(path).begin() is True, "another try finds the last one"
+    assert journal(path).begin() is True, "another attempt finds the last one"
     assert Journal.unfinished(path, "one") == PLAN
     assert Journal.unfinished(path, "two") is None
 
