@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from intacct_provider.client.batches import RecordResult
     from intacct_provider.client.client import IntacctClient
     from intacct_provider.client.config import IntacctConfig
     from intacct_provider.client.http.auth import CredentialStore
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.paging.proof import iter_proven
     from intacct_provider.client.paging.row_formats import MappingRows, RowFormat, StructRows
     from intacct_provider.client.query.request import Query
+    from intacct_provider.client.results import RecordResult
     from intacct_provider.client.writing.bulk_jobs import JobStatus
     from intacct_provider.client.writing.composite import CompositeResult
 
@@ -36,7 +36,7 @@ _MODULES = {
     "ModelField": "model",
     "Page": "paging.pages",
     "Query": "query.request",
-    "RecordResult": "batches",
+    "RecordResult": "results",
     "RetryPolicy": "http.retry",
     "RowFormat": "paging.row_formats",
     "StructRows": "paging.row_formats",

@@ -6,7 +6,6 @@ import builtins  # ``list`` is a method of the client
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from intacct_provider.client.batches import RecordResult
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore
@@ -20,6 +19,7 @@ from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_page
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.reading.records import RecordReader
+from intacct_provider.client.results import RecordResult
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.bulk_jobs import BulkJobs, JobStatus
 from intacct_provider.client.writing.composite import CompositeCall, CompositeResult
@@ -263,7 +263,7 @@ class IntacctClient:
         Done once, however often it is sent: it carries an idempotency key.
 
         :param with_key: look the key up by id, for one more transaction, if Intacct does not return it, as for
-            customer groups. It is None if it cannot be found; the record is written then all the same.
+            customer groups. It is None if it cannot be found; the record is written nevertheless.
         :raises IntacctConflictError: if another record has that id.
         :raises IntacctValidationError: if Intacct rejects the content.
         :raises IntacctIdempotencyError: if the idempotency key was used for other content, a defect of this
@@ -290,7 +290,7 @@ class IntacctClient:
 
         If a delete is retried after a lost response and the record is missing, it counts as deleted.
 
-        :param missing_ok: count a missing record as deleted. An unknown object is an error all the same; distinguishing
+        :param missing_ok: count a missing record as deleted. An unknown object is still an error; distinguishing
             them costs one more read, unless the object is a well-known one.
         :raises IntacctNotFoundError: if there is no record with that key, or no such object.
         :raises IntacctValidationError: if the record is in use.
@@ -388,7 +388,7 @@ class IntacctClient:
         Free of charge itself. Intacct bills each record as it writes it, which :attr:`transactions` does not count.
 
         A job whose response was lost is never sent again, neither here nor by an Airflow retry, because that might
-        write its records twice; it carries an idempotency key all the same.
+        write its records twice; it carries an idempotency key nevertheless.
 
         :param operation: ``create``, ``update`` or ``delete``.
         :param records: the records; to update, each with its ``key``; to delete, keys or ``{"key": ...}``.

@@ -14,7 +14,7 @@ from intacct_provider.client.idempotency import IdempotencyKeys
 
 
 class Session:
-    """The connections to one company, or to one entity of it; knows no objects.
+    """The connections to one company, or to one entity of it; it does not know about objects.
 
     Safe to share between threads. The parameters are those of
     :class:`~intacct_provider.client.client.IntacctClient`.

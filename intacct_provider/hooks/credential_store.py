@@ -46,7 +46,7 @@ class VariableCredentialStore:
         before = self._seen  # known already: until it is written, a killed task would lose the text
         set_variable(self.name, text)
         now = self.load()
-        # A third value is what another task has written meanwhile, which is as good.
+        # A third value is what another task has written meanwhile, which is just as valid.
         if now != text and now == before:
             raise IntacctError(
                 f"New tokens were written to Variable {self.name}, but another secrets backend returns older tokens "

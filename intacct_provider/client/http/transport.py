@@ -199,7 +199,7 @@ class Transport:
     def post_form(self, form: Mapping[str, str]) -> Any:
         """Post a form to the token endpoint, with the same retries as any request.
 
-        A lost response may have ended the refresh token that was sent; sending it again costs nothing then.
+        A lost response may have ended the refresh token that was sent; sending it again then does no harm.
         """
         reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()

@@ -32,7 +32,7 @@ class QueryService(Protocol):
     ) -> Page:
         """Return one page.
 
-        :param stopped: set when nobody waits for the response any more.
+        :param stopped: set when the response is no longer needed.
         """
 
     def count(

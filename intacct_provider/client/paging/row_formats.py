@@ -85,7 +85,7 @@ class StructRows:
         """Decode a response, as :meth:`RowFormat.read`."""
         try:
             response = self._rows.decode(content)
-            # The decoder checks the names of members, but takes a null for any of them.
+            # The decoder checks the names of members, but accepts null for any of them.
             if response.error or response.errors:
                 return None
             if self._key_slot is None:

@@ -27,7 +27,7 @@ def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[R
     cannot be used, rows come by position, pass after pass, in no order that can be relied on.
 
     When the counts that come with the pages agree, they are the proof, and it costs no call. When they do not, Intacct
-    is asked for its count, and if that differs, which rows came, went or were lost.
+    is asked for its count, and if that differs, which rows were added, deleted or lost.
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven, after the last row.
     """

@@ -151,7 +151,7 @@ def _build_response_error(query: Query, result: Any) -> IntacctError:
     if isinstance(result, list) and all(isinstance(row, Mapping) for row in result):
         return IntacctResponseError(f"The response to the query of {query.object_name} cannot be read.")
     return IntacctIncompleteReadError(
-        f"The response to the query of {query.object_name} holds no list of rows."
+        f"The response to the query of {query.object_name} has no list of rows."
     )
 
 

@@ -8,23 +8,18 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from intacct_provider.client.batches import (
-    RecordResult,
-    collection_path,
-    read_elements,
-    read_results,
-    record_path,
-    split_keys,
-)
+from intacct_provider.client.batches import split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.nested import flatten_record
 from intacct_provider.client.paging.ordered_pool import in_order, make_pool
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.client.paths import collection_path, record_path
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.results import RecordResult, read_elements, read_results
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
     IntacctError,
@@ -46,7 +41,7 @@ class RecordReader:
         """Return the references that a GET of the collection gives, 100 at most."""
         reply = self._catalog.read(object_name, Request("GET", collection_path(object_name)))
         if not isinstance(reply.result, list):
-            raise IntacctResponseError(f"The response to the list of {object_name} holds no list.")
+            raise IntacctResponseError(f"The response to the list of {object_name} is not a list.")
         return [dict(item) for item in reply.result]
 
     def get(self, object_name: str, key: str, *, flatten: bool) -> dict[str, Any]:
@@ -132,7 +127,7 @@ class RecordReader:
 def _add_key(record: Any, key: str) -> dict[str, Any]:
     """Return the record with its key, which Intacct leaves out for account groups."""
     if not isinstance(record, Mapping):
-        raise IntacctResponseError(f"The response for key {key} holds no record.")
+        raise IntacctResponseError(f"The response for key {key} is not a record.")
     return {"key": str(key), **record}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from intacct_provider.client.batches import BATCH_SIZE, RecordResult
+from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.catalog import Catalog
+from intacct_provider.client.results import RecordResult
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctError,

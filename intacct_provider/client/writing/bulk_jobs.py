@@ -12,11 +12,11 @@ from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from intacct_provider.client.arguments import check_choice
-from intacct_provider.client.batches import RecordResult, read_elements, read_result
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.query.request import check_object_name
+from intacct_provider.client.results import RecordResult, read_elements, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
     IntacctArgumentError,
@@ -242,6 +242,6 @@ def _check_records(operation: str, records: Sequence[Mapping[str, Any] | str]) -
 
 
 def _is_unsent(error: IntacctError) -> bool:
-    """Whether not even a connection came about."""
+    """Whether no connection was established, so that nothing was sent."""
     args = getattr(error.__cause__, "args", ())
     return isinstance(getattr(args[0], "reason", None), NewConnectionError) if args else False

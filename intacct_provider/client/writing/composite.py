@@ -1,4 +1,4 @@
-"""Composite calls: sending several requests at once, and reading exactly how far they came."""
+"""Composite calls: sending several requests at once, and reading the outcome of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from intacct_provider.client.batches import (
+from intacct_provider.client.catalog import Catalog
+from intacct_provider.client.errors import build_error, find_error
+from intacct_provider.client.http import codec
+from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
+from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
+from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.results import (
     REJECTIONS,
     check_counts,
     is_unprocessed,
@@ -14,12 +20,6 @@ from intacct_provider.client.batches import (
     read_status,
     text_or_none,
 )
-from intacct_provider.client.catalog import Catalog
-from intacct_provider.client.errors import build_error, find_error
-from intacct_provider.client.http import codec
-from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
-from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
-from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.composite_request import PATH, Part
 from intacct_provider.client.writing.existence import find_missing

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from intacct_provider.client.batches import RecordResult, check_keys, read_results, record_path, split_keys
+from intacct_provider.client.batches import split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
+from intacct_provider.client.paths import check_keys, record_path
+from intacct_provider.client.results import RecordResult, read_results
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,

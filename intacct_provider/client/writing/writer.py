@@ -7,21 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from intacct_provider.client.batches import (
-    REJECTIONS,
-    RecordResult,
-    check_counts,
-    collection_path,
-    read_one,
-    read_results,
-    record_path,
-    split_records,
-)
+from intacct_provider.client.batches import split_records
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
+from intacct_provider.client.paths import collection_path, record_path
 from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.results import REJECTIONS, RecordResult, check_counts, read_one, read_results
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,

@@ -30,7 +30,7 @@ from intacct_provider.sync.records import flatten, match_text, value_at
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.client.batches import RecordResult
+    from intacct_provider.client.results import RecordResult
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from intacct_provider.exceptions import IntacctAPIError
 from intacct_provider.sync.applying.journal import RecordOutcome, Refusal
 
 if TYPE_CHECKING:
-    from intacct_provider.client.batches import RecordResult
+    from intacct_provider.client.results import RecordResult
     from intacct_provider.sync.applying.rejects import Reject
     from intacct_provider.sync.plan import Step
 

@@ -5,9 +5,10 @@ from raw_client import RawClient
 from sandbox_client import RETRY, calls, client_of, running, stored
 from sandbox_clocks import HeldClock
 
-from intacct_provider.client.batches import ADDRESS_LENGTH, record_path, split_keys
+from intacct_provider.client.batches import ADDRESS_LENGTH, split_keys
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.idempotency import IdempotencyKeys
+from intacct_provider.client.paths import record_path
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConflictError,

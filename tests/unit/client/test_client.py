@@ -52,7 +52,7 @@ def test_a_record_that_comes_without_its_key_gets_it(intacct):
 @pytest.mark.parametrize("result", [None, [], "x"])
 def test_an_answer_without_a_record_is_none(intacct, result):
     intacct.on("GET", intacct.customers + "/7", json={"ia::result": result})
-    with pytest.raises(IntacctResponseError, match="The response for key 7 holds no record"):
+    with pytest.raises(IntacctResponseError, match="The response for key 7 is not a record"):
         intacct.client().get(CUSTOMER, "7")
 
 
@@ -184,7 +184,7 @@ def test_records_in_another_order_than_asked_for_raise(intacct):
 
 def test_an_answer_without_a_list_is_no_list(intacct):
     intacct.on("GET", intacct.customers, json={"ia::result": {"key": "1"}})
-    with pytest.raises(IntacctResponseError, match=f"The response to the list of {CUSTOMER} holds no list"):
+    with pytest.raises(IntacctResponseError, match=f"The response to the list of {CUSTOMER} is not a list"):
         intacct.client().list(CUSTOMER)
 
 

@@ -339,9 +339,9 @@ def test_a_success_without_what_was_asked_for_is_no_success(intacct, answer):
     intacct.on("GET", intacct.customers, **answer)
     intacct.on("POST", intacct.query, **answer)
     client = intacct.client()
-    with pytest.raises(IntacctResponseError, match=f"the list of {CUSTOMER} holds no list"):
+    with pytest.raises(IntacctResponseError, match=f"the list of {CUSTOMER} is not a list"):
         client.list(CUSTOMER)
-    with pytest.raises(IntacctIncompleteReadError, match=f"the query of {CUSTOMER} holds no list of rows"):
+    with pytest.raises(IntacctIncompleteReadError, match=f"the query of {CUSTOMER} has no list of rows"):
         client.query(CUSTOMER, ["key"])
 
 

@@ -177,7 +177,7 @@ def test_counts_may_be_text():
 def test_an_answer_without_rows_is_never_an_empty_page(intacct, body):
     assert decode(MappingRows(["key"]), msgspec.json.encode(body)) is None
     intacct.on("POST", intacct.query, text=msgspec.json.encode(body).decode(), headers=JSON)
-    with pytest.raises(IntacctIncompleteReadError, match="holds no list of rows"):
+    with pytest.raises(IntacctIncompleteReadError, match="has no list of rows"):
         intacct.client().query(CUSTOMER, ["key"])
 
 
@@ -291,7 +291,7 @@ def test_keys_that_cannot_be_used_are_read_by_position(intacct):
     ("answer", "expected", "says"),
     [
         ({"json": {"ia::result": {"ia::error": {"message": "no"}}}}, IntacctValidationError, "no"),
-        ({"json": {"ia::result": {}}}, IntacctIncompleteReadError, "holds no list of rows"),
+        ({"json": {"ia::result": {}}}, IntacctIncompleteReadError, "has no list of rows"),
         # Rows that are rows, but of a form that cannot be: a key is missing.
         ({"json": {"ia::result": [{"id": "C1"}]}}, IntacctResponseError, "cannot be read"),
     ],

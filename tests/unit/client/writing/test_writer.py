@@ -11,15 +11,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.batches import (
-    BATCH_BYTES,
-    BATCH_SIZE,
-    collection_path,
-    record_path,
-    split_records,
-)
+from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, split_records
 from intacct_provider.client.http import codec
 from intacct_provider.client.idempotency import MAX_GENERATIONS, IdempotencyKeys
+from intacct_provider.client.paths import collection_path, record_path
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctAuthenticationError,
