@@ -157,7 +157,7 @@ class Witness:
 def play(scenario, events=()):
     """Let a schedule meet a read, and judge it."""
     read = READS[scenario.read]
-    most = 400 if not events else 3 * (2 * undisturbed(scenario) + 10)
+    most = 400 if not events else 4 * (2 * undisturbed(scenario) + 10)
     world = World(
         Company(scenario.records, read.inactive, scenario.cap), events, pool=scenario.pool, most=most
     )
