@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
-
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.operators._sql_hook import sql_hook
+from intacct_provider.storage.files import read_file
 
 if TYPE_CHECKING:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
-
     from intacct_provider.sync.desired.sources import Layout
     from intacct_provider.sync.desired.state import Desired
 
@@ -65,29 +63,9 @@ def read_desired_state(
     return read_desired_records(cast("Iterable[Mapping[str, Any]]", desired), layout, source="desired")
 
 
-def read_file(argument: str, path: str) -> bytes:
-    """Read a file. A wrong path is an argument error; temporary failures of the storage may be retried.
-
-    :param argument: name of the path in errors.
-    :raises IntacctArgumentError: if there is no such file, or it may not be read.
-    """
-    try:
-        with ObjectStoragePath(path).open("rb") as file:
-            content: bytes = file.read()
-    except (FileNotFoundError, IsADirectoryError, PermissionError, ValueError) as err:
-        raise IntacctArgumentError(
-            f"{argument} file {path!r} cannot be read ({type(err).__name__})."
-        ) from err
-    return content
-
-
 def _run_query(sql: str, sql_conn_id: str) -> list[dict[str, Any]]:
-    hook = BaseHook.get_connection(sql_conn_id).get_hook()
-    if not hasattr(hook, "run"):
-        raise IntacctArgumentError(
-            f"sql_conn_id {sql_conn_id!r} is not a SQL connection (its hook is {type(hook).__name__})."
-        )
-    return cast("list[dict[str, Any]]", cast("DbApiHook", hook).run(sql, handler=_name_columns))
+    rows = sql_hook(sql_conn_id).run(sql, handler=_name_columns)
+    return cast("list[dict[str, Any]]", rows)
 
 
 def _name_columns(cursor: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The reports of the sync operators: XComs, log lines, and the error for rejected records."""
+"""What the sync operators report and check: XComs, log lines, the plan's company, and rejected records."""
 
 from __future__ import annotations
 
@@ -32,22 +32,8 @@ def summarize_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def describe_counts(plan: Plan) -> str:
-    """Return the counts of a plan as text: ``2 to create, 1 to delete``."""
-    return ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
-
-
-def report_outcome(
-    context: Mapping[str, Any],
-    plan: Plan,
-    outcome: Outcome,
-    result: Mapping[str, Any],
-    tolerance: Tolerance,
-) -> None:
-    """Log the outcome of applying a plan.
-
-    :raises IntacctRejectedRecordsError: if Intacct rejected more records than is tolerated.
-    """
+def log_outcome(plan: Plan, outcome: Outcome) -> None:
+    """Log the outcome of applying a plan."""
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
     others = [name for name in ("deactivated", "found", "held", "stale") if done[name]]
@@ -58,6 +44,19 @@ def report_outcome(
         log.warning("Left alone because they changed after the plan was made: %s", names)
     if outcome.rejects:
         log.error("Intacct rejected:\n%s", format_rejects(outcome.rejects))
+
+
+def check_rejects(
+    context: Mapping[str, Any],
+    plan: Plan,
+    outcome: Outcome,
+    result: Mapping[str, Any],
+    tolerance: Tolerance,
+) -> None:
+    """Fail if more records were rejected than is tolerated, with the result as XCom all the same.
+
+    :raises IntacctRejectedRecordsError: in that case.
+    """
     if tolerance.allows(plan, outcome.rejects):
         return
     push_result(context, result)
@@ -89,11 +88,3 @@ def check_company(client: IntacctClient, plan: Plan) -> None:
             f"The plan was made for entity {plan.entity_id!r}, and the task works in {config.entity_id!r}. Leave "
             "entity_id out to work in the plan's entity."
         )
-
-
-def read_flag(argument: str, value: Any) -> bool:
-    """Read a flag that a template may have made into text."""
-    text = str(value).strip().lower()
-    if text not in ("true", "false"):
-        raise IntacctArgumentError(f"{argument} must be True or False, not {value!r}.")
-    return text == "true"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
 
+#: What templates render for flags; ``""`` and ``None`` where a parameter is not given.
+_FLAGS = {"true": True, "false": False, "": False, "none": False}
+
 
 def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
     """Return filters as plain JSON, in which Airflow renders templates; it does not look into expressions."""
@@ -67,6 +70,17 @@ def name_task(context: Mapping[str, Any], *, cleared: bool = False) -> str:
     )
     # Clearing raises max_tries; retries leave it alone.
     return f"{name}/{task.max_tries}" if cleared else name
+
+
+def read_flag(argument: str, value: Any) -> bool:
+    """Read a flag that a template may have made into text; ``""`` and None mean that it is not given.
+
+    :raises IntacctArgumentError: for what is neither true nor false.
+    """
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise IntacctArgumentError(f"{argument} must be True or False, not {value!r}.")
+    return flag
 
 
 @contextmanager

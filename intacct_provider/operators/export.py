@@ -5,18 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from msgspec import to_builtins
-
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, make_templatable, report_to_outlets
+from intacct_provider.operators.base import make_templatable, read_flag
+from intacct_provider.operators.export_base import ManyEntitiesOperator, ReportingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
@@ -26,12 +22,9 @@ if TYPE_CHECKING:
     from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.schema.drift import Drift
     from intacct_provider.export.source import Selection, Source
-    from intacct_provider.operators.lineage import ExportLineage
-
-_BOOLEANS = {"true": True, "false": False, "": False, "none": False}
 
 
-class IntacctExportOperator(IntacctOperator):
+class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
     """Base of the exports.
 
     :param object_name: path such as ``general-ledger/account-group``. (templated)
@@ -63,7 +56,7 @@ class IntacctExportOperator(IntacctOperator):
     """
 
     template_fields: Sequence[str] = (
-        *IntacctOperator.template_fields,
+        *ManyEntitiesOperator.template_fields,
         "object_name",
         "fields",
         "filters",
@@ -118,19 +111,6 @@ class IntacctExportOperator(IntacctOperator):
         self.schema_drift = schema_drift
         self.key_range = key_range
         self.max_transactions = max_transactions
-        #: For OpenLineage, which asks for it after ``execute``.
-        self._lineage: ExportLineage | None = None
-
-    @cached_property
-    def hook(self) -> IntacctHook:
-        """The hook; several entities are read from the top level, whatever entity the connection names."""
-        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
-
-    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Report to OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.operators.lineage import facets_on_complete
-
-        return facets_on_complete(self._lineage)
 
     def prepare(self, client: IntacctClient, context: Context, *, typed: bool = False) -> Export:
         """Return the export, checked and ready to be run, of all records; reads the object's model.
@@ -239,29 +219,15 @@ class IntacctExportOperator(IntacctOperator):
             fields=[column.field for column in source.columns] if self.detail else source.query.fields,
         )
 
-    def report(self, context: Context, lineage: ExportLineage, extra: Mapping[str, Any]) -> None:
-        """Report a finished export to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""
-        from intacct_provider.operators.lineage import report_to_hooks
-
-        self._lineage = lineage
-        report_to_outlets(context, self.outlets, {**extra, "schema": to_builtins(lineage.columns)})
-        # Nobody collects lineage outside of a task, and the collector takes long to load.
-        if context.get("ti") is not None:
-            report_to_hooks(self.hook, lineage)
-
     @property
     def wants_full_refresh(self) -> bool:
         """Whether everything is to be read, where that makes a difference; a template gives text.
 
         :raises IntacctArgumentError: for what is neither true nor false.
         """
-        given = self.full_refresh
         if self.incremental is None and self.detect_deletes is None:
             return False
-        value = _BOOLEANS.get(given.strip().lower()) if isinstance(given, str) else given
-        if not isinstance(value, bool):
-            raise IntacctArgumentError(f"full_refresh must be True or False, not {given!r}.")
-        return value
+        return read_flag("full_refresh", self.full_refresh)
 
     def _open_state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
         """Return what is remembered of earlier exports, where that matters."""

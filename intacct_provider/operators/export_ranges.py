@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs, to_builtins
+from msgspec import structs
 
-from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import (
-    IntacctOperator,
-    airflow_errors,
-    make_templatable,
-    report_to_outlets,
-)
+from intacct_provider.operators.base import airflow_errors, make_templatable
+from intacct_provider.operators.export_base import ManyEntitiesOperator, ReportingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.export.files.manifest import Manifest
     from intacct_provider.export.ranges.commit import Ranges
-    from intacct_provider.operators.lineage import ExportLineage
 
 
-class IntacctKeyRangesOperator(IntacctOperator):
+class IntacctKeyRangesOperator(ManyEntitiesOperator):
     """Plan ranges of keys with about equally many records, for mapped tasks that export one range each.
 
     >>> plan = IntacctKeyRangesOperator(task_id="plan", object_name="accounts-receivable/invoice", ranges=8)
@@ -52,7 +44,7 @@ class IntacctKeyRangesOperator(IntacctOperator):
     """
 
     template_fields: Sequence[str] = (
-        *IntacctOperator.template_fields,
+        *ManyEntitiesOperator.template_fields,
         "object_name",
         "filters",
         "filter_expression",
@@ -84,11 +76,6 @@ class IntacctKeyRangesOperator(IntacctOperator):
         self.entities = entities
         self.as_of = as_of
 
-    @cached_property
-    def hook(self) -> IntacctHook:
-        """The hook; several entities are read from the top level, whatever entity the connection names."""
-        return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
-
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan the ranges."""
         from intacct_provider.export.ranges.plan import plan_ranges
@@ -110,7 +97,7 @@ class IntacctKeyRangesOperator(IntacctOperator):
         return [structs.asdict(one) for one in plan]
 
 
-class IntacctCommitExportOperator(IntacctOperator):
+class IntacctCommitExportOperator(ReportingOperator):
     """Make one export of the ranges that mapped tasks have exported: check that they are everything, then publish.
 
     >>> IntacctCommitExportOperator(task_id="commit", destination=destination, exports=export.output)
@@ -127,14 +114,12 @@ class IntacctCommitExportOperator(IntacctOperator):
         (billed by this task).
     """
 
-    template_fields: Sequence[str] = (*IntacctOperator.template_fields, "destination", "exports")
+    template_fields: Sequence[str] = (*ReportingOperator.template_fields, "destination", "exports")
 
     def __init__(self, *, destination: str, exports: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.destination = destination
         self.exports = exports
-        #: For OpenLineage, which asks for it after ``execute``.
-        self._lineage: ExportLineage | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, count and publish; if an earlier attempt has done so, only remove what is left."""
@@ -158,12 +143,6 @@ class IntacctCommitExportOperator(IntacctOperator):
             "transactions": billed,
         }
 
-    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Report to OpenLineage what was exported, with its schema and number of rows."""
-        from intacct_provider.operators.lineage import facets_on_complete
-
-        return facets_on_complete(self._lineage)
-
     def _publish(self, ranges: Ranges, context: Context) -> tuple[Manifest, int]:
         """Check and count the ranges and publish them; return the manifest and the billed transactions."""
         from intacct_provider.export.ranges.commit import count_again
@@ -178,13 +157,11 @@ class IntacctCommitExportOperator(IntacctOperator):
 
     def _report(self, context: Context, manifest: Manifest, path: str) -> None:
         """Report to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""
-        from intacct_provider.operators.lineage import ExportLineage, report_to_hooks
+        from intacct_provider.operators.lineage import ExportLineage
 
-        self._lineage = ExportLineage.from_manifest(manifest)
         self.log.info(
             "%s: %d rows, of %d ranges, in %s.",
             manifest.object, manifest.rows, len(manifest.completeness.ranges or ()), manifest.path,
         )  # fmt: skip
         extra = {"path": manifest.path, "rows": manifest.rows, "manifest": path}
-        report_to_outlets(context, self.outlets, {**extra, "schema": to_builtins(manifest.columns)})
-        report_to_hooks(self.hook, self._lineage)
+        self.report(context, ExportLineage.from_manifest(manifest), extra)

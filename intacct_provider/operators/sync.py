@@ -13,9 +13,14 @@ from intacct_provider.operators._desired_source import (
     DesiredFunction,
     defer_call,
     read_desired_state,
-    read_file,
 )
-from intacct_provider.operators.base import IntacctOperator, airflow_errors, name_task, report_to_outlets
+from intacct_provider.operators.base import (
+    IntacctOperator,
+    airflow_errors,
+    name_task,
+    read_flag,
+    report_to_outlets,
+)
 
 # The rest is imported when a task runs, so that DAG files parse fast.
 if TYPE_CHECKING:
@@ -133,7 +138,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan to a file."""
         from intacct_provider.exceptions import IntacctOutOfSyncError
-        from intacct_provider.operators._sync_report import describe_counts, push_result, summarize_plan
+        from intacct_provider.operators._sync_report import push_result, summarize_plan
+        from intacct_provider.sync.rendering.wording import describe_counts
 
         with self.client(context) as client:
             plan = self._plan(client, context)
@@ -149,7 +155,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
         return result
 
     def _plan(self, client: IntacctClient, context: Context) -> Plan:
-        """Return the plan, with the limits that it breaks."""
+        """Return the plan, with the limits that it exceeds."""
         from intacct_provider.exceptions import IntacctDesiredStateError
         from intacct_provider.sync.build import build_plan
         from intacct_provider.sync.desired.sources import Layout
@@ -186,8 +192,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _write_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
         """Write the desired records that have problems to a file, to be corrected."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.applying.journal import companion_path
         from intacct_provider.sync.desired.state import encode_rejected
+        from intacct_provider.sync.plan import companion_path
 
         path = self._plan_file
         if path is not None:
@@ -202,7 +208,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _write_plan(self, plan: Plan) -> dict[str, str]:
         """Write the plan and its page; the page first, so that every plan has a page."""
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.applying.journal import companion_path
+        from intacct_provider.sync.plan import companion_path
         from intacct_provider.sync.rendering.markdown import render_markdown
         from intacct_provider.sync.rendering.page import render_page
 
@@ -265,7 +271,8 @@ class IntacctApplySyncOperator(IntacctOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still fits, and apply it."""
-        from intacct_provider.operators._sync_report import check_company, report_outcome
+        from intacct_provider.operators._sync_report import check_company, check_rejects, log_outcome
+        from intacct_provider.storage.files import read_file
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
         from intacct_provider.sync.applying.rejects import Tolerance
@@ -280,7 +287,8 @@ class IntacctApplySyncOperator(IntacctOperator):
             outcome = apply_plan(client, plan, journal=journal, on_stale=self.on_stale, tolerance=tolerance)
             written = {"plan": self.plan, "transactions": client.transactions}
             result = outcome.counts | journal.files | written
-            report_outcome(context, plan, outcome, result, tolerance)
+            log_outcome(plan, outcome)
+            check_rejects(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, result)
         return result
 
@@ -320,7 +328,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
-        from intacct_provider.operators._sync_report import read_flag, report_outcome, summarize_plan
+        from intacct_provider.operators._sync_report import check_rejects, log_outcome, summarize_plan
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
         from intacct_provider.sync.applying.outcomes import Outcome
@@ -342,6 +350,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
                 outcome = apply_plan(client, plan, journal=journal, tolerance=tolerance, fresh=not begun)
                 files = journal.files if journal else {}
             result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}
-            report_outcome(context, plan, outcome, result, tolerance)
+            log_outcome(plan, outcome)
+            check_rejects(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
         return result

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.operators.base import check_key_or_id
-from intacct_provider.sensors.query import IntacctConditionSensor
+from intacct_provider.sensors.base import IntacctConditionSensor
 
 if TYPE_CHECKING:
     from intacct_provider.triggers.condition import Condition

@@ -18,6 +18,8 @@ from intacct_provider.exceptions import IntacctArgumentError
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
+#: Window bits that make zlib read and write gzip's frame, which has no name and time 0.
+GZIP_WINDOW = 31
 #: Storages without folders, which may create a bucket when asked for a folder.
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "wasb", "wasbs"})
 
@@ -251,3 +253,19 @@ def _link_whole(target: ObjectStoragePath, content: bytes) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+def read_file(argument: str, path: str) -> bytes:
+    """Read a file. A wrong path is an argument error; temporary failures of the storage may be retried.
+
+    :param argument: name of the path in errors.
+    :raises IntacctArgumentError: if there is no such file, or it may not be read.
+    """
+    try:
+        with ObjectStoragePath(path).open("rb") as file:
+            content: bytes = file.read()
+    except (FileNotFoundError, IsADirectoryError, PermissionError, ValueError) as err:
+        raise IntacctArgumentError(
+            f"{argument} file {path!r} cannot be read ({type(err).__name__})."
+        ) from err
+    return content

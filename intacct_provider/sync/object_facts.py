@@ -11,6 +11,8 @@ from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries
 LIST = "list"
 #: Type of a field that can be written and never read, so that it cannot be compared.
 WRITE_ONLY = "write-only"
+#: What Intacct sets on every record, whether or not its model says so, and on every element of a list.
+SET_BY_INTACCT = frozenset({"key", "href", "audit"})
 #: Fields that a new record must have; Intacct's model marks no field as required. A customer's ``id`` is missing here,
 #: because Intacct can number customers.
 REQUIRED: Mapping[str, tuple[str, ...]] = {

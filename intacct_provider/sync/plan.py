@@ -7,13 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import show_value
+
+if TYPE_CHECKING:
+    from intacct_provider.storage.files import ObjectStoragePath
 
 Mode = Literal["create", "update", "upsert", "mirror"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -170,3 +173,8 @@ class _PlanFile(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_PlanFile, float_hook=Decimal)
+
+
+def companion_path(plan_path: ObjectStoragePath, ending: str) -> ObjectStoragePath:
+    """Return the path of a plan's companion: ``groups.plan.json`` has ``groups.plan.html`` for ``.html``."""
+    return plan_path.with_name(plan_path.name.removesuffix(".json") + ending)

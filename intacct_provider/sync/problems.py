@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from intacct_provider.exceptions import IntacctDesiredStateError
 
-#: Problems that a message spells out; a longer list is not read.
+#: Problems that a message spells out; nobody reads a longer list.
 MAX_SHOWN = 10
 #: Problems of one kind that are spelled out before those of other kinds.
 _MAX_ALIKE = 3

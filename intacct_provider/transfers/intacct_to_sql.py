@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook
-
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.operators._sql_hook import sql_hook
 from intacct_provider.operators.export import IntacctExportOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
@@ -213,30 +211,3 @@ class IntacctToSqlOperator(IntacctExportOperator):
         check_names(columns)
         entity = [ENTITY_COLUMN] if self.entities is not None and "entity.id" not in columns else []
         return entity + list(columns.values())
-
-
-def sql_hook(sql_conn_id: str) -> DbApiHook:
-    """Return the hook of a SQL database.
-
-    :raises IntacctArgumentError: if it is not a SQL connection, or a package that it needs is not installed.
-    """
-    try:
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-    except ImportError:
-        raise IntacctArgumentError(
-            "Loading into a database needs apache-airflow-providers-common-sql: pip install "
-            "'airflow-provider-intacct[sql]'."
-        ) from None
-    connection = BaseHook.get_connection(sql_conn_id)
-    try:
-        hook = connection.get_hook()
-    except AirflowException as err:
-        raise IntacctArgumentError(
-            f"sql_conn_id {sql_conn_id!r} is of type {connection.conn_type!r}, whose provider is not installed "
-            f"({err})."
-        ) from err
-    if not isinstance(hook, DbApiHook):
-        raise IntacctArgumentError(
-            f"sql_conn_id {sql_conn_id!r} is a connection for {type(hook).__name__}, which is not a SQL connection."
-        )
-    return hook

@@ -74,7 +74,7 @@ def warm_up():
     import intacct_provider.export.deletes.detection
     import intacct_provider.export.sql.table_load
     import intacct_provider.hooks.intacct  # noqa: F401
-    from intacct_provider.transfers.intacct_to_sql import sql_hook
+    from intacct_provider.operators._sql_hook import sql_hook
 
     for kind in ("postgres", "sqlite"):
         os.environ["AIRFLOW_CONN_WARM"] = json.dumps({"conn_type": kind})

@@ -14,12 +14,11 @@ import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.facts import FileRef
-from intacct_provider.storage.files import hash_file, open_path
+from intacct_provider.storage.files import GZIP_WINDOW, hash_file, open_path
 
 _BUFFER = 20_000
 _LINES = 4096
 _BLOCK = 1 << 18
-_GZIP = 31
 _ADVICE = {
     "ExportedKey": "Without it, deletions since then are unknown: run once with full_refresh=True, and replace all "
     "that you have by that export.",
@@ -122,7 +121,7 @@ class Spool:
 
 def pack(entries: Iterable[ExportedKey | Tombstone]) -> Iterator[bytes]:
     """Yield the content of a gzip file of entries, a JSON array on each line; equal entries make equal bytes."""
-    compress = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    compress = zlib.compressobj(6, zlib.DEFLATED, GZIP_WINDOW)
     rest = iter(entries)
     while some := list(islice(rest, _LINES)):
         yield compress.compress(_encoder.encode_lines(some))
@@ -135,7 +134,7 @@ def unpack(ref: FileRef, kind: type[Entry]) -> Iterator[Entry]:
     :raises IntacctArgumentError: if it is gone or differs.
     """
     decoder, digest, left = msgspec.json.Decoder(kind), hashlib.sha256(), b""
-    decompress = zlib.decompressobj(_GZIP)
+    decompress = zlib.decompressobj(GZIP_WINDOW)
     path = open_path(ref.path)
     try:
         with path.fs.open(path.path, "rb") as file:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.storage.files import GZIP_WINDOW
 
 COMPRESSIONS = ("gzip", "zstd")
 #: Compressors get pieces of this size, since what they return may depend on the pieces.
 _PIECE = 1 << 18
-#: Window bits that make zlib write gzip's frame, without a name and with time 0.
-_GZIP = 31
 
 
 class Compressor(Protocol):
@@ -105,7 +104,7 @@ def make_compressor(compression: str) -> Compressor:
 
     :param compression: one of :data:`COMPRESSIONS`.
     """
-    return zlib.compressobj(wbits=_GZIP) if compression == "gzip" else _Zstandard()
+    return zlib.compressobj(wbits=GZIP_WINDOW) if compression == "gzip" else _Zstandard()
 
 
 def require_pyarrow(what: str) -> None:

@@ -27,7 +27,7 @@ import msgspec
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole, write_whole
-from intacct_provider.sync.plan import Plan
+from intacct_provider.sync.plan import Plan, companion_path
 
 if TYPE_CHECKING:
     from intacct_provider.storage.files import ObjectStoragePath
@@ -282,11 +282,6 @@ class _Sent(msgspec.Struct, omit_defaults=True):
     steps: tuple[int, ...]
     when: dt.datetime
     bodies: dict[int, dict[str, Any]] = {}
-
-
-def companion_path(plan_path: ObjectStoragePath, ending: str) -> ObjectStoragePath:
-    """Return the path of a plan's companion: ``groups.plan.json`` has ``groups.plan.html`` for ``.html``."""
-    return plan_path.with_name(plan_path.name.removesuffix(".json") + ending)
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.model import get_entries
-from intacct_provider.sync.object_facts import KINDS
+from intacct_provider.sync.object_facts import KINDS, SET_BY_INTACCT
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.planning.cost import count_reads
 from intacct_provider.sync.planning.diff import build_patch
@@ -16,8 +16,6 @@ from intacct_provider.sync.records import flatten, is_blank, unflatten, value_at
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
-#: What Intacct sets on every record and on every element of a list.
-_SET_BY_INTACCT = frozenset({"key", "href", "audit"})
 _REASONS = {"create": "deleted by the plan", "update": "changed by the plan", "delete": "created by the plan"}
 
 
@@ -36,13 +34,13 @@ def reverse_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Pl
     keys = [step.key for step in steps if step.action == "delete"]
     # A billed call, which most plans do without.
     model = client.model(plan.object_name) if keys or _clears_objects(steps) else {}
-    doomed = {str(one["key"]): one for one in client.get_many(plan.object_name, keys)} if keys else {}
+    to_delete = {str(one["key"]): one for one in client.get_many(plan.object_name, keys)} if keys else {}
     last = max((step.level for step in steps), default=0)
-    reversed_steps = (_reverse_step(step, model, doomed, last) for step in steps)
+    reversed_steps = (_reverse_step(step, model, to_delete, last) for step in steps)
     reverse = [step for step in reversed_steps if step.body or step.action == "delete"]
     reverse.sort(key=lambda step: step.rank)
     # A deleted record may have fields that a query cannot return.
-    full = plan.full_records or bool(doomed)
+    full = plan.full_records or bool(to_delete)
     actions = [step.action for step in reverse]
     return replace(
         plan,
@@ -74,7 +72,7 @@ def select_writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict
     for name, value in record.items():
         kind, spec = kinds.get(name, ("custom" if "::" in name else "", {}))
         kept = None if spec.get("readOnly") is True else _convert_member(kind, name, value, spec, record)
-        if name not in _SET_BY_INTACCT and not is_blank(kept):
+        if name not in SET_BY_INTACCT and not is_blank(kept):
             found[name] = kept
     return found
 
@@ -113,7 +111,7 @@ def convert_list(name: str, value: Any, owner: Mapping[str, Any] | None = None) 
 
 
 def _convert_element(item: Any, owner: Mapping[str, Any]) -> Any:
-    if not isinstance(item, Mapping) or not any(mark in item for mark in _SET_BY_INTACCT):
+    if not isinstance(item, Mapping) or not any(mark in item for mark in SET_BY_INTACCT):
         return item  # a condition of a filter, or a plain value
     content = {name: value for name, value in item.items() if name != "id" and not _is_owner(value, owner)}
     return _convert_group(content)
@@ -123,7 +121,7 @@ def _convert_group(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an element, or of a group in it, that have a value; references by id."""
     kept = {}
     for name, value in record.items():
-        if name in _SET_BY_INTACCT or is_blank(value):
+        if name in SET_BY_INTACCT or is_blank(value):
             continue
         if isinstance(value, Mapping):
             kept[name] = _shorten_reference(value) if {"key", "id"} & value.keys() else _convert_group(value)
@@ -164,14 +162,14 @@ def changes_list(step: Step) -> bool:
 
 
 def _reverse_step(
-    step: Step, model: Mapping[str, Any], doomed: Mapping[str, Mapping[str, Any]], last: int
+    step: Step, model: Mapping[str, Any], to_delete: Mapping[str, Mapping[str, Any]], last: int
 ) -> Step:
     level = last - step.level
     if step.action == "create":
         changes = tuple(FieldChange(change.path, change.new, None) for change in step.changes)
         return Step("delete", step.match, "", _REASONS["delete"], changes, {}, level, None)
     if step.action == "delete":
-        body = select_writable(doomed[step.key], model)
+        body = select_writable(to_delete[step.key], model)
         changes = tuple(FieldChange(path, None, value) for path, value in sorted(flatten(body).items()))
         return Step("create", step.match, "", _REASONS["create"], changes, body, level, "")
     owner = {"key": step.key, "id": step.match}

@@ -13,12 +13,9 @@ from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.scalars import CONVERTERS, ConversionError, convert_untyped
 from intacct_provider.sync.desired.state import Desired
-from intacct_provider.sync.object_facts import ModelMembers, read_type
+from intacct_provider.sync.object_facts import SET_BY_INTACCT, ModelMembers, read_type
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text, unflatten
-
-#: Set by Intacct on every object, whether or not its model says so.
-_SET_BY_INTACCT = frozenset({"key", "href", "audit"})
 
 
 def convert_records(
@@ -31,7 +28,7 @@ def convert_records(
     text in Intacct's form. Null stays, to clear the field. Models leave some fields out, so an unknown field is passed
     through unless it looks like a misspelling of a known one; custom fields (``nsp::NAME``) always pass. The model does
     not describe the elements of the lists of customer groups and account groups; for them
-    :mod:`~intacct_provider.sync.object_facts` counts.
+    :mod:`~intacct_provider.sync.object_facts` is used.
 
     :param model: the response of Intacct's model service for the object.
     :param match_on: dotted path of the field that identifies a record; it may be read-only, such as ``key``.
@@ -126,7 +123,7 @@ class _RecordConverter:
     def is_read_only(self, path: str, name: str, spec: Mapping[str, Any]) -> bool:
         if path == self.match_on:
             return False
-        always = name == "href" or (path == name and name in _SET_BY_INTACCT)
+        always = name == "href" or (path == name and name in SET_BY_INTACCT)
         return always or spec.get("readOnly") is True
 
     def convert_unknown(self, path: str, name: str, value: Any, part: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Action, Plan, Step
 from intacct_provider.sync.problems import show_value
+from intacct_provider.sync.rendering.wording import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
         steps = [step for step in plan.steps if step.action in actions]
         if limit is not None and len(steps) > limit:
             verb = _removal_verb(steps) if name == "max_deletes" else verb
-            some = f"{_count_records(len(steps))} ({_name_first(steps)})"
+            some = f"{count_noun(len(steps), 'record')} ({_name_first(steps)})"
             yield (
                 f"The plan for {plan.object_name} {verb} {some}, more than {name}={limit}. To allow it, set "
                 f"{name}={len(steps)}."
@@ -64,7 +65,7 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
     percent = 100 * len(plan.steps) / max(live, 1)
     if guards.max_change_percent is not None and percent > guards.max_change_percent:
         yield (
-            f"The plan for {plan.object_name} changes {_count_records(len(plan.steps))} "
+            f"The plan for {plan.object_name} changes {count_noun(len(plan.steps), 'record')} "
             f"({_name_first(plan.steps[::-1])}), {percent:.1f} % of the {live} live ones, more than "
             f"max_change_percent={guards.max_change_percent}. To allow it, set "
             f"max_change_percent={math.ceil(percent)}."
@@ -79,10 +80,6 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
 def _removal_verb(steps: Sequence[Step]) -> str:
     kinds = {step.action for step in steps}
     return "deletes" if kinds == {"delete"} else "deactivates" if kinds == {"deactivate"} else "removes"
-
-
-def _count_records(count: int) -> str:
-    return f"{count} record" if count == 1 else f"{count} records"
 
 
 def _name_first(steps: Sequence[Step]) -> str:

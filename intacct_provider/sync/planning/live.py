@@ -66,7 +66,8 @@ def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request
     wanted = [flatten(record) for record in desired]
     fields, by_key = select_fields(wanted, types, match_on=request.match_on)
     names = [*dict.fromkeys([*fields, *_mirror_fields(model, request, types)])]
-    # The scope before the records and protection after them: what changes meanwhile is rather left alone.
+    # The scope before the records and protection after them, so a record that changes meanwhile is more likely to be
+    # protected.
     scope = request.scope_filters
     in_scope = None if scope is None else _read_keys(client, request.object_name, scope)
     reader = _Reader(client, request, wanted, in_scope)

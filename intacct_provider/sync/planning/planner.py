@@ -260,7 +260,7 @@ def _index_desired(desired: Iterable[_Row], match_on: str) -> dict[str, dict[str
 
 
 def _identify(row: _Row, match_on: str) -> tuple[str, str]:
-    """Return key and match value; a field that was not read must not pass for a blank one."""
+    """Return key and match value; a field that was not read must not count as a blank one."""
     for name in ("key", match_on):
         if name not in row:
             raise IntacctArgumentError(

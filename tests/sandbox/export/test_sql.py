@@ -292,7 +292,7 @@ def test_arguments_that_cannot_be_right_are_refused_before_the_first_call(
 
 def test_a_connection_of_no_sql_database_is_refused(airflow, monkeypatch):
     for kind, message in (
-        ("intacct", "IntacctHook, which is not a SQL connection"),
+        ("intacct", "is not a SQL connection .its hook is IntacctHook"),
         ("oracle", "'oracle', whose provider"),
     ):
         monkeypatch.setenv(ENVIRONMENT, json.dumps({"conn_type": kind}))

@@ -242,7 +242,7 @@ def test_a_refused_record_makes_the_task_red_and_the_others_are_written(airflow,
     with pytest.raises((IntacctRejectedRecordsError, AirflowFailException)) as caught:
         sync(CUSTOMER, desired, mode="mirror")
     message = str(caught.value)
-    assert "refused 1 records" in message
+    assert "rejected 1 records" in message
     assert "max_rejects is 0" in message
     assert "delete P" in message
     assert "cannot be deleted" in message

@@ -203,7 +203,7 @@ def test_records_are_deactivated_in_place_of_deleted(airflow, plan_path):
 def test_drift_fails_the_task_and_leaves_the_plan_to_be_read(airflow, plan_path):
     task = Task()
     with pytest.raises(
-        AirflowFailException, match=r"IntacctOutOfSyncError.*1 to create, 1 to update"
+        AirflowFailException, match=r"IntacctOutOfSyncError.*1 to update, 1 to create"
     ) as caught:
         plan(plan_path, task=task, fail_on_change=True)
     assert plan_path in str(caught.value)

@@ -11,8 +11,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole
-from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Refusal, Sending, companion_path
-from intacct_provider.sync.plan import FieldChange, Plan, Step
+from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Refusal, Sending
+from intacct_provider.sync.plan import FieldChange, Plan, Step, companion_path
 
 PURPOSE = "general-ledger/account-group-purpose"
 STEP = Step("create", "A", changes=(FieldChange("id", None, "A"),), body={"id": "A"})
