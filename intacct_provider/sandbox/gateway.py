@@ -78,14 +78,14 @@ class Gateway:
             await send(message)
 
         if self._in_flight > self.state.concurrency:
-            await self._refuse(receive, send_logged)
+            await self._reject(receive, send_logged)
         elif (fault := faults.take(call.method, call.path)) is not None:
             call.fault = fault.kind
             await self._fail(fault, call, scope, receive, send_logged, send)
         else:
             await self._forward(scope, receive, send_logged)
 
-    async def _refuse(self, receive: Receive, send: Send) -> None:
+    async def _reject(self, receive: Receive, send: Send) -> None:
         """Return 429, because too many calls are in flight."""
         text = "The limit on concurrent API calls of this application is exceeded"
         retry = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}

@@ -95,7 +95,7 @@ class Job:
     done: int
     problem: str | None
 
-    def next_moment(self, faults: Faults) -> float:
+    def next_time(self, faults: Faults) -> float:
         """Return the time of its next step: a record, or a change of state."""
         if self.status != "processing":
             return self.since + faults.job_seconds
@@ -187,14 +187,14 @@ def _step(state: State) -> bool:
     written = False
     with state.store.transaction() as conn:
         jobs = {job.number: job for job in (Job(*row) for row in conn.execute(_UNFINISHED))}
-        moment, number = min(_next_steps(conn, jobs.values(), state), default=(math.inf, 0))
-        if moment > state.store.now().timestamp():
+        timestamp, number = min(_next_steps(conn, jobs.values(), state), default=(math.inf, 0))
+        if timestamp > state.store.now().timestamp():
             return False
         job = jobs[number]
         if job.status == "processing" and job.done < job.total:
-            written = _write_record(conn, job, moment)
+            written = _write_record(conn, job, timestamp)
         else:
-            _change_state(conn, job, moment)
+            _change_state(conn, job, timestamp)
     state.ledger.add(job.object, job.caller, int(written))
     return True
 
@@ -203,28 +203,30 @@ def _next_steps(conn: sqlite3.Connection, jobs: Collection[Job], state: State) -
     """Yield the time of the next step, and the number, of each job that can continue; the oldest starts first."""
     running = [job for job in jobs if job.status != "queued"]
     for job in running:
-        yield job.next_moment(state.faults), job.number
+        yield job.next_time(state.faults), job.number
     if len(running) < min(len(jobs), state.tier.jobs):
         first = next(job for job in jobs if job.status == "queued")
         free = conn.execute(_LAST_FINISH).fetchone()[0] or 0.0
-        yield max(first.next_moment(state.faults), free), first.number
+        yield max(first.next_time(state.faults), free), first.number
 
 
-def _change_state(conn: sqlite3.Connection, job: Job, moment: float) -> None:
+def _change_state(conn: sqlite3.Connection, job: Job, timestamp: float) -> None:
     """Put a job into its next state."""
     state = "failed" if job.status == "preprocessing" and job.problem else NEXT[job.status]
-    conn.execute('UPDATE "ia::job" SET status = ?, since = ? WHERE number = ?', (state, moment, job.number))
+    conn.execute(
+        'UPDATE "ia::job" SET status = ?, since = ? WHERE number = ?', (state, timestamp, job.number)
+    )
     if state == "failed":
         element = msgspec.json.encode(with_status(0, invalid(job.problem or "")))
         conn.execute('INSERT INTO "ia::job record" VALUES (?, 0, ?)', (job.number, element))
 
 
-def _write_record(conn: sqlite3.Connection, job: Job, moment: float) -> bool:
+def _write_record(conn: sqlite3.Connection, job: Job, timestamp: float) -> bool:
     """Write the next record of a job as its author, store the outcome in its place, and return if it succeeded."""
     place = (job.number, job.done)
     sql = 'SELECT content FROM "ia::job record" WHERE job = ? AND number = ?'
     record = conn.execute(sql, place).fetchone()["content"]
-    author = Author(job.user, job.entity, datetime.fromtimestamp(moment, UTC))
+    author = Author(job.user, job.entity, datetime.fromtimestamp(timestamp, UTC))
     conn.execute("SAVEPOINT record")
     try:
         calls = ObjectCalls(Records(conn, OBJECTS[job.object], author))

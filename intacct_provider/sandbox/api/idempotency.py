@@ -82,12 +82,12 @@ def run_once(
         return write()
     if len(key) > MAX_LENGTH:
         raise invalid(f"An Idempotency-Key can have at most {MAX_LENGTH} characters")
-    moment = now.timestamp()
-    conn.execute('DELETE FROM "ia::idempotency" WHERE cached < ?', (moment - KEY_LIFE,))
+    timestamp = now.timestamp()
+    conn.execute('DELETE FROM "ia::idempotency" WHERE cached < ?', (timestamp - KEY_LIFE,))
     row = conn.execute('SELECT * FROM "ia::idempotency" WHERE key = ?', (key,)).fetchone()
     if row is not None and row["request"] != request:
         raise ApiError(409, "invalidRequest", "The Idempotency-Key was used for a different request")
-    if row is None or row["cached"] < moment - LIFE:
+    if row is None or row["cached"] < timestamp - LIFE:
         return _run_first(conn, key, request, now, write)
     cached = format_datetime(datetime.fromtimestamp(row["cached"], UTC), usegmt=True)
     headers = {"Idempotency-Key": key, "x-ia-idempotency-cached-date": cached}

@@ -64,9 +64,9 @@ def to_stored(field: Field, wire: object) -> object:
     return text
 
 
-def stamp(moment: datetime) -> str:
+def stamp(timestamp: datetime) -> str:
     """Return a time as the API writes it: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_type(wire: object, kind: type, name: str) -> Any:

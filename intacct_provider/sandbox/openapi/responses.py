@@ -111,12 +111,12 @@ _COUNTS = ("totalCount", "totalSuccess", "totalError")
 def headers() -> Schema:
     """Return the headers by component name."""
     number: Schema = {"type": "integer", "minimum": 0}
-    moment: Schema = {
+    timestamp: Schema = {
         "type": "string",
         "pattern": "^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$",
     }
     described = {
-        "Date": ("The server's time.", moment),
+        "Date": ("The server's time.", timestamp),
         "X-IA-Throttle-Limit": ("Maximum calls in flight of the application.", number),
         "X-IA-Throttle-Limit-Remaining": ("How many more are allowed now.", number),
         "X-IA-TENANT-Throttle-Limit": ("Maximum calls in flight of the company.", number),
@@ -129,7 +129,7 @@ def headers() -> Schema:
             {"type": "string", "pattern": "^attachment; filename="},
         ),
         "Idempotency-Key": ("The key of the request.", {"type": "string", "maxLength": 256}),
-        "x-ia-idempotency-cached-date": ("When the repeated response was first sent.", moment),
+        "x-ia-idempotency-cached-date": ("When the repeated response was first sent.", timestamp),
     }
     return {
         name: {"description": text, "required": name not in _OPTIONAL, "schema": schema}

@@ -136,13 +136,13 @@ def find_page(api_path: str) -> str | None:
     return f"/records/{found[1]}{found[2] or ''}" if found and found[1] in OBJECTS else None
 
 
-def _format_moment(moment: str | float | datetime | None) -> str:
+def _format_time(time: str | float | datetime | None) -> str:
     """Return a time in UTC in readable form, without the zone."""
-    if isinstance(moment, float):
-        moment = datetime.fromtimestamp(moment, UTC)
-    if isinstance(moment, datetime):
-        return f"{moment:%Y-%m-%d %H:%M:%S}"
-    return (moment or "").replace("T", " ").removesuffix("Z")
+    if isinstance(time, float):
+        time = datetime.fromtimestamp(time, UTC)
+    if isinstance(time, datetime):
+        return f"{time:%Y-%m-%d %H:%M:%S}"
+    return (time or "").replace("T", " ").removesuffix("Z")
 
 
 def _format_value(value: object) -> str:
@@ -162,4 +162,4 @@ _TEMPLATES.globals |= {
     "find_page": find_page,
     "stylesheet": address("/static/sandbox.css", v=hashlib.sha256(STYLE).hexdigest()[:12]),
 }
-_TEMPLATES.filters |= {"moment": _format_moment, "shown": _format_value, "number": "{:,}".format}
+_TEMPLATES.filters |= {"time": _format_time, "shown": _format_value, "number": "{:,}".format}

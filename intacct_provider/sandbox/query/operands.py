@@ -160,17 +160,17 @@ def _parse_date(value: object) -> str:
     return date.fromisoformat(value).isoformat()
 
 
-def _moment(value: object) -> str:
+def _date_time(value: object) -> str:
     """Return an instant as it is stored; a fraction of a second sorts after its whole second."""
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if moment is None:
+        timestamp = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if timestamp is None:
             raise ValueError
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        timestamp = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{str(value)[:40]!r} is not a date-time such as 2025-03-16T13:26:56Z") from None
-    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
-    return stamp(moment) + fraction
+    fraction = f".{timestamp.microsecond:06d}" if timestamp.microsecond else ""
+    return stamp(timestamp) + fraction
 
 
 _PERIODS = sorted(MACROS)
@@ -182,7 +182,7 @@ _READERS: Mapping[Type, Callable[[object], object]] = {
     "cents": _cents,
     "boolean": _boolean,
     "date": _date,
-    "date-time": _moment,
+    "date-time": _date_time,
 }
 _NAMES: Mapping[Type, str] = {
     "integer": "a number",

@@ -45,12 +45,12 @@ def audit_stamps(object_type: ObjectType, author: Author, *, created: bool) -> C
 class Event:
     """One write to a record.
 
-    :param moment: as the API writes it: UTC, whole seconds, ``Z``.
+    :param time: as the API writes it: UTC, whole seconds, ``Z``.
     :param user: id of the user who wrote.
     :param changes: the values before and after, by the dotted name of the field.
     """
 
-    moment: str
+    time: str
     user: str
     action: Action
     changes: dict[str, tuple[Any, Any]]

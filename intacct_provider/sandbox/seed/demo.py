@@ -54,7 +54,7 @@ class Record:
     entity: str | None = None
 
 
-def random_moments(generator: random.Random, count: int) -> list[datetime]:
+def random_times(generator: random.Random, count: int) -> list[datetime]:
     """Return `count` random times in the last two years, oldest first, in whole seconds."""
     seconds = sorted(generator.randrange(730 * 86400) for _ in range(count))
     start = DEMO_TIME - timedelta(days=730)

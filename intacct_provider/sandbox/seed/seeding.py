@@ -123,7 +123,7 @@ def _add_dates(
     generator: random.Random, batch: Iterable[demo.Record]
 ) -> Iterator[tuple[demo.Record, datetime]]:
     records = list(batch)
-    return zip(records, demo.random_moments(generator, len(records)), strict=True)
+    return zip(records, demo.random_times(generator, len(records)), strict=True)
 
 
 def _write(
