@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.filters import Filters
 
 #: What templates render for flags; ``""`` and ``None`` where a parameter is not given.
-_FLAGS = {"true": True, "false": False, "": False, "none": False}
+_FLAGS = {"true": True, "false": False}
 
 
 def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
@@ -72,12 +72,15 @@ def name_task(context: Mapping[str, Any], *, cleared: bool = False) -> str:
     return f"{name}/{task.max_tries}" if cleared else name
 
 
-def read_flag(argument: str, value: Any) -> bool:
-    """Read a flag that a template may have made into text; ``""`` and None mean that it is not given.
+def read_flag(argument: str, value: Any, *, blank: bool | None = None) -> bool:
+    """Read a flag that a template may have made into text.
 
+    :param blank: what ``""`` and None mean. By default they are rejected: a template that rendered to nothing must not
+        decide whether something is written.
     :raises IntacctArgumentError: for what is neither true nor false.
     """
-    flag = _FLAGS.get(str(value).strip().lower())
+    text = str(value).strip().lower()
+    flag = blank if text in ("", "none") else _FLAGS.get(text)
     if flag is None:
         raise IntacctArgumentError(f"{argument} must be True or False, not {value!r}.")
     return flag

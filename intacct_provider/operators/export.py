@@ -227,7 +227,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         """
         if self.incremental is None and self.detect_deletes is None:
             return False
-        return read_flag("full_refresh", self.full_refresh)
+        return read_flag("full_refresh", self.full_refresh, blank=False)
 
     def _open_state(self, client: IntacctClient, context: Context, source: Source) -> ExportState | None:
         """Return what is remembered of earlier exports, where that matters."""

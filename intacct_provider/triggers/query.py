@@ -30,11 +30,12 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="intacct-trigger
 def check_interval(argument: str, seconds: float) -> None:
     """Reject an interval that would poll without a pause.
 
-    :raises IntacctArgumentError: if it is below 1 second.
+    :raises IntacctArgumentError: if it is not a number, or below 1 second.
     """
-    if not seconds >= MIN_INTERVAL:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not (number and seconds >= MIN_INTERVAL):
         raise IntacctArgumentError(
-            f"{argument} must be at least {MIN_INTERVAL:g} second, not {seconds:g}: each poll is a billed API "
+            f"{argument} must be at least {MIN_INTERVAL:g} second, not {seconds!r}: each poll is a billed API "
             "transaction."
         )
 

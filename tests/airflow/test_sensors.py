@@ -191,7 +191,7 @@ def test_an_interval_below_a_second_is_refused_without_a_call(sandbox, monkeypat
         )
         with pytest.raises(
             AirflowFailException,
-            match=rf"poke_interval must be at least 1 second, not {interval:g}: each poll",
+            match=rf"poke_interval must be at least 1 second, not {float(interval)}: each poll",
         ):
             sensor.execute({})
     with pytest.raises(IntacctArgumentError, match="poll_interval must be at least 1 second"):
@@ -207,3 +207,11 @@ def test_at_least_must_be_a_count(sandbox):
     sensor = IntacctQuerySensor(task_id="t", object_name=CUSTOMER, at_least=0)
     with pytest.raises(AirflowFailException, match="at_least must be a whole number of 1 or more, not 0"):
         sensor.poke({})
+
+
+@pytest.mark.parametrize("interval", ["5", None, True, float("nan")])
+def test_the_trigger_rejects_an_interval_that_is_not_a_number_of_seconds(interval):
+    with pytest.raises(IntacctArgumentError, match=r"poll_interval must be at least \S+ second, not"):
+        IntacctQueryTrigger(
+            intacct_conn_id="intacct_default", entity_id=None, condition={}, poll_interval=interval
+        )

@@ -61,8 +61,15 @@ class FilesSink:
         label: str = "",
     ) -> None:
         self._target, self._options = target, options
-        # Rows of another query, or of another range, cannot be continued.
-        asked = [source.object_name, source.asked, source.detail, source.columns, source.above, source.upto]
+        # Rows of another query, or of another range, cannot be continued. The names of parts come from this, so its
+        # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed.
+        what = {
+            "object": source.object_name,
+            "query": source.asked,
+            "detail": source.detail,
+            "columns": source.columns,
+        }
+        asked = [what, source.above, source.upto]
         self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
         count = Counter(source.query.fields, source.sums)
         self._parts = Parts(target, source.columns, options, self._attempt, count=count, label=label)

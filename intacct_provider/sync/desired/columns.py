@@ -137,18 +137,24 @@ class _ListError(Exception):
     """A list cannot be built from its columns; the arguments are the column and the rest of the sentence."""
 
 
+def check_mapping(columns: Renames | None) -> None:
+    """Reject columns that are not a mapping.
+
+    :raises IntacctArgumentError: naming what was given.
+    """
+    if columns is not None and not isinstance(columns, Mapping):
+        raise IntacctArgumentError(
+            f"columns must be a mapping of column to field path, not {show_value(columns)}"
+        )
+
+
 def check_renames(columns: Renames | None, names: Sequence[str], source: str) -> None:
     """Reject a mapping of columns that do not exist.
 
     :raises IntacctArgumentError: naming the column and the nearest one that exists.
     """
-    if columns is None:
-        return
-    if not isinstance(columns, Mapping):
-        raise IntacctArgumentError(
-            f"columns must be a mapping of column to field path, not {show_value(columns)}"
-        )
-    for name, path in columns.items():
+    check_mapping(columns)
+    for name, path in (columns or {}).items():
         if name not in names:
             raise IntacctArgumentError(
                 f"{source}: columns names {show_value(name)}, which does not exist."

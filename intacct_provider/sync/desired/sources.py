@@ -22,7 +22,13 @@ from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.columns import Renames, TableColumns, check_renames, paths_clash
+from intacct_provider.sync.desired.columns import (
+    Renames,
+    TableColumns,
+    check_mapping,
+    check_renames,
+    paths_clash,
+)
 from intacct_provider.sync.desired.csv_reader import read_csv
 from intacct_provider.sync.desired.identity import check_identity
 from intacct_provider.sync.desired.json_reader import read_json, read_json_lines
@@ -165,6 +171,7 @@ def _read_objects(source: str, rows: _Rows, layout: Layout, *, from_text: bool) 
         raise IntacctArgumentError(
             f"{source}: null_marker is for the cells of tables; in records use null to clear a field"
         )
+    check_mapping(layout.columns)
     columns = layout.columns or {}
     found = _Found(source, layout, {path: name for name, path in columns.items() if path}, from_text)
     flats = [found.attempt(place, _flatten_record, record) for place, record in rows]

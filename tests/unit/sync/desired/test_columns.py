@@ -724,3 +724,9 @@ def test_rejected_lines_can_carry_every_value_that_was_refused():
 
 def test_a_column_of_rejects_is_left_out_of_a_table():
     assert read('id,_reject\nA,"{""place"": 1}"\n') == [{"id": "A"}]
+
+
+@pytest.mark.parametrize("columns", [["id"], "id", 5])
+def test_columns_of_a_list_of_records_must_be_a_mapping(columns):
+    with pytest.raises(IntacctArgumentError, match="columns must be a mapping of column to field path, not"):
+        read_desired_records([{"id": "A"}], Layout(match_on="id", columns=columns), source="desired")
