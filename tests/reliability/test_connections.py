@@ -49,7 +49,7 @@ class Retries(logging.Handler):
         self.noticed = threading.Event()
 
     def emit(self, record):
-        if "sending again" in record.getMessage():
+        if "retrying in" in record.getMessage():
             self.noticed.set()
 
 
