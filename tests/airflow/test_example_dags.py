@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from pyarrow import parquet
 from sqlalchemy import select
 
@@ -145,6 +146,7 @@ def test_a_customer_is_created_updated_and_deleted(run_dag, sandbox):
     assert left == []
 
 
+@pytest.mark.slow
 def test_a_temporary_fault_is_retried(run_dag, sandbox, tmp_path):
     sandbox.fail(status=503, times=2, path="/services/core/query", headers={"Retry-After": "0"})
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
@@ -168,6 +170,7 @@ def asset_extra(name):
         return session.scalars(query.where(AssetModel.name == name).order_by(AssetEvent.id.desc())).first()
 
 
+@pytest.mark.slow
 def test_new_customers_come_with_their_contacts(run_dag, sandbox):
     new = [{"id": f"N{n}", "name": f"New {n}", "contact": f"Contact of {n}"} for n in range(3)]
     run = run_dag("intacct_onboard_customers", customers=new)

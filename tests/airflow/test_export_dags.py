@@ -82,6 +82,7 @@ def test_only_what_changed_comes_the_second_time_and_what_was_deleted_is_told(ex
     assert {row["id"] for row in third.rows} == {changed["id"]}, "its change is within the look-back"
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_moves_nothing(run_dag, tmp_path, sandbox):
     export = Exports(run_dag, tmp_path, "export_changes")
     export("first", detect="keys")
@@ -94,6 +95,7 @@ def test_a_task_that_fails_moves_nothing(run_dag, tmp_path, sandbox):
     assert "Renamed" in [row["name"] for row in export("second", detect="keys").rows]
 
 
+@pytest.mark.slow
 def test_a_full_refresh_brings_everything_and_the_next_run_goes_on_from_there(run_dag, tmp_path, sandbox):
     export = Exports(run_dag, tmp_path, "export_changes")
     export("first", detect="keys")
@@ -107,6 +109,7 @@ def test_a_full_refresh_brings_everything_and_the_next_run_goes_on_from_there(ru
     assert len(following.rows) < 10
 
 
+@pytest.mark.slow
 def test_the_audit_history_tells_when_records_were_deleted(run_dag, tmp_path, sandbox):
     export = Exports(run_dag, tmp_path, "export_changes")
     with client_of(sandbox) as client:
@@ -119,6 +122,7 @@ def test_the_audit_history_tells_when_records_were_deleted(run_dag, tmp_path, sa
     assert second.deleted[0]["deleted_at"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "state"), [("warn", "success"), ("fail", "failed"), ("add", "failed")])
 def test_a_column_that_is_gone(run_dag, tmp_path, policy, state):
     export = Exports(run_dag, tmp_path, "export_changes")

@@ -91,6 +91,7 @@ def test_the_table_follows_intacct_and_keeps_what_people_added_to_it(load, wareh
     assert Decimal(limit) == Decimal("1234.50")
 
 
+@pytest.mark.slow
 def test_a_full_refresh_reads_everything_once_more(load, warehouse, sandbox):
     load()
     warehouse.run("UPDATE customers SET name = 'wrong'")
@@ -98,6 +99,7 @@ def test_a_full_refresh_reads_everything_once_more(load, warehouse, sandbox):
     assert held(warehouse) == live(sandbox)
 
 
+@pytest.mark.slow
 def test_a_table_that_is_lost_or_put_back_from_a_backup_is_filled_anew(load, warehouse, sandbox):
     load()
     warehouse.run("DROP TABLE customers")
@@ -108,6 +110,7 @@ def test_a_table_that_is_lost_or_put_back_from_a_backup_is_filled_anew(load, war
     assert held(warehouse) == live(sandbox)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_changes_nothing_and_the_next_one_misses_nothing(load, warehouse, sandbox, spare):
     load()
     before = held(warehouse)

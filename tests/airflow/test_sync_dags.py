@@ -85,6 +85,7 @@ def test_customers_become_as_the_table_says(run_dag, sandbox, warehouse, tmp_pat
         assert all(Path(result[name].removeprefix("file://")).exists() for name in ("plan", "page", "undo"))
 
 
+@pytest.mark.slow
 def test_a_table_that_lost_its_rows_is_refused(run_dag, sandbox, warehouse, tmp_path):
     ours = "From the CRM"
     warehouse(*((f"CRM-{n}", f"Company {n}", None, ours, None) for n in range(25)))

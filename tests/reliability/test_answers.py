@@ -52,6 +52,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_answer_at_any_call_of_a_run(sandbox, fault):
     work_at_every_call(sandbox, fault)
@@ -90,6 +91,7 @@ def test_every_answer_is_compressed(sandbox):
     assert {call.fault for call in sandbox.requests} == {"alter"}
 
 
+@pytest.mark.slow
 @line("response of 50 MB", "reads it")
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_of_fifty_megabytes(packed):

@@ -76,6 +76,7 @@ class AbandonedClient(IntacctClient):
         self._second.start()
 
 
+@pytest.mark.slow
 @line("connection refused at any call of a run, including the token request", "waits and reconnects")
 def test_a_server_that_is_away_for_a_while(tmp_path):
     log = logging.getLogger("intacct_provider.client.http.transport")
@@ -101,6 +102,7 @@ def test_a_server_that_is_away_for_a_while(tmp_path):
 # --- broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -214,6 +216,7 @@ def test_an_expired_token_is_renewed_wherever_the_response_that_reports_it_is_tr
 # --- silent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -270,6 +273,7 @@ def start_writer(sandbox):
     return writer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 @line(
     "worker killed after the server's commit, before it reads the response",

@@ -37,6 +37,7 @@ BUSY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [2, 5])
 @pytest.mark.parametrize("fault", BUSY)
 def test_every_nth_call_meets_an_overload(sandbox, fault, every):

@@ -165,6 +165,7 @@ def test_changes_that_never_end(company, order_by):
 # --- counts and rows that contradict each other
 
 
+@pytest.mark.slow
 @orders
 @pytest.mark.parametrize("size", [PAGE, 83, TOTAL, TOTAL + 1])
 @pytest.mark.parametrize("count", [-1, 1, -PAGE, PAGE])

@@ -55,6 +55,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", REFUSALS)
 def test_every_way_of_refusing_a_token_at_any_call_of_a_run(sandbox, fault):
     work_at_every_call(sandbox, fault)
@@ -107,6 +108,7 @@ def test_a_worker_whose_clock_is_wrong_shares_its_token(tmp_path, monkeypatch, s
         assert len(calls(company, TOKEN)) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", ["single-use", "reusable", "silent"])
 @line(
     "refresh token used by two workers at once",

@@ -102,6 +102,7 @@ def test_a_read_by_key_loses_and_doubles_nothing_while_another_thread_writes(pur
     assert [int(row["key"]) for row in rows] == sorted(int(row["key"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_a_read_by_key_is_complete_while_writers_run_freely(purposes):
     """The same without waiting for each other: whatever happens within a page must not matter either."""
     churn, done = Churn(purposes), threading.Event()
@@ -122,6 +123,7 @@ def test_a_read_by_key_is_complete_while_writers_run_freely(purposes):
     assert_complete(rows, churn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("delete", "insert"), [(STEP, 0), (0, STEP), (STEP, STEP), (PAGE + 1, 1)])
 def test_a_read_by_key_with_changes_after_every_page(purposes, delete, insert):
     churn = Churn(purposes)
@@ -136,6 +138,7 @@ def test_a_read_by_key_with_changes_after_every_page(purposes, delete, insert):
     assert_complete(rows, churn)
 
 
+@pytest.mark.slow
 def test_a_read_without_keys_among_its_fields_outlasts_change(purposes):
     """Rows that were handed on have no key any more, and the count moves while all keys have four digits."""
     purposes.seed(f"{PURPOSE}=3000")
@@ -149,6 +152,7 @@ def test_a_read_without_keys_among_its_fields_outlasts_change(purposes):
     assert len({row["id"] for row in rows}) == len(rows) >= before
 
 
+@pytest.mark.slow
 def test_everything_may_vanish_during_a_read(purposes):
     churn = Churn(purposes)
 
@@ -262,6 +266,7 @@ def test_a_row_that_is_lost_from_the_first_page_is_read_by_position(sandbox, rea
     assert (sorted(keys, key=int), problem) == ([str(n) for n in range(1, 21)], "")
 
 
+@pytest.mark.slow
 @readers
 @pytest.mark.parametrize("skip", [0, 1])
 def test_rows_that_are_lost_from_every_page_are_not_taken_for_deleted(lossy, read, skip):

@@ -506,6 +506,7 @@ def test_a_server_with_habits_tells_the_same(faults, sandbox, tmp_path):
             assert set(tombstones(mirror.run("2")[1])) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("detect", "filters"), [("keys", None), ("auto", None), ("auto", ACTIVE)])
 def test_a_mirror_is_true_after_every_run_whatever_happens_between(

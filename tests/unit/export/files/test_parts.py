@@ -450,6 +450,7 @@ def reference(tmp_path_factory, options):
     return visible(target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file_format", "compression"), FORMS, ids=str)
 @pytest.mark.parametrize("cut", [{}, {"rows_per_part": 23}, {"bytes_per_part": 1500}], ids=str)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
