@@ -57,7 +57,7 @@ class AbandonedClient(IntacctClient):
     """A client whose server stops before a call, and starts again once the client has noticed."""
 
     def __init__(self, first, second, number):
-        patient = RetryPolicy(attempts=1000, base=0.02, longest=0.02, budget=60)
+        patient = RetryPolicy(attempts=1000, base=0.05, longest=0.05, budget=60)
         super().__init__(config_of(first, page_size=PAGE), retry=patient)
         self._first, self._second, self._left = first, second, number
         self._back = threading.Thread(target=self._come_back)
@@ -73,7 +73,11 @@ class AbandonedClient(IntacctClient):
 
     def _come_back(self):
         assert self.retries.noticed.wait(60)
-        self._second.start()
+        while True:
+            try:
+                return self._second.start()
+            except OSError:  # for a moment, a connection of somebody else may have the port as its own
+                time.sleep(0.05)
 
 
 @pytest.mark.slow
