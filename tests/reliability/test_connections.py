@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -73,11 +74,17 @@ class AbandonedClient(IntacctClient):
 
     def _come_back(self):
         assert self.retries.noticed.wait(60)
-        while True:
-            try:
-                return self._second.start()
-            except OSError:  # for a moment, a connection of somebody else may have the port as its own
-                time.sleep(0.05)
+        wait_for_port(urlsplit(self._first.url).port)
+        self._second.start()
+
+
+def wait_for_port(port):
+    """Wait until nobody has a port: for a moment, a connection of another process may have it as its own."""
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
 
 
 @pytest.mark.slow
