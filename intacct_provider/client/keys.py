@@ -1,0 +1,21 @@
+"""The keys of records: which of them are numbers."""
+
+from __future__ import annotations
+
+import re
+
+#: Intacct's keys are counted up from 1. What looks different, such as ``007`` or ``1.0``, would not come back from a
+#: number as it was. No database has keys of a thousand digits, which Python may refuse to read.
+_PLAIN_DIGITS = re.compile(r"0|[1-9][0-9]{0,999}")
+
+
+def as_number(key: object) -> int | None:
+    """Return the number that a key is; None for a key that is not one and has to be left as it is.
+
+    Only an ``int`` from 0, and text that is ``0`` or ASCII digits without a leading zero, are numbers.
+    """
+    if isinstance(key, bool):
+        return None
+    if isinstance(key, int):
+        return key if key >= 0 else None
+    return int(key) if isinstance(key, str) and _PLAIN_DIGITS.fullmatch(key) else None
