@@ -127,8 +127,12 @@ def _connection_type() -> dict[str, Any]:
             },
             "max_concurrency": {
                 "label": "Maximum requests in flight",
-                "description": "Per task. Performance Tier 1 of Intacct allows 6 per application.",
-                "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
+                "description": "Per task: auto for as many as Intacct's responses allow, or a number from 1 to 30.",
+                "schema": {
+                    "type": ["string", "null"],
+                    "pattern": r"^(auto|[1-9]|[12][0-9]|30)$",
+                    "default": "auto",
+                },
             },
             "page_size": {
                 "label": "Rows per page",

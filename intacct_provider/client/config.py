@@ -5,20 +5,23 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctConfigError
 
 DEFAULT_BASE_URL = "https://api.intacct.com/ia/api/v1"
+AUTO: Literal["auto"] = "auto"
 AUTH_TYPES = ("client_credentials", "refresh_token")
 #: Rows that the query service serves in one page at most.
 MAX_PAGE_SIZE = 4000
+#: Requests that one client may have in flight; Intacct's tiers allow up to 15 for an application, or more by contract.
+MAX_CONCURRENCY = 30
 
 _NUMBERS: dict[str, tuple[type, float, float]] = {
     "timeout": (float, 0.1, 3600),
-    "max_concurrency": (int, 1, 20),
+    "max_concurrency": (int, 1, MAX_CONCURRENCY),
     "page_size": (int, 1, MAX_PAGE_SIZE),
 }
 _TEXTS = ("company_id", "user_id", "entity_id", "auth_type", "refresh_token", "credential_store")
@@ -41,7 +44,7 @@ class IntacctConfig:
     :param credential_store: where tokens are kept for other processes: ``memory`` (nowhere), ``variable`` or a dotted
         path. The hook makes the store; a client takes it as an argument.
     :param timeout: seconds to wait for a connection and for each part of a response.
-    :param max_concurrency: requests in flight at most.
+    :param max_concurrency: requests in flight at most, 1 to 30; ``auto`` for as many as the server's responses allow.
     :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
     :raises IntacctConfigError: for a value that cannot be used.
     """
@@ -56,7 +59,7 @@ class IntacctConfig:
     refresh_token: str = field(default="", repr=False)
     credential_store: str = "memory"
     timeout: float = 60.0
-    max_concurrency: int = 4
+    max_concurrency: int | Literal["auto"] = AUTO
     page_size: int = MAX_PAGE_SIZE
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ class IntacctConfig:
                     "company as company_id."
                 )
         for name in _NUMBERS:
-            _parse_number(name, getattr(self, name))
+            object.__setattr__(self, name, _parse_number(name, getattr(self, name)))
         check_base_url(self.base_url)
 
     @property
@@ -205,14 +208,16 @@ def _join_base_url(host: str | None, port: int | None) -> str:
     return url
 
 
-def _parse_number(name: str, value: Any) -> float:
+def _parse_number(name: str, value: Any) -> float | Literal["auto"]:
     kind, low, high = _NUMBERS[name]
+    auto = name == "max_concurrency"
+    if auto and isinstance(value, str) and value.strip().lower() == AUTO:
+        return AUTO
+    wanted = f"{name} must be {f'{AUTO} or ' if auto else ''}"
     try:
         number = kind(value)
     except (TypeError, ValueError, OverflowError):
-        raise IntacctConfigError(
-            f"{name} must be a number from {low:g} to {high:g}, not {value!r}."
-        ) from None
+        raise IntacctConfigError(f"{wanted}a number from {low:g} to {high:g}, not {value!r}.") from None
     if isinstance(value, bool) or not low <= number <= high:
-        raise IntacctConfigError(f"{name} must be from {low:g} to {high:g}, not {value!r}.")
+        raise IntacctConfigError(f"{wanted}from {low:g} to {high:g}, not {value!r}.")
     return number  # type: ignore[no-any-return]

@@ -5,103 +5,201 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-#: Unhindered responses after which one more request may be in flight again.
+from intacct_provider.client.config import MAX_CONCURRENCY
+
+#: Requests in flight under ``auto`` until a response reports a limit.
+INITIAL_CONCURRENCY = 4
+#: Unhindered responses after which one more request may be in flight again, once a request was rejected.
 CLIMB_AFTER = 20
+#: Seconds of each ``YIELD_EVERY`` in which a client that holds most of a full limit leaves one request free.
+YIELD_FOR, YIELD_EVERY = 1.0, 10.0
 #: Share of a rate limit below which requests are spaced out.
 LOW_SHARE = 0.1
 #: Seconds between two requests at most, however small a rate limit is.
 MAX_SPACING = 5.0
 _REMAINING = re.compile(r"X-IA-(?:(Minute|Hour)-Rate|(?:TENANT-)?Throttle)-Limit-Remaining", re.IGNORECASE)
+_LIMIT = re.compile(r"X-IA-(?:TENANT-)?Throttle-Limit", re.IGNORECASE)
 _WINDOWS = {"minute": 60.0, "hour": 3600.0}
+#: Digits of the largest number that is taken from a header.
+_MAX_DIGITS = 15
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The right to have one request in flight.
+
+    :param steps_down: how often the bound had been lowered after a rejection when the request began.
+    :param most_own: how many requests of this client were in flight at once, at most, while it was.
+    :param pause: seconds to wait before the request begins.
+    """
+
+    steps_down: int = 0
+    most_own: int = 0
+    pause: float = 0.0
+    ready: threading.Event = field(default_factory=threading.Event, repr=False)
 
 
 class ConcurrencyLimit:
     """Bounds the requests in flight of one client, and spaces them out when a rate limit is near.
 
-    A rejection for rate, or a header that says no slot remains, halves the bound, once for all the requests that were
-    in flight together; every 20 unhindered responses raise it by one, up to ``highest``. When less than a tenth of a
-    minute's or an hour's requests remains, requests are spaced out to the rate that the limit can sustain.
+    Intacct's limit is for the whole company, so other tasks use it, too. Headers report it and what remains of it;
+    what this client itself has in flight is not counted as used by others. The bound
 
-    Intacct's limit is for the whole company, so several tasks share it: an Airflow pool bounds those.
+    - falls at once to what the headers leave to this client, and to its half when a request is rejected for rate (once
+      for all the requests that were in flight together);
+    - rises by one with each unhindered response, or with every 20 once a request was rejected, up to what the headers
+      leave to this client. Without such headers it does not rise above where it began.
 
-    :param highest: requests in flight at most.
+    When this client has most of a limit that is used up, it leaves one request free for a second in ten, since
+    otherwise another client would never get in.
+
+    When less than a tenth of a minute's or an hour's requests remains, requests are spaced out to the rate that the
+    limit can sustain.
+
+    :param highest: requests in flight at most; ``auto`` for as many as the headers report, and 4 without them.
     """
 
-    def __init__(self, highest: int) -> None:
-        self.highest = highest
-        self.allowed = highest
+    def __init__(self, highest: int | Literal["auto"]) -> None:
+        self.highest = MAX_CONCURRENCY if highest == "auto" else highest
+        self.allowed = INITIAL_CONCURRENCY if highest == "auto" else highest
         #: Seconds from the beginning of a request to that of the next.
         self.spacing = 0.0
+        self._began = time.monotonic()
         self._next_begin = 0.0
-        self._in_flight = 0
+        self._ceiling = self.allowed
+        self._climb_after = 1
         self._unhindered = 0
         self._steps_down = 0
-        self._free = threading.Condition()
+        self._crowded = False
+        self._held: set[Slot] = set()
+        self._waiting: deque[Slot] = deque()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def slot(self) -> Iterator[int]:
-        """Hold one of the allowed places, waiting until one is free.
+    def slot(self) -> Iterator[Slot]:
+        """Hold one of the allowed places, waiting in line until one is free.
 
         The value is for :meth:`observe`, which takes it back with the response.
         """
-        with self._free:
-            self._free.wait_for(lambda: self._in_flight < self.allowed)
-            self._in_flight += 1
-            begun, now = self._steps_down, time.monotonic()
-            wait = max(0.0, self._next_begin - now) if self.spacing else 0.0
-            self._next_begin = now + wait + self.spacing
+        slot = Slot()
         try:
-            if wait:
-                time.sleep(wait)
-            yield begun
+            with self._lock:
+                self._waiting.append(slot)
+                self._hand_out()
+            slot.ready.wait()
+            if slot.pause:
+                time.sleep(slot.pause)
+            yield slot
         finally:
-            with self._free:
-                self._in_flight -= 1
-                self._free.notify_all()
+            with self._lock:
+                if slot in self._held:
+                    self._held.remove(slot)
+                else:
+                    self._waiting.remove(slot)
+                self._hand_out()
 
-    def observe(self, status: int, headers: Mapping[str, str], begun: int | None = None) -> None:
-        """Learn from a response whether to step down or to climb back.
+    def read_allowed(self) -> int:
+        """Return how many requests may be in flight now."""
+        return self.allowed
 
-        :param begun: the value of :meth:`slot`; responses to requests that began before the last step down do not
-            cause another one.
+    def observe(self, status: int | None, headers: Mapping[str, str], slot: Slot) -> None:
+        """Learn from a response whether to step down or to climb.
+
+        :param slot: what :meth:`slot` returned for the request. A rejection of one that began before the last step down
+            does not cause another one.
         """
-        room, spacing = _read_advice(headers)
-        with self._free:
-            self.spacing = spacing
-            if status == 429 or not room:
-                if begun in (None, self._steps_down):
-                    self.allowed = max(1, self.allowed // 2)
+        advice = _read_advice(headers)
+        with self._lock:
+            self.spacing = advice.spacing
+            current = slot.steps_down == self._steps_down
+            self._note_ceiling(advice, slot, current)
+            if status == 429:
+                self._unhindered, self._climb_after = 0, CLIMB_AFTER
+                if current:
+                    self.allowed = max(1, min(self.allowed // 2, self._ceiling))
                     self._steps_down += 1
-                self._unhindered = 0
-                return
-            self._unhindered += 1
-            if self._unhindered >= CLIMB_AFTER and self.allowed < self.highest:
-                self.allowed += 1
-                self._unhindered = 0
-                self._free.notify_all()
+            elif self._ceiling < self.allowed:
+                self.allowed, self._unhindered = self._ceiling, 0
+            else:
+                self._climb()
+            self._hand_out()
+
+    def _note_ceiling(self, advice: _Advice, slot: Slot, current: bool) -> None:
+        """Note what the headers leave to this client: what remains, and what it has in flight itself."""
+        if not advice.limits:
+            return
+        ceiling = self.highest
+        for limit, remaining in advice.limits:
+            if limit is not None:
+                ceiling = min(ceiling, limit)
+            if remaining is not None:
+                ceiling = min(ceiling, remaining + slot.most_own)
+        # A request that began before the last step down had more company, so it says how few there may be only.
+        self._ceiling = max(1, ceiling if current else min(ceiling, self._ceiling))
+        self._crowded = any(
+            remaining == 0 and limit and 2 * self.allowed > limit for limit, remaining in advice.limits
+        )
+
+    def _climb(self) -> None:
+        self._unhindered += 1
+        if self._unhindered >= self._climb_after and self.allowed < self._ceiling:
+            self.allowed += 1
+            self._unhindered = 0
+
+    def _hand_out(self) -> None:
+        """Let requests begin, first come, first served."""
+        while self._waiting and len(self._held) < self._count_places():
+            slot, now = self._waiting.popleft(), time.monotonic()
+            self._held.add(slot)
+            for held in self._held:
+                held.most_own = max(held.most_own, len(self._held))
+            slot.steps_down = self._steps_down
+            slot.pause = max(0.0, self._next_begin - now) if self.spacing else 0.0
+            self._next_begin = now + slot.pause + self.spacing
+            slot.ready.set()
+
+    def _count_places(self) -> int:
+        """Return how many requests may be in flight at this moment."""
+        yields = self._crowded and (time.monotonic() - self._began) % YIELD_EVERY >= YIELD_EVERY - YIELD_FOR
+        return max(1, self.allowed - 1) if yields else self.allowed
 
 
-def _read_advice(headers: Mapping[str, str]) -> tuple[bool, float]:
-    """Return whether a slot remains, and how many seconds should lie between requests."""
-    room, spacing = True, 0.0
+class _Advice(NamedTuple):
+    """What headers report.
+
+    :param limits: how many requests may be in flight, and how many more; None for what is unknown.
+    :param spacing: seconds that should lie between requests.
+    """
+
+    limits: list[tuple[int | None, int | None]]
+    spacing: float
+
+
+def _read_advice(headers: Mapping[str, str]) -> _Advice:
+    limits: list[tuple[int | None, int | None]] = []
+    spacing = 0.0
     for name, text in headers.items():
-        found = _REMAINING.fullmatch(name)
-        remaining = _parse_number(text) if found else None
-        if found is None or remaining is None:
+        number = _parse_number(text)
+        if number is None:
             continue
-        window = _WINDOWS.get((found[1] or "").lower())
-        if window is None:
-            room = room and remaining > 0
-            continue
-        limit = _parse_number(headers.get(name[: -len("-Remaining")]))
-        if limit and remaining < limit * LOW_SHARE:
-            spacing = max(spacing, min(MAX_SPACING, window / limit))
-    return room, spacing
+        if _LIMIT.fullmatch(name):
+            limits.append((number, _parse_number(headers.get(f"{name}-Remaining"))))
+        elif found := _REMAINING.fullmatch(name):
+            limit = _parse_number(headers.get(name[: -len("-Remaining")]))
+            window = _WINDOWS.get((found[1] or "").lower())
+            if window is None and limit is None:
+                limits.append((None, number))
+            elif window and limit and number < limit * LOW_SHARE:
+                spacing = max(spacing, min(MAX_SPACING, window / limit))
+    return _Advice(limits, spacing)
 
 
 def _parse_number(text: str | None) -> int | None:
     text = (text or "").strip()
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None

@@ -95,8 +95,8 @@ class Transport:
     ) -> None:
         self._config = config
         self._retry = retry or RetryPolicy()
-        self._session = _open_session(config.max_concurrency)
         self.limit = ConcurrencyLimit(config.max_concurrency)
+        self._session = _open_session(self.limit.highest)
         self._tokens = TokenSource(config, self.post_form, store=store, on_secret=on_secret)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         headers |= request.headers or {}
         try:
-            with self.limit.slot() as begun:
+            with self.limit.slot() as slot:
                 response = self._session.request(
                     request.method,
                     self._config.base_url + request.path,
@@ -188,8 +188,9 @@ class Transport:
                 content = response.raw.read(decode_content=True)
         except (requests.RequestException, HTTPError) as err:
             return classify_failure(err, self._config.timeout)
-        self.limit.observe(response.status_code, response.headers, begun)
-        return read_response(response, content, request.decode)
+        outcome = read_response(response, content, request.decode)
+        self.limit.observe(_effective_status(outcome), response.headers, slot)
+        return outcome
 
     def _build_error(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
@@ -215,7 +216,7 @@ def _rejects_token(reply: Reply) -> bool:
 
 def _effective_status(outcome: Reply | Failure) -> int | None:
     """Return the status that a response amounts to; an overload can be reported under any status."""
-    if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES:
+    if not isinstance(outcome, Reply) or outcome.status in RETRY_STATUSES - {503}:
         return outcome.status
     error = outcome.error()
     if isinstance(error, IntacctRateLimitError):

@@ -24,7 +24,7 @@ from intacct_provider.client.paging.by_position import read_by_position
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
 from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
 from intacct_provider.client.paging.keyset import KEY_ORDER, Cursor, KeyOrder, KeysUnusableError, add_key
-from intacct_provider.client.paging.ordered_pool import AHEAD, Pool, make_pool
+from intacct_provider.client.paging.ordered_pool import Pool, Workers, count_ahead, make_pool
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.request import Query
@@ -61,8 +61,8 @@ class CompleteRead:
     :param rows: the form of the rows.
     :param bounds: the keys that the read is about; all keys by default.
     :param sums: fields that Intacct adds up, too, when it is asked for its count.
-    :param workers: calls in parallel, which read pages ahead. With 0 each page is read in the caller's thread when it
-        is wanted; that reads nothing ahead.
+    :param workers: calls in parallel, which read pages ahead, or a function that returns how many may be now.
+        With 0 each page is read in the caller's thread when it is wanted; that reads nothing ahead.
     :param pool: returns what carries out calls in parallel.
     :raises IntacctArgumentError: for a query of aggregates or with an order of its own.
     """
@@ -76,8 +76,8 @@ class CompleteRead:
         page_size: int,
         bounds: Bounds | None = None,
         sums: Sequence[str] = (),
-        workers: int = 0,
-        pool: Callable[[int], Pool] = make_pool,
+        workers: Workers = 0,
+        pool: Callable[[Workers], Pool] = make_pool,
     ) -> None:
         reject_aggregates(query)
         if query.order_by not in ((), KEY_ORDER):
@@ -169,7 +169,7 @@ class CompleteRead:
         :raises KeysUnusableError: instead of the second page at the latest, if keys cannot be used.
         """
         yield from self._accept(self._first())
-        counts = self._workers > 0 and not self._ended
+        counts = bool(self._workers) and not self._ended
         while not self._ended:
             self._plan()
             if counts and self._is_all_planned:
@@ -194,7 +194,7 @@ class CompleteRead:
         """Ask for the pages that should come next; one more than expected if the last one would be full."""
         if not self._queue:
             self._queue.append(self._submit(1))
-        most = AHEAD * self._workers
+        most = count_ahead(self._workers)
         while self.expected is not None and len(self._queue) < most and self._queue[-1].end <= self.expected:
             self._queue.append(self._submit(max(1, self._queue[-1].end - self._cursor.rows)))
 

@@ -6,11 +6,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-#: Results that are in flight or wait to be taken, for each worker.
+from intacct_provider.client.config import MAX_CONCURRENCY
+
+#: Results that are in flight or wait to be taken, for each worker; but no more than ``MAX_WAITING`` beyond the workers.
 AHEAD = 2
+MAX_WAITING = 8
+#: Threads of a pool whose workers may become more; they start on demand.
+MAX_THREADS = MAX_CONCURRENCY + MAX_WAITING
 
+#: How many calls may be carried out in parallel; a function returns how many may be at this moment.
+Workers: TypeAlias = int | Callable[[], int]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -41,14 +48,24 @@ class CallersThread:
         """Do nothing, since nothing is ever in flight."""
 
 
-def make_pool(workers: int) -> Pool:
+def make_pool(workers: Workers) -> Pool:
     """Return a pool of threads, which start on demand; with 0 workers, calls run in the caller's thread."""
-    return ThreadPoolExecutor(workers, thread_name_prefix="intacct-read") if workers else CallersThread()
+    if workers == 0:
+        return CallersThread()
+    return ThreadPoolExecutor(
+        MAX_THREADS if callable(workers) else workers, thread_name_prefix="intacct-read"
+    )
+
+
+def count_ahead(workers: Workers) -> int:
+    """Return how many results may be in flight or wait to be taken."""
+    number = workers() if callable(workers) else workers
+    return min(AHEAD * number, number + MAX_WAITING)
 
 
 def in_order(
     pool: Pool,
-    workers: int,
+    workers: Workers,
     call: Callable[[Item], Result],
     items: Iterable[Item],
     stopped: threading.Event,
@@ -61,7 +78,7 @@ def in_order(
     try:
         for item in items:
             waiting.append(pool.submit(call, item))
-            if len(waiting) >= AHEAD * workers:
+            while len(waiting) >= count_ahead(workers):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

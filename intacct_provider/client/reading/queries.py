@@ -89,7 +89,7 @@ class QueryReader:
             page_size=self._session.config.page_size,
             bounds=Bounds.from_text(above, upto),
             sums=sums,
-            workers=self._session.config.max_concurrency,
+            workers=self._session.transport.limit.read_allowed,
         )
 
     def totals(self, query: Query, sums: Sequence[str], above: str | None, upto: str | None) -> Totals:

@@ -76,7 +76,7 @@ class RecordReader:
 
     def read_records(self, object_name: str, pages: Iterable[Page]) -> Iterator[list[dict[str, Any]]]:
         """Yield the records with the keys of pages that still exist, in their order, in lists of 500 at most."""
-        workers, stopped = self._session.config.max_concurrency, threading.Event()
+        workers, stopped = self._session.transport.limit.read_allowed, threading.Event()
         read = partial(self._read_existing, object_name, stopped)
         wanted = (chunk for page in pages for chunk in split_keys(object_name, page.keys))
         with closing(wanted), closing(in_order(make_pool(workers), workers, read, wanted, stopped)) as lists:

@@ -45,7 +45,7 @@ def test_an_empty_host_and_no_further_extras_take_the_documented_defaults():
         "memory",
         "",
     )
-    assert (config.timeout, config.max_concurrency, config.page_size) == (60, 4, 4000)
+    assert (config.timeout, config.max_concurrency, config.page_size) == (60, "auto", 4000)
     assert config.username == "ws_user@Acme"
 
 
@@ -74,6 +74,12 @@ def test_every_extra_may_be_of_its_json_type_and_numbers_may_be_ids():
     )
     assert config.username == "u@4711"
     assert (config.timeout, config.max_concurrency, config.page_size) == (5.0, 6, 1)
+
+
+@pytest.mark.parametrize("text", ["auto", " Auto "])
+def test_as_many_requests_as_the_server_allows_can_be_asked_for(intacct, text):
+    assert connection({**WHO, "max_concurrency": text}).max_concurrency == "auto"
+    assert intacct.config(max_concurrency=text).max_concurrency == "auto"
 
 
 @pytest.mark.parametrize("empty", [None, ""])
@@ -232,9 +238,10 @@ def test_a_host_with_a_broken_port_or_address_is_refused_as_such(host, port):
         ("timeout", 3601, "from 0.1 to 3600, not 3601"),
         ("timeout", "soon", "a number from 0.1 to 3600, not 'soon'"),
         ("timeout", math.nan, "from 0.1 to 3600, not nan"),
-        ("max_concurrency", 0, "from 1 to 20, not 0"),
-        ("max_concurrency", "21", "from 1 to 20, not '21'"),
-        ("max_concurrency", True, "from 1 to 20, not True"),
+        ("max_concurrency", 0, "auto or from 1 to 30, not 0"),
+        ("max_concurrency", "31", "auto or from 1 to 30, not '31'"),
+        ("max_concurrency", True, "auto or from 1 to 30, not True"),
+        ("max_concurrency", "automatic", "auto or a number from 1 to 30, not 'automatic'"),
         ("page_size", 4001, "from 1 to 4000, not 4001"),
         ("page_size", "-1", "from 1 to 4000, not '-1'"),
         ("page_size", "4000.5", "a number from 1 to 4000, not '4000.5'"),
@@ -259,7 +266,7 @@ def test_a_number_out_of_range_is_refused_with_its_range(name, value, said):
 )
 def test_a_configuration_made_without_a_connection_is_checked_too(intacct, change):
     """No request may be in flight at 0, so that the first one would wait for ever."""
-    with pytest.raises(IntacctConfigError, match=r"must be (a number )?from"):
+    with pytest.raises(IntacctConfigError, match=r"must be (auto or )?(a number )?from"):
         intacct.config(**change)
 
 
