@@ -17,7 +17,12 @@ def operator(site: str) -> Work:
     from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
     def run(
-        folder: Path, *, file_format: str = "jsonl", page_size: int = 4000, in_flight: int = 4, **more: Any
+        folder: Path,
+        *,
+        file_format: str = "jsonl",
+        page_size: int = 4000,
+        in_flight: int | str = "auto",
+        **more: Any,
     ) -> None:
         os.environ["AIRFLOW_CONN_INTACCT_DEFAULT"] = connection(site, page_size, in_flight)
         IntacctToObjectStorageOperator(
@@ -69,7 +74,7 @@ def client(site: str) -> Work:
     return run
 
 
-def our_client(site: str, *, page_size: int = 4000, in_flight: int = 4) -> Any:
+def our_client(site: str, *, page_size: int = 4000, in_flight: int | str = "auto") -> Any:
     """Return a client."""
     from intacct_provider.client import IntacctClient, IntacctConfig
 
@@ -129,7 +134,7 @@ def forget_tokens() -> None:
     auth._grants.clear()
 
 
-def connection(site: str, page_size: int, in_flight: int) -> str:
+def connection(site: str, page_size: int, in_flight: int | str) -> str:
     """Return our Airflow connection, for a task without a cached token."""
     forget_tokens()
     extra = {

@@ -174,7 +174,9 @@ class Transport:
         try:
             with self.limit.slot() as slot:
                 if request.stopped is not None and request.stopped.is_set():
-                    return Failure("not sent, because the read was stopped", transient=False, maybe_done=False)
+                    return Failure(
+                        "not sent, because the read was stopped", transient=False, maybe_done=False
+                    )
                 response = self._session.request(
                     request.method,
                     self._config.base_url + request.path,
