@@ -17,6 +17,7 @@ class RangeCompleteness(KeyRange, frozen=True):
     deleted_meanwhile: int
     added_meanwhile: int
     control_totals: dict[str, str]
+    control_totals_result: str | UnsetType = UNSET
 
 
 class Completeness(Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Completeness(Struct, frozen=True, kw_only=True):
     :param deleted_meanwhile: rows that were deleted while the export read, so that Intacct may count fewer.
     :param added_meanwhile: records that were created while the export read, so that Intacct may count more.
     :param control_totals: by field, as text, with every digit.
+    :param control_totals_result: ``equal for unchanged records`` or ``not comparable``, when amounts or records changed
+        during the read; without it, all of them are those of Intacct.
     :param ranges: those of an export by many tasks.
     """
 
@@ -37,6 +40,7 @@ class Completeness(Struct, frozen=True, kw_only=True):
     deleted_meanwhile: int | UnsetType = UNSET
     added_meanwhile: int | UnsetType = UNSET
     control_totals: dict[str, str]
+    control_totals_result: str | UnsetType = UNSET
     ranges: tuple[RangeCompleteness, ...] | UnsetType = UNSET
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from intacct_provider.client.paging.control_totals import ChangedRows
 from intacct_provider.client.paging.key_intervals import Bounds, Interval
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.proof import Proof, prove
 from intacct_provider.client.paging.row_formats import StructRows
+from intacct_provider.export.completeness.tally import Counter
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -36,9 +38,11 @@ class Reading:
     ) -> None:
         self._client, self._source, self._earlier = client, source, earlier
         fields = ("key",) if source.detail else source.query.fields
+        asked = (*fields, source.stamp) if source.stamp and source.stamp not in fields else fields
+        self._changed = ChangedRows(Counter(fields, source.sums)) if source.stamp else None
         self._pages = begun or client.read_pages(
-            replace(source.query, fields=fields),
-            StructRows(fields),
+            replace(source.query, fields=asked),
+            StructRows(fields, stamp=source.stamp),
             above=(earlier.last_key if earlier else None) or source.above,
             upto=source.upto,
             sums=source.sums,
@@ -60,7 +64,10 @@ class Reading:
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
         """
         if not self._source.detail:
-            yield from self._pages
+            for page in self._pages:
+                if self._changed:
+                    self._changed.add(page, self._pages.began)
+                yield page
             return
         for records in self._client.read_records(self._source.object_name, iter(self._pages)):
             yield Page(records, keys=[str(record["key"]) for record in records])
@@ -75,4 +82,6 @@ class Reading:
             first, last = int(self._earlier.first_key or 0), int(self._earlier.last_key or 0)
             before = Interval(first, last, self._earlier.rows)
         above = Bounds.from_text(self._source.above, None).above
-        return prove(self._pages, rows=tally.rows, sums=tally.sums, earlier=before, above=above)
+        return prove(
+            self._pages, rows=tally.rows, sums=tally.sums, earlier=before, above=above, changed=self._changed
+        )

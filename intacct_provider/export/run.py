@@ -19,6 +19,7 @@ from intacct_provider.export.reading import Reading
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.paging.complete_read import CompleteRead
+    from intacct_provider.client.paging.control_totals import SumsComparison
     from intacct_provider.client.paging.pages import Page
     from intacct_provider.client.paging.proof import Proof
     from intacct_provider.client.query.request import Query
@@ -128,12 +129,21 @@ class Export:
                 sink.write(page, resumable=not reading.by_position)
             proof = reading.prove(sink.finish())
             if not proof.again:
+                self._report_sums(proof.compared)
                 return proof
             self.log.warning("%s, reading %d: %s", self.source.object_name, number, proof.problem)
             sink.discard()
             if self.deletions:
                 self.deletions.discard()
         raise proof.error()
+
+    def _report_sums(self, compared: SumsComparison) -> None:
+        """Log how control totals compare, if that is not simply equal."""
+        name = self.source.object_name
+        if compared.reason:
+            self.log.warning("%s: control totals are not comparable: %s.", name, compared.reason)
+        elif compared.result != "equal":
+            self.log.info("%s: control totals are equal for the records that did not change meanwhile.", name)
 
     def _open_reading(self, earlier: Tally | None, *, again: bool) -> Reading:
         begun = None if again or earlier else self.begun

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
 
+from intacct_provider.client.paging.control_totals import MODIFIED
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
 from intacct_provider.client.query.filters import Filters
@@ -41,6 +42,7 @@ class Source:
     :param above: rows have keys above this one.
     :param upto: rows have keys up to this one.
     :param detail: whether whole records are read by key, after their keys.
+    :param stamp: field that says when a record last changed, where that is wanted of every row.
     """
 
     query: Query
@@ -49,6 +51,7 @@ class Source:
     above: str | None = None
     upto: str | None = None
     detail: bool = False
+    stamp: str | None = None
 
     @property
     def object_name(self) -> str:
@@ -144,7 +147,8 @@ class Selection:
         columns = query_columns(named, known)
         query = replace(query, fields=tuple(named))
         sums = _check_sums(self.control_totals, columns)
-        return Source(query, columns, sums, self.above, self.upto)
+        stamped = sums and MODIFIED in known and known[MODIFIED].queryable
+        return Source(query, columns, sums, self.above, self.upto, stamp=MODIFIED if stamped else None)
 
 
 def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:

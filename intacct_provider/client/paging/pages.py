@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ class Page:
     :param next: ``start`` of the next page, or None on the last one.
     :param keys: one for each row, as Intacct sent it; none if the query did not ask for the key.
     :param moment: when the page was made, by the server's clock, as Intacct writes times; None if unknown.
+    :param stamps: when each row's record last changed, where that was asked for.
     """
 
     rows: list[Any]
@@ -32,13 +33,22 @@ class Page:
     next: int | None = None
     keys: list[str] = field(default_factory=list, repr=False)
     moment: str | None = None
+    stamps: list[Any] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def part(self, start: int, stop: int | None = None) -> Page:
         """Return some of the rows, by position."""
-        return replace(self, rows=self.rows[start:stop], keys=self.keys[start:stop])
+        some = slice(start, stop)
+        return replace(self, rows=self.rows[some], keys=self.keys[some], stamps=self.stamps[some])
+
+    def pick(self, places: Sequence[int]) -> Page:
+        """Return some of the rows, each by its position."""
+        rows, keys, stamps = (
+            [of[n] for n in places] if of else [] for of in (self.rows, self.keys, self.stamps)
+        )
+        return replace(self, rows=rows, keys=keys, stamps=stamps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from intacct_provider.client.paging.complete_read import CompleteRead
+from intacct_provider.client.paging.control_totals import (
+    ALL_EQUAL,
+    EQUAL,
+    ChangedRows,
+    SumsComparison,
+    compare_sums,
+)
 from intacct_provider.client.paging.key_intervals import Bounds, Interval
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import MappingRows
@@ -39,6 +46,7 @@ class Proof:
     :param deleted: rows that do not exist any more, so that the count is allowed to be lower.
     :param added: records that came to match during the read, so that the count is allowed to be higher.
     :param problem: why the read is not proven; empty if it is.
+    :param compared: how the sums compare with Intacct's.
     """
 
     object_name: str
@@ -48,6 +56,7 @@ class Proof:
     deleted: int = 0
     added: int = 0
     problem: str = ""
+    compared: SumsComparison = ALL_EQUAL
 
     @property
     def again(self) -> bool:
@@ -63,13 +72,16 @@ class Proof:
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON has it; amounts are text, with every digit."""
         found = "changed meanwhile" if self.deleted or self.added else "equal"
+        all_equal = self.compared.result == EQUAL
+        totals = self.counted.sums if all_equal else self.sums
         return {
             "result": "unproven" if self.problem else found,
             "rows": self.rows,
             "counted": self.counted.count,
             "deleted_meanwhile": self.deleted,
             "added_meanwhile": self.added,
-            "control_totals": {name: format(amount, "f") for name, amount in self.counted.sums.items()},
+            "control_totals": {name: format(amount, "f") for name, amount in totals.items()},
+            **({} if all_equal else {"control_totals_result": self.compared.result}),
         }
 
 
@@ -81,6 +93,7 @@ def prove(
     earlier: Interval | None = None,
     above: int | None = None,
     thorough: bool = False,
+    changed: ChangedRows | None = None,
 ) -> Proof:
     """Compare what was read with what Intacct counts and adds up; one call at most if they agree.
 
@@ -90,9 +103,10 @@ def prove(
     :param earlier: what an earlier attempt has read of them, with keys up to where the read begins.
     :param above: where the keys of the earlier attempt begin.
     :param thorough: read all keys again rather than give up, for rows that cannot be read again themselves.
+    :param changed: those of the rows that changed after the read began, where the rows say when they did.
     :return: a proof; with ``again``, everything must be read again, and if that was done before, ``error()`` be raised.
     """
-    return _Comparison(read, rows, sums or {}, earlier, above, thorough).prove()
+    return _Comparison(read, rows, sums or {}, earlier, above, thorough, changed).prove()
 
 
 def iter_proven(read: CompleteRead) -> Iterator[Page]:
@@ -130,8 +144,11 @@ class _Comparison:
         earlier: Interval | None,
         above: int | None,
         thorough: bool,
+        changed: ChangedRows | None,
     ) -> None:
         self._read = read
+        self._changed = changed
+        self._began = read.began if earlier is None else None
         self._sums = sums
         self._thorough = thorough
         self._intervals = list(read.intervals)
@@ -154,15 +171,9 @@ class _Comparison:
         proof = Proof(name, self._rows, totals, sums)
         if self._agrees(totals):
             return proof
-        if totals.count == self._rows:
-            return replace(proof, problem=self._compare_sums(totals))
-        proof = self._explain(proof)
-        if not proof.problem and self._read.sums:
-            what = f"{proof.deleted} records were deleted and {proof.added} added during the read"
-            return replace(
-                proof, problem=f"{what}, so control totals cannot be compared. {self._compare_sums(totals)}"
-            )
-        return proof
+        if totals.count != self._rows:
+            proof = self._explain(proof)
+        return proof if proof.problem or not sums else self._compare_sums(proof, totals)
 
     def _agrees(self, totals: Totals) -> bool:
         amounts = all(self._ours(name) == amount for name, amount in totals.sums.items())
@@ -171,14 +182,18 @@ class _Comparison:
     def _ours(self, name: str) -> Decimal:
         return self._sums.get(name, Decimal(0))
 
-    def _compare_sums(self, totals: Totals) -> str:
-        """Return which control totals differ, and by how much."""
-        wrong = [
-            f"{name}: {self._ours(name)} in the rows, {amount} in Intacct (difference {amount - self._ours(name)})"
-            for name, amount in totals.sums.items()
-            if amount != self._ours(name)
-        ]
-        return f"{'; '.join(wrong)}." if wrong else ""
+    def _compare_sums(self, proof: Proof, totals: Totals) -> Proof:
+        """Compare control totals, as far as what changed during the read allows it."""
+        compared = compare_sums(
+            self._read.service,
+            self._bounds.narrow(self._read.query),
+            totals,
+            rows=self._rows,
+            sums=proof.sums,
+            began=self._began,
+            changed=self._changed,
+        )
+        return replace(proof, compared=compared, problem=compared.problem)
 
     def _explain(self, proof: Proof) -> Proof:
         """Find out why the counts differ."""

@@ -7,6 +7,7 @@ mappings would cost an export more than everything else it does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Protocol
@@ -65,9 +66,10 @@ class StructRows:
     """Rows as structs, decoded once.
 
     :param fields: names, in the order that the rows have; ``key`` need not be among them, but the query asks for it.
+    :param stamp: field whose values pages have as :attr:`Page.stamps`; the query asks for it, too.
     """
 
-    def __init__(self, fields: Iterable[str]) -> None:
+    def __init__(self, fields: Iterable[str], *, stamp: str | None = None) -> None:
         self.fields = tuple(fields)
         slots = {name: f"f{n}" for n, name in enumerate(self.fields)}
         self.type = msgspec.defstruct(
@@ -80,6 +82,9 @@ class StructRows:
         self._keys = _build_decoder(_Key)
         self._key_slot = slots.get("key")
         self._read_key = attrgetter(self._key_slot or "f0")
+        self._read_stamp = attrgetter(slots.get(stamp or "", "stamp"))
+        self._stamps = _build_decoder(_define_stamp(stamp)) if stamp and stamp not in slots else None
+        self._stamped = stamp is not None
 
     def read(self, content: bytes, start: int, size: int) -> Page | None:
         """Decode a response, as :meth:`RowFormat.read`."""
@@ -92,9 +97,15 @@ class StructRows:
                 keys = [row.key for row in self._keys.decode(content).rows]
             else:
                 keys = list(map(self._read_key, response.rows))
+            stamps = self._read_stamps(content, response.rows) if self._stamped else []
         except (ValueError, RecursionError, ArithmeticError):
             return None
-        return build_page(response.rows, list(map(str, keys)), response.meta, start, size)
+        page = build_page(response.rows, list(map(str, keys)), response.meta, start, size)
+        return replace(page, stamps=stamps) if stamps else page
+
+    def _read_stamps(self, content: bytes, rows: Sequence[RowStruct]) -> list[Any]:
+        rows = rows if self._stamps is None else self._stamps.decode(content).rows
+        return list(map(self._read_stamp, rows))
 
     def convert(self, rows: Sequence[Mapping[str, Any]]) -> Page:
         """Return mappings, ``key`` among their members, as a page of structs."""
@@ -110,6 +121,10 @@ class StructRows:
 
 class _Key(msgspec.Struct, gc=False):
     key: Any
+
+
+def _define_stamp(name: str) -> type:
+    return msgspec.defstruct("Stamp", [("stamp", Any, None)], rename={"stamp": name}, gc=False)
 
 
 def _build_decoder(row: type) -> msgspec.json.Decoder[Any]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
+from intacct_provider.client.paging.control_totals import EXACT
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
-
-#: Enough digits for any sum of amounts; with Python's default of 28, one could be rounded.
-_EXACT = Context(prec=200)
 
 
 class Tally(msgspec.Struct):
@@ -33,7 +31,7 @@ class Tally(msgspec.Struct):
         self.first_key = self.first_key if self.first_key is not None else later.first_key
         self.last_key = later.last_key if later.last_key is not None else self.last_key
         for name, amount in later.sums.items():
-            self.sums[name] = _EXACT.add(self.sums.get(name, Decimal(0)), amount)
+            self.sums[name] = EXACT.add(self.sums.get(name, Decimal(0)), amount)
 
     @classmethod
     def combine(cls, tallies: Iterable[Tally]) -> Tally:
@@ -69,7 +67,7 @@ class Counter:
 
 def _add_up(name: str, values: Any) -> Decimal:
     try:
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             return sum((Decimal(str(value)) for value in values if value not in (None, "")), Decimal(0))
     except ArithmeticError:
         raise IntacctIncompleteReadError(

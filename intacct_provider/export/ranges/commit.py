@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pendulum
-from msgspec import structs
+from msgspec import UNSET, UnsetType, structs
 
+from intacct_provider.client.paging.control_totals import EQUAL_UNCHANGED, NOT_COMPARABLE
 from intacct_provider.client.paging.proof import STAMPS
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -171,8 +172,15 @@ def count_again(client: IntacctClient, exports: Sequence[RangeExport]) -> Comple
         rows=whole.rows,
         counted=counted,
         control_totals={name: str(amount) for name, amount in whole.sums.items()},
+        control_totals_result=_join_results(exports),
         ranges=tuple(map(_describe_range, exports)),
     )
+
+
+def _join_results(exports: Sequence[RangeExport]) -> str | UnsetType:
+    """Return how the control totals of all ranges compare: as those that compare worst."""
+    found = {one.manifest.completeness.control_totals_result for one in exports}
+    return next((result for result in (NOT_COMPARABLE, EQUAL_UNCHANGED) if result in found), UNSET)
 
 
 def _describe_range(one: RangeExport) -> RangeCompleteness:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from sandbox_client import calls, client_of, running
+from sandbox_clocks import StandingClock
 
 from intacct_provider.client.paging.key_intervals import Interval, pack_keys
 from intacct_provider.client.paging.pages import Totals
@@ -325,14 +326,26 @@ def test_what_changed_after_an_earlier_try_ended_is_harmless(reader):
 
 
 @pytest.fixture
-def ledger(sandbox):
-    """Customers with amounts of many digits."""
+def clock():
+    return StandingClock()
+
+
+@pytest.fixture
+def sandbox(clock):
+    with running(clock=clock) as company:
+        yield company
+
+
+@pytest.fixture
+def ledger(sandbox, clock):
+    """Customers with amounts of many digits, all of them from the minute before."""
     with client_of(sandbox, page_size=10) as client:
         amounts = ["0.25", "12345678901.5", "-7.75", "0.0", "1e3"] * 7
         records = [
             {"id": f"C{n}", "name": f"C{n}", "creditLimit": Decimal(one)} for n, one in enumerate(amounts)
         ]
         assert all(result.ok for result in client.create_many(CUSTOMER, records))
+        clock.seconds += 60
         yield client
 
 
@@ -367,23 +380,25 @@ def test_amounts_that_differ_are_told_with_their_difference(ledger):
     )
 
 
-def test_an_amount_that_changed_meanwhile_is_read_again(ledger):
+def test_an_amount_that_changed_meanwhile_is_not_compared(ledger, sandbox, clock):
+    """Nor does it make the read red: the others could only be compared if the rows said when they changed."""
     read = with_sums(ledger).late()
+    clock.seconds += 1
     key = read.pages.intervals[0].unpack()[0]
     ledger.update(CUSTOMER, str(key), {"creditLimit": Decimal("5.25")})
-    assert "(difference " in read.prove().problem
-    assert not with_sums(ledger).prove().again
+    proof, asked = read.asked(sandbox)
+    assert (proof.again, proof.compared.result, asked) == (False, "not comparable", 2)
+    assert "of 35 rows 35 are from before" in proof.compared.reason
+    facts = proof.facts()
+    assert facts["control_totals_result"] == "not comparable"
+    assert facts["control_totals"] == {"creditLimit": str(read.sums["creditLimit"])}, "those of the rows"
 
 
-def test_amounts_cannot_be_compared_when_records_came_or_went(ledger):
+def test_amounts_are_not_compared_when_records_came_or_went(ledger):
     read = with_sums(ledger).late()
     ledger.delete(CUSTOMER, str(read.pages.intervals[1].unpack()[3]))
     proof = read.prove()
-    assert proof.again
-    assert (
-        "1 records were deleted and 0 added during the read, so control totals cannot be compared."
-        in proof.problem
-    )
+    assert (proof.again, proof.deleted, proof.compared.result) == (False, 1, "not comparable")
 
 
 def test_an_interval_without_keys_is_one_that_nothing_is_known_of():
