@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability soak soak-sandbox \
+.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox \
   bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean worlds
 
 help:  ## Show what there is to make
@@ -54,6 +54,9 @@ mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line 
 
 reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliability.md from what passed
 	@INTACCT_WRITE_RELIABILITY=1 $(BIN)/python -m pytest -q tests/reliability
+
+reliability-table: $(VENV)/.dev  ## Read while people work, in every way, and write the table of docs/reliability.md (20 minutes)
+	@$(BIN)/python tools/reliability_under_change.py
 
 soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 random schedules of faults
 	@$(BIN)/python tools/soak.py --schedules 1000
