@@ -44,7 +44,8 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         (templated)
     :param incremental: field that says when a record changed, mostly ``audit.modifiedDateTime``: only what changed
         since the last export is read. (templated)
-    :param lookback: how far before the end of the last export an incremental one begins, for changes that appear late.
+    :param lookback: how far before the end of the last export an incremental one begins, for changes that appear late;
+        two hours by default.
     :param full_refresh: read everything, and let the next incremental export begin where this one ends. (templated)
     :param detect_deletes: find the records that were deleted since the last export: by Intacct's audit history
         (``audit``), by comparing all keys (``keys``), or by the audit history where the user may read it (``auto``).
@@ -87,7 +88,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         as_of: str | dt.date | None = None,
         control_totals: Sequence[str] = (),
         incremental: str | None = None,
-        lookback: dt.timedelta = dt.timedelta(minutes=15),
+        lookback: dt.timedelta = dt.timedelta(hours=2),
         full_refresh: bool | str = False,
         detect_deletes: str | None = None,
         schema_drift: str = "warn",

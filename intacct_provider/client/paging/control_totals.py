@@ -1,7 +1,7 @@
 """Compares what rows add up to with Intacct's own sums, also while people work.
 
 Amounts that change during a read are not a loss. So where the sums of all records differ, those of the records that
-have not changed since the read began are compared. Where these cannot be told apart, the sums are not comparable.
+have not changed since the read began are compared. Where it is not known which those are, the sums are not comparable.
 """
 
 from __future__ import annotations

@@ -6,18 +6,20 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
     IntacctIncompleteReadError,
     IntacctNotFoundError,
     IntacctPermissionError,
     IntacctValidationError,
 )
+from intacct_provider.export.incremental.latest import is_after, read_latest
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 AUDIT_HISTORY = "company-config/audit-history"
-#: Sage says that it may take two hours until a change appears.
+#: Sage says that it may take two hours until a change appears; others have seen deletions after two and a half.
 LATE = dt.timedelta(hours=3)
 #: Errors that mean that the history cannot be read, so that keys are compared.
 REFUSALS = (
@@ -45,26 +47,19 @@ class AuditHistory:
         self._object_name = object_name
 
     def read_latest(self) -> str | None:
-        """Return the time of the latest entry about any object; None if there is none.
+        """Return the time of the latest entry about any object that is not in the future; None if there is none.
 
         :raises IntacctAPIError: one of :data:`REFUSALS` where the user may not read it.
         """
-        page = self._client.query(
-            AUDIT_HISTORY,
-            [_TIME],
-            filters=field(_TIME).is_not_null(),
-            order_by=[{_TIME: "desc"}],
-            size=1,
-        )
-        return str(page.rows[0][_TIME]) if page.rows else None
+        return read_latest(self._client, Query.build(AUDIT_HISTORY, [_TIME]), _TIME).past
 
     def read_deletions(self, since: str | None) -> dict[str, str]:
         """Return the time of the last deletion by what the history calls the record: its key or its id.
 
-        :param since: the time to begin at, less :data:`LATE`; None for all entries.
+        :param since: the time to begin at, less :data:`LATE`; None, or a time in the future, for all entries.
         """
         wanted = (field(_OBJECT) == self._object_name) & (field(_ACTION) == "delete")
-        if since is not None:
+        if since is not None and not is_in_future(since):
             wanted &= field(_TIME) >= dt.datetime.fromisoformat(since) - LATE
         found: dict[str, str] = {}
         # With an order, since its keys are not numbers and finding that out would take a call.
@@ -75,3 +70,8 @@ class AuditHistory:
             record, time = str(row[_RECORD]), str(row[_TIME])
             found[record] = max(time, found.get(record, ""))
         return found
+
+
+def is_in_future(time: str) -> bool:
+    """Whether a time is later than this machine's clock; nothing was deleted then."""
+    return is_after(time, dt.datetime.now(dt.UTC))

@@ -25,7 +25,7 @@ from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.deletes.audit_history import REFUSALS, AuditHistory
+from intacct_provider.export.deletes.audit_history import REFUSALS, AuditHistory, is_in_future
 from intacct_provider.export.deletes.key_spool import (
     ExportedKey,
     Spool,
@@ -284,8 +284,8 @@ class Deletions:
         history = self._history
         if self._times is None and history is not None:
             self._times = self._ask(lambda: history.read_deletions(self._audited))
-            times = (self._audited, *(self._times or {}).values())
-            self._audited = max(filter(None, times), default=None)
+            times = filter(None, (self._audited, *(self._times or {}).values()))
+            self._audited = max((time for time in times if not is_in_future(time)), default=None)
         return self._times or {}
 
     def _ask(self, question: Callable[[], Answer]) -> Answer | None:

@@ -1,15 +1,17 @@
-"""Which records changed since the last export, by Intacct's own timestamps and never by a clock."""
+"""Which records changed since the last export, by Intacct's own timestamps."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+import logging
 from typing import TYPE_CHECKING
 
-from intacct_provider.client.query.expressions import field
+from msgspec import UNSET
+
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.spelling import did_you_mean
-from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.incremental.latest import is_after, read_latest
 from intacct_provider.export.incremental.state import ExportState
 from intacct_provider.export.incremental.window import Window, parse_timestamp
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.model import ModelField
 
+log = logging.getLogger(__name__)
+
+#: How late a change may appear, by default: others report up to two hours.
+LOOKBACK = dt.timedelta(hours=2)
+#: By how much the clocks of a company's servers may differ.
+SKEW = dt.timedelta(minutes=5)
 _FORMATS = ("date-time", "date")
 
 
@@ -27,13 +35,14 @@ def plan_window(
     field: str,
     state: ExportState,
     run_id: str,
-    lookback: dt.timedelta = dt.timedelta(minutes=15),
+    lookback: dt.timedelta = LOOKBACK,
     full_refresh: bool = False,
 ) -> Window:
     """Return what a run has to export: from the watermark of the last run, less ``lookback``, to the latest change.
 
     A run that had a window before gets the same one again, for a retry or when it is cleared. Costs a call for the
-    object's model, unless the client knows it, and one for the latest change.
+    object's model, unless the client knows it, one for the latest change, and one more if that is in the future by the
+    server's clock: such records are in every window, but the next one begins where the others end.
 
     :param query: of all records that the export is about.
     :param field: that says when a record changed, a date or a date and time.
@@ -44,13 +53,45 @@ def plan_window(
     check_field(client.fields(query.object_name), query.object_name, field)
     run = state.run(run_id)
     known = run.window if run else None
-    if known and known.field == field and (known.lower is None or not full_refresh):
+    if known and (known.field != field or (known.lower is not None and full_refresh)):
+        known = None
+    if known and not is_after(known.upper, dt.datetime.now(dt.UTC)):
         return known
-    watermark, latest = state.watermark(field), read_latest(client, query, field)
+    latest = read_latest(client, query, field)
+    if known and not is_after(known.upper, latest.now):
+        return known
+    if latest.future:
+        log.info(
+            "Intacct: the latest %s of %s, %s, is in the future; records changed after %s are in each export.",
+            field, query.object_name, latest.future, latest.past,
+        )  # fmt: skip
+    watermark = _read_watermark(client, query, field, state, latest.now)
     # The latest records may have been deleted; the watermark does not go back for that.
-    upper = max(filter(None, (watermark, latest)), key=parse_timestamp, default=None)
+    upper = max(filter(None, (watermark, latest.past)), key=parse_timestamp, default=None)
     lower = None if watermark is None or full_refresh else _move_back(watermark, lookback)
-    return Window(field, lower, upper)
+    return Window(field, lower, upper, latest.future or UNSET)
+
+
+def _read_watermark(
+    client: IntacctClient, query: Query, field: str, state: ExportState, now: dt.datetime
+) -> str | None:
+    """Return up to where records have been exported; forget a watermark in the future.
+
+    Earlier releases stored such ones. What changed since then was in no export, so everything has to be exported again.
+    """
+    watermark = state.watermark(field)
+    if not is_after(watermark, now + SKEW):
+        return watermark
+    now = max(now, read_latest(client, query, field).now)  # not because of one wrong answer
+    if not is_after(watermark, now + SKEW):
+        return watermark
+    log.warning(
+        "Intacct: exports of %s stopped at %s, which is later than the server's clock (%s), so changes since then may "
+        "be missing. Everything is exported again.",
+        query.object_name, watermark, now.isoformat(timespec="seconds"),
+    )  # fmt: skip
+    state.forget_watermark()
+    return None
 
 
 def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> None:
@@ -74,25 +115,6 @@ def check_field(fields: dict[str, ModelField], object_name: str, name: str) -> N
         f"incremental={name!r} needs a date or a date and time that says when a record changed, and the model of "
         f"{object_name} {what}."
     )
-
-
-def read_latest(client: IntacctClient, query: Query, name: str) -> str | None:
-    """Return the largest value that a field has among the records of a query, for one billed call.
-
-    :raises IntacctResponseError: if it is neither a date nor a date and time.
-    """
-    stamped = query.narrow(field(name).is_not_null())
-    page = client.query(replace(stamped, fields=("key", name), order_by=({name: "desc"},)), size=1)
-    latest = page.rows[0][name] if page.rows else None
-    if latest is None:
-        return None
-    try:
-        parse_timestamp(latest)
-    except (TypeError, ValueError):
-        raise IntacctResponseError(
-            f"The largest {name} of {query.object_name} is neither a date nor a date and time."
-        ) from None
-    return str(latest)
 
 
 def _move_back(value: str, by: dt.timedelta) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.facts import DeletionFacts, FileRef, KeySet
@@ -45,15 +46,21 @@ class Run(msgspec.Struct):
     upper: str | None = None
     done: bool = False
     gone: DeletionFacts | None = None
+    future: str | UnsetType = UNSET
 
     @property
     def window(self) -> Window | None:
         """The window that it exported or is about to export."""
-        return None if self.field is None else Window(self.field, self.lower, self.upper)
+        return None if self.field is None else Window(self.field, self.lower, self.upper, self.future)
 
     @window.setter
     def window(self, window: Window) -> None:
-        self.field, self.lower, self.upper = window.field, window.lower, window.upper
+        self.field, self.lower, self.upper, self.future = (
+            window.field,
+            window.lower,
+            window.upper,
+            window.future,
+        )
 
 
 class _Document(msgspec.Struct, omit_defaults=True):
@@ -93,6 +100,12 @@ class ExportState:
     def watermark(self, field: str) -> str | None:
         """Return up to where records have been exported, by the field that says when they changed."""
         return self._document.watermark if self._document.field == field else None
+
+    def forget_watermark(self) -> None:
+        """Let the next export begin at the beginning; the keys of the last one stay."""
+        self._document = self._load()
+        self._document.watermark = None
+        self._save()
 
     def run(self, run_id: str) -> Run | None:
         """Return what is remembered of a run of the DAG."""

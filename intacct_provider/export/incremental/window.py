@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from intacct_provider.client.query.expressions import Expression, field
 from intacct_provider.client.query.request import Query
@@ -15,21 +16,28 @@ class Window(msgspec.Struct, frozen=True):
 
     :param field: that says when a record changed.
     :param lower: None for everything up to ``upper``.
-    :param upper: the largest value of the field when the window was planned; None if no record had one, so that only
-        records without a timestamp are in the window.
+    :param upper: the largest value of the field when the window was planned, unless that was in the future by the
+        server's clock: then the largest one that was not. The next window begins there. None if no record had one.
+    :param future: the largest value of all, if that was in the future; the window ends there.
     """
 
     field: str
     lower: str | None = None
     upper: str | None = None
+    future: str | UnsetType = UNSET
+
+    @property
+    def end(self) -> str | None:
+        """The largest value that is in the window; None if only records without a timestamp are."""
+        return self.future or self.upper
 
     @property
     def conditions(self) -> Expression:
         """The filters that select the window's records."""
         stamp = field(self.field)
-        if self.upper is None:
+        if self.end is None:
             return stamp.is_null()
-        within = stamp <= self.upper if self.lower is None else (stamp >= self.lower) & (stamp <= self.upper)
+        within = stamp <= self.end if self.lower is None else (stamp >= self.lower) & (stamp <= self.end)
         return within | stamp.is_null()
 
     def narrow(self, query: Query) -> Query:

@@ -13,13 +13,16 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from msgspec import to_builtins
 from sandbox_client import calls, client_of, running
 
+from intacct_provider.client.http.replies import read_server_time
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
+from intacct_provider.client.reading import queries as queries_module
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError
 from intacct_provider.export.deletes.detection import TOMBSTONES, Deletions
 from intacct_provider.export.incremental.planning import plan_window
 from intacct_provider.export.incremental.state import KEY_SETS, ExportState
+from intacct_provider.export.incremental.window import Window
 
 AUDIT = "company-config/audit-history"
 CUSTOMER = "accounts-receivable/customer"
@@ -72,7 +75,9 @@ class Mirror:
         """
         state, window = ExportState(self.shelf, "state"), None
         if incremental:
-            window = plan_window(self.client, self.query, field=MODIFIED, state=state, run_id=run_id, **more)
+            # Shorter than the hours that pass between most runs of these tests.
+            asked = {"lookback": dt.timedelta(minutes=15), **more}
+            window = plan_window(self.client, self.query, field=MODIFIED, state=state, run_id=run_id, **asked)
             state.remember(run_id, window)
         query = window.narrow(self.query) if window else self.query
         deletions = Deletions(
@@ -276,6 +281,150 @@ def test_a_run_of_the_past_gives_the_same_again_and_the_next_one_misses_nothing(
     keys, gone, _facts = mirror.run("5", lookback=dt.timedelta(0))
     assert (keys, tombstones(gone)) == ({"4"}, {"30": "deleted"})
     assert mirror.is_true()
+
+
+# --- stamps that are in the future, and clocks that differ
+
+
+def stamp(sandbox, key, moment):
+    sql(sandbox, UNSTAMPED.replace("NULL", f"'{moment}'") + f' WHERE "key" = {key}')
+
+
+def watermark(mirror):
+    return ExportState(mirror.shelf, "state").watermark(MODIFIED)
+
+
+def test_a_record_from_the_future_is_in_each_run_and_silences_none(mirror, sandbox, client, clock, caplog):
+    stamp(sandbox, 5, "2099-12-31T00:00:00Z")
+    assert len(mirror.run("1")[0]) == 40
+    assert watermark(mirror) == "2026-06-30T15:48:01Z", "the latest change before now"
+    for number in (2, 3):
+        clock.later(hours=1)
+        change(client, number, "inactive")
+        with caplog.at_level("INFO"):
+            rows = mirror.run(str(number), lookback=dt.timedelta(0))[0]
+        assert {"5", str(number)} <= rows
+        assert len(rows) == 3
+        assert watermark(mirror) == clock.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert "2099-12-31T00:00:00Z, is in the future" in caplog.text
+    assert mirror.is_true()
+
+
+def test_where_all_records_are_from_the_future_each_run_has_everything(mirror, sandbox):
+    sql(sandbox, UNSTAMPED.replace("NULL", "'2099-12-31T00:00:00Z'"))
+    for number in (1, 2):
+        assert len(mirror.run(str(number))[0]) == 40
+        assert watermark(mirror) is None
+
+
+@pytest.mark.parametrize("fast", [dt.timedelta(seconds=3), dt.timedelta(hours=13)])
+def test_stamps_that_run_fast_lose_nothing_and_come_again_until_the_clock_reaches_them(
+    fast, mirror, sandbox, client, clock
+):
+    """As with clocks that differ by seconds, or times of another zone that do not say so."""
+
+    def change_fast(key):
+        clock.later(hours=1)
+        change(client, key)
+        stamp(sandbox, key, (clock.now + fast).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    mirror.run("1")
+    for key in range(2, 20):
+        change_fast(key)
+        assert str(key) in mirror.run(str(key), lookback=dt.timedelta(0))[0]
+        assert watermark(mirror) <= clock.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert mirror.is_true()
+
+
+def test_stamps_that_are_hours_slow_lose_nothing_beside_one_from_the_future(
+    mirror, sandbox, client, clock, monkeypatch
+):
+    """The watermark is a stamp of a record, and not the server's time, which is far ahead of all stamps."""
+    ahead = dt.timedelta(hours=8)
+    monkeypatch.setattr(
+        queries_module,
+        "read_server_time",
+        lambda _headers: (clock.now + ahead).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    stamp(sandbox, 1, "2099-12-31T00:00:00Z")
+    mirror.run("1")
+    for key in range(2, 9):
+        clock.later(hours=1)
+        change(client, key)
+        assert {"1", str(key)} <= mirror.run(str(key), lookback=dt.timedelta(0))[0]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_watermark_of_an_earlier_release_that_is_in_the_future_is_forgotten(
+    deleted, mirror, sandbox, client, clock, caplog
+):
+    stamp(sandbox, 5, "2099-12-31T00:00:00Z")
+    mirror.run("1")
+    [text] = mirror.shelf.values()
+    mirror.shelf["state"] = text.replace('"2026-06-30T15:48:01Z"', '"2099-12-31T00:00:00Z"').replace(
+        ',"future":"2099-12-31T00:00:00Z"', ""
+    )
+    assert watermark(mirror) == "2099-12-31T00:00:00Z"
+    if deleted:
+        client.delete(PURPOSE, "5")
+    client.delete(PURPOSE, "6")
+    clock.later(hours=1)
+    change(client, 9)
+    rows, gone, _facts = mirror.run("2")
+    assert len(rows) == 39 - deleted
+    assert set(tombstones(gone)) == ({"5", "6"} if deleted else {"6"})
+    assert "Everything is exported again" in caplog.text
+    assert "stopped at 2099-12-31T00:00:00Z" in caplog.text
+    assert watermark(mirror) == "2026-11-01T07:00:00Z"
+    clock.later(hours=1)
+    change(client, 10)
+    assert mirror.run("3")[0] == ({"9", "10"} if deleted else {"5", "9", "10"})
+    assert mirror.is_true()
+
+
+def test_a_retry_of_a_run_that_an_earlier_release_began_gets_a_new_window(mirror, sandbox, client):
+    mirror.run("1")
+    ExportState(mirror.shelf, "state").remember(
+        "2", Window(MODIFIED, "2099-12-30T23:45:00Z", "2099-12-31T00:00:00Z")
+    )
+    change(client, 9)
+    assert "9" in mirror.run("2")[0]
+    assert watermark(mirror) == "2026-11-01T06:00:00Z"
+
+
+def test_one_date_that_is_wrong_does_not_export_everything_again(mirror, client, clock, monkeypatch):
+    mirror.run("1")
+    clock.later(hours=1)
+    change(client, 9)
+    wrong = [True]
+
+    def read(headers):
+        return "2001-01-01T00:00:00Z" if wrong and wrong.pop() else read_server_time(headers)
+
+    monkeypatch.setattr(queries_module, "read_server_time", read)
+    assert mirror.run("2", lookback=dt.timedelta(0))[0] == {"1", "9"}
+    assert not wrong
+
+
+def test_a_server_without_a_date_is_judged_by_this_machines_clock(mirror, sandbox, client, monkeypatch):
+    monkeypatch.setattr(queries_module, "read_server_time", lambda _headers: None)
+    stamp(sandbox, 5, "2099-12-31T00:00:00Z")
+    mirror.run("1")
+    assert watermark(mirror) == "2026-06-30T15:48:01Z"
+    change(client, 9)
+    assert {"5", "9"} <= mirror.run("2")[0]
+
+
+def test_an_entry_of_the_history_from_the_future_silences_no_deletion(mirror, sandbox, client, clock):
+    mirror.detect = "audit"
+    client.delete(PURPOSE, "39")
+    sql(sandbox, "UPDATE \"ia::history\" SET moment = '2099-12-31T00:00:00Z' WHERE action = 'deleted'")
+    mirror.run("1")
+    for number in (2, 3, 4):
+        clock.later(hours=10)
+        client.delete(PURPOSE, str(number))
+        _rows, gone, facts = mirror.run(str(number))
+        assert (tombstones(gone), facts["method"]) == ({str(number): "deleted"}, "audit")
 
 
 # --- what is gone, however it is found

@@ -1,4 +1,4 @@
-"""Sums of rows against Intacct's own: equal, contradicting, or changed meanwhile and told apart by their stamps."""
+"""Sums of rows against Intacct's own: equal, contradicting, or changed meanwhile and recognized by their stamps."""
 
 from collections import namedtuple
 from decimal import Decimal

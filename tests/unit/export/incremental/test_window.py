@@ -24,6 +24,13 @@ def test_both_ends_belong_to_it_and_so_do_records_without_a_stamp():
     assert query.expression == "(1 and 2) or 3"
 
 
+def test_it_ends_in_the_future_where_records_are_from_there():
+    query = Window(MODIFIED, NOON, ONE, "2099-12-31T00:00:00Z").narrow(Query.build(CUSTOMER, ["key"]))
+    assert query.filters[1] == {"$lte": {MODIFIED: "2099-12-31T00:00:00Z"}}
+    assert Window(MODIFIED, None, None, ONE).end == ONE
+    assert not Window(MODIFIED, None, None, ONE).advances(None), "and the next one does not begin there"
+
+
 def test_it_narrows_whatever_the_export_filters_already():
     query = Query.build(CUSTOMER, ["key"], filters=(field("status") == "active") | (field("id") == "C1"))
     narrowed = window().narrow(query)
