@@ -7,7 +7,7 @@ response body, a token or a secret.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 _ADVICE = {
     "GW-0010": "Too many requests at once: lower max_concurrency or put the tasks in an Airflow pool.",
@@ -16,6 +16,8 @@ _ADVICE = {
     "GW-0042": "The user's role lacks the permission, or the module is not subscribed.",
     "REST-1106": "Leave the field out of fields, filters and order_by; lists and write-only fields "
     "cannot be queried.",
+    "REST-1107": "The path leads through a list, and lists cannot be queried: query the object of the list's lines, "
+    "or read the record with client.get().",
     "REST-1216": "Check the client id and client secret, and that the company has authorized the "
     "application.",
     "invalid_client": "Check login (client id) and password (client secret) of the connection.",
@@ -49,6 +51,12 @@ class IntacctResponseError(IntacctError):
     """The response is not one that Intacct's REST API documents, such as an HTML page."""
 
 
+class IntacctAnswerTooLargeError(IntacctResponseError):
+    """The response is larger than any that the client reads; the next one would be, too."""
+
+    retryable = False
+
+
 class IntacctIncompleteReadError(IntacctError):
     """A read could not be proven complete, so none of it may be trusted."""
 
@@ -70,6 +78,29 @@ class IntacctInterruptedWriteError(IntacctError):
         return getattr(self.__cause__, "retryable", True)
 
 
+class ErrorDetail(NamedTuple):
+    """One of the causes that an error of Intacct lists.
+
+    :param message: Intacct's words.
+    :param error_id: such as ``REST-1043``.
+    :param target: JSON pointer of the field concerned.
+    :param code: such as ``invalidParameter``.
+    :param correction: what Intacct advises.
+    """
+
+    message: str = ""
+    error_id: str = ""
+    target: str = ""
+    code: str = ""
+    correction: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong, and what Intacct advises."""
+        advice = f"correction: {self.correction}" if self.correction else ""
+        return ", ".join(part for part in (self.message, advice) if part)
+
+
 class IntacctAPIError(IntacctError):
     """Intacct rejected a request.
 
@@ -79,8 +110,9 @@ class IntacctAPIError(IntacctError):
     :param error_id: Intacct's error id, such as ``REST-1043``.
     :param support_id: the id that Sage support asks for.
     :param target: JSON pointer of the field concerned, such as ``/status``.
-    :param details: further causes as ``(message, error_id, target)``.
-    :param placeholders: the values in the message by name, such as ``{"FIELD": "/statsu"}``.
+    :param details: further causes.
+    :param placeholders: the values in the messages by name, such as ``{"FIELD": "/statsu"}``; dotted where they are
+        nested.
     :param hint: what to do next, if it is known.
     """
 
@@ -96,7 +128,7 @@ class IntacctAPIError(IntacctError):
         error_id: str = "",
         support_id: str = "",
         target: str = "",
-        details: tuple[tuple[str, str, str], ...] = (),
+        details: Sequence[ErrorDetail] = (),
         placeholders: Mapping[str, str] | None = None,
         hint: str = "",
     ) -> None:
@@ -107,16 +139,14 @@ class IntacctAPIError(IntacctError):
         self.error_id = error_id
         self.support_id = support_id
         self.target = target
-        self.details = details
+        self.details = tuple(details)
         self.placeholders = dict(placeholders or {})
-        self.hint = hint or _ADVICE.get(error_id) or _ADVICE.get(code) or self.advice
+        self.hint = hint or _find_advice(error_id, code, self.details) or self.advice
         self.replayed = False
 
     def __str__(self) -> str:
         """Return everything an engineer needs, on one line."""
-        causes = "; ".join(
-            f"{text} [{error_id}]" if error_id else text for text, error_id, _target in self.details
-        )
+        causes = "; ".join(self._describe(detail) for detail in self.details)
         where = ", ".join(
             part
             for part in (
@@ -130,6 +160,19 @@ class IntacctAPIError(IntacctError):
         )
         text = f"{self.message}: {causes}" if causes else self.message
         return " ".join(part for part in (text, f"({where})" if where else "", self.hint) if part)
+
+    def _describe(self, detail: ErrorDetail) -> str:
+        """Return a cause with its id, and with its code if that says more than the error's own."""
+        code = "" if detail.code in (self.code, detail.error_id) else detail.code
+        label = ", ".join(part for part in (code, detail.error_id) if part)
+        message = f"{detail.message} [{label}]".lstrip() if label else detail.message
+        return detail._replace(message=message).text
+
+
+def _find_advice(error_id: str, code: str, details: Sequence[ErrorDetail]) -> str:
+    """Return what to do about the first id that is known; a wrapper around causes has none of its own."""
+    names = (error_id, code, *(name for detail in details for name in (detail.error_id, detail.code)))
+    return next((_ADVICE[name] for name in names if name in _ADVICE), "")
 
 
 class IntacctAuthenticationError(IntacctAPIError):

@@ -139,5 +139,16 @@ def _connection_type() -> dict[str, Any]:
                 "description": "Intacct bills each page as one transaction, whatever its size.",
                 "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 4000, "default": 4000},
             },
+            "proxy": {
+                "label": "Proxy",
+                "description": "URL of the proxy to use, such as http://user:password@proxy.acme.com:3128; empty for "
+                "that of the environment. A loopback address is never reached through a proxy.",
+                "schema": _PASSWORD,
+            },
+            "verify": {
+                "label": "Verify certificate",
+                "description": "true (the default), false, or the path of the CA bundle to trust.",
+                "schema": {"type": ["string", "boolean", "null"]},
+            },
         },
     }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,7 +28,9 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
     "page_size": (int, 1, MAX_PAGE_SIZE),
 }
 _TEXTS = ("company_id", "user_id", "entity_id", "auth_type", "refresh_token", "credential_store")
-EXTRAS = (*_TEXTS, *_NUMBERS)
+_NETWORK = ("proxy", "verify")
+EXTRAS = (*_TEXTS, *_NUMBERS, *_NETWORK)
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +51,9 @@ class IntacctConfig:
     :param timeout: seconds to wait for a connection and for each part of a response.
     :param max_concurrency: requests in flight at most, 1 to 30; ``auto`` for as many as the server's responses allow.
     :param page_size: rows per page, 1 to 4000. Intacct bills a page as one call, whatever its size.
+    :param proxy: URL of the proxy to use, such as ``http://user:password@proxy.acme.com:3128``; empty takes that of the
+        environment (``HTTPS_PROXY``, ``NO_PROXY``). A loopback address is never reached through a proxy.
+    :param verify: whether the server's TLS certificate must be trusted, or the path of the CA bundle to trust.
     :raises IntacctConfigError: for a value that cannot be used.
     """
 
@@ -61,6 +69,8 @@ class IntacctConfig:
     timeout: float = 60.0
     max_concurrency: int | Literal["auto"] = AUTO
     page_size: int = MAX_PAGE_SIZE
+    proxy: str = field(default="", repr=False)
+    verify: bool | str = True
 
     def __post_init__(self) -> None:
         """Reject values that cannot be used, before anything is sent."""
@@ -77,6 +87,10 @@ class IntacctConfig:
         for name in _NUMBERS:
             object.__setattr__(self, name, _parse_number(name, getattr(self, name)))
         check_base_url(self.base_url)
+        _check_texts(self)
+        if self.proxy:
+            _check_proxy(self.proxy)
+        _parse_verify(self.verify)
 
     @property
     def username(self) -> str:
@@ -113,6 +127,8 @@ class IntacctConfig:
         given |= {
             name: _parse_number(name, extra[name]) for name in _NUMBERS if extra.get(name) not in (None, "")
         }
+        given |= {"proxy": str(extra["proxy"]).strip()} if extra.get("proxy") not in (None, "") else {}
+        given |= {"verify": _parse_verify(extra["verify"])} if extra.get("verify") not in (None, "") else {}
         return cls(
             client_id=(login or "").strip(),
             client_secret=password or "",
@@ -145,7 +161,7 @@ def check_base_url(url: str) -> None:
             "host must be a plain base URL without user, password, query or fragment: the client id goes "
             "in login, the secret in password."
         )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise IntacctConfigError(
             f"host {redact_url(url)!r} is plain http, which would send the client secret in the clear. "
             "Use https; plain http is for a loopback address, such as the sandbox's, only."
@@ -154,8 +170,80 @@ def check_base_url(url: str) -> None:
 
 def redact_url(url: str) -> str:
     """Return the URL without credentials, query and fragment, fit for a log."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.rpartition("@")[2]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
+
+
+def _check_texts(config: IntacctConfig) -> None:
+    """Reject text that cannot be sent; what is secret is not repeated."""
+    for name in ("client_id", "client_secret", "company_id", "user_id", "refresh_token", "entity_id"):
+        text = getattr(config, name)
+        if not isinstance(text, str) or not _is_encodable(text, "utf-8"):
+            raise IntacctConfigError(f"{name} must be text that UTF-8 can encode.")
+    entity = config.entity_id
+    if not (entity.isprintable() and entity == entity.strip() and _is_encodable(entity, "latin-1")):
+        raise IntacctConfigError(
+            f"entity_id {entity!r} cannot be sent, since it goes into a header of each request: it must be the id of "
+            "an entity, in Latin characters, without line breaks and without spaces around it."
+        )
+
+
+def _is_encodable(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_proxy(url: str) -> None:
+    """Reject the URL of a proxy that cannot be one, without repeating its user and password."""
+    shown = url.rpartition("@")[2]
+    try:
+        parts = urlsplit(url)
+        usable = (
+            bool(parts.hostname)
+            and parts.port != 0
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        usable = False
+    if (
+        not usable
+        or parts.scheme not in _PROXY_SCHEMES
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+    ):
+        raise IntacctConfigError(
+            f"proxy must be a URL such as http://proxy.acme.com:3128 or http://user:password@proxy.acme.com:3128, with "
+            f"one of the schemes {', '.join(_PROXY_SCHEMES)}, not {shown!r}. Percent-encode special characters of the "
+            "password."
+        )
+    if parts.scheme.startswith("socks") and find_spec("socks") is None:
+        raise IntacctConfigError(f"proxy {shown!r} needs the package PySocks: pip install 'requests[socks]'.")
+
+
+def _parse_verify(value: Any) -> bool | str:
+    """Return whether to verify certificates, or the path of the bundle to verify them with."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip() if isinstance(value, str | os.PathLike) else ""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if not text or not text.isprintable() or not os.path.exists(text):
+        raise IntacctConfigError(
+            f"verify must be true, false or the path of a file or directory with CA certificates; there is nothing at "
+            f"{value!r}."
+            if text
+            else f"verify must be true, false or the path of a CA bundle, not {value!r}."
+        )
+    return text
 
 
 def _check_grant(config: IntacctConfig) -> None:
@@ -172,12 +260,24 @@ def _check_grant(config: IntacctConfig) -> None:
         )
 
 
-def _is_loopback(hostname: str) -> bool:
-    if hostname == "localhost":
+def is_loopback(hostname: str) -> bool:
+    """Whether only this machine answers under a host name, in whichever form the address is written."""
+    name = hostname.lower().strip("[]").removesuffix(".")
+    if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(hostname).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
+        return _is_short_loopback(name)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _is_short_loopback(name: str) -> bool:
+    """Whether a name is what the resolver takes for an IPv4 address of this machine, such as ``127.1``."""
+    try:
+        return name.isascii() and " " not in name and socket.inet_aton(name)[0] == 127
+    except OSError:
         return False
 
 
@@ -196,8 +296,8 @@ def _join_base_url(host: str | None, port: int | None) -> str:
     """Join host and port; a connection URI delivers the host without scheme or path."""
     url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
     if "://" not in url:
-        name = url.partition("/")[0].partition(":")[0]
-        url = f"{'http' if _is_loopback(name) else 'https'}://{url}"
+        name = _split_url(f"//{url}").hostname or ""
+        url = f"{'http' if is_loopback(name) else 'https'}://{url}"
     parts = _split_url(url)
     if port and not parts.port:
         default = {"https": 443, "http": 80}.get(parts.scheme)

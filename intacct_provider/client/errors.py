@@ -1,15 +1,18 @@
 """The one place that reads an error response and chooses the exception for it.
 
-Messages carry what Intacct says about the problem and never a request body, a response body, a token or a secret.
+Messages carry what Intacct says about the problem and never a request body, a response body, a token or a secret, not
+even one that Intacct repeats.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
+    ErrorDetail,
     IntacctAPIError,
     IntacctAuthenticationError,
     IntacctConflictError,
@@ -27,6 +30,10 @@ TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
 #: The same in words, for responses that carry no id.
 _TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
+#: Details, and placeholders, that are kept of one error.
+MOST = 20
+#: Characters that are kept of each text.
+LONGEST = 500
 
 
 def find_error(body: Any) -> Mapping[str, Any] | None:
@@ -56,25 +63,12 @@ def find_record_error(body: Any) -> Mapping[str, Any] | None:
     return next((error for error in found if error), None)
 
 
-def build_error(status: int, error: Any) -> IntacctAPIError:
-    """Turn an ``ia::error`` object and its status into the exception that fits."""
-    fields = _as_mapping(error)
-    info = _as_mapping(fields.get("additionalInfo") or {})
-    details = _read_details(fields.get("details"))
-    code = _one_line(fields.get("code"))
-    # The gateway puts its ids where others have a code.
-    error_id = _one_line(fields.get("errorId")) or (code if _ERROR_ID.fullmatch(code) else "")
-    message = _one_line(fields.get("message"))
-    return _choose_type(status, code, error_id, message)(
-        message or f"Intacct answered HTTP {status} without a message",
-        status=status,
-        code=code,
-        error_id=error_id,
-        support_id=_one_line(fields.get("supportId")) or _read_request_id(fields.get("details")),
-        target=_one_line(fields.get("target")) or next((d[2] for d in details if d[2]), ""),
-        details=details,
-        placeholders={k: _one_line(v) for k, v in _as_mapping(info.get("placeholders") or {}).items()},
-    )
+def build_error(status: int, error: Any, clean: Callable[[str], str] = clean_text) -> IntacctAPIError:
+    """Turn an ``ia::error`` object and its status into the exception that fits.
+
+    :param clean: makes text of the server fit for a message.
+    """
+    return _ErrorReader(clean).read(status, error)
 
 
 def is_token_error(error: IntacctAPIError) -> bool:
@@ -106,36 +100,92 @@ def _choose_type(status: int, code: str, error_id: str, message: str) -> type[In
     by_status: dict[int, type[IntacctAPIError]] = {
         403: IntacctPermissionError,
         404: IntacctNotFoundError,
+        408: IntacctServerError,
         409: IntacctConflictError,
+        425: IntacctServerError,
     }
     return by_status.get(status, IntacctServerError if status >= 500 else IntacctValidationError)
-
-
-def _read_details(raw: Any) -> tuple[tuple[str, str, str], ...]:
-    """Read ``details``, which Sage sends as a list, an object or even a string."""
-    items = raw if isinstance(raw, list) else [raw] if raw else []
-    read = []
-    for item in items[:20]:
-        fields = _as_mapping(item)
-        message = _one_line(fields.get("message"))
-        if message:
-            read.append((message, _one_line(fields.get("errorId")), _one_line(fields.get("target"))))
-    return tuple(read)
-
-
-def _read_request_id(details: Any) -> str:
-    """Return the id that the gateway's errors have instead of a support id."""
-    return _one_line(details.get("requestId")) if isinstance(details, Mapping) else ""
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, Mapping | str)), {})
-    return value if isinstance(value, Mapping) else {"message": _one_line(value)}
+    return value if isinstance(value, Mapping) else {"message": value}
 
 
-def _one_line(value: Any) -> str:
-    """Return text or a number as one line of bounded length, so that no response can flood a log; else nothing."""
-    if value is None or isinstance(value, Mapping | list):
-        return ""
-    return " ".join(str(value).split())[:500]
+class _ErrorReader:
+    """Reads error objects; no text gets past :meth:`text`.
+
+    :param clean: makes text of the server fit for a message.
+    """
+
+    def __init__(self, clean: Callable[[str], str]) -> None:
+        self._clean = clean
+
+    def read(self, status: int, error: Any) -> IntacctAPIError:
+        """Return the exception for an error object."""
+        fields = _as_mapping(error)
+        raw = fields.get("details")
+        # Sage sends details as a list, an object or even a string.
+        causes = [
+            _as_mapping(item) for item in (raw if isinstance(raw, list) else [raw] if raw else [])[:MOST]
+        ]
+        details = [detail for detail in map(self._read_detail, causes) if any(detail)]
+        own = self._read_detail(fields)
+        # The gateway puts its ids where others have a code.
+        error_id = own.error_id or (own.code if _ERROR_ID.fullmatch(own.code) else "")
+        if own.correction:
+            details.insert(0, ErrorDetail(correction=own.correction))
+        return _choose_type(status, own.code, error_id, own.message)(
+            own.message or f"Intacct answered HTTP {status} without a message",
+            status=status,
+            code=own.code,
+            error_id=error_id,
+            support_id=self.text(fields.get("supportId")) or self._read_request_id(raw),
+            target=own.target or next((detail.target for detail in details if detail.target), ""),
+            details=details,
+            placeholders=self._read_placeholders(fields, *causes),
+        )
+
+    def text(self, value: Any) -> str:
+        """Return text or a number as one line of bounded length, so that no response can flood a log; else nothing."""
+        if value is None or isinstance(value, Mapping | list):
+            return ""
+        return self._clean(str(value))[:LONGEST]
+
+    def _read_detail(self, fields: Mapping[str, Any]) -> ErrorDetail:
+        correction = self.text(fields.get("correction"))
+        return ErrorDetail(
+            message=self.text(fields.get("message")),
+            error_id=self.text(fields.get("errorId")),
+            target=self.text(fields.get("target")),
+            code=self.text(fields.get("code")),
+            # Sage's own examples have "TODO" there.
+            correction="" if correction.upper() in ("TODO", "TBD", "N/A", "NONE") else correction,
+        )
+
+    def _read_request_id(self, details: Any) -> str:
+        """Return the id that the gateway's errors have instead of a support id."""
+        return self.text(details.get("requestId")) if isinstance(details, Mapping) else ""
+
+    def _read_placeholders(self, *places: Mapping[str, Any]) -> dict[str, str]:
+        """Return the placeholders of an error and its causes; where a name comes twice, the first counts."""
+        found: dict[str, str] = {}
+        for place in places:
+            for holder in (_as_mapping(place.get("additionalInfo") or {}), place):
+                given = holder.get("placeholders")
+                for name, value in _flatten(given) if isinstance(given, Mapping) else ():
+                    if len(found) < MOST:
+                        found.setdefault(self.text(name), self.text(value))
+        return found
+
+
+def _flatten(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield the texts and numbers in nested mappings and lists, under dotted names."""
+    if not isinstance(value, Mapping | list):
+        yield name, "" if value is None else value
+    elif isinstance(value, list) and not any(isinstance(item, Mapping | list) for item in value):
+        yield name, ", ".join(str(item) for item in value[:MOST] if item is not None)
+    elif depth < 5:
+        for part, item in list(value.items() if isinstance(value, Mapping) else enumerate(value))[:MOST]:
+            yield from _flatten(item, f"{name}.{part}" if name else str(part), depth + 1)

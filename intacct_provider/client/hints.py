@@ -10,10 +10,10 @@ from intacct_provider.client.nested import get_nested
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctAPIError
 
-#: The error id for a field that does not exist or cannot be used in a query.
-_NOT_IN_QUERIES = "REST-1106"
+#: The error ids for a field that does not exist or cannot be used in a query, and for a path through a list.
+_NOT_IN_QUERIES = {"REST-1106", "REST-1107"}
 #: Error ids that concern a field's name.
-_FIELD_ERRORS = ("REST-1043", _NOT_IN_QUERIES, "REST-1050")
+_FIELD_ERRORS = {"REST-1043", "REST-1050", *_NOT_IN_QUERIES}
 
 
 #: Reads the fields of the object concerned; called only when they are needed, since that may cost a call.
@@ -33,7 +33,7 @@ def hint_for_object(object_name: str, objects: Sequence[str]) -> str:
 
 def hint_for_field(error: IntacctAPIError, read_fields: ReadFields) -> str:
     """Return the closest name for a field that does not exist, or why a query cannot return it."""
-    ids = {error.error_id, *(error_id for _text, error_id, _target in error.details)}
+    ids = {error.error_id, *(detail.error_id for detail in error.details)}
     if not ids.intersection(_FIELD_ERRORS):
         return ""
     name = (error.placeholders.get("FIELD") or error.target).strip("/").replace("/", ".")
@@ -41,7 +41,7 @@ def hint_for_field(error: IntacctAPIError, read_fields: ReadFields) -> str:
         # A field of a list's element, such as accountRanges.0.rangeTo: the model does not describe those.
         return ""
     fields = read_fields()
-    if _NOT_IN_QUERIES in ids:
+    if ids & _NOT_IN_QUERIES:
         return _hint_for_query(name, fields)
     return "" if name in fields else did_you_mean(name, fields).strip()
 
@@ -51,7 +51,7 @@ def hint_for_value(error: IntacctAPIError, record: Mapping[str, Any], read_field
 
     :param record: what was written.
     """
-    for target in (error.target, *(target for _text, _error_id, target in error.details)):
+    for target in (error.target, *(detail.target for detail in error.details)):
         name = target.strip("/").replace("/", ".")
         value = get_nested(record, name)
         if not isinstance(value, str):

@@ -103,7 +103,7 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
     reference = inner if isinstance(inner, Mapping) else item
     found, status = item.get("ia::error") or reference.get("ia::error"), read_status(item, reply)
     if found or status >= 400:
-        error = build_error(status, found or {"message": f"rejected with status {status}"})
+        error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))

@@ -93,7 +93,7 @@ def test_form_has_every_extra_and_its_defaults_are_the_hooks():
 def test_secret_extras_are_masked_and_no_other_is():
     fields = get_provider_info()["connection-types"][0]["conn-fields"]
     masked = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
-    assert masked == {"refresh_token"}
+    assert masked == {"refresh_token", "proxy"}
 
 
 @pytest.mark.slow

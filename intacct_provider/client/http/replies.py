@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +14,20 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from intacct_provider.client.errors import build_error, find_error, find_record_error
 from intacct_provider.client.http import codec
+from intacct_provider.client.http.connections import ResponseTooSlowError, compute_deadline
+from intacct_provider.client.http.content import LARGEST, ContentTooLargeError, UnknownEncodingError
 from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date
+from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
+    IntacctAnswerTooLargeError,
     IntacctAPIError,
     IntacctConnectionError,
     IntacctError,
     IntacctResponseError,
 )
 
+_CHECK_PROXY = "check the connection's extra proxy, or HTTPS_PROXY in the environment"
+_TUNNEL_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 
@@ -30,6 +38,7 @@ class Reply:
     :param body: decoded JSON; None when the response has no body, or the request's own ``decode`` took it.
     :param decoded: what the request's own ``decode`` returned.
     :param maybe_already_done: whether an earlier attempt of the request may have been carried out.
+    :param clean: makes text of the response fit for a message.
     """
 
     status: int
@@ -37,6 +46,7 @@ class Reply:
     body: Any
     maybe_already_done: bool = False
     decoded: Any = None
+    clean: Callable[[str], str] = field(default=clean_text, repr=False, compare=False)
 
     @property
     def result(self) -> Any:
@@ -58,10 +68,20 @@ class Reply:
         found = find_error(self.body)
         if found is None and self.status < 400:
             return None
-        found = found or find_record_error(self.body) or {"message": f"Intacct answered HTTP {self.status}"}
-        error = build_error(self.status, found)
+        found = found or find_record_error(self.body) or {"message": self._describe()}
+        error = build_error(self.status, found, self.clean)
         error.replayed = self.replayed
         return error
+
+    def _describe(self) -> str:
+        """Return what is known of a rejection without a reason, such as the page of a gateway."""
+        kind = read_content_type(self.headers)
+        if self.body is not None or not kind or "json" in kind:
+            return f"Intacct answered HTTP {self.status}"
+        return (
+            f"Intacct answered HTTP {self.status} with {kind} instead of JSON; perhaps a proxy or gateway in between "
+            "answered in its place"
+        )
 
     def raise_for_error(self) -> Reply:
         """Return the response itself, or raise its error; an error with HTTP 200 is an error too."""
@@ -87,27 +107,35 @@ class Failure:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def classify_failure(err: requests.RequestException | HTTPError, timeout: float) -> Failure:
-    """Return why a response did not come, or did not come whole."""
-    if isinstance(err, HTTPError):
-        late = isinstance(err, ReadTimeoutError)
-        what = (
-            f"no response within {timeout:g} s"
-            if late
-            else "the connection closed before the response was complete"
-        )
+def classify_failure(
+    err: requests.RequestException | HTTPError | UnicodeError, timeout: float, proxy: str = ""
+) -> Failure:
+    """Return why a response did not come, or did not come whole.
+
+    :param timeout: seconds for each part of a response.
+    :param proxy: URL of the proxy in between, without its credentials; empty if there is none.
+    """
+    causes = list(_iter_causes(err))
+    if any(isinstance(cause, ResponseTooSlowError) for cause in causes):
+        what = f"the response was not complete within {compute_deadline(timeout):g} s"
         return Failure(what, transient=True, cause=err)
-    reason = getattr(err.args[0], "reason", None) if err.args else None
-    if isinstance(err, requests.exceptions.SSLError):
-        return Failure("the server's TLS certificate is not trusted", transient=False, cause=err)
-    if isinstance(err, requests.Timeout) or "timed out" in str(reason or err):
+    if isinstance(err, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
+        return _classify_proxy_failure(err, causes, proxy)
+    rejected = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if rejected or isinstance(err, requests.exceptions.SSLError):
+        return _classify_tls_failure(err, causes, rejected)
+    if isinstance(err, requests.ConnectTimeout) and proxy:
+        what = f"could not connect to the proxy {proxy} within {timeout:g} s; {_CHECK_PROXY}"
+        return Failure(what, transient=True, maybe_done=False, cause=err)
+    if isinstance(err, requests.Timeout | ReadTimeoutError) or "timed out" in str(_find_reason(err) or err):
         return Failure(f"no response within {timeout:g} s", transient=True, cause=err)
-    if isinstance(reason, NewConnectionError):
+    if any(isinstance(cause, NewConnectionError) for cause in causes):
         what = "could not connect; is the host right and reachable?"
         return Failure(what, transient=True, maybe_done=False, cause=err)
     if isinstance(
         err,
-        requests.ConnectionError
+        HTTPError
+        | requests.ConnectionError
         | requests.exceptions.ChunkedEncodingError
         | requests.exceptions.ContentDecodingError,
     ):
@@ -115,33 +143,115 @@ def classify_failure(err: requests.RequestException | HTTPError, timeout: float)
     return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
 
 
+def classify_content(err: ContentTooLargeError | UnknownEncodingError) -> Failure:
+    """Return why the content of a response cannot be read."""
+    if isinstance(err, ContentTooLargeError):
+        what = f"the response is larger than {LARGEST // 2**20} MiB; ask for fewer rows a page, or for fewer fields"
+        return Failure(what, transient=False, error=IntacctAnswerTooLargeError)
+    what = f"the response is encoded as {err}, which was not asked for; is a proxy in between?"
+    return Failure(what, transient=False, error=IntacctResponseError)
+
+
+def _classify_proxy_failure(err: Exception, causes: list[BaseException], proxy: str) -> Failure:
+    """Return why the proxy did not let a request through; Intacct has not seen it."""
+    found = next((match for cause in causes if (match := _TUNNEL_STATUS.search(str(cause)))), None)
+    status = int(found[1]) if found else 0
+    if status == 407:
+        return reject_proxy_credentials(proxy, err)
+    if found:
+        what = f"the proxy {proxy} does not connect to Intacct (HTTP {status})"
+        return Failure(what, status in RETRY_STATUSES, maybe_done=False, cause=err)
+    if isinstance(err, requests.exceptions.InvalidProxyURL):
+        return Failure(
+            f"the proxy {proxy!r} is not a URL; {_CHECK_PROXY}", False, maybe_done=False, cause=err
+        )
+    what = f"could not connect to the proxy {proxy}; {_CHECK_PROXY}"
+    return Failure(what, transient=True, maybe_done=False, cause=err)
+
+
+def reject_proxy_credentials(proxy: str, cause: Exception | None = None) -> Failure:
+    """Return the failure of a request for which a proxy wants a user and a password."""
+    what = (
+        f"the proxy {proxy or 'in between'} wants a user and a password, or does not accept those that it got (HTTP "
+        "407); give them in the connection's extra proxy, as in http://user:password@proxy.acme.com:3128"
+    )
+    return Failure(what, transient=False, maybe_done=False, cause=cause)
+
+
+def _classify_tls_failure(
+    err: Exception, causes: list[BaseException], rejected: ssl.SSLCertVerificationError | None
+) -> Failure:
+    if rejected is not None:
+        what = (
+            f"the server's TLS certificate is not trusted: {clean_text(rejected.verify_message)}; if your network has "
+            "a certificate authority of its own, give the path of its CA bundle in the connection's extra verify"
+        )
+        return Failure(what, transient=False, maybe_done=False, cause=err)
+    broken = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if broken is None:
+        return Failure("the server's TLS certificate is not trusted", transient=False, cause=err)
+    if isinstance(broken, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Failure("the connection closed before the response was complete", transient=True, cause=err)
+    return Failure(f"no TLS connection ({clean_text(broken.reason or '')})", transient=False, cause=err)
+
+
+def _find_reason(err: Exception) -> Any:
+    """Return why urllib3 gave up, if requests has wrapped it."""
+    return getattr(err.args[0], "reason", None) if err.args else None
+
+
+def _iter_causes(err: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that led to it; libraries keep them in different places."""
+    waiting, seen = [err], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        linked = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [other for other in linked if isinstance(other, BaseException)]
+
+
+def read_content_type(headers: Mapping[str, str]) -> str:
+    """Return the content type of a response without its parameters, fit for a message."""
+    return clean_text(headers.get("Content-Type", "").partition(";")[0])[:100]
+
+
 def read_response(
-    response: requests.Response, content: bytes, decode: Callable[[bytes], Any] | None = None
+    response: requests.Response,
+    content: bytes,
+    decode: Callable[[bytes], Any] | None = None,
+    clean: Callable[[str], str] = clean_text,
 ) -> Reply | Failure:
     """Decode a response. JSON that does not parse was truncated in transit; other content types are not JSON at all.
 
     :param content: all of it.
+    :param clean: makes text of the response fit for a message.
     """
     status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
+    if status == 407:
+        return reject_proxy_credentials("")
     if 300 <= status < 400:
         what = f"the response is a redirection (HTTP {status}), which is not followed; is the host right?"
         return Failure(what, transient=False, error=IntacctResponseError)
     decoded = decode(content) if decode is not None and status < 300 else None
     if decoded is not None:
-        return Reply(status, response.headers, None, decoded=decoded)
+        return Reply(status, response.headers, None, decoded=decoded, clean=clean)
     # An empty response that claims to be JSON was truncated at its first byte; a 401 needs no content.
     if not content and (status in (204, 401) or (status >= 400 and "json" not in kind)):
-        return Reply(status, response.headers, None)
+        return Reply(status, response.headers, None, clean=clean)
     try:
-        return Reply(status, response.headers, codec.decode(content))
+        return Reply(status, response.headers, codec.decode(content), clean=clean)
     except ValueError as err:
         # Also for a rejection: what is missing may say that the token has ended, or which record was rejected.
         if ("json" in kind or not content) and status not in RETRY_STATUSES:
             return Failure("the response was truncated or is not JSON", transient=True, cause=err)
     if status >= 400:
-        return Reply(status, response.headers, None)
+        return Reply(status, response.headers, None, clean=clean)
+    kind = read_content_type(response.headers) or "no content type"
     what = (
-        f"the response is {kind.partition(';')[0]} (HTTP {status}), not JSON; is the host Intacct's API "
+        f"the response is {kind} (HTTP {status}), not JSON; is the host Intacct's API "
         "base URL, or is a proxy in between?"
     )
     return Failure(what, transient=False, error=IntacctResponseError)

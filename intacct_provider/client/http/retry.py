@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import email.utils
-import math
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: Statuses that mean "later", not "no".
-RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
+RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: Sage's pages spell these headers in more than one way, and name one for each kind of limit.
 _AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
+
+_SECONDS = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,17 @@ def read_pause(headers: Mapping[str, str]) -> float | None:
 
 
 def _parse_pause(text: str, now: float) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        timestamp = parse_date(text)
-        return None if timestamp is None else max(0.0, timestamp - now)
-    return None if math.isnan(seconds) else max(0.0, seconds)
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        # Of a thousand digits, infinity: longer than anybody waits.
+        return max(0.0, float(text))
+    timestamp = parse_date(text)
+    return None if timestamp is None else max(0.0, timestamp - now)
 
 
 def parse_date(text: str | None) -> float | None:
     """Return an HTTP date in seconds since 1970, or None if it is not a date."""
     try:
         return email.utils.parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None

@@ -5,7 +5,6 @@ Nothing here logs or quotes a header, a body or a query string.
 
 from __future__ import annotations
 
-import http.cookiejar
 import logging
 import random
 import threading
@@ -15,22 +14,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from intacct_provider import __version__
 from intacct_provider.client.config import IntacctConfig, redact_url
 from intacct_provider.client.errors import is_token_error
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
+from intacct_provider.client.http.connections import find_proxy, find_proxy_password, open_session
+from intacct_provider.client.http.content import ContentTooLargeError, UnknownEncodingError, read_content
 from intacct_provider.client.http.replies import (
     REPLAYED_HEADER,
     Failure,
     Reply,
+    classify_content,
     classify_failure,
     read_response,
 )
 from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, compute_wait, read_pause
 from intacct_provider.client.http.throttle import ConcurrencyLimit
+from intacct_provider.client.redaction import Redactor
 from intacct_provider.exceptions import (
     IntacctConnectionError,
     IntacctError,
@@ -96,8 +97,14 @@ class Transport:
         self._config = config
         self._retry = retry or RetryPolicy()
         self.limit = ConcurrencyLimit(config.max_concurrency)
-        self._session = _open_session(self.limit.highest)
-        self._tokens = TokenSource(config, self.post_form, store=store, on_secret=on_secret)
+        self._session = open_session(config, self.limit.highest)
+        self._proxy = find_proxy(config, self._session)
+        password = find_proxy_password(self._proxy)
+        self._redactor = Redactor(config.client_secret, config.refresh_token, password)
+        self._on_secret = on_secret or (lambda _secret: None)
+        if password:
+            self._on_secret(password)
+        self._tokens = TokenSource(config, self.post_form, store=store, on_secret=self._learn_secret)
 
     def close(self) -> None:
         """Close the connections; the token stays valid for other clients."""
@@ -132,6 +139,7 @@ class Transport:
         :raises IntacctConnectionError: if no complete response came.
         """
         started, attempt, maybe_already_done = time.monotonic(), 0, False
+        self._redactor.add(token)  # another client of the process may have got it
         while True:
             attempt += 1
             outcome = self._send_once(request, token)
@@ -177,7 +185,7 @@ class Transport:
                     return Failure(
                         "not sent, because the read was stopped", transient=False, maybe_done=False
                     )
-                response = self._session.request(
+                with self._session.request(
                     request.method,
                     self._config.base_url + request.path,
                     params=request.params,
@@ -187,14 +195,20 @@ class Transport:
                     timeout=self._config.timeout,
                     allow_redirects=False,
                     stream=True,
-                )
-                # Read at once; requests reads 10 KB chunks, which takes 50% longer.
-                content = response.raw.read(decode_content=True)
-        except (requests.RequestException, HTTPError) as err:
-            return classify_failure(err, self._config.timeout)
-        outcome = read_response(response, content, request.decode)
+                ) as response:
+                    content = read_content(response)
+        except (requests.RequestException, HTTPError, UnicodeError) as err:
+            return classify_failure(err, self._config.timeout, redact_url(self._proxy))
+        except (ContentTooLargeError, UnknownEncodingError) as err:
+            return classify_content(err)
+        outcome = read_response(response, content, request.decode, self._redactor.clean)
         self.limit.observe(_effective_status(outcome), response.headers, slot)
         return outcome
+
+    def _learn_secret(self, secret: str) -> None:
+        """Mask a token in logs, and in whatever a server repeats."""
+        self._redactor.add(secret)
+        self._on_secret(secret)
 
     def _build_error(self, request: Request, failure: Failure, attempts: int, elapsed: float) -> IntacctError:
         times = "" if attempts == 1 else f" after {attempts} attempts in {elapsed:.0f} s"
@@ -250,14 +264,3 @@ def _authorize_with(token: str) -> Callable[[requests.PreparedRequest], requests
         return prepared
 
     return authorize
-
-
-def _open_session(connections: int) -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=connections, pool_block=False, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.headers["User-Agent"] = f"airflow-provider-intacct/{__version__}"
-    # A cookie would tie threads that share the session to one server-side session.
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    return session

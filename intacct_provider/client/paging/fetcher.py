@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from intacct_provider.client.paging.pages import Page, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctValidationError
+from intacct_provider.exceptions import IntacctAnswerTooLargeError, IntacctValidationError
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +67,25 @@ class PageFetcher:
                 return self._service.fetch_page(
                     query, start, size or max(asked, 2), rows=self._rows, stopped=self._stopped
                 )
-            except IntacctValidationError as err:
-                if size or asked <= SMALLEST_PAGE or not _is_about_size(err):
+            except (IntacctValidationError, IntacctAnswerTooLargeError) as err:
+                smallest = _find_smallest(err)
+                if size or smallest is None or asked <= smallest:
                     raise
                 with self._lock:  # another thread may have halved it meanwhile
                     if self.size == asked:
-                        self.size = max(SMALLEST_PAGE, asked // 2)
+                        self.size = max(smallest, asked // 2)
                         log.info("Intacct: page size rejected; continuing with %d rows a page.", self.size)
 
 
+def _find_smallest(err: IntacctAnswerTooLargeError | IntacctValidationError) -> int | None:
+    """Return down to how many rows a page is halved because of an error; None if that does not help."""
+    if isinstance(err, IntacctAnswerTooLargeError):
+        return 2
+    return SMALLEST_PAGE if _is_about_size(err) else None
+
+
 def _is_about_size(err: IntacctValidationError) -> bool:
-    words = " ".join((err.message, err.target, *(f"{text} {target}" for text, _, target in err.details)))
+    words = " ".join(
+        (err.message, err.target, *(f"{detail.message} {detail.target}" for detail in err.details))
+    )
     return "size" in words.lower()

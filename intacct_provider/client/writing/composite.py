@@ -224,7 +224,7 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
         found, status = worst["ia::error"], read_status(worst, reply)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
-    error = build_error(status, found or {"message": f"rejected with status {status}"})
+    error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
     error.replayed = _is_replayed(item)
     return CompositeResult(index, part.name, status, result, meta, error)
 

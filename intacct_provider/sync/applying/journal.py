@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from intacct_provider.client.http.codec import encode
-from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
+from intacct_provider.exceptions import ErrorDetail, IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole, write_whole
 from intacct_provider.sync.plan import Plan, companion_path
 
@@ -46,7 +46,7 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     error_id: str = ""
     support_id: str = ""
     target: str = ""
-    details: tuple[tuple[str, str, str], ...] = ()
+    details: tuple[ErrorDetail, ...] = ()
     hint: str = ""
 
 

@@ -90,9 +90,7 @@ def collect_outcomes(
 
 def rebuild_error(refusal: Refusal) -> IntacctAPIError:
     """Return the exception that a stored refusal was."""
-    details = [
-        {"message": text, "errorId": error_id, "target": target} for text, error_id, target in refusal.details
-    ]
+    details = [{**detail._asdict(), "errorId": detail.error_id} for detail in refusal.details]
     body = {
         "message": refusal.message,
         "code": refusal.code,

@@ -86,6 +86,6 @@ def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
 
 
 def _describe_error(error: IntacctAPIError) -> str:
-    causes = "; ".join(text for text, _error_id, _target in error.details if text)
+    causes = "; ".join(detail.text for detail in error.details if detail.text)
     text = f"{error.message}: {causes}" if causes else error.message
     return f"{text} {error.hint}" if error.hint else text

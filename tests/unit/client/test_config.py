@@ -15,6 +15,7 @@ from intacct_provider.client.config import (
     EXTRAS,
     IntacctConfig,
     check_base_url,
+    is_loopback,
     redact_url,
 )
 from intacct_provider.exceptions import IntacctConfigError
@@ -59,6 +60,8 @@ def test_every_extra_may_be_text_as_a_connection_uri_delivers_it():
         "timeout": "12.5",
         "max_concurrency": "2",
         "page_size": "100",
+        "proxy": " http://proxy.acme.com:3128 ",
+        "verify": "False",
     }
     assert set(extra) == set(EXTRAS)
     config = connection(extra)
@@ -66,6 +69,7 @@ def test_every_extra_may_be_text_as_a_connection_uri_delivers_it():
     assert isinstance(config.max_concurrency, int)
     assert isinstance(config.page_size, int)
     assert config.entity_id == "E1"
+    assert (config.proxy, config.verify) == ("http://proxy.acme.com:3128", False)
 
 
 def test_every_extra_may_be_of_its_json_type_and_numbers_may_be_ids():
@@ -303,3 +307,127 @@ def test_the_package_offers_its_public_names_and_no_others():
         _ = intacct_provider.client.Nothing
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = intacct_provider.client.query.Nothing
+
+
+# --- what cannot be sent
+
+
+@pytest.mark.parametrize(
+    "entity", ["Łódź", "東京", "a\r\nX: y", "a\nb", "a\x00", "\u2028", "\ud800", " E1", "E1 ", 5]
+)
+def test_an_entity_that_no_header_can_carry_is_refused(intacct, entity):
+    with pytest.raises(IntacctConfigError, match="entity_id"):
+        intacct.config(entity_id=entity)
+
+
+@pytest.mark.parametrize("entity", ["", "E1", "E 1", "Zürich", "a/b", "100%"])
+def test_an_entity_of_latin_characters_is_fine(intacct, entity):
+    assert intacct.config(entity_id=entity).entity_id == entity
+
+
+@pytest.mark.parametrize("name", ["client_id", "client_secret", "company_id", "user_id", "refresh_token"])
+def test_half_a_character_is_refused_without_repeating_it(intacct, name):
+    with pytest.raises(IntacctConfigError, match=f"{name} must be text") as caught:
+        intacct.config(**{name: "s3cret\ud800"})
+    assert "s3cret" not in str(caught.value)
+
+
+# --- proxy and certificates
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://proxy.acme.com:3128",
+        "http://proxy.acme.com",
+        "https://proxy.acme.com:3129/",
+        "http://user:p%40ss@proxy.acme.com:3128",
+        "http://10.0.0.1:3128",
+        "http://[2001:db8::1]:3128",
+    ],
+)
+def test_a_proxy_is_a_url_and_its_credentials_are_not_shown(proxy):
+    config = connection({**WHO, "proxy": proxy})
+    assert config.proxy == proxy
+    assert "proxy" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("proxy.acme.com:3128", "proxy.acme.com:3128"),
+        ("user:hunter2@proxy.acme.com:3128", "proxy.acme.com:3128"),
+        ("ftp://user:hunter2@proxy.acme.com:3128", "proxy.acme.com:3128"),
+        ("http://user:hunter2@proxy.acme.com:port", "proxy.acme.com:port"),
+        ("http://user:hunter2@proxy.acme.com:99999", "proxy.acme.com:99999"),
+        ("http://user:hunter2@", ""),
+        ("http://user:hunter2@[bad", "[bad"),
+        ("http://user:hunter2@proxy.acme.com/path", "proxy.acme.com/path"),
+        ("http://user:hunter2@proxy.acme.com?x=1", "proxy.acme.com?x=1"),
+        ("http://pro xy", "http://pro xy"),
+        ("true", "true"),
+    ],
+)
+def test_what_is_no_proxy_is_refused_without_its_credentials(proxy, shown):
+    said = refusal({**WHO, "proxy": proxy})
+    assert "proxy must be a URL such as http://proxy.acme.com:3128" in said
+    assert f"not {shown!r}" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(True, True), (False, False), ("true", True), ("FALSE", False), (" true ", True)]
+)
+def test_verify_is_true_or_false(given, read):
+    assert connection({**WHO, "verify": given}).verify is read
+
+
+def test_verify_may_be_the_path_of_a_bundle_that_exists(tmp_path, intacct):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("x")
+    assert connection({**WHO, "verify": str(bundle)}).verify == str(bundle)
+    said = refusal({**WHO, "verify": str(tmp_path / "missing.pem")})
+    assert f"there is nothing at '{tmp_path}/missing.pem'" in said
+    with pytest.raises(IntacctConfigError, match="verify must be true, false or the path"):
+        intacct.config(verify="/missing.pem")
+
+
+@pytest.mark.parametrize("wrong", ["yes", "0", 1, [], " ", "a\nb"])
+def test_anything_else_is_refused_for_verify(wrong):
+    assert "verify must be true, false or the path" in refusal({**WHO, "verify": wrong})
+
+
+# --- loopback
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.0.9", "127.1", "0x7f.1", "2130706433", "::1",
+        "[::1]", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1",
+    ],
+)  # fmt: skip
+def test_loopback_is_known_in_every_form(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "api.intacct.com",
+        "localhost.evil.example",
+        "127.evil.example",
+        "128.1",
+        "10.0.0.1",
+        "::2",
+        "1 127",
+    ],
+)
+def test_no_other_host_is_loopback(host):
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST:8765", "[::1]:8765", "127.1:8765"])
+def test_a_loopback_host_without_a_scheme_is_reached_in_the_clear(host):
+    assert connection(host=host).base_url == f"http://{host}/ia/api/v1"

@@ -10,6 +10,7 @@ from intacct_provider.client.errors import build_error, find_error, is_token_err
 from intacct_provider.client.http.transport import Reply
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import (
+    ErrorDetail,
     IntacctAPIError,
     IntacctArgumentError,
     IntacctAuthenticationError,
@@ -75,8 +76,8 @@ def test_an_error_is_read_in_full_wherever_it_stands_and_under_any_status(body, 
     assert (error.status, error.code, error.error_id) == (status, "invalidRequest", "REST-1064")
     assert (error.support_id, error.target) == ("abc~123", "/statsu")
     assert error.details == (
-        ("/statsu is not a valid field", "REST-1043", "/statsu"),
-        ("/name is required", "", ""),
+        ErrorDetail("/statsu is not a valid field", "REST-1043", "/statsu", code="invalidRequest"),
+        ErrorDetail("/name is required"),
     )
     assert error.placeholders == {"FIELD": "/statsu", "COUNT": "2"}
     assert str(error) == (
@@ -116,21 +117,83 @@ def test_a_gateway_error_has_its_code_as_id_too():
 @pytest.mark.parametrize(
     ("details", "read"),
     [
-        ([{"message": "a", "errorId": "X-1"}], (("a", "X-1", ""),)),
-        ({"message": "a", "target": "/x"}, (("a", "", "/x"),)),
-        ("Another record with the value", (("Another record with the value", "", ""),)),
-        (["a", {"message": "b"}, 7], (("a", "", ""), ("b", "", ""), ("7", "", ""))),
-        ({"requestId": "r"}, ()),
-        ([{"code": "x"}, None, {}], ()),
-        ([], ()),
-        (None, ()),
-        ("", ()),
+        ([{"message": "a", "errorId": "X-1"}], [ErrorDetail("a", "X-1")]),
+        ({"message": "a", "target": "/x"}, [ErrorDetail("a", target="/x")]),
+        ("Another record with the value", [ErrorDetail("Another record with the value")]),
+        (["a", {"message": "b"}, 7], [ErrorDetail("a"), ErrorDetail("b"), ErrorDetail("7")]),
+        ({"requestId": "r"}, []),
+        ([{"code": "x"}, None, {}], [ErrorDetail(code="x")]),
+        ([{"correction": "Use another id"}], [ErrorDetail(correction="Use another id")]),
+        ([{"message": "a", "correction": "TODO"}], [ErrorDetail("a")]),
+        ([], []),
+        (None, []),
+        ("", []),
     ],
 )
 def test_details_are_read_as_list_object_or_text(details, read):
     error = build_error(400, {"message": "no", "details": details})
-    assert error.details == read
-    assert all(text in str(error) for text, _id, _target in read)
+    assert error.details == tuple(read)
+    assert all(part in str(error) for detail in read for part in detail)
+
+
+def test_an_error_shows_what_intacct_advises_about_each_cause():
+    causes = [
+        {
+            "code": "invalidParameter",
+            "message": "Not a valid state.",
+            "correction": "State must be draft or not included in the request.",
+        },
+        {"errorId": "REST-1043", "code": "operationFailed", "message": "No"},
+    ]
+    error = build_error(400, {"code": "operationFailed", "message": "Failed", "details": causes})
+    assert str(error) == (
+        "Failed: Not a valid state. [invalidParameter], correction: State must be draft or not included in the "
+        "request.; No [REST-1043] (HTTP 400, operationFailed)"
+    )
+    own = build_error(400, {"message": "Failed", "correction": "Do this", "details": ["why"]})
+    assert str(own) == "Failed: correction: Do this; why (HTTP 400)"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"errorId": "REST-1107"},
+        {"code": "REST-1107"},
+        {"errorId": "REST-1064", "details": [{"message": "no", "errorId": "REST-1107"}]},
+    ],
+)
+def test_advice_follows_an_id_wherever_it_is(fields):
+    assert "leads through a list" in str(build_error(400, {"message": "m", **fields}))
+
+
+def test_placeholders_are_read_wherever_they_are_and_however_nested():
+    error = build_error(
+        400,
+        {
+            "message": "m",
+            "additionalInfo": {"placeholders": {"FIELD": "/a", "LIST": ["x", None, 2], "NONE": None}},
+            "details": [
+                {
+                    "additionalInfo": {
+                        "placeholders": {"FIELD": "/b", "OBJECT": {"NAME": "bill", "KEYS": [1, 2]}}
+                    }
+                },
+                {"placeholders": {"ROWS": [{"ID": "r"}]}},
+            ],
+        },
+    )
+    assert error.placeholders == {
+        "FIELD": "/a", "LIST": "x, 2", "NONE": "", "OBJECT.NAME": "bill", "OBJECT.KEYS": "1, 2", "ROWS.0.ID": "r",
+    }  # fmt: skip
+
+
+def test_placeholders_are_bounded():
+    nested: dict[str, object] = {"a": "x"}
+    for _ in range(200):
+        nested = {"a": nested, **{f"b{n}": "y" * 9999 for n in range(30)}}
+    error = build_error(400, {"message": "m", "additionalInfo": {"placeholders": nested}})
+    assert 0 < len(error.placeholders) <= 20
+    assert all(len(name) + len(value) <= 1000 for name, value in error.placeholders.items())
 
 
 @pytest.mark.parametrize(
@@ -204,7 +267,6 @@ def test_no_body_whatever_its_shape_breaks_the_reader(body, status):
     [
         {"message": {"ia::result": [{"id": "C1"}]}},
         {"message": [{"id": "C1"}], "code": ["C1"], "target": {"id": "C1"}},
-        {"message": "no", "additionalInfo": {"placeholders": {"RECORD": {"id": "C1"}}}},
         {"message": "no", "details": [{"message": {"id": "C1"}}, [{"id": "C1"}]]},
         [[{"id": "C1"}]],
     ],

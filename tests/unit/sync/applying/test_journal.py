@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctPlanInUseError
+from intacct_provider.exceptions import ErrorDetail, IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole
 from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Refusal, Sending
 from intacct_provider.sync.plan import FieldChange, Plan, Step, companion_path
@@ -106,7 +106,8 @@ def test_whoever_has_no_name_is_somebody_else(path):
 def test_what_is_written_is_read_again(path):
     one = journal(path)
     one.begin()
-    refusal = Refusal("No", 400, "code", "REST-1", "support", "/id", (("Why", "REST-2", "/x"),), "Ask.")
+    causes = (ErrorDetail("Why", "REST-2", "/x", "code", "Use another"), ErrorDetail("Why too", "REST-3"))
+    refusal = Refusal("No", 400, "code", "REST-1", "support", "/id", causes, "Ask.")
     outcomes = (RecordOutcome(0, "A", "written", "1"), RecordOutcome(2, "ü, /", "refused", refusal=refusal))
     assert one.sending(1) is None
     assert one.done(1) is None

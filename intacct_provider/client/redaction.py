@@ -1,0 +1,102 @@
+"""Text of a server made fit for a message: without secrets, without characters that control a terminal or a log."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+#: Secrets shorter than this would tear words apart; no issued secret or token is so short.
+_SHORTEST = 4
+#: The same for what a secret looks like in another encoding.
+_SHORTEST_ENCODED = 6
+
+# Whole sequences, so that no "[31m" is left of them.
+_ESCAPE_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colors and cursor
+    # Titles and links. One without an end is not one: what follows must not be swallowed.
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]?"
+)
+#: Control characters, format characters that turn or hide text, and lone surrogates, which no log can encode.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_TOKENS = re.compile(
+    r"\b(bearer|basic)(\s+)(?=[\w.~+/-]*\d|[\w.~+/-]{24})[\w.~+/-]{8,}=*"
+    r"|\b((?:access|refresh|id)_token|client_secret|password)([\"']?=[\"']?|[\"']\s*:\s*[\"'])[^\s\"'&,;]+"
+    r"|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*",
+    re.IGNORECASE,
+)
+
+
+def clean_text(text: str) -> str:
+    """Return text on one line, without control characters and without anything that looks like a token."""
+    text = _INVISIBLE.sub("", _ESCAPE_SEQUENCES.sub("", text))
+    return _TOKENS.sub(_mask_token, " ".join(text.split()))
+
+
+class Redactor:
+    """Cleans text of a server, and masks the secrets that it may have echoed, also encoded for a URL or in base64.
+
+    :param secrets: known from the beginning.
+    """
+
+    def __init__(self, *secrets: str) -> None:
+        self._fixed = [secret for secret in secrets if secret]
+        # Tokens come and go; those in use are among the last.
+        self._recent: deque[str] = deque(maxlen=20)
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secret: str) -> None:
+        """Mask this secret from now on, too."""
+        if secret and secret not in self._fixed and secret not in self._recent:
+            self._recent.append(secret)
+            self._pattern = None
+
+    def clean(self, text: str) -> str:
+        """Return text on one line, without secrets and control characters."""
+        pattern = self._pattern = self._pattern or _build_pattern([*self._fixed, *self._recent])
+        # A secret can have spaces that cleaning joins, and invisible characters in between that it removes.
+        return pattern.sub(MASK, clean_text(pattern.sub(MASK, text)))
+
+
+def _mask_token(found: re.Match[str]) -> str:
+    scheme, space, name, separator = found.groups()
+    return f"{scheme or name or ''}{space or separator or ''}{MASK}"
+
+
+def _build_pattern(secrets: list[str]) -> re.Pattern[str]:
+    """Return what matches each secret in each of its forms; the longest first."""
+    forms = {form for secret in secrets for form in _iter_forms(secret)}
+    # Without a secret: something that is never found.
+    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
+
+
+def _iter_forms(secret: str) -> Iterator[str]:
+    if len(secret) < _SHORTEST:
+        return
+    yield secret
+    data = secret.encode("utf-8", "surrogatepass")
+    quoted = (quote(data, safe=""), quote(data, safe="/"), quote(data, safe="!*'()"), quote_plus(data))
+    lower = (re.sub("%..", lambda code: code[0].lower(), form) for form in quoted)
+    escaped = (html.escape(secret), json.dumps(secret)[1:-1], data.hex(), quote(quoted[0], safe=""))
+    for form in (*quoted, *lower, *escaped, *_iter_base64(data)):
+        if len(form) >= _SHORTEST_ENCODED:
+            yield form
+
+
+def _iter_base64(data: bytes) -> Iterator[str]:
+    """Yield what a secret is in the base64 of a longer text, such as ``id:secret``, wherever it begins there."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        # Characters at both ends belong partly to what is before and after it.
+        inner = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        yield inner
+        yield inner.translate(str.maketrans("+/", "-_"))
