@@ -58,7 +58,7 @@ reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliabilit
 reliability-table: $(VENV)/.dev  ## Read while people work, in every way, and write the table of docs/reliability.md (20 minutes)
 	@$(BIN)/python tools/reliability_under_change.py
 
-soak: $(VENV)/.dev  ## Read 20,000 and write 2,000 records under each of 1,000 random schedules of faults
+soak: $(VENV)/.dev  ## Read and write under each of 1,000 random schedules of faults, changes and false answers
 	@$(BIN)/python tools/soak.py --schedules 1000
 
 worlds: $(VENV)/.dev  ## Try everything that can happen to reads, writes and syncs in 300,000 small worlds

@@ -34,8 +34,9 @@ Done = TypeVar("Done")
 
 @dataclass(slots=True)
 class Outcome:
-    """The outcome of one schedule; the first three counts must be 0.
+    """The outcome of one schedule; the first four counts must be 0.
 
+    :param unexcused: reads that failed although nothing was lost and no contradiction came again when asked.
     :param red: attempts that failed, by the type of the error.
     :param notes: what exactly is wrong.
     """
@@ -44,6 +45,7 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     misreported: int = 0
+    unexcused: int = 0
     red: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     faults: int = 0
@@ -53,7 +55,7 @@ class Outcome:
     @property
     def exact(self) -> bool:
         """Whether everything is as expected."""
-        return not (self.lost or self.doubled or self.misreported)
+        return not (self.lost or self.doubled or self.misreported or self.unexcused)
 
     def wrong(self, kind: str, count: int, note: str) -> None:
         """Count an error."""

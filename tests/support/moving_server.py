@@ -123,7 +123,7 @@ class MovingServer(socketserver.ThreadingTCPServer):
             self.behavior = behavior
             self.counted = Counters()
             self._begun, self._happened = time.monotonic(), 0
-            self._last_rows = []
+            self._last_rows = {}
 
     def handle_error(self, request, client_address):
         """Say nothing of connections that clients ended."""
@@ -193,7 +193,7 @@ class MovingServer(socketserver.ThreadingTCPServer):
         for lie in told:
             rows, meta = self._lie(lie.kind, body, rows, meta)
         if not any(":" in name for name in body["fields"]):
-            self._last_rows = rows or self._last_rows
+            self._last_rows[tuple(body["fields"])] = rows
         counted.rows += len(rows)
         if len(counted.log) < 2000:
             counted.log.append((body, len(rows), meta, [lie.kind for lie in told]))
@@ -219,9 +219,8 @@ class MovingServer(socketserver.ThreadingTCPServer):
     def _no_next(self, _body, rows, meta):
         return rows, meta | {"next": None}
 
-    def _previous_page_again(self, _body, rows, meta):
-        # There is a previous page only for another page of the same fields.
-        return self._last_rows or rows, meta
+    def _previous_page_again(self, body, rows, meta):
+        return self._last_rows.get(tuple(body["fields"]), rows), meta
 
     def _shifted(self, body, rows, meta):
         return moving_query.answer(self.company, body, shift=3)[0], meta

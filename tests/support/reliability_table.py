@@ -39,7 +39,11 @@ pages. `make reliability-table` writes this table.
 `make soak` applies random faults from these tables to a read of 20,000 records that change between pages, and to the
 creation, update and deletion of 2,000 records. Each of its 1,000 schedules is generated from a seed. If an attempt
 fails, the same work is done again, as an Airflow retry would. Nothing may be lost, written twice or reported
-incorrectly. A failure prints its seed, and this command repeats the schedule:
+incorrectly. The other half of each schedule reads a company that changes all the time, in any of the ways above, and
+lets each call of the read get a false answer in turn, while tokens are good for three requests or another process of
+the same user ends them: pages that are empty, shifted, repeated or have hidden rows, and counts, page sizes and `next`
+that are wrong. Such a read fails only for a contradiction that comes again when asked. A failure prints its seed, and
+this command repeats the schedule:
 
 ```console
 $ python tools/soak.py --schedules 1 --seed 4711
