@@ -94,7 +94,9 @@ class DeletionFacts(Struct, frozen=True, kw_only=True):
     :param deleted: those of them that were deleted.
     :param left: those of them that still exist and no longer meet the filters.
     :param keys: what is left for the next export.
+    :param missed: records among the rows that no export had before, although they are older than its window.
     :param file: the tombstones, for the same run to be run again; only in the state.
+    :param missed_file: the keys of the missed records; likewise.
     """
 
     method: str
@@ -102,4 +104,6 @@ class DeletionFacts(Struct, frozen=True, kw_only=True):
     deleted: int
     left: int
     keys: KeySetSummary
+    missed: int | UnsetType = UNSET
     file: FileRef | UnsetType | None = UNSET
+    missed_file: FileRef | UnsetType = UNSET

@@ -1,5 +1,8 @@
 """Finds the records that were exported and are gone: by the audit history, or by comparing sets of keys.
 
+Comparing keys also finds records that no export had: they appeared later than the look-back allows for, or came to meet
+the filters without a change of their own. They are exported with the others.
+
 An export leaves behind the keys that its readers hold now: those that the exports before it left and its own, except
 for those that it reported as gone. Whatever makes a key suspicious, it is reported only after Intacct was asked for the
 record.
@@ -71,8 +74,8 @@ Answer = TypeVar("Answer")
 class Deletions:
     """The records that are gone since the last export, for one run.
 
-    Call :meth:`begin` before rows are read, :meth:`add` for each page, :meth:`settle` after the last one, and
-    :meth:`close` at the end.
+    Call :meth:`begin` before rows are read, :meth:`add` for each page, :meth:`find` after the last one, :meth:`settle`
+    when the rows of :meth:`find_missed` are added, too, and :meth:`close` at the end.
 
     :param client: reads Intacct.
     :param query: of all records that the export is about, without its window.
@@ -111,6 +114,9 @@ class Deletions:
         self._read_id = attrgetter(f"f{names.index('id')}") if "id" in names else None
         self._exported, self._gone = Spool(ExportedKey), Spool(Tombstone)
         self._existing: Spool | None = None
+        # Keys that no export had, and those of them whose rows are exported now.
+        self._missed, self._caught_up = Spool(ExportedKey), Spool(ExportedKey)
+        self._method = ""
         self._history = AuditHistory(client, query.object_name) if detect != "keys" else None
         self._times: dict[str, str] | None = None
         self._before = state.keys
@@ -129,7 +135,7 @@ class Deletions:
 
     def close(self) -> None:
         """Remove what is on the local disk."""
-        for spool in (self._exported, self._gone, self._existing):
+        for spool in (self._exported, self._gone, self._existing, self._missed, self._caught_up):
             if spool is not None:
                 spool.close()
 
@@ -153,13 +159,13 @@ class Deletions:
 
     def discard(self) -> None:
         """Forget the rows, since they are read again."""
-        self._exported.close()
-        self._exported = Spool(ExportedKey)
+        for spool in (self._exported, self._missed, self._caught_up):
+            spool.close()
+        self._exported, self._missed, self._caught_up = (Spool(ExportedKey) for _ in range(3))
+        self._method = ""
 
-    def settle(self, rows: int) -> None:
-        """Find what is gone, and leave the keys behind for the next export; after the last row, before the manifest.
-
-        A run that is run again reports the same again, from what it left, without a call.
+    def find(self, rows: int) -> None:
+        """Find what is gone and what was missed, after the last row.
 
         :param rows: of the export. When an earlier attempt wrote some of them, so that not all of their keys came to
             :meth:`add`, the keys are read again.
@@ -170,17 +176,53 @@ class Deletions:
         if self._exported.count != rows:
             self._exported.close()
             self._exported = self._read(self._window.narrow(self._query) if self._window else self._query)
-        method = self._find()
+        self._method = self._find()
+        if self._method == "keys" and self._before is not None and self._existing is not None:
+            self._missed.add(subtract(self._existing, self._list_keys()))
+
+    def find_missed(self) -> Iterator[Query]:
+        """Yield queries of the records that no export had, and that no later window will have.
+
+        A run that is run again yields those that it had.
+        """
+        missed: Iterable[ExportedKey] = self._missed
+        if self._repeated:
+            missed = unpack(self._repeated.missed_file, ExportedKey) if self._repeated.missed_file else ()
+        rest = iter(missed)
+        while self._window and (some := list(islice(rest, BATCH_SIZE))):
+            until = structs.replace(self._window, lower=None)
+            yield until.narrow(self._query).narrow(field("key").in_([one.key for one in some]))
+
+    def add_missed(self, page: Page) -> None:
+        """Add the keys of rows that :meth:`find_missed` asks for."""
+        if not self._repeated:
+            self._caught_up.add(_read_keys(page, self._read_id))
+
+    def settle(self, rows: int) -> None:
+        """Leave the keys behind for the next export; after everything else, before the manifest.
+
+        A run that is run again reports the same again, from what it left, without a call.
+
+        :param rows: as for :meth:`find`, which is called unless it was.
+        """
+        if self._repeated:
+            return
+        if not self._method:
+            self.find(rows)
         left = sum(1 for one in self._gone if one.reason == LEFT)
         file = self._write("gone", self._gone) if self._gone.count else None
+        missed = self._caught_up
+        missed_file = self._write("missed", missed) if missed.count else UNSET
         self.keys = self._write_keys()
         self.found = DeletionFacts(
-            method=method,
+            method=self._method,
             rows=self._gone.count,
             deleted=self._gone.count - left,
             left=left,
             keys=KeySetSummary(self.keys.rows, self.keys.sha256),
+            missed=missed.count or UNSET,
             file=file,
+            missed_file=missed_file,
         )
 
     def pages(self) -> Iterator[Page]:
@@ -194,9 +236,9 @@ class Deletions:
 
     @property
     def summary(self) -> DeletionFacts:
-        """What manifests say: what was found, without the file of tombstones that the state names."""
+        """What manifests say: what was found, without the files that the state names."""
         assert self.found is not None  # noqa: S101 -- settle() comes first
-        return structs.replace(self.found, file=UNSET)
+        return structs.replace(self.found, file=UNSET, missed_file=UNSET)
 
     def remove_files(self, files: Iterable[FileRef]) -> None:
         """Remove files of keys that :meth:`ExportState.commit` says are no longer needed."""
@@ -252,6 +294,9 @@ class Deletions:
             )
         existing = self._select(anywhere, [one.key for one in suspects])
         matching = self._select(self._query, sorted(existing)) if existing else existing
+        if left := existing - matching:
+            # Unless they were deleted between the two questions.
+            existing = matching | self._select(anywhere, sorted(left))
         hints = self._hints()
         for one in suspects:
             if one.key not in existing:
@@ -309,7 +354,7 @@ class Deletions:
         return unpack(self._before, ExportedKey)
 
     def _list_keys(self) -> Iterator[ExportedKey]:
-        return unite(self._exported, self._base())
+        return unite(self._exported, unite(self._caught_up, self._base()))
 
     def _write_keys(self) -> KeySet:
         """Write the keys for the next export."""

@@ -120,7 +120,8 @@ class ExportState:
         """Keep the window of a run that begins, so that a retry reads the same one. The watermark stays."""
         known = self.run(run_id)
         if known is None or known.window != window:
-            run, _ = self._keep_run(run_id)
+            # The runs that make room are forgotten by commit(), which can say which files that leaves.
+            run = self._document.runs.setdefault(run_id, Run())
             run.window, run.done = window, False
             self._save()
 
@@ -169,7 +170,9 @@ class ExportState:
         runs = self._document.runs
         run = runs.setdefault(run_id, Run())
         forgotten = [runs.pop(oldest) for oldest in list(runs)[:-RUNS]]
-        return run, [one.gone.file for one in forgotten if one.gone and one.gone.file]
+        gone = [one.gone for one in forgotten if one.gone]
+        files = (file for one in gone for file in (one.file, one.missed_file))
+        return run, [file for file in files if file]
 
     def _load(self) -> _Document:
         text = self._store.get(self.name)

@@ -21,7 +21,7 @@ from intacct_provider.client.reading import queries as queries_module
 from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError
 from intacct_provider.export.deletes.detection import TOMBSTONES, Deletions
 from intacct_provider.export.incremental.planning import plan_window
-from intacct_provider.export.incremental.state import KEY_SETS, ExportState
+from intacct_provider.export.incremental.state import KEY_SETS, RUNS, ExportState
 from intacct_provider.export.incremental.window import Window
 
 AUDIT = "company-config/audit-history"
@@ -100,6 +100,11 @@ class Mirror:
                 earlier -= 1
             else:
                 deletions.add(page)
+        deletions.find(len(rows))
+        for missed in deletions.find_missed():
+            for page in self.client.read_pages(missed, StructRows(missed.fields)):
+                rows += [named(missed.fields, row) for row in page.rows]
+                deletions.add_missed(page)
         deletions.settle(len(rows))
         gone = [named(TOMBSTONES.fields, row) for page in deletions.pages() for row in page.rows]
         if commit:
@@ -615,6 +620,107 @@ def test_the_history_is_refused_for_an_export_with_filters(client, tmp_path):
         Mirror(client, tmp_path, filters=ACTIVE, detect="audit").run("1")
 
 
+# --- what no export had
+
+
+def enter(sandbox, key, status="active"):
+    """Let a record meet the filters, or no longer, without a change of its own that its stamp would show."""
+    sql(
+        sandbox,
+        UNSTAMPED.replace(f'"{MODIFIED}" = NULL', f"\"status\" = '{status}'") + f' WHERE "key" = {key}',
+    )
+
+
+def test_a_record_that_appears_later_than_the_look_back_is_exported_when_its_key_is_met(
+    mirror, sandbox, client, clock
+):
+    mirror.run("1")
+    clock.later(hours=1)
+    change(client, 9)
+    late = client.create(PURPOSE, {"id": "Late"})["key"]
+    stamp(sandbox, late, "2026-01-01T00:00:00Z")
+    rows, gone, facts = mirror.run("2", lookback=dt.timedelta(0))
+    assert rows == {"1", "9", late}
+    assert (gone, facts["method"], facts["missed"]) == ([], "keys", 1)
+    assert mirror.is_true()
+    clock.later(hours=1)
+    client.delete(PURPOSE, late)
+    rows, gone, facts = mirror.run("3", lookback=dt.timedelta(0))
+    assert (rows, tombstones(gone)) == ({"9"}, {late: "deleted"})
+    assert "missed" not in facts
+
+
+def test_a_record_that_enters_the_filters_by_no_change_of_its_own_is_exported(
+    sandbox, client, clock, tmp_path
+):
+    mirror = Mirror(client, tmp_path, filters=ACTIVE, detect="auto")
+    some = [int(key) for key in mirror.run("1")[0]][:2]
+    for _ in range(2):
+        enter(sandbox, some[0], "inactive")
+        rows, gone, facts = mirror.run("out", lookback=dt.timedelta(0))
+        assert tombstones(gone) == {str(some[0]): "left"}
+        enter(sandbox, some[0])
+        rows, gone, facts = mirror.run("in", lookback=dt.timedelta(0))
+        assert str(some[0]) in rows
+        assert (gone, facts["missed"]) == ([], 1)
+        assert mirror.is_true()
+        mirror.shelf["state"] = (
+            mirror.shelf["state"].replace('"in":', '"in, once":').replace('"out":', '"o":')
+        )
+
+
+def test_a_run_of_the_past_has_what_it_caught_up_on_again(mirror, sandbox, client, clock):
+    mirror.run("1")
+    late = client.create(PURPOSE, {"id": "Late"})["key"]
+    stamp(sandbox, late, "2026-01-01T00:00:00Z")
+    said = mirror.run("2")
+    assert late in said[0]
+    clock.later(hours=1)
+    mirror.run("3")
+    before = len(queries(sandbox))
+    assert mirror.run("2") == said
+    assert queries(sandbox, before) == [PURPOSE] * 2, "the window and what it had missed"
+
+
+def test_a_record_that_comes_while_the_keys_are_compared_is_left_to_the_next_window(mirror, client, clock):
+    mirror.run("1")
+    clock.later(hours=1)
+    rows, _gone, facts = mirror.run("2", meanwhile=lambda: client.create(PURPOSE, {"id": "New"}))
+    assert ("41" in rows, "missed" in facts) == (False, False)
+    assert "41" in mirror.run("3")[0]
+    assert mirror.is_true()
+
+
+def test_files_of_what_was_caught_up_on_are_removed_with_their_run(mirror, sandbox, client, tmp_path):
+    mirror.run("1")
+    for number in range(2, RUNS + 4):
+        if number in (2, RUNS):
+            late = client.create(PURPOSE, {"id": f"Late {number}"})["key"]
+            stamp(sandbox, late, "2026-01-01T00:00:00Z")
+        mirror.run(str(number))
+    assert len([*tmp_path.glob(".*.missed.*")]) == 1
+
+
+def test_a_record_that_is_deleted_between_two_questions_has_not_left_the_filters(
+    client, tmp_path, clock, monkeypatch
+):
+    mirror = Mirror(client, tmp_path, filters=ACTIVE, detect="keys")
+    mirror.run("1")
+    key = min(mirror.records, key=int)
+    change(client, key)
+    select, asked = Deletions._select, []
+
+    def select_and_delete(deletions, query, keys):
+        found = select(deletions, query, keys)
+        asked.append(keys)
+        if len(asked) == 1:
+            client.delete(PURPOSE, key)
+        return found
+
+    monkeypatch.setattr(Deletions, "_select", select_and_delete)
+    assert tombstones(mirror.run("2")[1]) == {key: "deleted"}
+
+
 # --- keys that were left
 
 
@@ -659,7 +765,7 @@ def test_a_server_with_habits_tells_the_same(faults, sandbox, tmp_path):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("detect", "filters"), [("keys", None), ("auto", None), ("auto", ACTIVE)])
 def test_a_mirror_is_true_after_every_run_whatever_happens_between(
-    seed, detect, filters, client, clock, tmp_path
+    seed, detect, filters, sandbox, client, clock, tmp_path
 ):
     choice = random.Random(seed)
     mirror = Mirror(client, tmp_path, detect=detect, filters=filters)
@@ -669,6 +775,10 @@ def test_a_mirror_is_true_after_every_run_whatever_happens_between(
         for _ in range(choice.randrange(4)):
             clock.later(seconds=choice.choice((0, 1, 600, 7200)))
             what = choice.random()
+            if detect == "keys" and what < 0.1:
+                alive.append(client.create(PURPOSE, {"id": f"Late {len(alive)} {choice.random()}"})["key"])
+                stamp(sandbox, alive[-1], choice.choice(("2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z")))
+                continue
             if what < 0.3:
                 alive.append(client.create(PURPOSE, {"id": f"New {len(alive)} {choice.random()}"})["key"])
             elif what < 0.6:
