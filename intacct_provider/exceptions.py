@@ -176,9 +176,19 @@ def _find_advice(error_id: str, code: str, details: Sequence[ErrorDetail]) -> st
 
 
 class IntacctAuthenticationError(IntacctAPIError):
-    """Intacct rejects the credentials, or even a newly issued token."""
+    """Intacct rejects the credentials."""
 
     retryable = False
+
+
+class IntacctTokenError(IntacctAuthenticationError):
+    """Intacct accepts the credentials, but rejects the access tokens that it issues for them, after all retries."""
+
+    retryable = True
+    advice = (
+        "Intacct issued new access tokens and rejected them, too. Check that the user is active, and that nobody else "
+        "signs in as this user, since that may end its tokens; the credential store 'variable' lets tasks share one."
+    )
 
 
 class IntacctPermissionError(IntacctAPIError):

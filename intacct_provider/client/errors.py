@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
 from typing import Any
 
 from intacct_provider.client.redaction import clean_text
@@ -21,14 +22,34 @@ from intacct_provider.exceptions import (
     IntacctPermissionError,
     IntacctRateLimitError,
     IntacctServerError,
+    IntacctTokenError,
     IntacctValidationError,
 )
 
-#: Error ids that mean "this access token is no longer good", whatever the HTTP status.
-#: Recorded traffic shows REST-1206 with HTTP 400, so the status alone is not enough.
-TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0040"})
-#: The same in words, for responses that carry no id.
-_TOKEN_WORDS = re.compile(r"token is not valid|invalid token|expired token", re.IGNORECASE)
+#: Error ids of an access token that is not accepted. They come with HTTP 400 and 403, too.
+TOKEN_ERROR_IDS = frozenset({"REST-1206", "REST-2102", "GW-0031", "GW-0034", "GW-0040"})
+#: Codes for the same, in lower case: Intacct's own and those of OAuth.
+_TOKEN_CODES = frozenset({"tokeninvalid", "tokenexpired", "invalid_token", "expired_token", "token_expired"})
+#: Ids of other problems: under them, words about a token are about a field, a value or the application.
+_OTHER_ERROR_IDS = frozenset(
+    {
+        *(f"REST-{n}" for n in (1028, 1034, 1043, 1050, 1064, 1106, 1107, 1216)),
+        *(f"GW-{n:04}" for n in (10, 11, 12, 14, 15, 32, 33, 35, 36, 37, 38, 39, 42)),
+    }
+)
+#: Statuses under which words count; others name a problem of their own.
+_WORDED_STATUSES = frozenset({200, 400, 403})
+_INVALID_TOKEN_HEADER = re.compile(r"\berror\s*=\s*\"?invalid_token\b", re.IGNORECASE)
+_DEAD = r"(?:not valid|invalid|expired|revoked|malformed|inactive|no longer (?:valid|active))"
+_NOUN = r"(?:(?:access|bearer|auth\w*|oauth2?|security|session|web|json|jwt) )*(?:token|jwt)"
+#: A sentence of its own, maybe behind a heading. A place or a value after it would make it an error of syntax.
+_TOKEN_WORDS = re.compile(
+    r"(?:^|[.:;!] | - )(?:(?:an?|the|your|this|provided|supplied|given|current) )*"
+    rf"(?:{_DEAD}(?: (?:or|and) {_DEAD})* {_NOUN}"
+    rf"|{_NOUN} (?:(?:is|was|has|has been) )?(?:already )?{_DEAD}(?:(?: or| and|,) (?:has |is )?{_DEAD})*)"
+    r"(?: any ?more| provided| supplied)?(?:$|[.;!]|, please)",
+    re.IGNORECASE,
+)
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 #: Details, and placeholders, that are kept of one error.
 MOST = 20
@@ -63,35 +84,68 @@ def find_record_error(body: Any) -> Mapping[str, Any] | None:
     return next((error for error in found if error), None)
 
 
-def build_error(status: int, error: Any, clean: Callable[[str], str] = clean_text) -> IntacctAPIError:
-    """Turn an ``ia::error`` object and its status into the exception that fits.
+class TokenVerdict(IntEnum):
+    """What a response says about the access token.
+
+    ``SUSPECT`` is weak evidence, which another problem may cause, too: it is worth one new token.
+    """
+
+    ACCEPTED = 0
+    SUSPECT = 1
+    DEAD = 2
+
+
+def judge_token(status: int, error: Any, headers: Mapping[str, str] | None = None) -> TokenVerdict:
+    """Decide whether a response says that the access token is dead: the one rule for it.
+
+    Ids and codes decide under any status and at any depth of ``details``, as does ``invalid_token`` in the header
+    ``WWW-Authenticate``. HTTP 401 does unless an id names another problem; words do only where nothing names one.
+
+    :param status: HTTP status, or the status of a record or of a part of a composite request.
+    :param error: error object, as :func:`find_error` returns it.
+    :param headers: headers of the response.
+    """
+    statements = [*_list_statements(error)]
+    names = {name for statement in statements for name in _list_names(statement)}
+    if _INVALID_TOKEN_HEADER.search((headers or {}).get("WWW-Authenticate") or ""):
+        return TokenVerdict.DEAD
+    if names & TOKEN_ERROR_IDS or {name.lower() for name in names} & _TOKEN_CODES:
+        return TokenVerdict.DEAD
+    named_otherwise = not names.isdisjoint(_OTHER_ERROR_IDS)
+    if status == 401:
+        return TokenVerdict.SUSPECT if named_otherwise else TokenVerdict.DEAD
+    if status not in _WORDED_STATUSES or named_otherwise or not any(map(_says_dead, statements)):
+        return TokenVerdict.ACCEPTED
+    has_id = any(_ERROR_ID.fullmatch(name) for name in names)
+    return TokenVerdict.DEAD if status == 400 and not has_id else TokenVerdict.SUSPECT
+
+
+def build_error(
+    status: int,
+    error: Any,
+    clean: Callable[[str], str] = clean_text,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> IntacctAPIError:
+    """Turn an ``ia::error`` object, its status and the headers of its response into the exception that fits.
 
     :param clean: makes text of the server fit for a message.
     """
-    return _ErrorReader(clean).read(status, error)
+    return _ErrorReader(clean).read(status, error, judge_token(status, error, headers))
 
 
-def is_token_error(error: IntacctAPIError) -> bool:
-    """Whether the access token was rejected, in any form that Sage documents or that was recorded.
-
-    HTTP 401; an id of :data:`TOKEN_ERROR_IDS` or the code ``tokenInvalid`` with any status, since REST-1206 came with
-    HTTP 400; or, with HTTP 400, words to that effect and no id.
-    """
-    return _rejects_token(error.status, error.code, error.error_id, error.message)
-
-
-def _rejects_token(status: int, code: str, error_id: str, message: str) -> bool:
-    if status == 401 or error_id in TOKEN_ERROR_IDS or code == "tokenInvalid":
-        return True
-    return status == 400 and not error_id and _TOKEN_WORDS.search(message) is not None
-
-
-def _choose_type(status: int, code: str, error_id: str, message: str) -> type[IntacctAPIError]:
-    if _rejects_token(status, code, error_id, message) or error_id == "REST-1216":
+def _choose_type(
+    status: int, code: str, error_id: str, message: str, verdict: TokenVerdict
+) -> type[IntacctAPIError]:
+    if error_id == "REST-1216" or code in {"invalid_grant", "invalid_client"}:
         return IntacctAuthenticationError
-    if code in {"invalid_grant", "invalid_client"}:
+    if error_id == "GW-0010":
+        return IntacctRateLimitError
+    if verdict is TokenVerdict.SUSPECT and error_id in _OTHER_ERROR_IDS:
         return IntacctAuthenticationError
-    if status == 429 or error_id == "GW-0010":
+    if verdict is not TokenVerdict.ACCEPTED:
+        return IntacctTokenError
+    if status == 429:
         return IntacctRateLimitError
     if status == 409 and "idempotency" in message.lower():
         return IntacctIdempotencyError
@@ -105,6 +159,35 @@ def _choose_type(status: int, code: str, error_id: str, message: str) -> type[In
         425: IntacctServerError,
     }
     return by_status.get(status, IntacctServerError if status >= 500 else IntacctValidationError)
+
+
+def _list_statements(error: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """Yield an error and its details, whose details may have details."""
+    for item in error[:MOST] if isinstance(error, list) else [error]:
+        fields = _as_mapping(item)
+        yield fields
+        if fields.get("details") and depth < 3:
+            yield from _list_statements(fields["details"], depth + 1)
+
+
+def _list_names(statement: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the id and the code of an error; either can stand in the place of the other."""
+    for place in ("errorId", "code"):
+        name = _read_text(statement.get(place))
+        if name:
+            yield name.upper() if _ERROR_ID.fullmatch(name.upper()) else name
+
+
+def _read_text(value: Any) -> str:
+    """Return text or a number as one line; else nothing."""
+    return (
+        "" if value is None or isinstance(value, Mapping | list) else " ".join(str(value).split())[:LONGEST]
+    )
+
+
+def _says_dead(statement: Mapping[str, Any]) -> bool:
+    """Whether the words of an error are about the access token, not about a field."""
+    return not statement.get("target") and bool(_TOKEN_WORDS.search(_read_text(statement.get("message"))))
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
@@ -122,7 +205,7 @@ class _ErrorReader:
     def __init__(self, clean: Callable[[str], str]) -> None:
         self._clean = clean
 
-    def read(self, status: int, error: Any) -> IntacctAPIError:
+    def read(self, status: int, error: Any, verdict: TokenVerdict) -> IntacctAPIError:
         """Return the exception for an error object."""
         fields = _as_mapping(error)
         raw = fields.get("details")
@@ -136,7 +219,7 @@ class _ErrorReader:
         error_id = own.error_id or (own.code if _ERROR_ID.fullmatch(own.code) else "")
         if own.correction:
             details.insert(0, ErrorDetail(correction=own.correction))
-        return _choose_type(status, own.code, error_id, own.message)(
+        return _choose_type(status, own.code, error_id, own.message, verdict)(
             own.message or f"Intacct answered HTTP {status} without a message",
             status=status,
             code=own.code,

@@ -9,7 +9,7 @@ from sandbox_client import RETRY, calls, client_of, config_of, running
 from token_stores import FileStore
 
 from intacct_provider.client import IntacctClient
-from intacct_provider.exceptions import IntacctAuthenticationError
+from intacct_provider.exceptions import IntacctTokenError
 
 SECTION = "Tokens and clocks"
 RENEWS = "gets a new token once, and retries the call"
@@ -61,20 +61,34 @@ def test_every_way_of_refusing_a_token_at_any_call_of_a_run(sandbox, fault):
     work_at_every_call(sandbox, fault)
 
 
-@line(
-    "token rejected again, right after it was renewed",
-    "fails at once",
-    "an error that Airflow does not retry",
+FORMS = pytest.mark.parametrize(
+    "form", [{"status": 401}, {"status": 400, "body": REFUSALS[3].values[0]["body"]}]
 )
-@pytest.mark.parametrize("form", [{"status": 401}, {"status": 400, "body": REFUSALS[3].values[0]["body"]}])
-def test_a_second_refusal_ends_the_task(sandbox, client, form):
+
+
+@line("token rejected again, right after it was renewed", "gets another one after a pause")
+@FORMS
+def test_a_second_refusal_is_no_reason_to_give_up(sandbox, client, form):
     client.query(PURPOSE, ["key"], size=1)
-    sandbox.fail(**form, times=2)
-    with pytest.raises(IntacctAuthenticationError) as caught:
-        client.query(PURPOSE, ["key"], size=1)
-    assert caught.value.retryable is False
+    sandbox.fail(**form, times=2, path="/services/core/query")
+    client.query(PURPOSE, ["key"], size=1)
     assert not sandbox.faults.fail
-    assert len(calls(sandbox, TOKEN)) == 2
+    assert len(calls(sandbox, TOKEN)) == 3
+
+
+@line(
+    "every new token rejected",
+    "gets as many as the retry policy allows, with growing pauses",
+    "an error that Airflow retries",
+)
+@FORMS
+def test_refusals_without_end_end_the_task(sandbox, client, form):
+    client.query(PURPOSE, ["key"], size=1)
+    sandbox.fail(**form, times=99, path="/services/core/query")
+    with pytest.raises(IntacctTokenError) as caught:
+        client.query(PURPOSE, ["key"], size=1)
+    assert caught.value.retryable
+    assert len(calls(sandbox, TOKEN)) == 1 + RETRY.attempts
 
 
 def sharing(company, **changes):

@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctAuthenticationError,
     IntacctConfigError,
+    IntacctConnectionError,
     IntacctResponseError,
 )
 
@@ -30,6 +32,8 @@ UNKNOWN_LIFETIME = 3600.0
 #: Seconds before each look into the store for the successor of a refresh token that was rejected: the worker that was
 #: quicker may still be waiting for its response, or saving it.
 LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+#: Seconds after which a thread that waits for another one's renewal looks whether it still needs the token.
+LOOK_UP = 0.5
 #: What to do when no valid refresh token is left.
 AUTHORIZE = "Run `python -m intacct_provider.authorize` to get a new one."
 
@@ -108,15 +112,19 @@ class _Grant:
     :param store: held so that no other store can get its ``id``.
     :param asked_for: the access token that this process asked for last; others come from the store.
     :param rejected: access tokens that Intacct rejected; a store may offer them still.
+    :param accepted: the access token that Intacct accepted last.
+    :param unaccepted: tokens of this process that Intacct rejected at their first use since it accepted one.
     :param unsaved: tokens that the store failed to save; until it does, nothing may use them.
     """
 
     store: CredentialStore | None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
     tokens: Tokens = field(default_factory=Tokens)
     renew_at: float = 0.0
     asked_for: str = ""
     rejected: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+    accepted: str = ""
+    unaccepted: int = 0
     unsaved: Tokens | None = None
 
 
@@ -159,34 +167,90 @@ class TokenSource:
         with _grants_lock:
             self._grant = _grants.setdefault((_fingerprint(config), id(store)), _Grant(store))
 
-    def get(self) -> str:
+    @property
+    def unaccepted(self) -> int:
+        """New tokens of this process that Intacct rejected at their first use since it accepted one."""
+        return self._grant.unaccepted
+
+    def get(self, stopped: threading.Event | None = None) -> str:
         """Return a valid access token, renewing it when it is missing or about to end.
 
+        :param stopped: set when the token is not needed any more.
         :raises IntacctAuthenticationError: if Intacct rejects the credentials.
         :raises IntacctConfigError: if there is no refresh token to renew it with.
+        :raises IntacctConnectionError: if ``stopped`` was set while another thread renewed the token.
         """
-        with self._grant.lock:
+        with self._hold(stopped):
             if not self._grant.tokens.access_token or time.monotonic() >= self._grant.renew_at:
                 self._renew()
             return self._grant.tokens.access_token
 
-    def drop(self, token: str) -> bool:
-        """Forget ``token`` because Intacct rejected it, unless another thread has renewed it already.
+    def accept(self, token: str) -> None:
+        """Note that Intacct has accepted ``token``."""
+        self._grant.accepted, self._grant.unaccepted = token, 0
 
-        :return: whether it came from the store: then the next token there may have ended at the same time.
-        """
+    def reject(self, token: str) -> None:
+        """Forget ``token`` because Intacct rejected it, unless another thread has renewed it already."""
         with self._grant.lock:
-            if token not in self._grant.rejected:
-                self._grant.rejected.append(token)
+            if token in self._grant.rejected:
+                return
+            self._grant.rejected.append(token)
+            if token == self._grant.asked_for and token != self._grant.accepted:
+                self._grant.unaccepted += 1
             if self._grant.tokens.access_token == token:
                 self._grant.tokens = replace(self._grant.tokens, access_token="")
-            return token != self._grant.asked_for
 
-    def _renew(self) -> None:
+    @contextmanager
+    def replace(
+        self,
+        *,
+        wait: Callable[[], None],
+        stopped: threading.Event | None = None,
+        own: bool = False,
+        alone: bool = False,
+    ) -> Iterator[tuple[str, bool]]:
+        """Give another token in the place of one that was rejected, and whether the caller is the first to use it.
+
+        That of another thread or worker, if there is one, else a new one.
+
+        :param wait: called before a new token is asked for.
+        :param stopped: set when the token is not needed any more.
+        :param own: whether a new token is asked for in any case.
+        :param alone: whether other threads wait for a new token until the caller has used it.
+        """
+        with ExitStack() as turn:
+            turn.enter_context(self._hold(stopped))
+            is_new = False
+            if own or not self._grant.tokens.access_token or time.monotonic() >= self._grant.renew_at:
+                wait()
+                is_new = self._renew(own=own)
+            token = self._grant.tokens.access_token
+            if not (is_new and alone):
+                turn.close()
+            yield token, is_new and alone
+
+    @contextmanager
+    def _hold(self, stopped: threading.Event | None) -> Iterator[None]:
+        """Hold the lock of the grant, unless the caller is stopped while it waits for it."""
+        lock = self._grant.lock
+        while not lock.acquire(timeout=LOOK_UP):
+            if stopped is not None and stopped.is_set():
+                raise IntacctConnectionError("No access token was asked for, because the read was stopped.")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _renew(self, own: bool = False) -> bool:
+        """Take the tokens that another worker has stored, if they are valid, or ask for new ones.
+
+        :param own: whether to ask in any case.
+        :return: whether they are new.
+        """
         if self._grant.unsaved:
             self._save(self._grant.unsaved)
         tokens, looks = self._load(), iter(LOOK_AGAIN)
-        while not self._is_live(tokens):
+        while own or not self._is_live(tokens):
             sent = self._refresh_token(tokens) if self._rotating else ""
             try:
                 response = self._request(sent)
@@ -194,11 +258,12 @@ class TokenSource:
                 newer = self._await_newer(sent, looks) if rejection.code == "invalid_grant" else None
                 if newer is None:
                     raise
-                tokens = newer
+                tokens, own = newer, False
             else:
                 self._save(self._mask(Tokens.from_response(response, self._config, sent)))
-                return
+                return True
         self._adopt(tokens)
+        return False
 
     def _request(self, refresh_token: str) -> Any:
         config = self._config
@@ -262,6 +327,8 @@ class TokenSource:
             self._with_store(lambda: store.save(tokens.to_store()))
         self._grant.unsaved = None
         self._grant.asked_for = tokens.access_token
+        if tokens.access_token in self._grant.rejected:  # a server may issue the same one again
+            self._grant.rejected.remove(tokens.access_token)
         self._adopt(tokens)
 
     def _adopt(self, tokens: Tokens) -> None:

@@ -69,7 +69,7 @@ class Reply:
         if found is None and self.status < 400:
             return None
         found = found or find_record_error(self.body) or {"message": self._describe()}
-        error = build_error(self.status, found, self.clean)
+        error = build_error(self.status, found, self.clean, headers=self.headers)
         error.replayed = self.replayed
         return error
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 #: Statuses that mean "later", not "no".
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: Length of the longest pause before a token that worked is replaced, in durations of the request that was rejected.
+TURN = 8.0
 #: Sage's pages spell these headers in more than one way, and name one for each kind of limit.
 _AFTER_HEADER = re.compile(r"(X-IA-[A-Za-z-]+-)?Retry-?After", re.IGNORECASE)
 
@@ -62,6 +64,35 @@ def compute_wait(
         return None
     wait = jitter * min(policy.longest, policy.base * 2 ** (attempt - 1)) + (retry_after or 0.0)
     return wait if elapsed + wait <= policy.budget else None
+
+
+def compute_token_pause(
+    policy: RetryPolicy,
+    *,
+    suspected: bool,
+    first_uses: int,
+    unaccepted: int,
+    seconds: float,
+    elapsed: float,
+    jitter: float,
+) -> float | None:
+    """Return the seconds to wait before another token is asked for, or None to give up.
+
+    A token that worked is replaced after a pause of the length of some requests. Where each new token ends the tokens
+    of other processes, that leaves them the time for a request. New tokens that never worked are replaced ever later.
+
+    :param suspected: whether there is weak evidence only that the token was the reason; then one new token must do.
+    :param first_uses: new tokens that this request was the first to use, and that were rejected.
+    :param unaccepted: new tokens of this process that were rejected since one was accepted.
+    :param seconds: what the rejected request took.
+    :param elapsed: seconds since the first rejection.
+    :param jitter: a random number from 0 to 1.
+    """
+    if first_uses >= (1 if suspected else policy.attempts) or unaccepted >= policy.attempts:
+        return None
+    back_off = policy.base * 2 ** (unaccepted - 1) if unaccepted else 0.0
+    pause = jitter * min(policy.longest, max(back_off, TURN * seconds))
+    return pause if elapsed + pause <= policy.budget else None
 
 
 def read_pause(headers: Mapping[str, str]) -> float | None:

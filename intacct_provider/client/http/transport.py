@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from intacct_provider.client.config import IntacctConfig, redact_url
-from intacct_provider.client.errors import is_token_error
+from intacct_provider.client.errors import TokenVerdict, find_error, judge_token
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
 from intacct_provider.client.http.connections import find_proxy, find_proxy_password, open_session
 from intacct_provider.client.http.content import ContentTooLargeError, UnknownEncodingError, read_content
@@ -29,10 +30,17 @@ from intacct_provider.client.http.replies import (
     classify_failure,
     read_response,
 )
-from intacct_provider.client.http.retry import RETRY_STATUSES, RetryPolicy, compute_wait, read_pause
+from intacct_provider.client.http.retry import (
+    RETRY_STATUSES,
+    RetryPolicy,
+    compute_token_pause,
+    compute_wait,
+    read_pause,
+)
 from intacct_provider.client.http.throttle import ConcurrencyLimit
 from intacct_provider.client.redaction import Redactor
 from intacct_provider.exceptions import (
+    IntacctAuthenticationError,
     IntacctConnectionError,
     IntacctError,
     IntacctIdempotencyError,
@@ -46,8 +54,8 @@ log = logging.getLogger(__name__)
 
 ENTITY_HEADER = "X-IA-API-Param-Entity"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-#: Attempts with another token after one is rejected; all but one of them are others' from the store.
-MAX_REPETITIONS = 4
+#: Tokens of other threads and workers that a request uses, before it asks for one that it is the first to use.
+MAX_SHARED_TOKENS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +121,63 @@ class Transport:
     def send(self, request: Request) -> Reply:
         """Send a request and return the response, whatever its status.
 
-        A rejected token is replaced and the request repeated. Tokens from the store do not count, since they may all
-        have expired together; a freshly requested one is tried once.
+        A rejected token is replaced and the request repeated, within the retry policy. Only tokens that this request
+        was the first to use count: other threads and workers may use up or end one that they share.
 
         :raises IntacctAuthenticationError: if no token can be had.
         :raises IntacctConnectionError: if no complete response came within the retry policy.
         :raises IntacctResponseError: if the response is not JSON.
         """
-        token = self._tokens.get()
+        token = self._tokens.get(request.stopped)
+        begun = time.monotonic()
         reply = self._send_with_retries(request, token)
-        for repetition in range(MAX_REPETITIONS):
-            if not _rejects_token(reply):
-                break
-            shared = self._tokens.drop(token)
-            if repetition and not shared:
-                break
-            token = self._tokens.get()
-            again = self._send_with_retries(request, token)
-            reply = replace(again, maybe_already_done=again.maybe_already_done or reply.maybe_already_done)
+        verdict = judge_reply(request, reply)
+        if verdict is TokenVerdict.ACCEPTED:
+            self._tokens.accept(token)
+            return reply
+        return self._send_with_new_tokens(request, token, reply, time.monotonic() - begun)
+
+    def _send_with_new_tokens(self, request: Request, token: str, reply: Reply, seconds: float) -> Reply:
+        """Repeat a request whose token was rejected until one is accepted, or too many new ones are rejected.
+
+        :param seconds: what the rejected request took.
+        """
+        started, rejections, first_uses = time.monotonic(), 0, 0
+        while (verdict := judge_reply(request, reply)) is not TokenVerdict.ACCEPTED:
+            self._tokens.reject(token)
+            rejections += 1
+            pause = compute_token_pause(
+                self._retry,
+                suspected=verdict is TokenVerdict.SUSPECT,
+                first_uses=first_uses,
+                unaccepted=self._tokens.unaccepted,
+                seconds=seconds,
+                elapsed=time.monotonic() - started,
+                jitter=random.random(),  # noqa: S311
+            )
+            if pause is None:
+                return reply
+            log.log(
+                logging.INFO if rejections == 1 else logging.WARNING,
+                "Intacct: %s %s: the access token was rejected (HTTP %d); trying another one",
+                request.method, request.path, reply.status,
+            )  # fmt: skip
+            with self._tokens.replace(
+                wait=partial(self._pause, request, pause, "the access token was rejected"),
+                stopped=request.stopped,
+                own=rejections >= MAX_SHARED_TOKENS,
+                alone=rejections > 1 or verdict is TokenVerdict.SUSPECT,
+            ) as (token, is_first):
+                begun = time.monotonic()
+                again = self._send_with_retries(request, token)
+                seconds = time.monotonic() - begun
+                reply = replace(
+                    again, maybe_already_done=again.maybe_already_done or reply.maybe_already_done
+                )
+                first_uses += is_first
+                if judge_reply(request, reply) is not TokenVerdict.ACCEPTED:
+                    self._tokens.reject(token)  # before another thread takes it
+        self._tokens.accept(token)
         return reply
 
     def _send_with_retries(self, request: Request, token: str) -> Reply:
@@ -144,8 +191,9 @@ class Transport:
             attempt += 1
             outcome = self._send_once(request, token)
             elapsed = time.monotonic() - started
-            # A response that is cached under an idempotency key stays the same however often it is requested.
-            retryable = not outcome.replayed if isinstance(outcome, Reply) else outcome.transient
+            retryable = (
+                _is_worth_repeating(request, outcome) if isinstance(outcome, Reply) else outcome.transient
+            )
             wait = compute_wait(
                 self._retry,
                 repeatable=request.repeatable and retryable,
@@ -166,12 +214,19 @@ class Transport:
                 "Intacct: %s %s: %s; retrying in %.1f s (attempt %d of %d)",
                 request.method, request.path, what, wait, attempt + 1, self._retry.attempts,
             )  # fmt: skip
-            if request.stopped is None:
-                time.sleep(wait)
-            elif request.stopped.wait(wait):
-                raise IntacctConnectionError(
-                    f"{request.method} {request.path}: {what}; not sent again, because the read was stopped."
-                )
+            self._pause(request, wait, what)
+
+    def _pause(self, request: Request, seconds: float, what: str) -> None:
+        """Wait before a request is sent again.
+
+        :raises IntacctConnectionError: if the response is not needed any more.
+        """
+        if request.stopped is None:
+            time.sleep(seconds)
+        elif request.stopped.wait(seconds):
+            raise IntacctConnectionError(
+                f"{request.method} {request.path}: {what}; not sent again, because the read was stopped."
+            )
 
     def _send_once(self, request: Request, token: str) -> Reply | Failure:
         """Send once and return a complete response, or why there is none."""
@@ -222,14 +277,45 @@ class Transport:
         """
         reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
-        if error and reply.status in (400, 401, 403):
+        rejected = reply.status in (400, 401, 403) or isinstance(error, IntacctAuthenticationError)
+        if error and rejected and not isinstance(error, IntacctRateLimitError | IntacctServerError):
             raise explain_rejection(error, self._config)
         return reply.raise_for_error().body
 
 
-def _rejects_token(reply: Reply) -> bool:
-    error = reply.error()
-    return error is not None and is_token_error(error)
+def judge_reply(request: Request, reply: Reply) -> TokenVerdict:
+    """Return what a response says about the access token of its request.
+
+    A response of several records or parts counts if none of them succeeded, since only then nothing was done; that of
+    a read counts in any case. A response from the idempotency cache is about the token of an earlier request.
+    """
+    if reply.replayed:
+        return TokenVerdict.ACCEPTED
+    found, elements = find_error(reply.body), reply.body if isinstance(reply.body, list) else reply.result
+    if found or not isinstance(elements, list):
+        failed = found or reply.status >= 400
+        return judge_token(reply.status, found or {}, reply.headers) if failed else TokenVerdict.ACCEPTED
+    errors = [(_read_status(element, reply), find_error(element)) for element in elements]
+    verdicts = [judge_token(status, error) for status, error in errors if error]
+    if reply.status >= 400:
+        verdicts.append(judge_token(reply.status, {}, reply.headers))
+    elif request.method != "GET" and len(verdicts) < len(elements):
+        return TokenVerdict.ACCEPTED
+    return max(verdicts, default=TokenVerdict.ACCEPTED)
+
+
+def _read_status(element: Any, reply: Reply) -> int:
+    """Return the status of one of several elements of a response."""
+    status = str(element.get("ia::status", "")) if isinstance(element, Mapping) else ""
+    return int(status) if status.isdecimal() else reply.status
+
+
+def _is_worth_repeating(request: Request, reply: Reply) -> bool:
+    """Whether a response may differ when it is asked again with the same token.
+
+    One that is cached under an idempotency key stays the same however often it is requested.
+    """
+    return not reply.replayed and judge_reply(request, reply) is not TokenVerdict.DEAD
 
 
 def _effective_status(outcome: Reply | Failure) -> int | None:

@@ -21,6 +21,7 @@ from intacct_provider.exceptions import (
     IntacctRateLimitError,
     IntacctResponseError,
     IntacctServerError,
+    IntacctTokenError,
     IntacctValidationError,
 )
 
@@ -396,6 +397,13 @@ def test_expired_tokens_are_renewed_for_a_write(sandbox, client):
         (400, {"ia::error": {"code": "tokenInvalid", "errorId": "REST-2102"}}),
         (401, {"error": {"code": "GW-0040", "message": "Token expired"}}),
         (401, {}),
+        (400, {"error": {"code": "GW-0031", "message": "Invalid JWT"}}),
+        (400, {"error": {"code": "GW-0034", "message": "Not Bearer"}}),
+        (403, {"error": {"code": "GW-0031", "message": "Invalid JWT"}}),
+        (400, {"ia::error": {"errorId": "REST-7001", "details": [{"errorId": "REST-1206"}]}}),
+        (400, {"ia::error": {"errorId": "XX-0001", "message": "The token is not valid"}}),
+        (400, [{"ia::error": {"errorId": "REST-1206"}, "ia::status": 400}]),
+        (500, {"ia::error": {"code": "tokenInvalid"}}),
     ],
 )
 def test_every_way_of_refusing_a_token_renews_it(sandbox, client, status, body):
@@ -405,12 +413,36 @@ def test_every_way_of_refusing_a_token_renews_it(sandbox, client, status, body):
     assert len(calls(sandbox, TOKEN)) == 2
 
 
-def test_a_token_that_is_refused_again_and_again_is_renewed_once(sandbox, client):
-    sandbox.fail(status=401, path=QUERY, times=2, body={"error": {"code": "GW-0040", "message": "Expired"}})
-    with pytest.raises(IntacctAuthenticationError):
-        client.query(PURPOSE, ["id"])
+@pytest.mark.parametrize("status", [207, 400])
+def test_a_token_that_is_refused_for_every_record_is_renewed(sandbox, client, status):
+    refused = {"ia::error": {"errorId": "REST-1206"}, "ia::status": 400}
+    sandbox.fail(status=status, path=PATH, body={"ia::result": [refused] * 2})
+    assert all(result.ok for result in client.create_many(PURPOSE, purposes(2)))
+    assert len(stored(sandbox, PURPOSE)) == 2
     assert len(calls(sandbox, TOKEN)) == 2
-    assert len(calls(sandbox, QUERY)) == 2
+
+
+def test_tokens_that_are_refused_every_time_end_soon_in_an_error_that_says_what_to_do(sandbox, client):
+    body = {"error": {"code": "GW-0040", "message": "Expired"}}
+    sandbox.fail(status=401, path=QUERY, times=99, body=body)
+    with pytest.raises(IntacctTokenError, match="Check that the user is active") as caught:
+        client.query(PURPOSE, ["id"])
+    assert caught.value.retryable
+    assert len(calls(sandbox, TOKEN)) == len(calls(sandbox, QUERY)) == RETRY.attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"ia::error": {"errorId": "XX-0001", "message": "Invalid token"}}),
+        (401, {"ia::error": {"errorId": "REST-1064", "message": "No"}}),
+    ],
+)
+def test_weak_evidence_against_a_token_costs_one_renewal(sandbox, client, status, body):
+    sandbox.fail(status=status, path=QUERY, times=99, body=body)
+    with pytest.raises(IntacctAuthenticationError, match=body["ia::error"]["message"]):
+        client.query(PURPOSE, ["id"])
+    assert len(calls(sandbox, TOKEN)) == len(calls(sandbox, QUERY)) == 2
 
 
 @pytest.mark.parametrize(

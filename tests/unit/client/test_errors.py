@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intacct_provider.client.errors import build_error, find_error, is_token_error
+from intacct_provider.client.errors import TokenVerdict, build_error, find_error, judge_token
 from intacct_provider.client.http.transport import Reply
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import (
@@ -26,6 +26,7 @@ from intacct_provider.exceptions import (
     IntacctRateLimitError,
     IntacctResponseError,
     IntacctServerError,
+    IntacctTokenError,
     IntacctValidationError,
 )
 
@@ -295,17 +296,17 @@ def test_a_message_is_one_line_and_bounded():
 @pytest.mark.parametrize(
     ("status", "fields", "kind"),
     [
-        (401, {}, IntacctAuthenticationError),
-        (400, {"errorId": "REST-1206"}, IntacctAuthenticationError),
+        (401, {}, IntacctTokenError),
+        (400, {"errorId": "REST-1206"}, IntacctTokenError),
         (400, {"errorId": "REST-1216"}, IntacctAuthenticationError),
-        (400, {"errorId": "REST-2102"}, IntacctAuthenticationError),
-        (400, {"code": "GW-0040"}, IntacctAuthenticationError),
-        (400, {"code": "tokenInvalid"}, IntacctAuthenticationError),
-        (400, {"code": "REST-2102"}, IntacctAuthenticationError),
-        (403, {"errorId": "REST-2102"}, IntacctAuthenticationError),
-        (200, {"errorId": "GW-0040"}, IntacctAuthenticationError),
-        (400, {"message": "Invalid token"}, IntacctAuthenticationError),
-        (400, {"message": "The token is not valid"}, IntacctAuthenticationError),
+        (400, {"errorId": "REST-2102"}, IntacctTokenError),
+        (400, {"code": "GW-0040"}, IntacctTokenError),
+        (400, {"code": "tokenInvalid"}, IntacctTokenError),
+        (400, {"code": "REST-2102"}, IntacctTokenError),
+        (403, {"errorId": "REST-2102"}, IntacctTokenError),
+        (200, {"errorId": "GW-0040"}, IntacctTokenError),
+        (400, {"message": "Invalid token"}, IntacctTokenError),
+        (400, {"message": "The token is not valid"}, IntacctTokenError),
         (400, {"message": "Invalid token", "errorId": "REST-1064"}, IntacctValidationError),
         (422, {"message": "Invalid token"}, IntacctValidationError),
         (400, {"code": "invalid_grant"}, IntacctAuthenticationError),
@@ -343,6 +344,7 @@ def test_status_and_id_decide_the_exception(status, fields, kind):
         (IntacctArgumentError, False),
         (IntacctConfigError, False),
         (IntacctAuthenticationError, False),
+        (IntacctTokenError, True),
         (IntacctPermissionError, False),
         (IntacctNotFoundError, False),
         (IntacctConflictError, False),
@@ -420,19 +422,113 @@ def test_an_empty_list_for_an_error_is_one_without_a_message():
     assert build_error(400, []).message == "Intacct answered HTTP 400 without a message"
 
 
+# --- whether the access token is dead
+
+DEAD, SUSPECT, ACCEPTED = TokenVerdict.DEAD, TokenVerdict.SUSPECT, TokenVerdict.ACCEPTED
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="intacct", error="invalid_token", error_description="expired"'}
+
+
+def in_detail(**fields):
+    return {"code": "operationFailed", "errorId": "REST-7001", "message": "failed", "details": [fields]}
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 422, 500])
 @pytest.mark.parametrize(
-    ("error", "refused"),
+    "error",
     [
-        (IntacctAPIError("m", status=401), True),
-        (IntacctAPIError("m", status=400, error_id="REST-1206"), True),
-        (IntacctAPIError("m", status=403, error_id="REST-2102"), True),
-        (IntacctAPIError("m", status=200, error_id="GW-0040"), True),
-        (IntacctAPIError("m", status=500, code="tokenInvalid"), True),
-        (IntacctAPIError("Expired Token", status=400), True),
-        (IntacctAPIError("Expired token", status=400, error_id="REST-1064"), False),
-        (IntacctAPIError("m", status=403, error_id="GW-0042"), False),
-        (IntacctAPIError("m", status=400, error_id="REST-1216"), False),
+        {"errorId": "REST-1206"},
+        {"errorId": "REST-2102"},
+        {"code": "GW-0031", "message": "Invalid JWT"},
+        {"code": "GW-0034"},
+        {"errorId": "gw-0040"},
+        {"code": "tokenInvalid"},
+        {"code": "invalid_token"},
+        {"code": "TokenExpired", "errorId": "XX-0001"},
+        in_detail(errorId="REST-1206"),
+        in_detail(code="GW-0034", message="x", target="/x"),
+        {"message": "m", "details": {"errorId": "REST-1206"}},
+        {"errorId": "REST-1064", "details": [{"message": "a"}, in_detail(errorId="GW-0031")]},
     ],
 )
-def test_a_refused_token_is_known_in_every_form(error, refused):
-    assert is_token_error(error) is refused
+def test_ids_and_codes_of_a_dead_token_count_wherever_they_are(status, error):
+    assert judge_token(status, error) is DEAD
+    assert type(build_error(status, error)) is IntacctTokenError
+    assert build_error(status, error).retryable
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("header", [CHALLENGE, {"WWW-Authenticate": "Bearer error=INVALID_TOKEN"}])
+def test_the_header_that_names_an_invalid_token_counts(status, header):
+    assert judge_token(status, {"message": "No"}, header) is DEAD
+    assert type(build_error(status, {}, headers=header)) is IntacctTokenError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid token",
+        "The token is not valid",
+        "Expired token",
+        "Invalid JWT.",
+        "The access token has expired",
+        "Unauthorized: the access token is invalid or has expired.",
+        "Invalid or expired token",
+        "Bearer token expired",
+        "Your session token was revoked, please sign in again",
+        "The OAuth access token is no longer valid",
+    ],
+)
+def test_words_about_the_token_count_where_no_id_names_another_problem(message):
+    assert judge_token(400, {"message": message}) is DEAD
+    assert judge_token(400, {"message": message, "errorId": "XX-9999"}) is SUSPECT
+    assert judge_token(403, {"message": message}) is SUSPECT
+    assert judge_token(400, in_detail(message=message)) is SUSPECT
+    assert judge_token(400, {"message": message, "errorId": "REST-1064"}) is ACCEPTED
+    assert judge_token(400, {"message": message, "target": "/token"}) is ACCEPTED
+    assert judge_token(422, {"message": message}) is ACCEPTED
+    assert judge_token(500, {"message": message}) is ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid token ')' in filterExpression",
+        "Invalid token: unexpected character at position 5",
+        "Invalid token, expected a number",
+        "The field token is not a valid field",
+        "token is required",
+        "The token is not valid for the field paymentToken",
+        "invalid tokenized card",
+        "You do not have permission to list tokens",
+        "Expired tokens cannot be assigned to the customer",
+    ],
+)
+def test_words_about_another_token_are_an_error_like_any_other(message):
+    assert judge_token(400, {"message": message}) is ACCEPTED
+    assert type(build_error(400, {"message": message})) is IntacctValidationError
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "verdict", "kind"),
+    [
+        (401, {}, DEAD, IntacctTokenError),
+        (401, {"code": "unauthorizedUser", "message": "No"}, DEAD, IntacctTokenError),
+        (401, {"errorId": "REST-1216"}, SUSPECT, IntacctAuthenticationError),
+        (401, {"code": "GW-0011"}, SUSPECT, IntacctAuthenticationError),
+        (400, {"errorId": "REST-1216"}, ACCEPTED, IntacctAuthenticationError),
+        (403, {}, ACCEPTED, IntacctPermissionError),
+        (403, {"code": "unauthorizedUser"}, ACCEPTED, IntacctPermissionError),
+        (403, {"code": "GW-0042", "message": "Invalid token"}, ACCEPTED, IntacctPermissionError),
+        (401, {"code": "GW-0010"}, SUSPECT, IntacctRateLimitError),
+    ],
+)
+def test_status_and_ids_decide_about_the_token_together(status, error, verdict, kind):
+    assert judge_token(status, error) is verdict
+    assert type(build_error(status, error)) is kind
+
+
+def test_rejected_tokens_are_worth_a_retry_and_rejected_credentials_are_not():
+    error = build_error(401, {"message": "No"})
+    assert isinstance(error, IntacctAuthenticationError)
+    assert "issued new access tokens and rejected them" in str(error)
+    assert (error.retryable, IntacctAuthenticationError("m").retryable) == (True, False)

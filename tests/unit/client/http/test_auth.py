@@ -22,6 +22,7 @@ from intacct_provider.exceptions import (
     IntacctError,
     IntacctResponseError,
     IntacctServerError,
+    IntacctTokenError,
 )
 
 SECRET = "s3cret-of-the-app"
@@ -212,7 +213,7 @@ def test_twenty_threads_whose_token_is_refused_renew_it_once(intacct):
         source = auth.TokenSource(intacct.config(), post_form)
         token = source.get()
         together.wait(5)
-        source.drop(token)
+        source.reject(token)
         return token, source.get()
 
     with ThreadPoolExecutor(20) as threads:
@@ -252,11 +253,25 @@ def test_a_refused_token_is_dropped_renewed_once_and_the_request_repeated_once(i
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refused_fresh_token_raises(intacct, refusal):
+def test_new_tokens_that_are_refused_every_time_end_in_an_error_that_a_retry_may_mend(intacct, refusal):
     intacct.on("GET", intacct.customers, refusal)
-    with pytest.raises(IntacctAuthenticationError):
+    with pytest.raises(IntacctTokenError, match="issued new access tokens and rejected them") as caught:
         intacct.client().list(CUSTOMER)
-    assert bearers(intacct) == ["Bearer token-1", "Bearer token-2"]
+    assert bearers(intacct) == [f"Bearer token-{n}" for n in (1, 2, 3, 4)]
+    assert caught.value.retryable
+    with pytest.raises(IntacctTokenError):
+        intacct.client().list(CUSTOMER)
+    assert len(bearers(intacct)) == 5, "others of the process do not begin again"
+    intacct.on("GET", intacct.customers, json=LIST)
+    assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
+
+
+def test_the_same_token_issued_again_and_refused_ends_too(intacct):
+    answers(intacct, {"access_token": "same", "expires_in": 3600})
+    intacct.on("GET", intacct.customers, status_code=401)
+    with pytest.raises(IntacctTokenError):
+        intacct.client().list(CUSTOMER)
+    assert bearers(intacct) == ["Bearer same"] * 4
 
 
 def test_a_write_refused_for_its_token_is_sent_again_under_the_same_idempotency_key(intacct):
@@ -740,20 +755,18 @@ def test_when_all_tokens_ended_together_those_of_others_are_no_reason_to_give_up
     ]  # fmt: skip
 
 
-def test_a_refused_token_that_was_asked_for_after_a_refusal_ends_it(intacct):
+def test_refused_tokens_that_were_asked_for_are_replaced_as_well(intacct):
     refusing(intacct, "theirs-1", "token-1", "token-2")
     store = Offering(intacct.config(), ["theirs-1"])
-    with pytest.raises(IntacctAuthenticationError):
-        intacct.client(store=store).list(CUSTOMER)
-    assert len(forms(intacct)) == 1
+    assert intacct.client(store=store).list(CUSTOMER)
+    assert [bearer[7:] for bearer in bearers(intacct)] == ["theirs-1", "token-1", "token-2", "token-3"]
 
 
 def test_others_tokens_are_not_tried_for_ever(intacct):
     theirs = [f"theirs-{n}" for n in range(100)]
     refusing(intacct, *theirs)
-    with pytest.raises(IntacctAuthenticationError):
-        intacct.client(store=Offering(intacct.config(), theirs)).list(CUSTOMER)
-    assert len(intacct.calls("/objects")) == 5
+    assert intacct.client(store=Offering(intacct.config(), theirs)).list(CUSTOMER)
+    assert [bearer[7:] for bearer in bearers(intacct)] == [*theirs[:4], "token-1"]
 
 
 # --- keeping it to itself

@@ -372,7 +372,8 @@ def test_an_interrupted_write_is_as_retryable_as_its_cause(intacct):
     with pytest.raises(IntacctInterruptedWriteError) as caught:
         intacct.client().create_many(CUSTOMER, records(501))
     assert caught.value.retryable
-    intacct.on("POST", intacct.customers, good, {"status_code": 401})
+    rejected = {"status_code": 401, "json": {"ia::error": {"errorId": "REST-1216"}}}
+    intacct.on("POST", intacct.customers, good, rejected)
     with pytest.raises(IntacctInterruptedWriteError) as caught:
         intacct.client().create_many(CUSTOMER, records(501))
     assert not caught.value.retryable
