@@ -397,6 +397,7 @@ class IntacctClient:
         :raises IntacctValidationError: if Intacct rejects the job.
         :raises IntacctConnectionError: if no response came. Unless the connection was never established, the job may
             have been accepted; ``retryable`` is then False, here and for the two below.
+        :raises IntacctAuthenticationError: likewise, if the token was rejected but turned out to be good.
         :raises IntacctServerError: if the response does not say whether it happened.
         :raises IntacctResponseError: if the response names no job.
         """
@@ -410,20 +411,24 @@ class IntacctClient:
         """
         return self._jobs.status(job_id)
 
-    def job_result(self, job_id: str, *, count: int | None = None) -> builtins.list[RecordResult]:
+    def job_result(
+        self, job_id: str, *, count: int | None = None, records: Sequence[Record | str] | None = None
+    ) -> builtins.list[RecordResult]:
         """Return the outcome of each record of a bulk job that has ended, in the order of its file.
 
-        A completed job can hold rejected records. Deleted records and new customer groups have no key in the response;
-        the position identifies them. Two transactions, or one if the job has not ended. The whole file is held in
+        A completed job can hold rejected records. Deleted records and new customer groups have no key in the response.
+        Two transactions, or one if the job has not ended. The whole file is held in
         memory.
 
         :param count: how many records were submitted, to prove that each is accounted for.
+        :param records: those that were submitted, instead of ``count``: then results come in their order, and belong to
+            them by key or id, wherever they are in the file.
         :raises IntacctError: if the job has not ended; ``retryable``.
         :raises IntacctInterruptedWriteError: if it failed as a whole; ``results`` has what was written before.
         :raises IntacctNotFoundError: if there is no such job of this user.
-        :raises IntacctResponseError: if the file does not account for ``count`` records.
+        :raises IntacctResponseError: if the file does not account for every record, or contradicts itself.
         """
-        return self._jobs.results(job_id, count)
+        return self._jobs.results(job_id, count, records)
 
     # --- model
 

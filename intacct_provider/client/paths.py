@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import quote
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.exceptions import IntacctArgumentError
 
@@ -21,20 +23,34 @@ def collection_path(object_name: str) -> str:
 def record_path(object_name: str, keys: Sequence[str]) -> str:
     """Return the path of one record, or of several at once.
 
-    :raises IntacctArgumentError: if a key cannot be one.
-    """
-    check_keys(keys)
-    return f"{collection_path(object_name)}/{','.join(quote(str(key), safe='') for key in keys)}"
-
-
-def check_keys(keys: Sequence[str]) -> None:
-    """Reject what cannot be the key of a record.
-
-    :raises IntacctArgumentError: for the first such key.
+    :param keys: from :func:`check_keys`, or from Intacct.
+    :raises IntacctArgumentError: if a key would lead to another place.
     """
     for key in keys:
-        if not str(key).strip() or "," in str(key):
-            raise IntacctArgumentError(
-                f"key must be a record's key, such as '24', not {key!r}; look the key up with "
-                "client.find(), or give an operator record_id."
-            )
+        if not key.strip(" .") or "," in key:
+            raise _reject_key(key)
+    return f"{collection_path(object_name)}/{','.join(quote(key, safe='') for key in keys)}"
+
+
+def check_key(key: Any, where: str = "") -> str:
+    """Return a key that somebody gave as text.
+
+    :param where: it stands, such as ``keys[3]: ``, if it is not an argument itself.
+    :raises IntacctArgumentError: unless it is a number: a path without a key, or with another one, leads to other
+        records.
+    """
+    if as_number(key) is None:
+        raise _reject_key(key, where)
+    return str(key)
+
+
+def check_keys(keys: Iterable[Any], argument: str = "keys") -> list[str]:
+    """Return keys that somebody gave in a list as text, as :func:`check_key`."""
+    return [check_key(key, f"{argument}[{n}]: ") for n, key in enumerate(keys)]
+
+
+def _reject_key(key: object, where: str = "") -> IntacctArgumentError:
+    return IntacctArgumentError(
+        f"{where}key must be a record's key, such as '24', not {key!r}; keys are whole numbers. To name a record by "
+        "its id, look the key up with client.find(), or give an operator record_id instead of key."
+    )

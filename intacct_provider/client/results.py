@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import build_error
+from intacct_provider.client.keys import as_number
+from intacct_provider.client.result_matching import (
+    Matches,
+    Sent,
+    list_positions,
+    match_elements,
+    read_reference,
+)
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctConflictError,
@@ -22,7 +31,8 @@ if TYPE_CHECKING:
 
 #: Rejections of a record, in which nothing was written.
 REJECTIONS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
-_UNPROCESSED = "unprocessed"
+#: Codes of a record that Intacct left alone because another one of the same call was rejected.
+_UNPROCESSED = ("unprocessed", "atomicOperationFailure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,56 +61,123 @@ class RecordResult:
         return is_unprocessed(self.error)
 
 
-def read_one(reply: Reply) -> tuple[IntacctAPIError | None, Mapping[str, Any] | None]:
-    """Return what the response to the write of one record holds: an error or None, a reference or None."""
-    found = read_elements(reply)
+def read_one(
+    reply: Reply, sent: Sent, *, done: str = "written"
+) -> tuple[IntacctAPIError | None, Mapping[str, Any] | None]:
+    """Return what the response to the write of one record holds: an error or None, a reference or None.
+
+    :param done: what was done to the record, as messages say it.
+    :raises IntacctResponseError: if the response contradicts itself, or is about another record.
+    """
+    found = get_elements(reply)
     item = found[0] if isinstance(found, list) and len(found) == 1 else found
     if not isinstance(item, Mapping):
         return reply.error(), None
-    inner = item.get("ia::result")
-    return reply.error() or read_result(0, item, reply).error, inner if isinstance(inner, Mapping) else item
+    error = reply.error() or read_result(sent.index, item, reply).error
+    problem = "" if error else match_elements([item], [sent]).problem
+    problem = problem or find_miscount(reply, [error])[0]
+    if problem:
+        raise IntacctResponseError(
+            f"Intacct answered HTTP {reply.status} to one record {problem}; whether it was {done} is unknown."
+        )
+    return error, read_reference(item)
 
 
-def read_results(reply: Reply, count: int, first: int) -> list[RecordResult]:
-    """Return each record's outcome from the response to a batch, in whichever form it comes.
+def read_results(
+    reply: Reply, sent: Sequence[Sent], *, done: str = "written", named: bool = False
+) -> list[RecordResult]:
+    """Return each record's outcome from the response to a batch, as :func:`read_elements`."""
+    return [result for result, _ in read_elements(reply, sent, done=done, named=named)]
 
-    Intacct answers a batch with a list in the order sent, under 2xx or 4xx; a deletion that succeeded as a whole
-    without a body; a batch rejected as a whole with one error, which then is every record's.
 
-    :param count: records that were sent.
-    :param first: position of the first of them in the whole write.
-    :raises IntacctResponseError: if the response does not account for every record.
+def read_elements(
+    reply: Reply, sent: Sequence[Sent], *, done: str = "written", named: bool = False
+) -> list[tuple[RecordResult, Mapping[str, Any] | None]]:
+    """Return each record's outcome, and what the response holds for it, in the order sent, whichever form it has.
+
+    Intacct answers a batch with a list, under 2xx or 4xx; a deletion that succeeded as a whole without a body; a batch
+    rejected as a whole with one error, which then is every record's.
+
+    :param done: what was done to a record, as messages say it.
+    :param named: whether a success names its record, as that of a creation does.
+    :raises IntacctResponseError: if the response does not account for every record, or contradicts itself; the message
+        says what is known nevertheless.
     :raises IntacctError: if Intacct rejected the call itself, not its records.
     """
     if reply.status == 204:
-        return [RecordResult(first + n) for n in range(count)]
-    items = read_elements(reply)
-    if isinstance(items, Mapping) and count == 1 and not reply.error():
-        items = [items]
-    if isinstance(items, list) and len(items) == count and all(isinstance(item, Mapping) for item in items):
-        results = [read_result(first + n, item, reply) for n, item in enumerate(items)]
-        check_counts(reply, sum(not result.ok for result in results))
-        return results
+        return [(RecordResult(one.index), None) for one in sent]
+    items = _list_items(reply, len(sent))
     error = reply.error()
-    if error:
+    if error and len(items) != len(sent) and not any(read_result(0, item, reply).ok for item in items):
         if not isinstance(error, REJECTIONS) or isinstance(error, IntacctIdempotencyError):
             raise error
-        return [RecordResult(first + n, error=error) for n in range(count)]
-    raise IntacctResponseError(
-        f"Intacct answered HTTP {reply.status} to {count} records without accounting for each of them; which of them "
-        "were written is unknown."
-    )
+        return [(RecordResult(one.index, error=error), None) for one in sent]
+    matches = match_elements(items, sent)
+    results = {n: read_result(sent[n].index, item, reply) for n, item in matches.elements.items()}
+    problem, known = _examine(reply, results, matches, named=named)
+    if problem:
+        raise IntacctResponseError(_describe_contradiction(reply, sent, problem, known, done))
+    return [(results[n], matches.elements[n]) for n in range(len(sent))]
 
 
-def read_elements(reply: Reply) -> Any:
+def _list_items(reply: Reply, count: int) -> list[Mapping[str, Any]]:
+    """Return what a response holds for each record; nothing if it is not a list of that."""
+    items = get_elements(reply)
+    if isinstance(items, Mapping) and count == 1 and not reply.error():
+        items = [items]
+    return items if isinstance(items, list) and all(isinstance(item, Mapping) for item in items) else []
+
+
+def _examine(
+    reply: Reply, results: Mapping[int, RecordResult], matches: Matches, *, named: bool
+) -> tuple[str, dict[int, bool]]:
+    """Return what contradicts in a response, and by position what it says beyond doubt: done or not."""
+    known = {n: result.ok for n, result in results.items()}
+    if named:
+        keys = Counter(result.key for result in results.values() if result.ok)
+        for n, result in results.items():
+            if result.ok and result.key is None and result.id is None:
+                matches.problem = matches.problem or f"without naming the one at index {result.index}"
+                del known[n]
+            elif result.ok and result.key is not None and keys[result.key] > 1:
+                matches.problem = matches.problem or f"with two results for one record (key {result.key})"
+                del known[n]
+    if matches.problem:
+        return matches.problem, known | _read_rest(reply, matches)
+    error = reply.error()
+    if error and all(known.values()):
+        return f"with successes only, and with an error ({error.message})", {}
+    problem, doubted = find_miscount(reply, [result.error for result in results.values()])
+    return problem, {n: ok for n, ok in known.items() if ok not in doubted}
+
+
+def _read_rest(reply: Reply, matches: Matches) -> dict[int, bool]:
+    """Return what is known of the records whose results could not be matched: something if all results are alike."""
+    outcomes = {read_result(0, item, reply).ok for item in matches.rest}
+    return dict.fromkeys(matches.free, outcomes.pop()) if len(outcomes) == 1 else {}
+
+
+def _describe_contradiction(
+    reply: Reply, sent: Sequence[Sent], problem: str, known: Mapping[int, bool], done: str
+) -> str:
+    text = f"Intacct answered HTTP {reply.status} to {len(sent)} records {problem}; "
+    if not known:
+        return f"{text}which of them were {done} is unknown."
+    groups = [
+        (word, [one.index for n, one in enumerate(sent) if known.get(n) is ok])
+        for word, ok in ((done, True), (f"not {done}", False), ("unknown", None))
+    ]
+    return text + "; ".join(f"{word}: index {list_positions(some)}" for word, some in groups if some) + "."
+
+
+def get_elements(reply: Reply) -> Any:
     """Return what a response holds for each of several records; some rejections are a bare list."""
     return reply.body if isinstance(reply.body, list) else reply.result
 
 
 def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResult:
     """Return one record's outcome from its element of a response: a reference or an error, and its status."""
-    inner = item.get("ia::result")
-    reference = inner if isinstance(inner, Mapping) else item
+    reference = read_reference(item)
     found, status = item.get("ia::error") or reference.get("ia::error"), read_status(item, reply)
     if found or status >= 400:
         error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
@@ -111,27 +188,41 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
 
 def read_status(item: Mapping[str, Any], reply: Reply) -> int:
     """Return an element's own status; that of the whole response when it has none."""
-    status = str(item.get("ia::status", ""))
-    return int(status) if status.isdecimal() else reply.status
+    status = as_number(item.get("ia::status"))
+    return reply.status if status is None else status
 
 
-def check_counts(reply: Reply, failed: int) -> None:
-    """Reject a response that counts failures but shows none.
+def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tuple[str, set[bool]]:
+    """Return where the counts of a response contradict its results, and which of them are doubtful then.
 
-    :raises IntacctResponseError: in that case, because one of its successes is a failure.
+    A server may or may not count records that were not processed as failures.
+
+    :param errors: one for each result; None for a success.
+    :return: the end of a sentence, empty if nothing contradicts; whether successes (True) or failures (False) are
+        doubtful.
     """
     meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
-    counted = str(meta.get("totalError", "")) if isinstance(meta, Mapping) else ""
-    if not failed and counted.isdecimal() and int(counted):
-        raise IntacctResponseError(
-            f"Intacct answered HTTP {reply.status} and counts {counted} failures without showing any; which records "
-            "were written is unknown."
+    counts = meta if isinstance(meta, Mapping) else {}
+    good, failed = errors.count(None), len(errors) - errors.count(None)
+    rejected = failed - sum(is_unprocessed(error) for error in errors)
+    problems, doubted = [], set()
+    counted = as_number(counts.get("totalError"))
+    if counted is not None and not rejected <= counted <= failed:
+        shown = str(failed) if failed else "any"
+        problems.append(
+            f"and counts {counted} failures {'but shows' if failed else 'without showing'} {shown}"
         )
+        doubted.add(counted > failed)
+    counted = as_number(counts.get("totalSuccess"))
+    if counted is not None and counted != good:
+        problems.append(f"and counts {counted} successes but shows {good}")
+        doubted.add(counted < good)
+    return " ".join(problems), doubted
 
 
 def is_unprocessed(error: IntacctAPIError | None) -> bool:
     """Whether an error says no more than that something else of the same call was rejected."""
-    return error is not None and error.code == _UNPROCESSED
+    return error is not None and error.code in _UNPROCESSED
 
 
 def text_or_none(value: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.exceptions import IntacctArgumentError
 
 
@@ -45,14 +46,13 @@ class KeyRange(msgspec.Struct, frozen=True):
         numbered = isinstance(number, int) and isinstance(of, int) and 1 <= number <= of
         # Only the ends are open: a plan with a gap would lose records silently.
         open_ends = numbered and (above is None) == (number == 1) and (upto is None) == (number == of)
-        if not open_ends or not all(
-            one is None or (isinstance(one, str) and one.isdecimal()) for one in (above, upto)
-        ):
+        low, high = (as_number(one) if isinstance(one, str) else None for one in (above, upto))
+        if not open_ends or (low is None and above is not None) or (high is None and upto is not None):
             raise IntacctArgumentError(
                 f"key_range {dict(given)!r} is not one that IntacctKeyRangesOperator makes: number from 1 to of, above "
                 "and upto keys, with None for above of the first range and for upto of the last one only."
             )
-        if above and upto and int(above) >= int(upto):
+        if low is not None and high is not None and low >= high:
             raise IntacctArgumentError(f"key_range is empty: no key is above {above} and up to {upto}.")
         return cls(number, of, above, upto)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.control_totals import ChangedRows
 from intacct_provider.client.paging.key_intervals import Bounds, Interval
 from intacct_provider.client.paging.pages import Page
@@ -79,8 +80,8 @@ class Reading:
         """
         before = None
         if self._earlier is not None:
-            first, last = int(self._earlier.first_key or 0), int(self._earlier.last_key or 0)
-            before = Interval(first, last, self._earlier.rows)
+            first, last = as_number(self._earlier.first_key), as_number(self._earlier.last_key)
+            before = Interval(first or 0, last or 0, self._earlier.rows)
         above = Bounds.from_text(self._source.above, None).above
         return prove(
             self._pages, rows=tally.rows, sums=tally.sums, earlier=before, above=above, changed=self._changed

@@ -42,7 +42,7 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
 
     :raises IntacctArgumentError: in that case.
     """
-    if bool(key) == bool(record_id):
+    if (key in (None, "")) == (record_id in (None, "")):
         raise IntacctArgumentError(
             f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
             f"record_id={record_id!r}."

@@ -22,9 +22,11 @@ def resolve_key(client: IntacctClient, object_name: str, key: str | None, record
     :raises IntacctArgumentError: unless exactly one of ``key`` and ``record_id`` is given.
     :raises IntacctNotFoundError: if no record has that id.
     """
+    from intacct_provider.client.paths import check_key
+
     check_key_or_id(object_name, key, record_id)
-    if key:
-        return str(key)
+    if key not in (None, ""):
+        return check_key(key)
     found = client.find(object_name, str(record_id))
     if found is None:
         raise IntacctNotFoundError(f"There is no {object_name} with the id {record_id!r}.")

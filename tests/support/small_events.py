@@ -129,6 +129,7 @@ WRITE_LIES = {
 
 #: Stands for the headers of an answer that breaks off in its middle.
 CUT = {"broken": "off"}
+LOCKED = "409 in progress"
 
 
 def _late(world, _carry_out):
@@ -158,7 +159,7 @@ def _locked(world, carry_out):
     """Lose the answer, and refuse the next request under the same key because this one is still being carried out."""
     carry_out()
     if world.keyed:
-        world.plan(world.calls, "409 in progress")
+        world.plan(world.calls, LOCKED)
     raise requests.ConnectionError("broke off")
 
 
@@ -178,7 +179,7 @@ FAILURES = {
     "503": lambda *_: (503, error(503, "Overloaded"), {}),
     "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),
     "locked": _locked,
-    "409 in progress": lambda *_: (409, error(409, "Idempotency key: a request with it is in progress"), {}),
+    LOCKED: lambda *_: (409, error(409, "Idempotency key: a request with it is in progress"), {}),
     "killed before": lambda world, _carry_out: world.kill(),
     "killed after": _done(lambda world, _carry_out: world.kill()),
     "size refused": lambda *_: (400, error(400, "The value of size is too large", target="/size"), {}),

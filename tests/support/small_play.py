@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import structlog
 from small_clock import CALL, Clock, Pool, in_small
-from small_events import CHANGES, CUT, FAILURES, LIES, WRITE_LIES, Answer, At
+from small_events import CHANGES, CUT, FAILURES, LIES, LOCKED, WRITE_LIES, Answer, At
 from small_world import REPLAYED
 
 from intacct_provider.client import IntacctClient, IntacctConfig
@@ -113,6 +113,10 @@ class World:
         def carry_out():
             return self.company.answer(request.method, request.url, request.headers, body)
 
+        if not self.keyed and any(event.what == LOCKED for event in events):
+            # Only a request under the key meets the lock.
+            events = [event for event in events if event.what != LOCKED]
+            self.plan(self.calls, LOCKED)
         self._change(event for event in events if event.kind == "change")
         for event in events:
             if event.kind == "failure":

@@ -66,6 +66,7 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether the request is safe to repeat.
+    :param may_repeat: asked whether it is, before a request that may have been carried out is sent again.
     :param is_locked: returns whether a response other than 409 reports that an earlier request for a part of it is
         still being carried out.
     :param decode: decodes the content of a successful response; returns None if it is not what was expected, so that it
@@ -80,9 +81,18 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
+    may_repeat: Callable[[], bool] | None = None
     is_locked: Callable[[Reply], bool] | None = None
     decode: Callable[[bytes], Any] | None = None
     stopped: threading.Event | None = None
+
+    def is_safe_to_repeat(self) -> bool:
+        """Whether the request may be sent again although it may have been carried out."""
+        return self.repeatable and (self.may_repeat is None or self.may_repeat())
+
+
+#: What any good token may ask for.
+_PROBE = Request("GET", "/services/core/model", params={"name": "company-config/entity"})
 
 
 class Transport:
@@ -144,6 +154,8 @@ class Transport:
         """
         started, rejections, first_uses = time.monotonic(), 0, 0
         while (verdict := judge_reply(request, reply)) is not TokenVerdict.ACCEPTED:
+            if not self._may_send_again(request, token):
+                return reply
             self._tokens.reject(token)
             rejections += 1
             pause = compute_token_pause(
@@ -180,6 +192,15 @@ class Transport:
         self._tokens.accept(token)
         return reply
 
+    def _may_send_again(self, request: Request, token: str) -> bool:
+        """Whether a request whose token was rejected may be sent with another one.
+
+        What must not happen twice is not, if the token turns out to be good: then the rejection is not what it seems.
+        """
+        if request.is_safe_to_repeat():
+            return True
+        return judge_reply(_PROBE, self._send_with_retries(_PROBE, token)) is not TokenVerdict.ACCEPTED
+
     def _send_with_retries(self, request: Request, token: str) -> Reply:
         """The one retry loop.
 
@@ -204,7 +225,7 @@ class Transport:
                 elapsed=elapsed,
                 jitter=random.random(),  # noqa: S311
             )
-            if wait is None:
+            if wait is None or (outcome.maybe_done and not request.is_safe_to_repeat()):
                 if isinstance(outcome, Reply):
                     return replace(outcome, maybe_already_done=maybe_already_done)
                 raise self._build_error(request, outcome, attempt, elapsed) from outcome.cause

@@ -11,15 +11,16 @@ from typing import Any
 from intacct_provider.client.batches import split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
-from intacct_provider.client.nested import flatten_record
+from intacct_provider.client.nested import drop_metadata, flatten_record
 from intacct_provider.client.paging.ordered_pool import in_order, make_pool
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import MappingRows
-from intacct_provider.client.paths import collection_path, record_path
+from intacct_provider.client.paths import check_key, check_keys, collection_path, record_path
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
-from intacct_provider.client.results import RecordResult, read_elements, read_results
+from intacct_provider.client.result_matching import Sent, read_reference
+from intacct_provider.client.results import RecordResult, read_elements
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
     IntacctError,
@@ -42,26 +43,33 @@ class RecordReader:
         reply = self._catalog.read(object_name, Request("GET", collection_path(object_name)))
         if not isinstance(reply.result, list):
             raise IntacctResponseError(f"The response to the list of {object_name} is not a list.")
-        return [dict(item) for item in reply.result]
+        if not all(isinstance(item, Mapping) for item in reply.result):
+            raise IntacctResponseError(
+                f"The response to the list of {object_name} has elements that are not records."
+            )
+        return [drop_metadata(item) for item in reply.result]
 
     def get(self, object_name: str, key: str, *, flatten: bool) -> dict[str, Any]:
         """Return one record."""
+        key = check_key(key)
         reply = self._catalog.read(object_name, Request("GET", record_path(object_name, [key])))
-        record = _add_key(reply.result, key)
+        record = _read_record(reply.result, key, object_name)
         return flatten_record(record) if flatten else record
 
     def get_many(self, object_name: str, keys: Sequence[str], *, flatten: bool) -> Iterator[dict[str, Any]]:
         """Yield the records with these keys, in order, reading 500 a call."""
-        for chunk in split_keys(object_name, keys):
+        for chunk in split_keys(object_name, check_keys(keys)):
             if len(chunk) == 1:
                 yield self.get(object_name, chunk[0], flatten=flatten)
                 continue
             reply = self._session.send(Request("GET", record_path(object_name, chunk)))
-            for result in read_results(reply, len(chunk), 0):
+            found = read_elements(reply, _identify(chunk), done="read")
+            for result, _ in found:
                 if result.error:
                     raise self._catalog.explain(result.error, object_name)
             self._session.bill(1)
-            for record in _match_keys(read_elements(reply), chunk, object_name):
+            for key, (_, element) in zip(chunk, found, strict=True):
+                record = _read_record(element, key, object_name)
                 yield flatten_record(record) if flatten else record
 
     def find(self, object_name: str, record_id: str) -> dict[str, Any] | None:
@@ -88,17 +96,17 @@ class RecordReader:
         """Return those of the records with these keys that still exist."""
         reply = self._session.send(Request("GET", record_path(object_name, keys), stopped=stopped))
         if len(keys) == 1:
-            results, found = [RecordResult(0, error=reply.error())], [reply.result]
+            found = [(RecordResult(0, error=reply.error()), reply.result)]
         else:
-            results, found = read_results(reply, len(keys), 0), read_elements(reply)
+            found = read_elements(reply, _identify(keys), done="read")
         missing = []
-        for key, result in zip(keys, results, strict=True):
+        for key, (result, _) in zip(keys, found, strict=True):
             if isinstance(result.error, IntacctNotFoundError):
                 missing.append(key)
             elif result.error:
                 raise self._catalog.explain(result.error, object_name)
         left = self._query_keys(object_name, missing) if missing else []
-        if left and len(left) < len(keys) and not isinstance(found, list):
+        if left and len(left) < len(keys) and all(element is None for _, element in found):
             # One response for all, because some of them no longer exist.
             return self._read_existing(object_name, stopped, left)
         if left:
@@ -109,8 +117,8 @@ class RecordReader:
         if len(missing) == len(keys):
             return []
         self._session.bill(1)
-        kept = [(key, one) for key, one, result in zip(keys, found, results, strict=True) if result.ok]
-        return list(_match_keys([one for _, one in kept], [key for key, _ in kept], object_name))
+        pairs = zip(keys, found, strict=True)
+        return [_read_record(element, key, object_name) for key, (result, element) in pairs if result.ok]
 
     def _query_keys(self, object_name: str, keys: Sequence[str]) -> list[str]:
         """Return those of some keys that a query finds."""
@@ -124,22 +132,20 @@ class RecordReader:
         return self._queries.fetch_page(query, 1, len(keys), rows=MappingRows(())).keys
 
 
-def _add_key(record: Any, key: str) -> dict[str, Any]:
-    """Return the record with its key, which Intacct leaves out for account groups."""
-    if not isinstance(record, Mapping):
-        raise IntacctResponseError(f"The response for key {key} is not a record.")
-    return {"key": str(key), **record}
+def _identify(keys: Sequence[str]) -> list[Sent]:
+    return [Sent(n, key) for n, key in enumerate(keys)]
 
 
-def _match_keys(records: Any, keys: Sequence[str], object_name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a response, each with its key.
+def _read_record(element: Any, key: str, object_name: str) -> dict[str, Any]:
+    """Return a record that was asked for by its key, which Intacct leaves out for account groups.
 
-    :raises IntacctResponseError: if they are not those with these keys.
+    :raises IntacctResponseError: if it is another record, or none.
     """
-    for key, record in zip(keys, records, strict=True):
-        found = _add_key(record.get("ia::result", record), key)
-        if str(found["key"]) != key:
-            raise IntacctResponseError(
-                f"Intacct answered with record {found['key']} of {object_name} where {key} was asked for."
-            )
-        yield found
+    if not isinstance(element, Mapping):
+        raise IntacctResponseError(f"The response for key {key} of {object_name} is not a record.")
+    record: dict[str, Any] = {"key": key, **drop_metadata(read_reference(element))}
+    if str(record["key"]) != key:
+        raise IntacctResponseError(
+            f"Intacct answered with record {record['key']} of {object_name} where {key} was asked for."
+        )
+    return record

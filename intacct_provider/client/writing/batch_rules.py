@@ -47,7 +47,8 @@ def check_all_or_none(results: Sequence[RecordResult]) -> None:
     written = sum(result.ok for result in results)
     if 0 < written < len(results):
         raise IntacctResponseError(
-            f"Intacct reported {written} of {len(results)} records of an atomic call as written; it is unknown which."
+            f"Intacct reported {written} of {len(results)} records of an atomic call as written. Either all of them "
+            "are, or none; which is unknown."
         )
 
 
@@ -59,9 +60,9 @@ def explain_results(
     :param records: what was written; empty for a deletion.
     """
     rejected = [result for result in results if result.error and not result.unprocessed]
-    for result in rejected:
-        if result.error:
-            catalog.explain(result.error, object_name, records[result.index] if records else None)
+    for n, result in enumerate(results):
+        if result.error and not result.unprocessed:
+            catalog.explain(result.error, object_name, records[n] if records else None)
     for result in results:
         if result.error and result.unprocessed and rejected:
             result.error.hint = f"The rejected record is at index {rejected[0].index}: {rejected[0].error}"

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from urllib3.exceptions import NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
@@ -15,16 +14,18 @@ from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
+from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
-from intacct_provider.client.results import RecordResult, read_elements, read_result
+from intacct_provider.client.result_matching import Sent, match_elements
+from intacct_provider.client.results import RecordResult, get_elements, read_result, text_or_none
 from intacct_provider.client.session import Session
+from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
     IntacctArgumentError,
-    IntacctConnectionError,
+    IntacctAuthenticationError,
     IntacctError,
     IntacctInterruptedWriteError,
     IntacctResponseError,
-    IntacctServerError,
 )
 
 CREATE_PATH = "/services/bulk/job/create"
@@ -79,7 +80,7 @@ class BulkJobs:
         try:
             return _read_job_id(self._session.send(request))
         except IntacctError as err:
-            raised = _forbid_retry(err)
+            raised = forbid_retry(err, _UNKNOWN)
             if raised is err:
                 raise
             raise raised from err
@@ -88,7 +89,9 @@ class BulkJobs:
         """Return the state of a job."""
         return _read_status(self._session.read(_ask_status(job_id)), job_id)
 
-    def results(self, job_id: str, count: int | None) -> list[RecordResult]:
+    def results(
+        self, job_id: str, count: int | None, records: Sequence[Mapping[str, Any] | str] | None
+    ) -> list[RecordResult]:
         """Return the outcome of each record of a job that has ended, in the order of its file."""
         job = self.status(job_id)
         if not job.finished:
@@ -96,7 +99,11 @@ class BulkJobs:
             raise IntacctError(
                 f"The bulk job {job_id} is {job.state}{percent}; its results are available when it finishes."
             )
-        return _read_results(self._session.read(_ask_status(job_id, download=True)), job, count)
+        sent = None if records is None else [_identify(n, record) for n, record in enumerate(records)]
+        if sent is not None and count not in (None, len(sent)):
+            raise IntacctArgumentError(f"count is {count}, but records has {len(sent)}; give one of them.")
+        count = count if sent is None else len(sent)
+        return _read_results(self._session.read(_ask_status(job_id, download=True)), job, count, sent)
 
 
 def _build_job(
@@ -140,31 +147,20 @@ def _read_job_id(reply: Reply) -> str:
 
     :raises IntacctResponseError: if a successful response contains no job id.
     """
-    reply.raise_for_error()
+    error = reply.error()
+    if isinstance(error, IntacctAuthenticationError):
+        error.hint = _UNKNOWN
+    if error:
+        raise error
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
     job_id = found.get("jobId") if isinstance(found, Mapping) else None
     if not job_id:
-        error = IntacctResponseError(
+        unnamed = IntacctResponseError(
             f"Intacct answered HTTP {reply.status} to a bulk job without naming it. {_UNKNOWN}"
         )
-        error.retryable = False
-        raise error
+        unnamed.retryable = False
+        raise unnamed
     return str(job_id)
-
-
-def _forbid_retry(error: IntacctError) -> IntacctError:
-    """Return what to raise for a submission that failed; one that Intacct may have accepted must not be retried."""
-    if not isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError):
-        return error
-    if _is_unsent(error) or not error.retryable:
-        return error
-    if isinstance(error, IntacctServerError):
-        error.hint = _UNKNOWN
-        raised: IntacctError = error
-    else:
-        raised = type(error)(f"{error} {_UNKNOWN}")
-    raised.retryable = False
-    return raised
 
 
 def _ask_status(job_id: str, *, download: bool = False) -> Request:
@@ -186,6 +182,11 @@ def _read_status(reply: Reply, job_id: str) -> JobStatus:
     :raises IntacctResponseError: for an undocumented state, because it is unknown whether the job has ended.
     """
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
+    named = found.get("jobId") if isinstance(found, Mapping) else None
+    if named not in (None, "", job_id):
+        raise IntacctResponseError(
+            f"Intacct answered with the state of the bulk job {str(named)[:80]} where {job_id} was asked for."
+        )
     state = str(found.get("status", "")).lower() if isinstance(found, Mapping) else ""
     if state not in (*RUNNING, "completed", "failed"):
         raise IntacctResponseError(
@@ -195,13 +196,23 @@ def _read_status(reply: Reply, job_id: str) -> JobStatus:
     return JobStatus(job_id, state, int(percent) if percent.isdecimal() else None)
 
 
-def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[RecordResult]:
-    """Return the outcome of each record of a job that has ended, in the order of its file.
+def _identify(index: int, record: Mapping[str, Any] | str) -> Sent:
+    if not isinstance(record, Mapping):
+        return Sent(index, key=str(record))
+    key = text_or_none(record.get("key"))
+    return Sent(index, key, None if key else text_or_none(record.get("id")))
 
-    :raises IntacctResponseError: if the file is not a list of records, or does not account for every record.
+
+def _read_results(
+    reply: Reply, job: JobStatus, count: int | None, sent: Sequence[Sent] | None
+) -> list[RecordResult]:
+    """Return the outcome of each record of a job that has ended, in the order of its file, or of ``sent``.
+
+    :raises IntacctResponseError: if the file is not a list of records, does not account for every record, or
+        contradicts itself.
     :raises IntacctInterruptedWriteError: if the job failed as a whole.
     """
-    items = read_elements(reply)
+    items = get_elements(reply)
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise IntacctResponseError(f"The result file of the bulk job {job.id} is not a list of records.")
     results = [read_result(n, item, reply) for n, item in enumerate(items)]
@@ -217,31 +228,34 @@ def _read_results(reply: Reply, job: JobStatus, count: int | None) -> list[Recor
         raise IntacctResponseError(
             f"The result file of the bulk job {job.id} accounts for {len(results)} records, not for {count}."
         )
-    return results
+    if sent is None:
+        return results
+    matches = match_elements(items, sent)
+    if matches.problem:
+        raise IntacctResponseError(
+            f"The result file of the bulk job {job.id} is {matches.problem}, so what it says of a record is unknown."
+        )
+    return [read_result(n, matches.elements[n], reply) for n in range(len(sent))]
 
 
-def _check_records(operation: str, records: Sequence[Mapping[str, Any] | str]) -> list[Mapping[str, Any]]:
+def _check_records(
+    operation: str, records: Sequence[Mapping[str, Any] | str | int]
+) -> list[Mapping[str, Any]]:
     """Return the records of a job; those to delete may be given as keys."""
     if isinstance(records, Mapping | str) or not isinstance(records, Sequence) or not records:
         what = "an empty one" if records == [] or records == () else type(records).__name__
         raise IntacctArgumentError(f"records must be a list of records, not {what}.")
     checked = []
     for n, record in enumerate(records):
-        if operation == "delete" and isinstance(record, str):
+        if operation == "delete" and isinstance(record, str | int):
             record = {"key": record}
         if not isinstance(record, Mapping):
             raise IntacctArgumentError(
                 f"records[{n}] must be a mapping of fields, not {type(record).__name__}."
             )
         if operation != "create":
-            if not record.get("key"):
+            if record.get("key") in (None, ""):
                 raise IntacctArgumentError(f"records[{n}] needs the key of the record to {operation}.")
-            record = {**record, "key": str(record["key"])}
+            record = {**record, "key": check_key(record["key"], f"records[{n}]: ")}
         checked.append(record)
     return checked
-
-
-def _is_unsent(error: IntacctError) -> bool:
-    """Whether no connection was established, so that nothing was sent."""
-    args = getattr(error.__cause__, "args", ())
-    return isinstance(getattr(args[0], "reason", None), NewConnectionError) if args else False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,11 +13,12 @@ from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
 from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.client.result_matching import Sent, match_elements, read_reference
 from intacct_provider.client.results import (
     REJECTIONS,
-    check_counts,
+    find_miscount,
+    get_elements,
     is_unprocessed,
-    read_elements,
     read_status,
     text_or_none,
 )
@@ -29,6 +31,9 @@ from intacct_provider.exceptions import (
     IntacctNotFoundError,
     IntacctResponseError,
 )
+
+Element = Mapping[str, Any]
+_OBJECT = re.compile(r"/?(?:[a-z./]*/)?objects/([^/]+/[^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,8 @@ class CompositeCall:
         generation = 1
         while True:
             reply = self._session.send(self._build_request())
-            results = self._read(reply)
-            stale = self._find_stale(reply, results, generation)
+            results, items = self._read(reply)
+            stale = self._find_stale(reply, results, items, generation)
             if not stale:
                 return self._explain(results)
             for place in stale:
@@ -104,19 +109,33 @@ class CompositeCall:
         content = b"%d\0" % place + self._content
         return replace(part, key=self._session.idempotency.make(part.method, part.path, content))
 
-    def _read(self, reply: Reply) -> list[CompositeResult]:
-        items = read_elements(reply)
-        if not isinstance(items, list) or len(items) != len(self._parts) or not all(map(_is_mapping, items)):
+    def _read(self, reply: Reply) -> tuple[list[CompositeResult], list[Element]]:
+        """Return the outcome of each part and what the response holds for it, in the order of the parts."""
+        found = get_elements(reply)
+        if not isinstance(found, list) or not all(map(_is_mapping, found)):
             reply.raise_for_error()
-            raise IntacctResponseError(
-                f"Intacct answered HTTP {reply.status} to {len(self._parts)} composite requests without accounting for "
-                "each of them; which of them were carried out is unknown."
-            )
-        results = [
-            _read_result(n, part, item, reply)
-            for n, (part, item) in enumerate(zip(self._parts, items, strict=True))
-        ]
-        check_counts(reply, sum(not result.ok for result in results))
+            found = []
+        sent = [Sent(n, name=part.name) for n, part in enumerate(self._parts)]
+        matches = match_elements(found, sent)
+        items = matches.elements
+        results = {n: _read_result(n, self._parts[n], item, reply) for n, item in items.items()}
+        others = [n for n, item in items.items() if not _is_about(self._parts[n], item)]
+        problem = matches.problem or next(
+            (f"with a result for another request at {sent[n]}" for n in others), ""
+        )
+        problem = problem or find_miscount(reply, [one.error for one in results.values()])[0]
+        if problem:
+            if not found:
+                reply.raise_for_error()
+            raise IntacctResponseError(_describe_contradiction(reply, sent, results, problem, others))
+        in_order = [results[n] for n in range(len(sent))]
+        self._correct_deletion(reply, in_order)
+        for n, result in enumerate(in_order):
+            self._count(n, result, items[n], reply)
+        return in_order, [items[n] for n in range(len(sent))]
+
+    def _correct_deletion(self, reply: Reply, results: list[CompositeResult]) -> None:
+        """Count a record as deleted that the request whose response was lost deleted."""
         last, deletion = results[-1], self._parts[-1]
         lost = (
             deletion.method == "DELETE"
@@ -124,11 +143,7 @@ class CompositeCall:
             and isinstance(last.error, IntacctNotFoundError)
         )
         if lost and self._catalog.has_object(deletion.object_name):
-            # The request whose response was lost deleted it.
             results[-1] = CompositeResult(last.index, last.name, 204)
-        for n, result in enumerate(results):
-            self._count(n, result, items[n], reply)
-        return results
 
     def _count(self, place: int, result: CompositeResult, item: Mapping[str, Any], reply: Reply) -> None:
         """Bill a part: a read that was answered each time, what was written once."""
@@ -140,7 +155,9 @@ class CompositeCall:
                 self._counted.add(place)
         self._session.bill(_count_transactions(part, result))
 
-    def _find_stale(self, reply: Reply, results: Sequence[CompositeResult], generation: int) -> set[int]:
+    def _find_stale(
+        self, reply: Reply, results: Sequence[CompositeResult], items: Sequence[Element], generation: int
+    ) -> set[int]:
         """Return the places of parts that must be asked again under new keys, because their responses are outdated.
 
         The others are then answered from the cache; only a deletion would fail.
@@ -156,13 +173,13 @@ class CompositeCall:
             part.method == "DELETE" and result.ok for part, result in zip(self._parts, results, strict=True)
         ):
             return set()
-        stale = self._find_undone(reply, results)
+        stale = self._find_undone(reply, results, items)
         self._remade |= {self._parts[place].name for place in stale} - {None}
-        if failed and self._is_old(reply, failed, generation):
+        if failed and self._is_old(reply, failed, items[failed.index], generation):
             stale.add(failed.index)
         return stale
 
-    def _is_old(self, reply: Reply, failed: CompositeResult, generation: int) -> bool:
+    def _is_old(self, reply: Reply, failed: CompositeResult, item: Element, generation: int) -> bool:
         """Whether a failure may come from the cache of an earlier attempt."""
         part, error = self._parts[failed.index], failed.error
         if not part.key or not isinstance(error, REJECTIONS):
@@ -174,19 +191,21 @@ class CompositeCall:
             self._changed.add(failed.index)
             return changed
         # Sage does not document that elements contain their headers. Without them the first failure may be an old one.
-        known = isinstance(_get_headers(read_elements(reply)[failed.index]), Mapping)
+        known = isinstance(_get_headers(item), Mapping)
         may_be = generation == 1 and (
             reply.maybe_already_done or part.method in self._session.idempotency.scopes
         )
         return error.replayed or (may_be and not known)
 
-    def _find_undone(self, reply: Reply, results: Sequence[CompositeResult]) -> set[int]:
+    def _find_undone(
+        self, reply: Reply, results: Sequence[CompositeResult], items: Sequence[Element]
+    ) -> set[int]:
         """Return the places of records that the cache reports as created, but which were deleted since.
 
         As in a write of records, a task that is cleared within the cache's 48 hours meets them.
         """
         found: set[int] = set()
-        for place, item in enumerate(() if reply.maybe_already_done else read_elements(reply)):
+        for place, item in enumerate(() if reply.maybe_already_done else items):
             part, record = self._parts[place], results[place].result
             if part.key and part.method == "POST" and _is_replayed(item) and _is_mapping(record):
                 reference = (text_or_none(record.get("key")), text_or_none(record.get("id")))
@@ -210,6 +229,32 @@ class CompositeCall:
                 if one.error and one.unprocessed:
                     one.error.hint = f"The failed request is at index {rejected.index}: {rejected.error}"
         return results
+
+
+def _is_about(part: Part, item: Element) -> bool:
+    """Whether an element can be the result of a part, as far as it names a record."""
+    reference = read_reference(item)
+    key, href = reference.get("key"), reference.get("href")
+    if key is not None and part.key_in_path not in (None, str(key)):
+        return False
+    found = _OBJECT.match(str(href)) if href and part.object_name else None
+    return found is None or found[1].startswith(part.object_name)
+
+
+def _describe_contradiction(
+    reply: Reply,
+    sent: Sequence[Sent],
+    results: Mapping[int, CompositeResult],
+    problem: str,
+    doubtful: Sequence[int],
+) -> str:
+    text = f"Intacct answered HTTP {reply.status} to {len(sent)} composite requests {problem}; "
+    known = {n: result.ok for n, result in results.items() if n not in doubtful}
+    if not known:
+        return f"{text}which of them were carried out is unknown."
+    groups = (("carried out", True), ("not carried out", False), ("unknown", None))
+    words = {word: [str(one) for one in sent if known.get(one.index) is ok] for word, ok in groups}
+    return text + "; ".join(f"{word}: {', '.join(some)}" for word, some in words.items() if some) + "."
 
 
 def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
@@ -242,7 +287,7 @@ def _count_transactions(part: Part, result: CompositeResult) -> int:
 
 def _part_is_locked(reply: Reply) -> bool:
     """Whether a part is rejected as if an earlier request for it were still running."""
-    items = read_elements(reply)
+    items = get_elements(reply)
     return isinstance(items, list) and any(
         read_status(item, reply) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)
     )

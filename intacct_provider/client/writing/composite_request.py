@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 
@@ -52,6 +53,13 @@ class Part:
         """The object that it is about, such as ``accounts-receivable/customer``; empty for a service."""
         _, kind, *names = self.path.partition("?")[0].split("/")
         return "/".join(names[:2]) if kind == "objects" else ""
+
+    @property
+    def key_in_path(self) -> str | None:
+        """The key of the only record that it reads or changes, if its path names one."""
+        _, kind, *names = self.path.partition("?")[0].split("/")
+        named = kind == "objects" and len(names) == 3 and as_number(names[2]) is not None
+        return names[2] if named else None
 
     @property
     def refers_to(self) -> set[str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,9 +13,10 @@ from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
-from intacct_provider.client.paths import collection_path, record_path
+from intacct_provider.client.paths import check_key, check_keys, collection_path, record_path
 from intacct_provider.client.reading.queries import QueryReader
-from intacct_provider.client.results import REJECTIONS, RecordResult, check_counts, read_one, read_results
+from intacct_provider.client.result_matching import Sent
+from intacct_provider.client.results import REJECTIONS, RecordResult, read_one, read_results, text_or_none
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,
@@ -25,6 +27,7 @@ from intacct_provider.client.writing.batch_rules import (
     explain_results,
 )
 from intacct_provider.client.writing.existence import find_keys, find_missing
+from intacct_provider.client.writing.repetition import Repetition
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctResponseError
 
 log = logging.getLogger(__name__)
@@ -44,10 +47,13 @@ class RecordWriter:
         self._session = session
         self._catalog = catalog
         self._queries = queries
+        self._repetition = Repetition(catalog, queries)
 
     def create(self, object_name: str, record: Record, *, with_key: bool) -> dict[str, Any]:
         """Create a record and return its reference."""
-        response = self._write_one("POST", object_name, collection_path(object_name), record)
+        path, sent = collection_path(object_name), _identify("POST", 0, record)
+        with self._repetition.guard(object_name, [sent]):
+            response = self._write_one("POST", object_name, path, record, sent)
         reference = {name: response.get(name) for name in ("key", "id", "href")}
         if with_key and reference["key"] is None and reference["id"] is not None:
             record_id = str(reference["id"])
@@ -56,8 +62,11 @@ class RecordWriter:
 
     def update(self, object_name: str, key: str, changes: Record) -> dict[str, Any]:
         """Change fields of a record and return its reference."""
-        response = self._write_one("PATCH", object_name, record_path(object_name, [key]), changes)
-        return {"key": str(key), "id": response.get("id"), "href": response.get("href")}
+        key = check_key(key)
+        response = self._write_one(
+            "PATCH", object_name, record_path(object_name, [key]), changes, Sent(0, key)
+        )
+        return {"key": key, "id": response.get("id"), "href": response.get("href")}
 
     def create_many(
         self, object_name: str, records: Sequence[Record], atomic: bool, *, with_key: bool
@@ -78,29 +87,33 @@ class RecordWriter:
         """Update records and return one result per record, in order."""
         check_list("changes", changes)
         for n, change in enumerate(changes):
-            if not isinstance(change, Mapping) or not change.get("key"):
+            if not isinstance(change, Mapping) or change.get("key") in (None, ""):
                 raise IntacctArgumentError(f"changes[{n}] needs the key of the record that it changes.")
-        keyed = [{**change, "key": str(change["key"])} for change in changes]
+        keys = check_keys((change["key"] for change in changes), "changes")
+        keyed = [{**change, "key": key} for change, key in zip(changes, keys, strict=True)]
         results = self._write_many("PATCH", object_name, keyed, atomic)
         return [replace(result, key=keyed[result.index]["key"]) for result in results]
 
-    def _write_one(self, method: Method, object_name: str, path: str, record: Record) -> Record:
+    def _write_one(self, method: Method, object_name: str, path: str, record: Record, sent: Sent) -> Record:
         """Create or update one record and return the reference in the response, which may lack the key."""
         content = codec.encode(record)
         generation = 1
         while True:
-            reply = self._send_keyed(method, object_name, path, content)
-            error, reference = read_one(reply)
+            reply = self._send_keyed(method, object_name, path, content, [sent])
+            error, reference = read_one(reply, sent)
             last = generation == MAX_GENERATIONS
             if error is None:
                 _check_reference(method, object_name, reply, reference)
-                check_counts(reply, 0)
             if error is None and (
                 last or not self._find_undone(method, object_name, reply, [reference or {}])
             ):
                 self._session.bill(0 if _is_done_before(reply) else 1)
                 return reference or {}
             if error and (last or not reply.replayed):
+                if method == "POST":
+                    self._repetition.check_rejected(
+                        object_name, reply, [RecordResult(0, error=error)], [sent]
+                    )
                 raise self._catalog.explain(error, object_name, record)
             generation += 1
 
@@ -113,40 +126,49 @@ class RecordWriter:
             check_one_call(chunks, len(records))
         results: list[RecordResult] = []
         for chunk in chunks:
+            sent = [_identify(method, len(results) + n, record) for n, record in enumerate(chunk)]
+            guard = self._repetition.guard(object_name, sent) if method == "POST" else nullcontext()
             try:
-                outcome = self._write_batch(method, object_name, chunk, atomic)
+                with guard:
+                    results += self._write_batch(method, object_name, chunk, sent, atomic)
             except IntacctError as err:
                 verb = "Creation" if method == "POST" else "Update"
                 raise build_interruption(verb, object_name, len(records), results, err) from err
-            first = len(results)
-            results += [replace(result, index=first + result.index) for result in outcome]
         return results
 
     def _write_batch(
-        self, method: Method, object_name: str, records: Sequence[Record], atomic: bool, generation: int = 1
+        self,
+        method: Method,
+        object_name: str,
+        records: Sequence[Record],
+        sent: Sequence[Sent],
+        atomic: bool,
+        generation: int = 1,
     ) -> list[RecordResult]:
         headers = ATOMIC_HEADERS if atomic else {}
-        reply = self._send_keyed(
-            method, object_name, collection_path(object_name), codec.encode(records), headers
-        )
+        path, content = collection_path(object_name), codec.encode(records)
+        reply = self._send_keyed(method, object_name, path, content, sent, headers)
         error, last = reply.error(), generation == MAX_GENERATIONS
         if reply.replayed and error and not isinstance(error, REJECTIONS) and not last:
-            return self._write_batch(method, object_name, records, atomic, generation + 1)
-        results = read_results(reply, len(records), 0)
+            return self._write_batch(method, object_name, records, sent, atomic, generation + 1)
+        results = read_results(reply, sent, named=method == "POST")
         if atomic:
             check_all_or_none(results)
-        _check_references(method, object_name, results, records)
+        if method == "POST":
+            self._repetition.check_rejected(object_name, reply, results, sent)
         written = [{"key": result.key, "id": result.id} for result in results]
         again = self._find_undone(method, object_name, reply, written)
-        again |= {result.index for result in results if reply.replayed and not result.ok}
+        again |= {n for n, result in enumerate(results) if reply.replayed and not result.ok}
         self._session.bill(0 if _is_done_before(reply) else sum(result.ok for result in results))
         if not again or last:
             return explain_results(self._catalog, object_name, results, records)
         # Nothing else is asked again: what succeeded then, and still exists, must not happen twice.
         order = sorted(again)
-        redone = self._write_batch(method, object_name, [records[n] for n in order], atomic, generation + 1)
+        redone = self._write_batch(
+            method, object_name, [records[n] for n in order], [sent[n] for n in order], atomic, generation + 1
+        )
         for n, result in zip(order, redone, strict=True):
-            results[n] = replace(result, index=n)
+            results[n] = result
         return results
 
     def _find_undone(
@@ -170,11 +192,15 @@ class RecordWriter:
         object_name: str,
         path: str,
         content: bytes,
+        sent: Sequence[Sent],
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         key = self._session.idempotency.make(method, path, content)
         keyed = {**(headers or {}), IDEMPOTENCY_HEADER: key}
-        reply = self._session.send(Request(method, path, content=content, headers=keyed))
+        request = Request(method, path, content=content, headers=keyed)
+        if method == "POST" and not all(one.id for one in sent):
+            request = replace(request, may_repeat=lambda: bool(self._repetition.is_recognized(object_name)))
+        reply = self._session.send(request)
         running = find_unfinished(reply.error(), maybe_already_done=reply.maybe_already_done)
         if running:
             raise running
@@ -206,23 +232,7 @@ def _check_reference(
     )
 
 
-def _check_references(
-    method: Method, object_name: str, results: Sequence[RecordResult], records: Sequence[Record]
-) -> None:
-    """Reject successes that name no record, or another than the one at their place.
-
-    :raises IntacctResponseError: for the first such one.
-    """
-    for result, record in zip(results, records, strict=True):
-        if not result.ok:
-            continue
-        if method == "POST" and result.key is None and result.id is None:
-            raise IntacctResponseError(
-                f"Intacct answered the creation of {len(records)} records of {object_name} without naming the one at "
-                f"index {result.index}; whether it exists is unknown."
-            )
-        if method == "PATCH" and result.key is not None and result.key != record.get("key"):
-            raise IntacctResponseError(
-                f"Intacct answered with record {result.key} of {object_name} where {record.get('key')} was changed, at "
-                f"index {result.index}; which records are changed is unknown."
-            )
+def _identify(method: Method, index: int, record: Record) -> Sent:
+    if method == "PATCH":
+        return Sent(index, key=record["key"])
+    return Sent(index, id=text_or_none(record.get("id")))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import UNSET, structs
 
 from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import StructRows
@@ -274,7 +275,7 @@ class Deletions:
             self._note_gone(one for one in self._list_keys() if one.key in hints or one.id in hints)
             # Keys grow, so a record with a key up to the last one existed at the last export, or came with this one.
             left = takewhile(lambda one: sort_key(one) <= bound, subtract(self._list_keys(), self._gone))
-            if last is None or (last.isdigit() and self._count(last) == sum(1 for _ in left)):
+            if last is None or (as_number(last) is not None and self._count(last) == sum(1 for _ in left)):
                 return True
         self._give_up_history("the audit history does not account for every record that is gone")
         return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from msgspec import UNSET, UnsetType, structs
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.control_totals import EQUAL_UNCHANGED, NOT_COMPARABLE
 from intacct_provider.client.paging.proof import STAMPS
 from intacct_provider.client.query.expressions import field
@@ -263,10 +264,16 @@ def _check_same(first: RangeExport, other: RangeExport) -> None:
 def _check_keys(one: RangeExport) -> None:
     """Make sure that a range has no record of another one."""
     tally, (above, upto) = one.tally, (one.key_range.above, one.key_range.upto)
-    below = above is not None and tally.first_key is not None and int(tally.first_key) <= int(above)
-    beyond = upto is not None and tally.last_key is not None and int(tally.last_key) > int(upto)
+    below = None not in (above, tally.first_key) and not _is_above(tally.first_key, above)
+    beyond = None not in (upto, tally.last_key) and not _is_above(upto, tally.last_key, or_same=True)
     if below or beyond:
         raise IntacctIncompleteReadError(
             f"Range {one.key_range.number} has keys from {tally.first_key} to {tally.last_key}, and should have those "
             f"above {above} and up to {upto}: Intacct ignored the filter on key. Export it in one task."
         )
+
+
+def _is_above(key: str | None, other: str | None, *, or_same: bool = False) -> bool:
+    """Whether one key is above another one; not if one of them is not a number."""
+    left, right = as_number(key), as_number(other)
+    return left is not None and right is not None and (left > right or (or_same and left == right))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.arguments import check_whole_number
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctValidationError
@@ -102,9 +103,10 @@ class _Keys:
         return page.total_count, [str(row["key"]) for row in page.rows]
 
     def _number(self, key: str) -> int:
-        if not key.isdecimal():
+        number = as_number(key)
+        if number is None:
             raise self._reject(f"key {key!r} is not a number")
-        return int(key)
+        return number
 
     def _reject(self, why: str) -> IntacctArgumentError:
         return IntacctArgumentError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
@@ -199,7 +200,7 @@ def _look_up(client: IntacctClient, target: str, leaf: str, values: set[str]) ->
     """Return the ids or keys that no record of an object has."""
     missing = set(values)
     # Intacct does not compare a key with text that is not a number, and with it the query for all others.
-    asked = sorted(value for value in missing if leaf != "key" or (value.isascii() and value.isdigit()))
+    asked = sorted(value for value in missing if leaf != "key" or as_number(value) is not None)
     try:
         for start in range(0, len(asked), BATCH_SIZE):
             some = field(leaf).in_(asked[start : start + BATCH_SIZE])

@@ -219,7 +219,9 @@ TORN = [REFERENCES[0], {"ia::error": WRONG, "ia::status": 422}, REFERENCES[2]]
         ("update_many", False, REFERENCES, {"totalError": "2"}, "counts 2 failures without showing any"),
         ("create_many", False, [*REFERENCES[:2], {}], {}, "without naming the one at index 2"),
         ("create_many", False, [*REFERENCES[:2], None], {}, "without accounting for each of them"),
-        ("update_many", False, [REFERENCES[1], *REFERENCES[1:]], {}, "record 2 of .* where 1 was changed"),
+        ("update_many", False, [REFERENCES[1], *REFERENCES[1:]], {}, r"two results for index 1 \(key 2\)"),
+        ("create_many", False, TORN, {"totalError": 0}, "counts 0 failures but shows 1"),
+        ("update_many", False, TORN, {"totalSuccess": 3}, "counts 3 successes but shows 2"),
         ("delete_many", False, [{}, {}], {}, "without accounting for each of them"),
     ],
 )

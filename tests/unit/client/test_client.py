@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
@@ -52,7 +53,7 @@ def test_a_record_that_comes_without_its_key_gets_it(intacct):
 @pytest.mark.parametrize("result", [None, [], "x"])
 def test_an_answer_without_a_record_is_none(intacct, result):
     intacct.on("GET", intacct.customers + "/7", json={"ia::result": result})
-    with pytest.raises(IntacctResponseError, match="The response for key 7 is not a record"):
+    with pytest.raises(IntacctResponseError, match=f"The response for key 7 of {CUSTOMER} is not a record"):
         intacct.client().get(CUSTOMER, "7")
 
 
@@ -176,10 +177,35 @@ def test_too_few_of_many_raise(intacct):
         list(intacct.client().get_many(CUSTOMER, ["1", "2"]))
 
 
-def test_records_in_another_order_than_asked_for_raise(intacct):
+def test_records_in_another_order_than_asked_for_are_told_apart_by_key(intacct):
     intacct.on("GET", intacct.customers + "/1,2", json={"ia::result": [{"key": "2"}, {"key": "1"}]})
-    with pytest.raises(IntacctResponseError, match=f"record 2 of {CUSTOMER} where 1 was asked for"):
-        list(intacct.client().get_many(CUSTOMER, ["1", "2"]))
+    assert list(intacct.client().get_many(CUSTOMER, ["1", "2"])) == [{"key": "1"}, {"key": "2"}]
+
+
+def test_another_record_than_asked_for_is_an_error(intacct):
+    intacct.on("GET", intacct.customers + "/7", json={"ia::result": {"key": "8"}})
+    with pytest.raises(IntacctResponseError, match=f"record 8 of {CUSTOMER} where 7 was asked for"):
+        intacct.client().get(CUSTOMER, "7")
+
+
+STATUS = {"ia::status": 200}
+DEEP = {"term": {"id": "N30", **STATUS}, "lines": [{"amount": "1", **STATUS}], "nsp::own": "x", **STATUS}
+CLEAN = {"term": {"id": "N30"}, "lines": [{"amount": "1"}], "nsp::own": "x"}
+
+
+def test_what_an_answer_says_about_a_record_does_not_become_a_part_of_it(intacct):
+    intacct.on("GET", intacct.customers + "/1", json={"ia::result": {"key": "1", **DEEP}})
+    found = [{"key": "1", **DEEP}, {"ia::result": {"key": "2", **DEEP}, **STATUS}]
+    intacct.on("GET", intacct.customers + "/1,2", status_code=207, json={"ia::result": found})
+    intacct.on("GET", intacct.customers, json={"ia::result": [{"key": "1", **DEEP}]})
+    client = intacct.client()
+    assert client.get(CUSTOMER, "1") == {"key": "1", **CLEAN}
+    assert list(client.get_many(CUSTOMER, ["1", "2"])) == [{"key": "1", **CLEAN}, {"key": "2", **CLEAN}]
+    assert client.list(CUSTOMER) == [{"key": "1", **CLEAN}]
+    flat = {"key": "1", "term.id": "N30", "lines": [{"amount": "1"}], "nsp::own": "x"}
+    assert client.get(CUSTOMER, "1", flatten=True) == flat
+    pages = client.read_records(CUSTOMER, [Page([], keys=["1", "2"])])
+    assert list(pages) == [[{"key": "1", **CLEAN}, {"key": "2", **CLEAN}]]
 
 
 def test_an_answer_without_a_list_is_no_list(intacct):
@@ -362,10 +388,33 @@ def test_every_method_refuses_what_is_no_object_path_and_sends_nothing(intacct, 
     assert intacct.calls() == []
 
 
-@pytest.mark.parametrize("key", ["", "7,8"])
+@pytest.mark.parametrize(
+    "key",
+    ["", " ", "7,8", "..", None, True, 1.0, "1.0", "007", " 5 ", "1_0", "-1", -1, "C7", "\u0661", ["7"]],
+)
 def test_every_method_refuses_what_is_no_key_and_sends_nothing(intacct, key):
     client = intacct.client()
-    for call in (client.get, client.delete):
-        with pytest.raises(IntacctError, match="key must be a record's key, such as '24'"):
-            call(CUSTOMER, key)
+    calls = {
+        "key": [client.get, client.delete, lambda name, one: client.update(name, one, {"name": "x"})],
+        r"keys\[1\]: key": [
+            lambda name, one: list(client.get_many(name, ["1", one])),
+            lambda name, one: client.delete_many(name, ["1", one]),
+        ],
+    }
+    for argument, some in calls.items():
+        for call in some:
+            with pytest.raises(
+                IntacctArgumentError, match=f"^{argument} must be a record's key, such as '24', not"
+            ):
+                call(CUSTOMER, key)
+    with pytest.raises(IntacctArgumentError, match=r"^changes\[1\]:? "):
+        client.update_many(CUSTOMER, [{"key": 1}, {"key": key}])
+    with pytest.raises(IntacctArgumentError, match=r"^records\[1\]:? "):
+        client.submit_job(CUSTOMER, "update", [{"key": "1"}, {"key": key}])
     assert intacct.calls() == []
+
+
+@pytest.mark.parametrize("key", ["7", 7, "0"])
+def test_a_key_may_be_text_or_a_number(intacct, key):
+    intacct.on("GET", f"{intacct.customers}/{key}", json={"ia::result": {"key": str(key)}})
+    assert intacct.client().get(CUSTOMER, key) == {"key": str(key)}

@@ -9,41 +9,14 @@ from small_explore import at_random, singles
 from small_world import OBJECT
 from small_writes import FAMILY, SCENARIOS, WRITES, Scenario, Write, play
 
-POSITION = "results of creations are taken by position, also where ids say otherwise"
-REFUSAL = "a refusal is believed where the answer counts none"
-RESENT = "a creation is sent again although the model says idempotenceSupported: false"
-BY_POSITION = {"results reversed", "first result twice", "first one is another's"}
+NAMES = [f"{scenario.write}{'' if scenario.remembers else ', no keys'}" for scenario in SCENARIOS]
 
 
-def known(scenario, event):
-    """Return why a schedule fails today, or nothing."""
-    write = WRITES[scenario.write]
-    creates = write.method == "POST" and len(write.refused) < len(write.records)
-    if event.what in BY_POSITION and write.named and creates:
-        return POSITION
-    if event.what == "first one refused" and write.method in ("POST", "PATCH") and not write.atomic:
-        return REFUSAL
-    if not scenario.remembers and creates and event.kind == "failure":
-        return RESENT
-    return ""
-
-
-def cases():
-    """Yield each write with the events that it withstands, and with those that it is known not to, by reason."""
-    for scenario in SCENARIOS:
-        by_reason = {}
-        for (event,) in singles(FAMILY, scenario):
-            by_reason.setdefault(known(scenario, event), []).append(event)
-        for why, events in by_reason.items():
-            marks = [pytest.mark.xfail(strict=True, reason=why)] if why else []
-            name = f"{scenario.write}{'' if scenario.remembers else ', no keys'}: {why or 'all else'}"
-            yield pytest.param(scenario, events, marks=marks, id=name)
-
-
-@pytest.mark.parametrize(("scenario", "events"), [*cases()])
-def test_one_event_at_any_call_is_survived_and_reported(scenario, events):
-    faulty = [(event, faults) for event in events if (faults := play(scenario, [event]).faults)]
-    assert not faulty, f"{len(faulty)} of {len(events)} schedules, such as {faulty[:3]}"
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
+def test_one_event_at_any_call_is_survived_and_reported(scenario):
+    schedules = [*singles(FAMILY, scenario)]
+    faulty = [(events, faults) for events in schedules if (faults := play(scenario, events).faults)]
+    assert not faulty, f"{len(faulty)} of {len(schedules)} schedules, such as {faulty[:3]}"
 
 
 @pytest.mark.slow

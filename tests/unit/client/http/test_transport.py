@@ -210,10 +210,32 @@ def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
     assert len(intacct.calls("/services/x")) == 5
 
 
-def test_an_unrepeatable_request_is_sent_again_after_a_refused_token_which_did_nothing(intacct):
+def test_an_unrepeatable_request_is_sent_again_after_a_dead_token_which_did_nothing(intacct):
     intacct.on("POST", "/services/x", {"status_code": 401}, {"json": {}})
+    intacct.on("GET", intacct.model, status_code=401)
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
     assert intacct.client()._session.transport.send(request).raise_for_error().status == 200
+
+
+@pytest.mark.parametrize("repeat", [{"repeatable": False}, {"may_repeat": lambda: False}])
+def test_what_must_not_happen_twice_is_not_sent_again_when_the_refused_token_is_good(intacct, repeat):
+    intacct.on("POST", "/services/x", {"status_code": 401}, {"json": {}})
+    request = Request("POST", "/services/x", content=b"{}", **repeat)
+    assert intacct.client()._session.transport.send(request).status == 401
+    assert len(intacct.calls("/services/x")) == 1
+
+
+@pytest.mark.parametrize("fault", [{"status_code": 503}, {"exc": requests.ConnectionError("reset")}])
+def test_whether_a_request_may_come_again_is_asked_only_when_it_may_have_been_carried_out(intacct, fault):
+    asked = []
+    request = Request("POST", "/services/x", content=b"{}", may_repeat=lambda: asked.append(1))
+    intacct.on("POST", "/services/x", {"status_code": 429}, {"json": {}})
+    assert intacct.client()._session.transport.send(request).status == 200
+    assert not asked
+    intacct.on("POST", "/services/x", fault, {"json": {}})
+    with pytest.raises((IntacctConnectionError, IntacctServerError)):
+        intacct.client()._session.transport.send(request).raise_for_error()
+    assert asked
 
 
 def test_answers_that_stay_cut_raise(intacct):

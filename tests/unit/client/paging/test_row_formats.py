@@ -385,5 +385,8 @@ def test_any_other_refusal_raises(intacct):
 
 def test_records_of_other_keys_are_not_taken(intacct):
     intacct.on("GET", f"{intacct.customers}/1,2", json={"ia::result": [{"key": "1"}, {"key": "9"}]})
-    with pytest.raises(IntacctResponseError, match="answered with record 9"):
+    with pytest.raises(
+        IntacctResponseError,
+        match=r"with a result for another record \(key 9\); read: index 0; unknown: index 1",
+    ):
         records(intacct.client(), "1", "2")

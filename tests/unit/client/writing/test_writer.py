@@ -10,6 +10,7 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from urllib3.exceptions import NewConnectionError
 
 from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, split_records
 from intacct_provider.client.http import codec
@@ -20,6 +21,7 @@ from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctConflictError,
     IntacctConnectionError,
+    IntacctError,
     IntacctInterruptedWriteError,
     IntacctNotFoundError,
     IntacctPermissionError,
@@ -33,6 +35,10 @@ CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
 GROUPS = "/objects/" + GROUP
 LOST = {"exc": requests.ConnectionError("reset")}
+UNREACHED = {
+    "exc": requests.ConnectionError(type("Reason", (), {"reason": NewConnectionError(None, "refused")})())
+}
+JSON = {"Content-Type": "application/json"}
 REFUSED = {"code": "invalidRequest", "message": "Another record with the value", "errorId": "REST-7001"}
 
 
@@ -195,13 +201,15 @@ def test_keys_of_many_customer_groups_are_looked_up_in_one_read(intacct):
 
 
 def test_a_batch_s_outcomes_are_told_apart_by_their_position(intacct):
-    answer = result(reference(11), failure(422), reference(13), failure(404, message="No such term"))
+    answer = result(
+        reference(11, id="C1"), failure(422), reference(13, id="C3"), failure(404, message="No such term")
+    )
     intacct.on("POST", intacct.customers, status_code=207, json={**answer, "ia::meta": {"totalError": 2}})
     client = intacct.client()
     outcome = client.create_many(CUSTOMER, records(4))
     assert [r.index for r in outcome] == [0, 1, 2, 3]
     assert [r.ok for r in outcome] == [True, False, True, False]
-    assert [(r.key, r.id) for r in outcome if r.ok] == [("11", "C11"), ("13", "C13")]
+    assert [(r.key, r.id) for r in outcome if r.ok] == [("11", "C1"), ("13", "C3")]
     assert type(outcome[1].error) is IntacctValidationError
     assert type(outcome[3].error) is IntacctNotFoundError
     assert str(outcome[3].error) == "No such term (HTTP 404, invalidRequest, REST-7001)"
@@ -218,7 +226,7 @@ def test_a_batch_all_of_which_failed_is_read_under_any_status(intacct, status, n
 
 
 def test_items_wrapped_in_a_result_of_their_own_are_read_too(intacct):
-    items = [{"ia::result": reference(5), "ia::status": 201}, {"ia::status": 422}]
+    items = [{"ia::result": reference(5, id="C1"), "ia::status": 201}, {"ia::status": 422}]
     intacct.on("POST", intacct.customers, status_code=207, json=result(*items))
     good, bad = intacct.client().create_many(CUSTOMER, records(2))
     assert (good.key, good.ok) == ("5", True)
@@ -268,26 +276,209 @@ def test_what_is_not_about_the_records_raises(intacct, status, kind):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "known"),
     [
-        result(reference(1)),
-        result(*map(reference, range(4))),
-        {"ia::result": []},
-        {"ia::result": reference(1)},
-        {},
+        (result(reference(1)), "written: index 0; unknown: index 1 to 2."),
+        (result(reference(3), reference(1)), "written: index 0, 2; unknown: index 1."),
+        (result({"key": "1"}, failure()), "which of them were written is unknown."),
+        ({"ia::result": []}, "which of them were written is unknown."),
+        ({"ia::result": reference(1)}, "which of them were written is unknown."),
+        ({}, "which of them were written is unknown."),
     ],
 )
-def test_an_answer_that_does_not_account_for_every_record_raises(intacct, answer):
+def test_an_answer_that_does_not_account_for_every_record_raises(intacct, answer, known):
     intacct.on("POST", intacct.customers, status_code=201, json=answer)
     with pytest.raises(IntacctResponseError) as caught:
         intacct.client().create_many(CUSTOMER, records(3))
-    assert "HTTP 201 to 3 records without accounting for each of them" in str(caught.value)
-    assert "which of them were written is unknown" in str(caught.value)
+    assert (
+        str(caught.value)
+        == f"Intacct answered HTTP 201 to 3 records without accounting for each of them; {known}"
+    )
+
+
+def test_results_of_creations_belong_to_records_by_id(intacct):
+    items = [reference(13, id="C3"), reference(12, id=" c2"), failure(422)]
+    intacct.on("POST", intacct.customers, status_code=207, json=result(*items))
+    outcome = intacct.client().create_many(CUSTOMER, records(3))
+    assert [(r.index, r.ok, r.key) for r in outcome] == [(0, False, None), (1, True, "12"), (2, True, "13")]
+
+
+def test_results_of_updates_belong_to_records_by_key(intacct):
+    intacct.on(
+        "PATCH", intacct.customers, status_code=207, json=result(failure(404), reference(9), reference(7))
+    )
+    outcome = intacct.client().update_many(CUSTOMER, [{"key": 7}, {"key": "8"}, {"key": "9"}])
+    assert [(r.index, r.ok, r.key) for r in outcome] == [(0, True, "7"), (1, False, "8"), (2, True, "9")]
+
+
+def test_records_without_an_id_take_the_results_that_are_left(intacct):
+    items = [reference(12, id="C2"), reference(11, id="A-0001")]
+    intacct.on("POST", intacct.customers, status_code=201, json=result(*items))
+    outcome = intacct.client().create_many(CUSTOMER, [{"name": "x"}, {"id": "C2"}])
+    assert [(r.key, r.id) for r in outcome] == [("11", "A-0001"), ("12", "C2")]
+
+
+C1, C2, C3 = map(reference, (1, 2, 3))
+CONTRADICTIONS = [
+    ([C1, C1, C3], {}, "with two results for index 0 (id C1); written: index 2; unknown: index 0 to 1."),
+    (
+        [C1, C2, C3, C3],
+        {},
+        (
+            "without accounting for each of them, and with two results for index 2 (id C3); written: index 0 to 1; "
+            "unknown: index 2."
+        ),
+    ),
+    (
+        [reference(99), C2, failure()],
+        {},
+        "with a result for another record (key 99, id C99); written: index 1; unknown: index 0, 2.",
+    ),
+    (
+        [C3, failure(), failure()],
+        {},
+        "in another order, and not each result names its record; written: index 2; not written: index 0 to 1.",
+    ),
+    ([C3, failure(), {"key": "4"}], {}, ("in another order, and not each result names its record; written: index 2; "
+     "unknown: index 0 to 1.")),
+    ([C1, reference(1, id="C2"), C3], {}, ("with two results for one record (key 1); written: index 2; unknown: "
+     "index 0 to 1.")),
+    ([C1, {}, C3], {}, "without naming the one at index 1; written: index 0, 2; unknown: index 1."),
+    ([C1, failure(), C3], {"totalError": 0}, ("and counts 0 failures but shows 1; written: index 0, 2; unknown: "
+     "index 1.")),
+    ([C1, failure(), C3], {"totalError": "2"}, ("and counts 2 failures but shows 1; not written: index 1; unknown: "
+     "index 0, 2.")),
+    ([C1, failure(), C3], {"totalSuccess": 3}, ("and counts 3 successes but shows 2; written: index 0, 2; unknown: "
+     "index 1.")),
+    ([C1, C2, C3], {"totalError": 1}, ("and counts 1 failures without showing any; which of them were written is "
+     "unknown.")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("items", "counts", "said"), CONTRADICTIONS)
+def test_results_that_contradict_are_an_error_that_says_what_is_known(intacct, items, counts, said):
+    intacct.on("POST", intacct.customers, status_code=207, json={**result(*items), "ia::meta": counts})
+    with pytest.raises(IntacctResponseError) as caught:
+        intacct.client().create_many(CUSTOMER, records(3))
+    assert str(caught.value) == f"Intacct answered HTTP 207 to 3 records {said}"
+
+
+def test_what_is_known_is_told_by_the_position_in_the_whole_write(intacct):
+    good = result(*map(reference, range(1, 501)))
+    bad = result(reference(501), failure(), reference(999))
+    intacct.on("POST", intacct.customers, {"json": good}, {"json": bad})
+    with pytest.raises(
+        IntacctInterruptedWriteError, match="written: index 500; unknown: index 501 to 502"
+    ) as caught:
+        intacct.client().create_many(CUSTOMER, records(503))
+    assert len(caught.value.results) == 500
+
+
+@pytest.mark.parametrize("code", ["unprocessed", "atomicOperationFailure"])
+@pytest.mark.parametrize("counted", [1, 3])
+def test_what_an_atomic_call_did_not_process_is_not_rejected(intacct, code, counted):
+    items = [failure(422, code=code), failure(), failure(422, code=code)]
+    answer = {**result(*items), "ia::meta": {"totalError": counted, "totalSuccess": 0}}
+    intacct.on("POST", intacct.customers, status_code=207, json=answer)
+    outcome = intacct.client().create_many(CUSTOMER, records(3), atomic=True)
+    assert [(r.ok, r.unprocessed) for r in outcome] == [(False, True), (False, False), (False, True)]
+    assert "The rejected record is at index 1" in str(outcome[0].error)
+
+
+@pytest.mark.parametrize("status", [200, 422])
+def test_successes_with_an_error_beside_them_are_a_contradiction(intacct, status):
+    items = [{**reference(n), "ia::status": 201} for n in (1, 2)]
+    answer = {**result(*items), "ia::error": REFUSED}
+    intacct.on("POST", intacct.customers, status_code=status, json=answer)
+    with pytest.raises(IntacctResponseError, match="with successes only, and with an error"):
+        intacct.client().create_many(CUSTOMER, records(2))
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_one_record_is_not_taken_for_another(intacct, method):
+    intacct.on(
+        method, intacct.customers + ("" if method == "POST" else "/7"), json={"ia::result": reference(8)}
+    )
+    client = intacct.client()
+    write = {
+        "POST": lambda: client.create(CUSTOMER, {"id": "C7"}),
+        "PATCH": lambda: client.update(CUSTOMER, 7, {"name": "x"}),
+        "DELETE": lambda: client.delete(CUSTOMER, "7"),
+    }
+    with pytest.raises(
+        IntacctResponseError, match=r"with a result for another record \(key 8, id C8\); whether"
+    ):
+        write[method]()
+
+
+@pytest.mark.parametrize("counts", [{"totalError": 0}, {"totalSuccess": 1}])
+def test_a_refusal_of_one_record_that_is_not_counted_is_a_contradiction(intacct, counts):
+    answer = {"ia::result": {"ia::error": REFUSED}, "ia::meta": counts}
+    intacct.on("POST", intacct.customers, status_code=422, json=answer)
+    with pytest.raises(IntacctResponseError, match="whether it was written is unknown"):
+        intacct.client().create(CUSTOMER, {"id": "C1"})
+
+
+# --- objects without idempotency keys
+
+
+def not_recognized(intacct):
+    """Let the model say that creations of customers that come again are not recognized."""
+    model = {"apiObject": "objects/" + CUSTOMER, "fields": {}, "idempotenceSupported": False}
+    intacct.on("GET", intacct.model, json={"ia::result": model})
+
+
+@pytest.mark.parametrize("fault", [LOST, {"status_code": 503}, {"text": '{"ia::res', "headers": JSON}])
+@pytest.mark.parametrize("many", [True, False])
+def test_a_creation_without_an_id_is_not_sent_twice_if_intacct_would_not_know(intacct, fault, many):
+    not_recognized(intacct)
+    intacct.on("POST", intacct.customers, fault, {"status_code": 201, "json": result(reference(1))})
+    client = intacct.client()
+    with pytest.raises(IntacctError, match="does not support idempotency keys") as caught:
+        client.create_many(CUSTOMER, [{"name": "x"}]) if many else client.create(CUSTOMER, {"name": "x"})
+    assert not caught.value.retryable
+    assert len(keys_sent(intacct)) == 1
+
+
+@pytest.mark.parametrize("fault", [{"status_code": 429}, UNREACHED])
+def test_a_creation_that_was_certainly_not_carried_out_is_sent_again(intacct, fault):
+    not_recognized(intacct)
+    intacct.on("POST", intacct.customers, fault, {"status_code": 201, "json": result(reference(1))})
+    assert intacct.client().create_many(CUSTOMER, [{"name": "x"}])[0].ok
+    assert len(keys_sent(intacct)) == 2
+
+
+def test_a_creation_without_an_id_is_sent_again_if_intacct_knows_it(intacct):
+    intacct.on("POST", intacct.customers, LOST, {"status_code": 201, "json": result(reference(1))})
+    assert intacct.client().create_many(CUSTOMER, [{"name": "x"}])[0].ok
+
+
+def test_a_contradiction_does_not_make_a_task_create_records_twice(intacct):
+    not_recognized(intacct)
+    intacct.on("POST", intacct.customers, json=result(reference(1)))
+    with pytest.raises(IntacctResponseError, match="does not support idempotency keys") as caught:
+        intacct.client().create_many(CUSTOMER, [{"name": "x"}] * 2)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_rejection_after_a_lost_answer_may_be_about_our_own_record(intacct, exists):
+    not_recognized(intacct)
+    intacct.on("POST", intacct.customers, LOST, {"status_code": 422, "json": result(failure())})
+    found = [{"key": "1", "id": "C1"}] if exists else []
+    intacct.on("POST", intacct.query, json={"ia::result": found, "ia::meta": {"totalCount": len(found)}})
+    client = intacct.client()
+    if not exists:
+        assert not client.create_many(CUSTOMER, records(1))[0].ok
+        return
+    with pytest.raises(IntacctResponseError, match="rejected those at index 0, whose ids exist") as caught:
+        client.create_many(CUSTOMER, records(1))
+    assert not caught.value.retryable
 
 
 def test_a_batch_of_one_may_be_answered_without_a_list(intacct):
     intacct.on("POST", intacct.customers, status_code=201, json={"ia::result": reference(4)})
-    (only,) = intacct.client().create_many(CUSTOMER, records(1))
+    (only,) = intacct.client().create_many(CUSTOMER, records(1, start=4))
     assert (only.key, only.ok) == ("4", True)
 
 
@@ -367,7 +558,7 @@ def test_an_interrupted_write_keeps_what_was_answered(intacct, answer):
 
 
 def test_an_interrupted_write_is_as_retryable_as_its_cause(intacct):
-    good = {"json": result(*map(reference, range(500)))}
+    good = {"json": result(*map(reference, range(1, 501)))}
     intacct.on("POST", intacct.customers, good, {"status_code": 503})
     with pytest.raises(IntacctInterruptedWriteError) as caught:
         intacct.client().create_many(CUSTOMER, records(501))
