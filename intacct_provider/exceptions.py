@@ -46,6 +46,9 @@ class IntacctConfigError(IntacctArgumentError):
 class IntacctConnectionError(IntacctError):
     """Intacct could not be reached, or its response was incomplete, after all retries."""
 
+    #: Whether the request may have been carried out; False if it certainly never reached Intacct.
+    maybe_done = True
+
 
 class IntacctResponseError(IntacctError):
     """The response is not one that Intacct's REST API documents, such as an HTML page."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import requests
 from small_world import error
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 # --- what others do to the records before the call is answered; with a key: to which one
 
@@ -142,7 +142,7 @@ def _broken(_world, _carry_out):
 
 
 def _unreached(_world, _carry_out):
-    raise requests.ConnectionError(type("Reason", (), {"reason": NewConnectionError(None, "refused")})())
+    raise requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused")))
 
 
 def _done(failure):

@@ -228,7 +228,10 @@ class Transport:
             if wait is None or (outcome.maybe_done and not request.is_safe_to_repeat()):
                 if isinstance(outcome, Reply):
                     return replace(outcome, maybe_already_done=maybe_already_done)
-                raise self._build_error(request, outcome, attempt, elapsed) from outcome.cause
+                error = self._build_error(request, outcome, attempt, elapsed)
+                if isinstance(error, IntacctConnectionError):
+                    error.maybe_done = maybe_already_done or outcome.maybe_done
+                raise error from outcome.cause
             maybe_already_done |= outcome.maybe_done
             what = f"HTTP {outcome.status}" if isinstance(outcome, Reply) else outcome.what
             log.warning(

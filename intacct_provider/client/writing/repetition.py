@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from urllib3.exceptions import NewConnectionError
-
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Reply
 from intacct_provider.client.reading.queries import QueryReader
@@ -102,11 +100,7 @@ def forbid_retry(error: IntacctError, advice: str) -> IntacctError:
 
 def _may_be_done(error: IntacctError) -> bool:
     """Whether an error leaves open if a write was carried out, and suggests to try it again."""
+    if isinstance(error, IntacctConnectionError) and not error.maybe_done:
+        return False
     unknown = isinstance(error, IntacctConnectionError | IntacctServerError | IntacctResponseError)
-    return unknown and error.retryable and not _is_unsent(error)
-
-
-def _is_unsent(error: IntacctError) -> bool:
-    """Whether no connection was established, so that nothing was sent."""
-    args = getattr(error.__cause__, "args", ())
-    return isinstance(getattr(args[0], "reason", None), NewConnectionError) if args else False
+    return unknown and error.retryable

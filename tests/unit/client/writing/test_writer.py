@@ -10,7 +10,7 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from intacct_provider.client.batches import BATCH_BYTES, BATCH_SIZE, split_records
 from intacct_provider.client.http import codec
@@ -35,9 +35,7 @@ CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
 GROUPS = "/objects/" + GROUP
 LOST = {"exc": requests.ConnectionError("reset")}
-UNREACHED = {
-    "exc": requests.ConnectionError(type("Reason", (), {"reason": NewConnectionError(None, "refused")})())
-}
+UNREACHED = {"exc": requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused")))}
 JSON = {"Content-Type": "application/json"}
 REFUSED = {"code": "invalidRequest", "message": "Another record with the value", "errorId": "REST-7001"}
 
