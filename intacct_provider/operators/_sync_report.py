@@ -36,7 +36,7 @@ def log_outcome(plan: Plan, outcome: Outcome) -> None:
     """Log the outcome of applying a plan."""
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
-    others = [name for name in ("deactivated", "found", "held", "stale") if done[name]]
+    others = [name for name in ("deactivated", "found", "held", "stale", "unprocessed") if done[name]]
     log.info("%s: %s.", plan.object_name, ", ".join(f"{done[name]} {name}" for name in (*always, *others)))
     if outcome.stale:
         rest = f" and {len(outcome.stale) - _MAX_NAMED} more" if len(outcome.stale) > _MAX_NAMED else ""
@@ -53,19 +53,26 @@ def check_rejects(
     result: Mapping[str, Any],
     tolerance: Tolerance,
 ) -> None:
-    """Fail if more records were rejected than is tolerated, with the result as XCom all the same.
+    """Fail, with the result as XCom, if more records were rejected than is tolerated, or some were not processed.
 
     :raises IntacctRejectedRecordsError: in that case.
     """
-    if tolerance.allows(plan, outcome.rejects):
+    if tolerance.allows(plan, outcome.rejects) and not outcome.unprocessed:
         return
     push_result(context, result)
-    first, most = outcome.rejects[0], tolerance.max_rejects
     held = f", and {outcome.held} deletions were held back" if outcome.held else ""
     where = f" They are in {result['rejects']}." if "rejects" in result else ""
+    first = "".join(f" First: {one.action} {one.match}: {one.error}" for one in outcome.rejects[:1])
+    left = ""
+    if outcome.unprocessed:
+        named = ", ".join(outcome.unprocessed[:_MAX_NAMED])
+        left = (
+            f" Because of them it did not process {len(outcome.unprocessed)} others, which clearing the task writes: "
+            f"{named}."
+        )
     raise IntacctRejectedRecordsError(
-        f"Intacct rejected {len(outcome.rejects)} records of {plan.object_name} (max_rejects is {most}); the "
-        f"others are written{held}.{where} First: {first.action} {first.match}: {first.error}"
+        f"Intacct rejected {len(outcome.rejects)} records of {plan.object_name} (max_rejects is "
+        f"{tolerance.max_rejects}); the others are written{held}.{where}{left}{first}"
     )
 
 

@@ -248,8 +248,8 @@ class IntacctApplySyncOperator(IntacctOperator):
         way, but nothing is deleted if more are rejected.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
     :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (already as planned),
-        ``stale``, ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``, ``journal`` and, if
-        records were rejected, ``rejects``.
+        ``stale``, ``unprocessed``, ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``,
+        ``journal`` and, if records were rejected, ``rejects``.
     """
 
     template_fields: Sequence[str] = (*IntacctOperator.template_fields, "plan", "on_stale")

@@ -70,7 +70,7 @@ def apply_plan(
     With a journal, the reverse plan is written before the first record is. Another attempt of the same owner continues
     where the last one ended: what is done is not sent again, and what was in flight is sent again as it was, under the
     same idempotency keys, unless its records show that all of it was written. So nothing is written twice, even by two
-    attempts at once. If the last attempt completed, what was rejected or held back then is retried.
+    attempts at once. If the last attempt completed, what was rejected, not processed or held back then is retried.
 
     :param on_stale: ``skip`` applies the rest of a plan if some of its records changed since the plan was made.
     :param tolerance: how many rejected records are tolerated; the caller decides whether to fail for them.
@@ -132,7 +132,8 @@ class _Run:
             if batch.number not in self.left:
                 continue
             rejected = self._list_rejects(before=batch.number)
-            if batch.action in REMOVALS and not self.tolerance.allows(self.plan, rejected):
+            unprocessed = any(self._list_unprocessed(before=batch.number))
+            if batch.action in REMOVALS and (unprocessed or not self.tolerance.allows(self.plan, rejected)):
                 held += 0 if batch.number in self.outcomes else len(batch.steps)
                 continue
             self.outcomes[batch.number] = self._write_batch(batch)
@@ -143,11 +144,11 @@ class _Run:
         return outcome
 
     def _list_left(self, batch: Batch) -> tuple[int, ...]:
-        """Return the remaining steps of a batch; rejected ones too, if the last attempt completed."""
+        """Return the remaining steps of a batch; those that were not written, too, if the last attempt completed."""
         outcomes = self.outcomes.get(batch.number)
         if outcomes is None:
             return batch.steps
-        return tuple(one.step for one in outcomes if one.refusal) if self.completed else ()
+        return tuple(one.step for one in outcomes if _can_be_retried(one)) if self.completed else ()
 
     def _get_sending(self, number: int) -> Sending | None:
         return None if self.journal is None else self.journal.sending(number)
@@ -225,7 +226,7 @@ class _Run:
         """Send a batch, and write the outcome of each of its records to the journal."""
         # Read this late, because another attempt may still be running, and have sent it meanwhile.
         before = self._get_sending(batch.number)
-        known = {one.step: one for one in self.outcomes.get(batch.number, ()) if not one.refusal}
+        known = {one.step: one for one in self.outcomes.get(batch.number, ()) if not _can_be_retried(one)}
         if before and not known and self.current.done.issuperset(before.steps):
             sending, results = before, []  # an earlier attempt has written all of it
         else:
@@ -305,10 +306,17 @@ class _Run:
     def _get_key(self, step: Step) -> str:
         return step.key or str(self.current.rows[step.match]["key"])
 
-    def _list_rejects(self, before: int | None = None) -> list[Reject]:
+    def _list_outcomes(self, before: int | None = None) -> list[RecordOutcome]:
+        """Return the outcomes of records so far, or those of the batches before one."""
         some = [found for number, found in sorted(self.outcomes.items()) if before is None or number < before]
+        return [one for found in some for one in found]
+
+    def _list_unprocessed(self, before: int | None = None) -> list[str]:
+        return [one.match for one in self._list_outcomes(before) if one.unprocessed]
+
+    def _list_rejects(self, before: int | None = None) -> list[Reject]:
         rejected = [
-            (one.refusal, self.plan.steps[one.step]) for found in some for one in found if one.refusal
+            (one.refusal, self.plan.steps[one.step]) for one in self._list_outcomes(before) if one.refusal
         ]
         return [
             Reject(step.action, step.match, rebuild_error(refusal), build_desired(step))
@@ -316,7 +324,7 @@ class _Run:
         ]
 
     def _sum_up(self, held: int) -> Outcome:
-        outcomes = [one for _number, found in sorted(self.outcomes.items()) for one in found]
+        outcomes = self._list_outcomes()
         written = Counter(self.plan.steps[one.step].action for one in outcomes if one.outcome == "written")
         return Outcome(
             created=written["create"],
@@ -326,8 +334,14 @@ class _Run:
             held=held,
             found=sum(one.outcome == "found" for one in outcomes),
             stale=tuple(one.match for one in outcomes if one.outcome == "stale"),
+            unprocessed=tuple(self._list_unprocessed()),
             rejects=tuple(self._list_rejects()),
         )
+
+
+def _can_be_retried(outcome: RecordOutcome) -> bool:
+    """Whether a record was not written, and nobody else changed it."""
+    return outcome.refusal is not None or outcome.unprocessed
 
 
 @contextmanager

@@ -56,7 +56,8 @@ class RecordOutcome(msgspec.Struct, omit_defaults=True):
     :param step: its position among the plan's steps, from 0.
     :param match: value of the field that identifies it.
     :param outcome: ``written``; ``found``, if it was as planned before it was sent; ``stale``, if somebody else changed
-        it; or ``refused``. Stored under the name ``fate``.
+        it; ``unprocessed``, if Intacct left it alone because another one of its call was rejected; or ``refused``.
+        Stored under the name ``fate``.
     :param key: its key in Intacct; ``""`` if unknown.
     """
 
@@ -65,6 +66,11 @@ class RecordOutcome(msgspec.Struct, omit_defaults=True):
     outcome: str = msgspec.field(name="fate")
     key: str = ""
     refusal: Refusal | None = None
+
+    @property
+    def unprocessed(self) -> bool:
+        """Whether Intacct left it alone, so that it can be applied again as it is."""
+        return self.outcome == "unprocessed"
 
 
 @dataclass(frozen=True, slots=True)

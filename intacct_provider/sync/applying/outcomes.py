@@ -23,6 +23,7 @@ class Outcome:
     :param held: deletions and deactivations that were not attempted, because too many other records were rejected.
     :param found: records that were as planned before the plan was applied; nothing was written.
     :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
+    :param unprocessed: those of records that Intacct left alone, because others of the same call were rejected.
     """
 
     created: int = 0
@@ -32,6 +33,7 @@ class Outcome:
     held: int = 0
     found: int = 0
     stale: tuple[str, ...] = ()
+    unprocessed: tuple[str, ...] = ()
     rejects: tuple[Reject, ...] = ()
 
     @property
@@ -45,6 +47,7 @@ class Outcome:
             "held": self.held,
             "found": self.found,
             "stale": len(self.stale),
+            "unprocessed": len(self.unprocessed),
             "rejected": len(self.rejects),
         }
 
@@ -77,6 +80,8 @@ def collect_outcomes(
         elif position in done:
             # Also if it was rejected now: an earlier attempt wrote it, and Intacct has forgotten the idempotency key.
             outcome = "written" if position in sent_before else "found"
+        elif response is not None and response.unprocessed:
+            outcome = "unprocessed"
         elif response is not None and response.error is not None:
             outcome, refusal = "refused", _to_refusal(response.error)
         elif position in stale:

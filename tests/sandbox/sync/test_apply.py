@@ -273,6 +273,51 @@ def test_what_was_refused_is_tried_anew_when_the_task_is_cleared(sandbox, client
     assert written(sandbox)[-1] == ("POST", 1)
 
 
+LEFT = [{"code": "unprocessed"}, {"code": "atomicOperationFailure"}]
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_intacct_did_not_process_is_not_rejected_and_can_be_applied_again(
+    sandbox, client, tmp_path, left
+):
+    sandbox.seed(CUSTOMER, [{"id": "GOES", "name": "Goes"}])
+    desired = [{"id": one, "name": one} for one in ("A", "B", "C")]
+    path = saved(planned(client, CUSTOMER, desired, mode="mirror"), tmp_path)
+    skipped = {"ia::error": {**left, "message": "Skipped"}, "ia::status": 422}
+    wrong = {"ia::error": {"code": "invalidRequest", "message": "No"}, "ia::status": 400}
+    sandbox.fail(
+        status=207, path=f"/objects/{CUSTOMER}", method="POST", body={"ia::result": [skipped, wrong, skipped]}
+    )
+    outcome = applied(client, path, max_rejects=1)
+    assert ([one.match for one in outcome.rejects], outcome.unprocessed) == (["B"], ("A", "C"))
+    assert (outcome.created, outcome.held) == (0, 1), (
+        "nothing is deleted while what replaces it may be missing"
+    )
+    file = path.with_name("groups.plan.rejects.jsonl")
+    assert [json.loads(line)["id"] for line in file.read_bytes().splitlines()] == ["B"]
+    outcome = applied(client, path)
+    assert numbers(outcome) == {"created": 3, "deleted": 1}
+    assert (outcome.rejects, outcome.unprocessed) == ((), ())
+    assert stored(sandbox, CUSTOMER) == ["A", "B", "C"]
+
+
+def test_what_a_batch_read_says_of_records_is_not_in_the_reverse_plan(sandbox, client, tmp_path):
+    before = [{"id": one, "name": one, "notes": "kept"} for one in ("A", "B")]
+    keys = sandbox.seed(CUSTOMER, before)
+    path = saved(planned(client, CUSTOMER, [{"id": "C", "name": "C"}], mode="mirror"), tmp_path)
+    status = {"ia::status": 200}
+    found = [
+        {**record, **status, "term": {"key": None, "id": None, **status}, "ia::result": None}
+        for record in client.get_many(CUSTOMER, keys)
+    ]
+    sandbox.fail(status=207, path=f"/objects/{CUSTOMER}/", method="GET", body={"ia::result": found})
+    applied(client, path)
+    undo = path.with_name("groups.plan.undo.json").read_text()
+    assert "ia::" not in undo
+    undone(client, path)
+    assert stored(sandbox, CUSTOMER) == ["A", "B"]
+
+
 def test_a_refused_deletion_does_not_hold_itself_back_when_the_task_is_cleared(sandbox, client, tmp_path):
     sandbox.seed(CUSTOMER, [{"id": "USED", "name": "u"}])
     [key] = sandbox.seed(CUSTOMER, [{"id": "USES", "name": "u", "parent": {"id": "USED"}}])

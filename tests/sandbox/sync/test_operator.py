@@ -253,6 +253,23 @@ def test_a_refused_record_makes_the_task_red_and_the_others_are_written(airflow,
     assert changed(counts) == {"to_delete": 1, "unchanged": 2, "rejected": 1}
 
 
+def test_records_that_intacct_did_not_process_make_the_task_red_even_if_the_rejected_ones_are_tolerated(
+    airflow,
+):
+    skipped = {"ia::error": {"code": "unprocessed", "message": "Skipped"}, "ia::status": 422}
+    wrong = {"ia::error": {"code": "invalidRequest", "message": "No"}, "ia::status": 400}
+    airflow.fail(
+        status=207, path=f"/objects/{CUSTOMER}", method="POST", body={"ia::result": [skipped, wrong]}
+    )
+    desired = [{"id": "A", "name": "a"}, {"id": "B", "name": "b"}]
+    with pytest.raises((IntacctRejectedRecordsError, AirflowFailException)) as caught:
+        sync(CUSTOMER, desired, max_rejects=1)
+    message = str(caught.value)
+    assert "rejected 1 records" in message
+    assert "did not process 1 others, which clearing the task writes: A." in message
+    assert "First: create B: No" in message
+
+
 def test_a_refused_creation_among_good_ones(airflow):
     desired = [
         {"id": "A", "name": "a"},
