@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,9 @@ from urllib.parse import quote
 from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.exceptions import IntacctArgumentError
+
+#: In a key, what separates keys or paths; a server or proxy may decode it before it looks at the path.
+_LEADS_ELSEWHERE = re.compile(r"[,/\\%?#]")
 
 
 def collection_path(object_name: str) -> str:
@@ -27,7 +31,7 @@ def record_path(object_name: str, keys: Sequence[str]) -> str:
     :raises IntacctArgumentError: if a key would lead to another place.
     """
     for key in keys:
-        if not key.strip(" .") or "," in key:
+        if not key.strip(" .") or not key.isprintable() or _LEADS_ELSEWHERE.search(key):
             raise _reject_key(key)
     return f"{collection_path(object_name)}/{','.join(quote(key, safe='') for key in keys)}"
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse, error_response
 from intacct_provider.sandbox.api.operations import Api
-from intacct_provider.sandbox.errors import ApiError, unknown_address
+from intacct_provider.sandbox.errors import ApiError, foreign_host, unknown_address
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.state import CALL
 
@@ -75,6 +75,11 @@ async def read_form(request: Request) -> Mapping[str, bytes] | None:
             }
     except MultiPartException:
         return None
+
+
+def reject_host() -> Response:
+    """Return the response to a request under a host name that is not the server's."""
+    return build_response(error_response(foreign_host()))
 
 
 def build_response(response: ApiResponse) -> Response:

@@ -12,6 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+FOREIGN_HOST = (
+    "The Host of this request is not a name of the sandbox. It answers under its own address only, so that no page of "
+    "another site can reach it; --allow-remote allows any name."
+)
 Shape = Literal["result", "top", "gateway"]
 
 
@@ -171,6 +175,11 @@ def not_found(object_name: str, key: str) -> ApiError:
 def unknown_address(path: str) -> ApiError:
     """Return the error for a path that is neither an object nor a service."""
     return ApiError(404, "notFound", f"{path} is not a resource of this API", shape="top")
+
+
+def foreign_host() -> ApiError:
+    """Return the error for a request under a host name that is not the server's."""
+    return ApiError(400, "invalidRequest", FOREIGN_HOST, shape="top")
 
 
 def skipped_record() -> ApiError:

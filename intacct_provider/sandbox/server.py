@@ -19,10 +19,11 @@ import uvicorn
 
 from intacct_provider.sandbox.api import bulk_jobs
 from intacct_provider.sandbox.api.operations import Api
-from intacct_provider.sandbox.app import App
+from intacct_provider.sandbox.app import App, reject_host
 from intacct_provider.sandbox.company import add_records, read_records
 from intacct_provider.sandbox.faults.plan import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
+from intacct_provider.sandbox.hosts import HostCheck
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
 from intacct_provider.sandbox.pages.consent import ADDRESS
 from intacct_provider.sandbox.seed.seeding import seed
@@ -238,7 +239,7 @@ class Sandbox:
 
     def _listen(self, listener: socket.socket) -> None:
         own_host = self._host if is_loopback(self._host) else None
-        gateway = Gateway(App(Api(self._state)), self._state)
+        gateway = HostCheck(Gateway(App(Api(self._state)), self._state), reject_host(), own_host)
         site = build_site(self._state, with_control=self._control, host=own_host)
         config = uvicorn.Config(
             Router(gateway, site),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from intacct_provider.sandbox import control, pages
+from intacct_provider.sandbox.errors import FOREIGN_HOST
+from intacct_provider.sandbox.hosts import HostCheck
 from intacct_provider.sandbox.openapi.document import build_document
 from intacct_provider.sandbox.pages.consent import Consent
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from intacct_provider.sandbox.state import State
 
-LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -40,16 +39,14 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
     """Return the application for everything besides the API.
 
     :param host: the address that the server listens on, if only this machine can reach it. Requests under other
-        host names than this and the usual ones are rejected, so that DNS rebinding cannot give a page of another
-        site access to the company. ``None`` allows any host name.
+        host names than this and the usual ones are rejected. ``None`` allows any host name.
     """
     routes = [*pages.routes(state), Route("/openapi.json", api_document), *Consent(state, POLICY).routes()]
     if with_control:
         routes += control.routes(state)
     handlers = dict.fromkeys((HTTPException, Exception), pages.error_page)
-    hosts = ["*"] if host is None else [*LOOPBACK_NAMES, host]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
-    return SecurityHeaders(Starlette(routes=routes, middleware=middleware, exception_handlers=handlers))
+    site = Starlette(routes=routes, exception_handlers=handlers)
+    return SecurityHeaders(HostCheck(site, PlainTextResponse(FOREIGN_HOST, 400), host))
 
 
 def api_document(_: Request) -> Response:

@@ -15,6 +15,10 @@ from intacct_provider.exceptions import IntacctArgumentError
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
+class NumberTooLongError(ValueError):
+    """A number has more digits, or a larger exponent, than can be read."""
+
+
 def decode(body: bytes) -> Any:
     """Decode JSON; numbers with a fraction become :class:`decimal.Decimal`.
 
@@ -28,8 +32,8 @@ def decode(body: bytes) -> Any:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
-    except ArithmeticError:
-        raise ValueError("a number is out of range") from None
+    except (ArithmeticError, msgspec.ValidationError):
+        raise NumberTooLongError("a number has too many digits") from None
 
 
 def encode(value: Any) -> bytes:

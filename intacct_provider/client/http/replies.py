@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError, ReadTimeoutError
 
 from intacct_provider.client.errors import build_error, find_error, find_record_error
 from intacct_provider.client.http import codec
@@ -124,11 +124,16 @@ def classify_failure(
     rejected = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if rejected or isinstance(err, requests.exceptions.SSLError):
         return _classify_tls_failure(err, causes, rejected)
-    if isinstance(err, requests.ConnectTimeout) and proxy:
-        what = f"could not connect to the proxy {proxy} within {timeout:g} s; {_CHECK_PROXY}"
+    if isinstance(err, requests.ConnectTimeout):
+        what = f"could not connect within {timeout:g} s; is the host right and reachable?"
+        if proxy:
+            what = f"could not connect to the proxy {proxy} within {timeout:g} s; {_CHECK_PROXY}"
         return Failure(what, transient=True, maybe_done=False, cause=err)
     if isinstance(err, requests.Timeout | ReadTimeoutError) or "timed out" in str(_find_reason(err) or err):
         return Failure(f"no response within {timeout:g} s", transient=True, cause=err)
+    if any(isinstance(cause, InvalidHeader) for cause in causes):
+        what = "the response has headers that contradict each other, such as two lengths"
+        return Failure(what, transient=True, error=IntacctResponseError, cause=err)
     if any(isinstance(cause, NewConnectionError) for cause in causes):
         what = "could not connect; is the host right and reachable?"
         return Failure(what, transient=True, maybe_done=False, cause=err)
@@ -140,7 +145,9 @@ def classify_failure(
         | requests.exceptions.ContentDecodingError,
     ):
         return Failure("the connection closed before the response was complete", transient=True, cause=err)
-    return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=err)
+    # What cannot be encoded may be a token, and such an error holds it.
+    cause = None if isinstance(err, UnicodeError) else err
+    return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=cause)
 
 
 def classify_content(err: ContentTooLargeError | UnknownEncodingError) -> Failure:
@@ -213,6 +220,14 @@ def _iter_causes(err: BaseException) -> Iterator[BaseException]:
         waiting += [other for other in linked if isinstance(other, BaseException)]
 
 
+def _classify_json(err: ValueError) -> Failure:
+    """Return why JSON cannot be read; the next response may be better."""
+    if isinstance(err, codec.NumberTooLongError):
+        what = "the response has a number with too many digits"
+        return Failure(what, transient=True, error=IntacctResponseError, cause=err)
+    return Failure("the response was truncated or is not JSON", transient=True, cause=err)
+
+
 def read_content_type(headers: Mapping[str, str]) -> str:
     """Return the content type of a response without its parameters, fit for a message."""
     return clean_text(headers.get("Content-Type", "").partition(";")[0])[:100]
@@ -246,7 +261,7 @@ def read_response(
     except ValueError as err:
         # Also for a rejection: what is missing may say that the token has ended, or which record was rejected.
         if ("json" in kind or not content) and status not in RETRY_STATUSES:
-            return Failure("the response was truncated or is not JSON", transient=True, cause=err)
+            return _classify_json(err)
     if status >= 400:
         return Reply(status, response.headers, None, clean=clean)
     kind = read_content_type(response.headers) or "no content type"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from intacct_provider.client.keys import as_number
+
 #: A row by the names of its fields, dotted where they belong to a reference or a group.
 Row = dict[str, Any]
 
@@ -82,4 +84,4 @@ def build_page(rows: list[Any], keys: list[str], meta: Any, start: int, size: in
 
 def whole_number(value: Any) -> int | None:
     """Return a number that the server may send as text, or None."""
-    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None
+    return as_number(value)

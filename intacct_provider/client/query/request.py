@@ -16,7 +16,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 
 FILTER_PARAMETERS = ("asOfDate", "includeHierarchyFields", "caseSensitiveComparison", "includePrivate")
 AGGREGATES = ("count", "sum", "avg", "min", "max")
-_OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\s?#%][^/?#%]*")
+_OBJECT_PATH = re.compile(r"[a-z][a-z0-9-]*/[^/\\\s?#%][^/\\?#%]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,18 @@ def check_object_name(object_name: str) -> None:
 
     :raises IntacctArgumentError: unless it has the form ``application/object``.
     """
-    if not isinstance(object_name, str) or not _OBJECT_PATH.fullmatch(object_name):
+    if not isinstance(object_name, str) or not _is_object_path(object_name):
         raise IntacctArgumentError(
             f"object_name {object_name!r} must be an object's path in the form 'application/object', such as "
             f"'accounts-receivable/customer'.{_suggest_object(object_name)}"
         )
+
+
+def _is_object_path(name: str) -> bool:
+    """Whether a name can be an object's path and cannot lead anywhere else."""
+    return (
+        bool(_OBJECT_PATH.fullmatch(name)) and name.isprintable() and name.partition("/")[2].strip(". ") != ""
+    )
 
 
 def check_page(start: int, size: int) -> None:

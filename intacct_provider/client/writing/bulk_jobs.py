@@ -14,6 +14,7 @@ from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
@@ -193,7 +194,7 @@ def _read_status(reply: Reply, job_id: str) -> JobStatus:
             f"Intacct reports the unknown state {state[:50]!r} for the bulk job {job_id}."
         )
     percent = str(found.get("percentComplete", "")).partition(".")[0]
-    return JobStatus(job_id, state, int(percent) if percent.isdecimal() else None)
+    return JobStatus(job_id, state, as_number(percent))
 
 
 def _identify(index: int, record: Mapping[str, Any] | str) -> Sent:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER
 from intacct_provider.client.keys import as_number
@@ -120,6 +121,8 @@ def _find_problems(given: Any, earlier: Sequence[str]) -> Iterator[str]:
         yield f"method must be one of {', '.join(METHODS)}, not {method!r}.{did_you_mean(str(method), METHODS)}"
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         yield f"path must begin with /objects/ or /services/ and hold no space, not {path!r}."
+    elif {".", ".."} & {*unquote(path.partition("?")[0]).replace("\\", "/").split("/")}:
+        yield f"path must not lead elsewhere by '..', as {path!r} does."
     elif path.partition("?")[0] == PATH:
         yield "a composite call cannot be a part of another."
     if method in ("POST", "PATCH") and not isinstance(body, Mapping):

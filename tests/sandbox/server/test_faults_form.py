@@ -382,6 +382,52 @@ def test_a_page_of_another_site_cannot_read_the_company():
             assert requests.get(company.site + path, timeout=10).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path", ["/oauth2/token", QUERY, f"/objects/{PURPOSE}", "/oauth2/authorize", "/nothing"]
+)
+def test_a_page_of_another_site_cannot_reach_the_api(method, path):
+    with running() as company:
+        headers = bearer(company)
+        before = len(company.requests)
+        port = company.url.split(":")[2].partition("/")[0]
+        for host in (
+            "evil.example",
+            f"evil.example:{port}",
+            "127.0.0.1.evil.example",
+            "localhost@evil",
+            "[::1",
+            "",
+        ):
+            answer = requests.request(
+                method, company.url + path, headers={**headers, "Host": host}, data=b"{}", timeout=10
+            )
+            assert answer.status_code == 400
+            assert "not a name of the sandbox" in answer.text
+            assert answer.headers.get("Content-Type", "").startswith(("application/json", "text/plain"))
+        assert len(company.requests) == before
+        assert company.transactions == 0
+
+
+def test_the_api_answers_under_every_name_of_this_machine():
+    with running() as company:
+        for host in ("localhost", "LOCALHOST:1", "127.0.0.1", "[::1]", "[::1]:8765", "localhost."):
+            headers = {**bearer(company), "Host": host}
+            assert (
+                requests.get(f"{company.url}/objects/{PURPOSE}", headers=headers, timeout=10).status_code
+                == 200
+            )
+            assert requests.get(company.site, headers={"Host": host}, timeout=10).status_code == 200
+
+
+def test_a_sandbox_for_other_machines_answers_under_any_name():
+    with running(host="0.0.0.0", allow_remote=True) as company:  # noqa: S104
+        headers = {**bearer(company), "Host": "intacct.corp.example"}
+        assert (
+            requests.get(f"{company.url}/objects/{PURPOSE}", headers=headers, timeout=10).status_code == 200
+        )
+
+
 # --- where it listens
 
 

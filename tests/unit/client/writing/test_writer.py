@@ -856,7 +856,7 @@ def test_an_object_s_path_is_encoded(name, path):
 
 
 def test_keys_are_encoded_and_joined():
-    assert record_path(CUSTOMER, ["1", "a/b?c"]) == f"/objects/{CUSTOMER}/1,a%2Fb%3Fc"
+    assert record_path(CUSTOMER, ["1", "a+b&c"]) == f"/objects/{CUSTOMER}/1,a%2Bb%26c"
 
 
 @pytest.mark.parametrize("key", ["", " ", "1,2"])
