@@ -1,7 +1,8 @@
 """One schedule of reads of a company that moves and contradicts itself, with tokens that do not last.
 
 Each schedule is one way to read, one pace of change, one kind of false answer and one rule for tokens. It is carried
-out once for each call of the read, which gets the false answer.
+out once for each call of the read, which gets the false answer. In some schedules three processes of one user read at
+once, and each new token ends the others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ TOKENS: tuple[dict[str, Any], ...] = (
     {"one_token": True, "stolen": 7},
     {"one_token": True, "stolen": 5, "latency": 0.002},
 )
+#: How many schedules there are for one of three processes.
+EVERY = 25
 #: Said from one call on, this looks like a company without records, which nothing contradicts.
 CONSISTENT = "empty and nothing counted"
 
@@ -79,6 +82,8 @@ def draw_moving(seed: int) -> MovingSchedule:
 
 def run_moving(schedule: MovingSchedule, outcome: Outcome) -> None:
     """Carry out one schedule, and add what is wrong to the outcome."""
+    if schedule.seed % EVERY == 0:
+        _run_processes(schedule, outcome)
     from moving_reads import read
     from moving_server import Behavior
 
@@ -101,6 +106,28 @@ def run_moving(schedule: MovingSchedule, outcome: Outcome) -> None:
             result.undisturbed = rest.calls
             _judge_calls(result, outcome, schedule)
         _judge(result, outcome, schedule, at, limit)
+
+
+def _run_processes(schedule: MovingSchedule, outcome: Outcome) -> None:
+    """Read in three processes that share a user with one live token."""
+    from moving_company import Company, Watch
+    from moving_reads import read_in_processes
+    from moving_server import Behavior, MovingServer
+
+    company = Company(schedule.count, schedule.seed)
+    change = {"kind": schedule.kind, "per_request": schedule.per_request}
+    with MovingServer(company) as server:
+        watch = Watch(company)
+        server.behave(Behavior(**change, one_token=True, latency=0.002))
+        try:
+            found = read_in_processes(server, 3, page_size=schedule.page_size)
+        except Exception as error:
+            outcome.red[type(error).__name__] += 1
+            outcome.wrong("unexcused", 1, f"{error!r}; three processes of {schedule}")
+            return
+    for rows in found:
+        wrong = watch.judge(rows)
+        outcome.wrong("misreported", len(wrong), f"{wrong[:2]}; three processes of {schedule}")
 
 
 def _lies(schedule: MovingSchedule, at: int) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import moving_reads
 import pytest
 from moving_company import ACTIVE, FIELDS, KINDS, OBJECT, Company, Watch, render
-from moving_reads import READERS, compare, read
+from moving_reads import READERS, compare, read, read_in_processes
 from moving_server import LIES, Behavior, Lie, MovingServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +75,18 @@ def test_no_kind_of_change_and_no_pace_turns_a_read_red(reader, kind, often, cal
 @pytest.mark.parametrize("reader", ["JSONL", "iter_rows"])
 def test_a_slow_server_gives_people_more_time(reader, kind, calls_at_rest):
     assert_good(run(reader, Behavior(kind, per_second=50, latency=0.05), calls_at_rest))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "tokens", [{"one_token": True}, {"token_uses": 3}], ids=["one live token", "three requests"]
+)
+def test_three_processes_share_a_user_whose_tokens_do_not_last(tokens):
+    company = Company(COUNT)
+    with MovingServer(company, Behavior(**tokens, latency=0.01)) as server:
+        watch = Watch(company)
+        for rows in read_in_processes(server, 3, page_size=500):
+            assert watch.judge(rows, ordered=True) == []
 
 
 # --- the server and the judge themselves: without these the greens would prove nothing
