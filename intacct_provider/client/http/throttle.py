@@ -18,7 +18,9 @@ INITIAL_CONCURRENCY = 4
 #: Unhindered responses after which one more request may be in flight again, once a request was rejected.
 CLIMB_AFTER = 20
 #: Seconds of each ``YIELD_EVERY`` in which a client that holds most of a full limit leaves one request free.
-YIELD_FOR, YIELD_EVERY = 1.0, 10.0
+YIELD_FOR, YIELD_EVERY = 1.0, 20.0
+#: Seconds for which a thread that has a response lets the next one send its request. Decoding at once would hold it up.
+HAND_OVER = 0.001
 #: Share of a rate limit below which requests are spaced out.
 LOW_SHARE = 0.1
 #: Seconds between two requests at most, however small a rate limit is.
@@ -56,7 +58,7 @@ class ConcurrencyLimit:
     - rises by one with each unhindered response, or with every 20 once a request was rejected, up to what the headers
       leave to this client. Without such headers it does not rise above where it began.
 
-    When this client has most of a limit that is used up, it leaves one request free for a second in ten, since
+    When this client has most of a limit that is used up, it leaves one request free for a second in twenty, since
     otherwise another client would never get in.
 
     When less than a tenth of a minute's or an hour's requests remains, requests are spaced out to the rate that the
@@ -102,7 +104,9 @@ class ConcurrencyLimit:
                     self._held.remove(slot)
                 else:
                     self._waiting.remove(slot)
-                self._hand_out()
+                handed_out = self._hand_out()
+            if handed_out:
+                time.sleep(HAND_OVER)
 
     def read_allowed(self) -> int:
         """Return how many requests may be in flight now."""
@@ -152,8 +156,9 @@ class ConcurrencyLimit:
             self.allowed += 1
             self._unhindered = 0
 
-    def _hand_out(self) -> None:
-        """Let requests begin, first come, first served."""
+    def _hand_out(self) -> bool:
+        """Let requests begin, first come, first served; return whether any did."""
+        handed_out = False
         while self._waiting and len(self._held) < self._count_places():
             slot, now = self._waiting.popleft(), time.monotonic()
             self._held.add(slot)
@@ -163,6 +168,8 @@ class ConcurrencyLimit:
             slot.pause = max(0.0, self._next_begin - now) if self.spacing else 0.0
             self._next_begin = now + slot.pause + self.spacing
             slot.ready.set()
+            handed_out = True
+        return handed_out
 
     def _count_places(self) -> int:
         """Return how many requests may be in flight at this moment."""
