@@ -78,7 +78,7 @@ class ConcurrencyLimit:
         self._climb_after = 1
         self._unhindered = 0
         self._steps_down = 0
-        self._crowded = False
+        self._dominant = False
         self._held: set[Slot] = set()
         self._waiting: deque[Slot] = deque()
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class ConcurrencyLimit:
 
     def read_allowed(self) -> int:
         """Return how many requests may be in flight now."""
-        return self.allowed
+        return self._count_places()
 
     def observe(self, status: int | None, headers: Mapping[str, str], slot: Slot) -> None:
         """Learn from a response whether to step down or to climb.
@@ -138,17 +138,11 @@ class ConcurrencyLimit:
         """Note what the headers leave to this client: what remains, and what it has in flight itself."""
         if not advice.limits:
             return
-        ceiling = self.highest
-        for limit, remaining in advice.limits:
-            if limit is not None:
-                ceiling = min(ceiling, limit)
-            if remaining is not None:
-                ceiling = min(ceiling, remaining + slot.most_own)
+        room, limit = min(_find_room(limit, remaining, slot.most_own) for limit, remaining in advice.limits)
+        ceiling = max(1, min(room, self.highest))
         # A request that began before the last step down had more company, so it says how few there may be only.
-        self._ceiling = max(1, ceiling if current else min(ceiling, self._ceiling))
-        self._crowded = any(
-            remaining == 0 and limit and 2 * self.allowed > limit for limit, remaining in advice.limits
-        )
+        self._ceiling = ceiling if current else min(ceiling, self._ceiling)
+        self._dominant = room <= self.allowed and 2 * self.allowed > limit
 
     def _climb(self) -> None:
         self._unhindered += 1
@@ -173,7 +167,7 @@ class ConcurrencyLimit:
 
     def _count_places(self) -> int:
         """Return how many requests may be in flight at this moment."""
-        yields = self._crowded and (time.monotonic() - self._began) % YIELD_EVERY >= YIELD_EVERY - YIELD_FOR
+        yields = self._dominant and (time.monotonic() - self._began) % YIELD_EVERY >= YIELD_EVERY - YIELD_FOR
         return max(1, self.allowed - 1) if yields else self.allowed
 
 
@@ -186,6 +180,12 @@ class _Advice(NamedTuple):
 
     limits: list[tuple[int | None, int | None]]
     spacing: float
+
+
+def _find_room(limit: int | None, remaining: int | None, own: int) -> tuple[int, int]:
+    """Return how many requests a limit leaves to this client, and the limit, as far as it is known."""
+    room = own + remaining if remaining is not None else limit or 0
+    return (room, room) if limit is None else (min(room, limit), limit)
 
 
 def _read_advice(headers: Mapping[str, str]) -> _Advice:

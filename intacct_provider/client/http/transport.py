@@ -209,8 +209,11 @@ class Transport:
         started, attempt, maybe_already_done = time.monotonic(), 0, False
         self._redactor.add(token)  # another client of the process may have got it
         while True:
-            attempt += 1
             outcome = self._send_once(request, token)
+            status, pause = _effective_status(outcome), read_pause(outcome.headers)
+            # Others have all the places. Only the time bounds how often that may be, or they would starve this client.
+            crowded_out = status == 429 and pause is not None
+            attempt += not crowded_out
             elapsed = time.monotonic() - started
             retryable = (
                 _is_worth_repeating(request, outcome) if isinstance(outcome, Reply) else outcome.transient
@@ -218,10 +221,10 @@ class Transport:
             wait = compute_wait(
                 self._retry,
                 repeatable=request.repeatable and retryable,
-                status=_effective_status(outcome),
-                retry_after=read_pause(outcome.headers),
+                status=status,
+                retry_after=pause,
                 locked=isinstance(outcome, Reply) and _is_locked(request, outcome, maybe_already_done),
-                attempt=attempt,
+                attempt=max(1, attempt),
                 elapsed=elapsed,
                 jitter=random.random(),  # noqa: S311
             )

@@ -1,0 +1,94 @@
+"""As many requests in flight as the company allows, over HTTP: found from headers, or met by rejections."""
+
+from concurrent.futures import ThreadPoolExecutor
+from statistics import mean
+
+import pytest
+from busy_server import BusyServer, read_keys, serving
+
+from intacct_provider.client.http import throttle
+
+
+def read(server, **changes):
+    with serving(server) as url:
+        keys, transactions = read_keys(url, **changes)
+    assert keys == [*range(1, len(server.model.records) + 1)]
+    assert transactions == server.queries
+    return transactions
+
+
+@pytest.mark.parametrize("slots", [1, 2, 6, 12])
+def test_the_slots_that_headers_report_are_found_and_kept_busy(slots):
+    server = BusyServer(slots, rows=1500)
+    cost = read(server)
+    assert server.most == slots
+    assert server.refused == 0
+    middle = server.seen[2 * slots + 10 : -2 * slots]
+    assert mean(middle) > 0.7 * slots
+    assert cost == read(BusyServer(20, rows=1500, seconds=0), max_concurrency=4)
+
+
+@pytest.mark.parametrize("rows", [5, 10, 11, 25])
+@pytest.mark.parametrize("slots", [6, 30])
+def test_a_small_read_costs_no_more_calls_than_with_few_requests(rows, slots):
+    assert read(BusyServer(slots, rows=rows)) == read(BusyServer(slots, rows=rows), max_concurrency=2)
+
+
+def test_without_headers_it_stays_at_four():
+    server = BusyServer(20, reports=None)
+    read(server)
+    assert server.most == 4
+    assert server.refused == 0
+
+
+def test_a_server_that_refuses_without_headers_is_read_completely():
+    server = BusyServer(2, reports=None)
+    read(server)
+    assert server.most == 2
+    assert server.refused <= 15
+
+
+def test_a_server_that_reports_more_than_it_takes_is_read_completely():
+    server = BusyServer(3, reports=lambda slots: 20)
+    read(server)
+    assert server.most == 3
+    assert server.refused <= 30
+
+
+def test_a_server_that_reports_less_than_it_takes_is_believed():
+    server = BusyServer(20, reports=lambda slots: 3)
+    server.headers = lambda remaining: {
+        "X-IA-Throttle-Limit": 3, "X-IA-Throttle-Limit-Remaining": max(0, remaining - 17)
+    }  # fmt: skip
+    read(server)
+    assert server.most <= 4  # before the first response, at most
+
+
+def test_a_limit_that_shrinks_and_grows_during_the_read_is_followed():
+    server = BusyServer(6, rows=3000)
+
+    def change(number):
+        server.slots = 2 if 80 <= number < 180 else 10 if number >= 180 else 6
+
+    server.between = change
+    read(server)
+    assert mean(server.seen[30:75]) > 4
+    assert max(server.seen[100:175]) == 2
+    assert mean(server.seen[230:280]) > 5
+    assert server.refused <= 12
+
+
+def test_two_clients_share_six_slots_and_neither_starves(monkeypatch):
+    monkeypatch.setattr(throttle, "YIELD_EVERY", 0.5)
+    monkeypatch.setattr(throttle, "YIELD_FOR", 0.1)
+    server = BusyServer(6, rows=2500)
+    with serving(server) as url, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(read_keys, url, "first")
+        while server.queries < 40:
+            pass
+        second = threads.submit(read_keys, url, "second")
+        assert first.result()[0] == second.result()[0] == [*range(1, 2501)]
+    assert server.most == 6
+    last_of_first = max(n for n, whose in enumerate(server.whose) if "first" in whose)
+    of_second = sum("second" in whose for whose in server.whose[:last_of_first])
+    assert of_second > 25
