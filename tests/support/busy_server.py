@@ -33,7 +33,6 @@ class BusyServer:
         self.seen, self.whose = [], []
         self.between = lambda _number: None
         self._lock = threading.Lock()
-        self._local = threading.local()
 
     def enter(self):
         with self._lock:
@@ -67,6 +66,9 @@ class BusyServer:
         self.between(number)
         time.sleep(self.seconds)
         with self._lock:
+            if body["fields"] == ["count:key"]:
+                count = sum(self.model.matches(record, body) for record in self.model.records)
+                return {"ia::result": [{"count:key": count}], "ia::meta": {"totalCount": 1, "pageSize": 1}}
             return self.model.answer(body)
 
 
