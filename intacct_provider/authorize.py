@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlencode
 from intacct_provider.client.config import DEFAULT_BASE_URL, IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore, Tokens
 from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctAuthorizeError,
@@ -192,7 +193,7 @@ def extract_code(address: str, state: str) -> str:
             "The pasted address belongs to another request: its state does not match. Start again."
         )
     if "code" not in query:
-        reason = " ".join(query.get("error_description", query["error"]).split())[:200]
+        reason = clean_text(query.get("error_description", query["error"]))[:200]
         raise IntacctAuthorizeError(f"Access was not granted: {reason}")
     return query["code"]
 

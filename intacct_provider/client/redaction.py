@@ -6,8 +6,7 @@ import base64
 import html
 import json
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -15,6 +14,7 @@ MASK = "***"
 _SHORTEST = 4
 #: The same for what a secret looks like in another encoding.
 _SHORTEST_ENCODED = 6
+_MOST_RECENT = 20
 
 # Whole sequences, so that no "[31m" is left of them.
 _ESCAPE_SEQUENCES = re.compile(
@@ -49,20 +49,24 @@ class Redactor:
     """
 
     def __init__(self, *secrets: str) -> None:
-        self._fixed = [secret for secret in secrets if secret]
-        # Tokens come and go; those in use are among the last.
-        self._recent: deque[str] = deque(maxlen=20)
-        self._pattern: re.Pattern[str] | None = None
+        self._fixed = tuple(filter(None, secrets))
+        self._recent: tuple[str, ...] = ()
+        # Replaced as a whole, since threads share it: the pattern, and the secrets that it matches.
+        self._compiled = (self._fixed, _build_pattern(self._fixed))
 
     def add(self, secret: str) -> None:
         """Mask this secret from now on, too."""
         if secret and secret not in self._fixed and secret not in self._recent:
-            self._recent.append(secret)
-            self._pattern = None
+            # Tokens come and go; those in use are among the last.
+            self._recent = (*self._recent, secret)[-_MOST_RECENT:]
 
     def clean(self, text: str) -> str:
         """Return text on one line, without secrets and control characters."""
-        pattern = self._pattern = self._pattern or _build_pattern([*self._fixed, *self._recent])
+        secrets = (*self._fixed, *self._recent)
+        matched, pattern = self._compiled
+        if matched != secrets:
+            pattern = _build_pattern(secrets)
+            self._compiled = (secrets, pattern)
         # A secret can have spaces that cleaning joins, and invisible characters in between that it removes.
         return pattern.sub(MASK, clean_text(pattern.sub(MASK, text)))
 
@@ -72,7 +76,7 @@ def _mask_token(found: re.Match[str]) -> str:
     return f"{scheme or name or ''}{space or separator or ''}{MASK}"
 
 
-def _build_pattern(secrets: list[str]) -> re.Pattern[str]:
+def _build_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     """Return what matches each secret in each of its forms; the longest first."""
     forms = {form for secret in secrets for form in _iter_forms(secret)}
     # Without a secret: something that is never found.

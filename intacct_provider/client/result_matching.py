@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from intacct_provider.client.redaction import clean_text
+
 Element = Mapping[str, Any]
 #: Runs of positions that a message names at most.
 _MOST_NAMED = 20
@@ -150,4 +152,6 @@ def _fold(id_: str) -> str:
 def _name(element: Element) -> str:
     reference = {**read_reference(element), "name": element.get("resultReference")}
     named = ((name, reference.get(name)) for name in ("name", "key", "id"))
-    return ", ".join(f"{name} {str(value)[:80]}" for name, value in named if value not in (None, ""))
+    return ", ".join(
+        f"{name} {clean_text(str(value))[:80]}" for name, value in named if value not in (None, "")
+    )

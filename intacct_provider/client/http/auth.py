@@ -361,6 +361,9 @@ def explain_rejection(error: IntacctAPIError, config: IntacctConfig) -> IntacctA
         code=error.code,
         error_id=error.error_id,
         support_id=error.support_id,
+        target=error.target,
+        details=error.details,
+        placeholders=error.placeholders,
         hint=f"It has expired or was already used. {AUTHORIZE}" if ended else error.hint,
     )
 

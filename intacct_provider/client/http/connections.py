@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 #: that sends a byte now and then never exceeds the timeout, which is for each part.
 RESPONSE_SECONDS = 300.0
 RESPONSE_TIMEOUTS = 5
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class ResponseTooSlowError(TimeoutError):
@@ -88,18 +89,23 @@ def find_certificates(config: IntacctConfig) -> bool | str:
 
     :raises IntacctConfigError: if there are no certificates at that path.
     """
+    if urlsplit(config.base_url).scheme == "http":
+        return True
     if config.verify is False:
         _warn_unverified(redact_url(config.base_url))
         return False
+    name, path = "verify", str(config.verify)
     if config.verify is True:
-        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    path = str(config.verify)
+        name = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
+        path = os.environ.get(name, "")
+    if not path:
+        return True
     try:
         folder = os.path.isdir(path)
         ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
     except OSError as err:
         raise IntacctConfigError(
-            f"verify {path!r} cannot be read as CA certificates in PEM format ({type(err).__name__})."
+            f"{name} {path!r} cannot be read as CA certificates in PEM format ({type(err).__name__})."
         ) from None
     return path
 

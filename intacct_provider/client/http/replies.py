@@ -119,15 +119,14 @@ def classify_failure(
     if any(isinstance(cause, ResponseTooSlowError) for cause in causes):
         what = f"the response was not complete within {compute_deadline(timeout):g} s"
         return Failure(what, transient=True, cause=err)
-    if isinstance(err, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
-        return _classify_proxy_failure(err, causes, proxy)
+    found = _find_proxy_failure(err, causes, timeout, proxy) if proxy else None
+    if found is not None:
+        return found
     rejected = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if rejected or isinstance(err, requests.exceptions.SSLError):
         return _classify_tls_failure(err, causes, rejected)
     if isinstance(err, requests.ConnectTimeout):
         what = f"could not connect within {timeout:g} s; is the host right and reachable?"
-        if proxy:
-            what = f"could not connect to the proxy {proxy} within {timeout:g} s; {_CHECK_PROXY}"
         return Failure(what, transient=True, maybe_done=False, cause=err)
     if isinstance(err, requests.Timeout | ReadTimeoutError) or "timed out" in str(_find_reason(err) or err):
         return Failure(f"no response within {timeout:g} s", transient=True, cause=err)
@@ -159,21 +158,26 @@ def classify_content(err: ContentTooLargeError | UnknownEncodingError) -> Failur
     return Failure(what, transient=False, error=IntacctResponseError)
 
 
-def _classify_proxy_failure(err: Exception, causes: list[BaseException], proxy: str) -> Failure:
-    """Return why the proxy did not let a request through; Intacct has not seen it."""
+def _find_proxy_failure(
+    err: Exception, causes: list[BaseException], timeout: float, proxy: str
+) -> Failure | None:
+    """Return why a proxy did not let a request through, so that Intacct has not seen it; None if it did."""
+    transient, what = True, f"could not connect to the proxy {proxy}; {_CHECK_PROXY}"
     found = next((match for cause in causes if (match := _TUNNEL_STATUS.search(str(cause)))), None)
-    status = int(found[1]) if found else 0
-    if status == 407:
+    if found and found[1] == "407":
         return reject_proxy_credentials(proxy, err)
     if found:
-        what = f"the proxy {proxy} does not connect to Intacct (HTTP {status})"
-        return Failure(what, status in RETRY_STATUSES, maybe_done=False, cause=err)
-    if isinstance(err, requests.exceptions.InvalidProxyURL):
-        return Failure(
-            f"the proxy {proxy!r} is not a URL; {_CHECK_PROXY}", False, maybe_done=False, cause=err
-        )
-    what = f"could not connect to the proxy {proxy}; {_CHECK_PROXY}"
-    return Failure(what, transient=True, maybe_done=False, cause=err)
+        transient = int(found[1]) in RETRY_STATUSES
+        what = f"the proxy {proxy} does not connect to Intacct (HTTP {found[1]})"
+    elif isinstance(err, requests.ConnectTimeout):
+        what = f"could not connect to the proxy {proxy} within {timeout:g} s; {_CHECK_PROXY}"
+    elif isinstance(err, requests.exceptions.InvalidProxyURL):
+        transient, what = False, f"the proxy {proxy!r} is not a URL; {_CHECK_PROXY}"
+    elif isinstance(err, requests.exceptions.InvalidSchema):
+        transient, what = False, f"the proxy {proxy} needs the package PySocks: pip install 'requests[socks]'"
+    elif not isinstance(err, requests.exceptions.ProxyError):
+        return None
+    return Failure(what, transient, maybe_done=False, cause=err)
 
 
 def reject_proxy_credentials(proxy: str, cause: Exception | None = None) -> Failure:

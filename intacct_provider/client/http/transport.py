@@ -92,6 +92,7 @@ class Request:
 
 
 #: What any good token may ask for.
+_SECRET_MEMBERS = {"client_secret", "refresh_token", "code", "code_verifier"}
 _PROBE = Request("GET", "/services/core/model", params={"name": "company-config/entity"})
 
 
@@ -302,6 +303,8 @@ class Transport:
 
         A lost response may have ended the refresh token that was sent; sending it again then does no harm.
         """
+        for name in _SECRET_MEMBERS & form.keys():
+            self._redactor.add(form[name])
         reply = self._send_with_retries(Request("POST", "/oauth2/token", form=form), "")
         error = reply.error()
         rejected = reply.status in (400, 401, 403) or isinstance(error, IntacctAuthenticationError)

@@ -43,8 +43,8 @@ def one_by_one(*answers):
 
 
 @pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in (*PROXIES, "NO_PROXY"):
+def _nothing_from_the_environment(monkeypatch):
+    for name in (*PROXIES, "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -554,3 +554,35 @@ def test_a_server_without_tls_is_named():
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/ia/api/v1"
         with pytest.raises(IntacctConnectionError, match=r"no TLS connection \(WRONG_VERSION_NUMBER\)"):
             raw_client(url, retry=ONCE).list(CUSTOMER)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_of_the_environment_that_is_missing_is_named(monkeypatch, name):
+    monkeypatch.setenv(name, "/missing/ca.pem")
+    with pytest.raises(
+        IntacctConfigError, match=f"{name} '/missing/ca.pem' cannot be read as CA certificates"
+    ):
+        raw_client("https://intacct.test")
+    with raw_server(one_by_one(response(LIST))) as server:
+        assert raw_client(server.url).list(CUSTOMER) == LIST["ia::result"]
+
+
+def test_a_proxy_for_which_a_package_is_missing_is_named(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter2@127.0.0.1:1")
+    with pytest.raises(IntacctConnectionError) as caught:
+        raw_client("https://intacct.test/ia/api/v1", retry=ONCE).list(CUSTOMER)
+    assert "the proxy socks5://127.0.0.1:1 needs the package PySocks" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_rejected_token_request_keeps_the_advice_of_its_causes():
+    error = {
+        "code": "invalid_client",
+        "message": "No",
+        "details": [{"message": "why", "correction": "Do this"}],
+    }
+    with (
+        raw_server(one_by_one(response(LIST)), token=lambda _head: response({"error": error}, 401)) as server,
+        pytest.raises(IntacctAPIError, match="why, correction: Do this"),
+    ):
+        raw_client(server.url, retry=ONCE).list(CUSTOMER)
