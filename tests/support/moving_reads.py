@@ -3,14 +3,14 @@
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -384,22 +384,29 @@ def judge_plan(plan, some, every, always, ever):
     return [describe(what, keys) for what, keys in wrong.items() if keys]
 
 
-def read_in_a_process(connection):
-    """Return every row, read in pages that many workers read ahead; in a process of its own."""
+def read_ahead(connection):
+    """Return every row, read in pages that many workers read ahead."""
     from intacct_provider.client.paging.row_formats import MappingRows
     from intacct_provider.client.query.request import Query
 
     with connect(connection) as client:
-        query = Query.build(OBJECT, list(FIELDS))
-        return [
-            tuple(row.values()) for page in client.read_pages(query, MappingRows(FIELDS)) for row in page.rows
-        ]
+        pages = client.read_pages(Query.build(OBJECT, list(FIELDS)), MappingRows(FIELDS))
+        return [tuple(row.values()) for page in pages for row in page.rows]
 
 
 def read_in_processes(server, processes, **extra):
     """Read in some processes at once, each with a cache of tokens of its own; return the rows of each."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return [*pool.map(read_in_a_process, [server.connection(**extra)] * processes)]
+    running = [
+        subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in running:
+        process.stdin.write(server.connection(**extra))
+        process.stdin.close()
+    found = [process.stdout.read() for process in running]
+    if any(process.wait() for process in running):
+        raise RuntimeError("a process failed")
+    return [list(map(tuple, json.loads(rows))) for rows in found]
 
 
 READERS: dict[str, Callable] = {
@@ -456,3 +463,7 @@ def compare(reader, behavior, *, quiet=None, **how):
     result = read(reader, behavior, **how)
     result.undisturbed = quiet
     return result
+
+
+if __name__ == "__main__":
+    print(json.dumps(read_ahead(sys.stdin.read())))
