@@ -375,7 +375,7 @@ def judge_plan(plan, some, every, always, ever):
         "created although nobody wants them": created - some,
         "not updated": {key for key in some & calm if key % 50 == 1} - updated - ever,
         "updated for nothing": {key for key in updated & calm if key not in some or key % 50 != 1},
-        "changed although protected": (updated | deleted) & always,
+        "changed although protected": (updated | deleted) & always & still,
         "deleted although desired": deleted & some,
         "deleted and never existed": deleted - every.first - every.came,
         "not deleted": still - some - ever - deleted if plan.mode == "mirror" else deleted,
