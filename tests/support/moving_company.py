@@ -52,21 +52,34 @@ def amount(key, state):
     return (key * 37 + state.version * 1009) % 1_000_000
 
 
-#: The value of each field, as text.
-VALUES = {
-    "key": lambda key, _state: str(key),
-    "id": lambda key, _state: f"C{key:08}",
-    "name": lambda key, state: f"Customer {key}" + (f" v{state.version}" if state.version else ""),
-    "status": lambda _key, state: "active" if state.active else "inactive",
-    "totalDue": lambda key, state: f"{amount(key, state) // 100}.{amount(key, state) % 100:02}",
-    CREATED: lambda _key, state: state.created,
-    MODIFIED: lambda _key, state: state.modified,
+#: The text of each field, of what :func:`list_parts` returns.
+TEMPLATES = {
+    "key": "{0}",
+    "id": "C{0:08}",
+    "name": "Customer {0}{1}",
+    "status": "{2}",
+    "totalDue": "{3}.{4:02}",
+    CREATED: "{5}",
+    MODIFIED: "{6}",
 }
+
+
+def list_parts(key, state):
+    """Return what the templates are about."""
+    mark = f" v{state.version}" if state.version else ""
+    status = "active" if state.active else "inactive"
+    return key, mark, status, *divmod(amount(key, state), 100), state.created, state.modified
+
+
+def find_value(name, key, state):
+    """Return the value of a field, as text."""
+    return TEMPLATES[name].format(*list_parts(key, state))
 
 
 def render(key, state, fields=FIELDS):
     """Return the values of some fields of a record."""
-    return tuple(VALUES[name](key, state) for name in fields)
+    parts = list_parts(key, state)
+    return tuple(TEMPLATES[name].format(*parts) for name in fields)
 
 
 class View:
@@ -241,6 +254,7 @@ class Watch:
         """Return what is wrong with rows, given as tuples of text, the key first; at most a few lines."""
         seen, doubled, untrue, order = set(), [], [], 0
         company, last = self.company, 0
+        template = "\0".join(TEMPLATES[name] for name in fields)
         for row in rows:
             key = int(row[0])
             if key in seen:
@@ -248,7 +262,8 @@ class Watch:
             seen.add(key)
             order += key < last
             last = key
-            if not any(row == render(key, state, fields) for state in company.states_of(key)):
+            text = "\0".join(map(str, row))
+            if not any(text == template.format(*list_parts(key, one)) for one in company.states_of(key)):
                 untrue.append(row)
         lost = self.throughout - seen
         strange = seen - self.first - self.came

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from decimal import Decimal
 from heapq import nlargest, nsmallest
 
-from moving_company import FIELDS, OBJECT, VALUES, amount
+from moving_company import FIELDS, OBJECT, TEMPLATES, amount, find_value, list_parts
 
 TOP = 10**18
 MAX_SIZE = 4000
@@ -51,7 +51,10 @@ def answer(company, body, shift=0):
         chosen = [keys[place] for low, high in places for place in range(low, high)]
         return [json.dumps({name: _aggregate(company, name, chosen) for name in fields})], _meta(1, 1, size)
     chosen = _order(company, keys, places, total, body.get("orderBy") or [], start - 1 + shift, size)
-    return [_encode(company, key, fields) for key in chosen], _meta(total, start, size)
+    # No value needs to be escaped.
+    template = "{{" + ",".join(f'"{name}":"{TEMPLATES[name]}"' for name in fields) + "}}"
+    rows = [template.format(*list_parts(key, company.state(key))) for key in chosen]
+    return rows, _meta(total, start, size)
 
 
 def _check(body):
@@ -73,12 +76,6 @@ def _meta(total, start, size):
         "next": after if after <= total else None,
         "previous": max(1, start - size) if start > 1 else None,
     }
-
-
-def _encode(company, key, fields):
-    state = company.state(key)
-    # No value needs to be escaped.
-    return "{" + ",".join(f'"{name}":"{VALUES[name](key, state)}"' for name in fields) + "}"
 
 
 def _aggregate(company, name, keys):
@@ -108,7 +105,7 @@ def _order(company, keys, places, total, order, skip, size):
 
     def rank(key):
         state = company.state(key)
-        return (amount(key, state) if name == "totalDue" else VALUES[name](key, state)), key
+        return (amount(key, state) if name == "totalDue" else find_value(name, key, state)), key
 
     best = nlargest if direction == "desc" else nsmallest
     if skip + size < 10:
@@ -211,12 +208,12 @@ def build_predicate(tree):
 
 
 def _build_condition(operator, name, given):
-    compare, value = COMPARE[operator], VALUES[name]
+    compare = COMPARE[operator]
     if given is None:
         return lambda _key, _state: operator == "$ne"  # every field has a value
     convert = {"key": int, "totalDue": Decimal}.get(name, str)
     operand = [convert(one) for one in given] if isinstance(given, list) else convert(given)
-    return lambda key, state: compare(convert(value(key, state)), operand)
+    return lambda key, state: compare(convert(find_value(name, key, state)), operand)
 
 
 def _spans(tree):

@@ -7,6 +7,7 @@ sorted lists of keys. Calls sleep in threads, so that many can be in flight.
 import json
 import secrets
 import socketserver
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -15,7 +16,7 @@ from email.utils import formatdate
 from urllib.parse import parse_qs, urlsplit
 
 import moving_query
-from moving_company import CREATED, FIELDS, MODIFIED, OBJECT, VALUES, Company
+from moving_company import CREATED, MODIFIED, OBJECT, Company
 
 BASE = "/ia/api/v1"
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
@@ -102,6 +103,7 @@ class MovingServer(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
         self.tokens = {}
         self.connections = set()
+        self.errors = []
         self.secret = secrets.token_urlsafe()
         self.url = f"http://127.0.0.1:{self.server_address[1]}{BASE}"
         self.behave(behavior or Behavior())
@@ -113,6 +115,8 @@ class MovingServer(socketserver.ThreadingTCPServer):
     def __exit__(self, *_):
         self.shutdown()
         self.server_close()
+        if self.errors:
+            raise self.errors[0]
         for connection in list(self.connections):
             with suppress(OSError):
                 connection.shutdown(2)
@@ -126,7 +130,10 @@ class MovingServer(socketserver.ThreadingTCPServer):
             self._last_rows = {}
 
     def handle_error(self, request, client_address):
-        """Say nothing of connections that clients ended."""
+        """Remember what is wrong with the server itself; connections that clients ended are not."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            self.errors.append(error)
 
     def connection(self, **extra):
         """Return an Airflow connection, as text."""
@@ -348,6 +355,3 @@ class _Connection(socketserver.StreamRequestHandler):
         )
         self.wfile.write(head.encode() + content)
         return headers.get("connection", "").lower() != "close"
-
-
-assert set(VALUES) == set(FIELDS)
