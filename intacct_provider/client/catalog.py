@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.hints import hint_for_field, hint_for_object, hint_for_value
 from intacct_provider.client.http.transport import Reply, Request
 from intacct_provider.client.model import (
@@ -41,6 +42,11 @@ class Catalog:
         self._model_lock = threading.Lock()
         self._object_names: list[str] | None = None
         self._unreadable = False
+        renew_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Wait for no model that another thread of the parent process is reading."""
+        self._model_lock = threading.Lock()
 
     def model(self, object_name: str) -> dict[str, Any]:
         """Return the description of an object, in which empty maps are maps."""

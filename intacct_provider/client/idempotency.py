@@ -6,10 +6,11 @@ import hashlib
 import re
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from intacct_provider.client.forks import call_after_fork, renew_after_fork
 from intacct_provider.exceptions import IntacctAPIError, IntacctIdempotencyError, IntacctServerError
 
 #: Cached failures that are skipped before the last one is accepted.
@@ -20,11 +21,23 @@ _UNFINISHED = re.compile(
 )
 _OTHER_CONTENT = re.compile(r"different|mismatch|not match|not the same|\bused\b|reuse", re.IGNORECASE)
 
-_written_in_attempts: Counter[str] = Counter()
+#: Attempts at scopes that a process remembers.
+MAX_ATTEMPTS = 100
+
+#: How often a content was written, by scope and attempt; of the attempts used last.
+_written_in_attempts: OrderedDict[str, Counter[bytes]] = OrderedDict()
 _lock = threading.Lock()
 
 
-@dataclass(slots=True)
+def _renew_after_fork() -> None:
+    global _lock  # a lock cannot be released by a thread that is not here
+    _lock = threading.Lock()
+
+
+call_after_fork(_renew_after_fork)
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class IdempotencyKeys:
     """Makes idempotency keys that a repeated run of the same work makes again.
 
@@ -32,7 +45,7 @@ class IdempotencyKeys:
     scope before. With the same scope (an Airflow retry), the server recognizes a write that it has done
     and answers from its cache, for 48 hours, instead of doing it twice.
 
-    :param scopes: what the writes of a method belong to. By default this object alone.
+    :param scopes: what the writes of a method belong to. By default this object alone, in this process alone.
     :param attempt: which attempt at the scope this is. All that make keys for one attempt, in one process, count
         together how often a content was written; without it, this object counts on its own.
     """
@@ -40,20 +53,43 @@ class IdempotencyKeys:
     scopes: Mapping[str, str] = field(default_factory=dict)
     attempt: str = ""
     _own: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _written: Counter[str] = field(default_factory=Counter)
+    _made: int = 0
+    _written: Counter[bytes] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make keys that differ from those of the parent process, where no scope is given."""
+        self._own = uuid.uuid4().hex
 
     def make(self, method: str, path: str, content: bytes) -> str:
         """Return the key for one more write of this content."""
-        digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), content))).hexdigest()
-        scope = self.scopes.get(method, self._own)
-        written, name = self._written, f"{scope}\0{digest}"
-        if self.attempt and method in self.scopes:
-            written, name = _written_in_attempts, f"{name}\0{self.attempt}"
+        digest = hashlib.sha256(b"\0".join((method.encode(), path.encode(), content))).digest()
         with _lock:
-            written[name] += 1
-            times = written[name]
-        text = f"{scope}\0{digest}\0{times}"
+            scope, times = self._count(method, digest)
+        text = f"{scope}\0{digest.hex()}\0{times}"
         return f"airflow-{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def _count(self, method: str, digest: bytes) -> tuple[str, int]:
+        """Return the scope of a write, and how often its content was written there."""
+        scope = self.scopes.get(method)
+        if scope is None:
+            self._made += 1  # never the same again, so no content need be remembered
+            return self._own, self._made
+        written = _count_attempt(f"{self.attempt}\0{scope}") if self.attempt else self._written
+        name = hashlib.sha256(scope.encode() + digest).digest()
+        written[name] += 1
+        return scope, written[name]
+
+
+def _count_attempt(attempt: str) -> Counter[bytes]:
+    """Return what was written in an attempt at a scope; the least recently used attempts are forgotten."""
+    written = _written_in_attempts.setdefault(attempt, Counter())
+    _written_in_attempts.move_to_end(attempt)
+    while len(_written_in_attempts) > MAX_ATTEMPTS:
+        _written_in_attempts.popitem(last=False)
+    return written
 
 
 def find_unfinished(error: IntacctAPIError | None, *, maybe_already_done: bool) -> IntacctServerError | None:

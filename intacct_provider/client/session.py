@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from intacct_provider.client.config import IntacctConfig
+from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.http.auth import CredentialStore
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import ENTITY_HEADER, Reply, Request, Transport
@@ -37,6 +38,11 @@ class Session:
         self._billed = 0
         self._begun = 0
         self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Forget the calls that other threads of the parent process have in flight."""
+        self._lock, self._begun = threading.Lock(), self._billed
 
     @property
     def transactions(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,15 @@ MIN_INTERVAL = 1.0
 
 # Intacct allows about six requests in flight per application, however many triggers wait.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="intacct-trigger")
+
+
+def _renew_after_fork() -> None:
+    global _threads  # the threads of the parent process are not here
+    _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="intacct-trigger")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 def check_interval(argument: str, seconds: float) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from intacct_provider.client.config import IntacctConfig
+from intacct_provider.client.forks import call_after_fork, renew_after_fork
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctAuthenticationError,
@@ -34,6 +35,8 @@ UNKNOWN_LIFETIME = 3600.0
 LOOK_AGAIN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: Seconds after which a thread that waits for another one's renewal looks whether it still needs the token.
 LOOK_UP = 0.5
+#: Sets of credentials whose tokens a process remembers.
+MAX_GRANTS = 256
 #: What to do when no valid refresh token is left.
 AUTHORIZE = "Run `python -m intacct_provider.authorize` to get a new one."
 
@@ -105,7 +108,7 @@ class Tokens:
         return msgspec.json.encode(self).decode()
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
 class _Grant:
     """The tokens of one set of credentials, shared by every client of the process.
 
@@ -127,9 +130,37 @@ class _Grant:
     unaccepted: int = 0
     unsaved: Tokens | None = None
 
+    def __post_init__(self) -> None:
+        renew_after_fork(self)
 
-_grants: dict[tuple[str, int], _Grant] = {}
+    def renew_after_fork(self) -> None:
+        """Wait for no thread of the parent process, which itself saves the tokens that it asks for."""
+        self.lock, self.unsaved = threading.RLock(), None
+
+
+#: Those used last, of :data:`MAX_GRANTS` at most.
+_grants: OrderedDict[tuple[str, int], _Grant] = OrderedDict()
 _grants_lock = threading.Lock()
+
+
+def _find_grant(fingerprint: str, store: CredentialStore | None) -> _Grant:
+    """Return the tokens of these credentials and this store; the least recently used ones are forgotten."""
+    with _grants_lock:
+        place = (fingerprint, id(store))
+        grant = _grants.get(place) or _Grant(store)
+        _grants[place] = grant
+        _grants.move_to_end(place)
+        while len(_grants) > MAX_GRANTS:
+            _grants.popitem(last=False)
+        return grant
+
+
+def _renew_after_fork() -> None:
+    global _grants_lock  # a lock cannot be released by a thread that is not here
+    _grants_lock = threading.Lock()
+
+
+call_after_fork(_renew_after_fork)
 
 
 def forget_tokens() -> None:
@@ -164,8 +195,7 @@ class TokenSource:
         self._rotating = config.auth_type == "refresh_token"
         self._post_form = post_form
         self._on_secret = on_secret or (lambda _secret: None)
-        with _grants_lock:
-            self._grant = _grants.setdefault((_fingerprint(config), id(store)), _Grant(store))
+        self._grant = _find_grant(_fingerprint(config), store)
 
     @property
     def unaccepted(self) -> int:

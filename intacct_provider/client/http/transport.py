@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from intacct_provider.client.config import IntacctConfig, redact_url
 from intacct_provider.client.errors import TokenVerdict, find_error, judge_token
+from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
 from intacct_provider.client.http.connections import find_proxy, find_proxy_password, open_session
 from intacct_provider.client.http.content import ContentTooLargeError, UnknownEncodingError, read_content
@@ -117,6 +118,8 @@ class Transport:
         self._retry = retry or RetryPolicy()
         self.limit = ConcurrencyLimit(config.max_concurrency)
         self._session = open_session(config, self.limit.highest)
+        #: The connections of the parent process, which are neither used nor closed here.
+        self._inherited: list[requests.Session] = []
         self._proxy = find_proxy(config, self._session)
         password = find_proxy_password(self._proxy)
         self._redactor = Redactor(config.client_secret, config.refresh_token, password)
@@ -124,6 +127,13 @@ class Transport:
         if password:
             self._on_secret(password)
         self._tokens = TokenSource(config, self.post_form, store=store, on_secret=self._learn_secret)
+        renew_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Open connections of this process, and leave the requests in flight to the parent."""
+        self._inherited.append(self._session)
+        self.limit = ConcurrencyLimit(self._config.max_concurrency)
+        self._session = open_session(self._config, self.limit.highest)
 
     def close(self) -> None:
         """Close the connections; the token stays valid for other clients."""
