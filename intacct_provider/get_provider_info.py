@@ -54,6 +54,23 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "connection-types": [_connection_type()],
+        "config": {
+            "intacct": {
+                "description": "Settings of the Sage Intacct provider.",
+                "options": {
+                    "credential_store_prefixes": {
+                        "description": "Comma-separated list of dotted prefixes, such as packages or modules, under "
+                        "which the\nextra credential_store of an Intacct connection may name a class or function. By "
+                        "default\nnone: connections can use the stores memory and variable only, so that whoever may "
+                        "edit\nconnections cannot choose what is imported and called.\n",
+                        "version_added": None,
+                        "type": "string",
+                        "example": "finance.secrets,company_airflow.stores",
+                        "default": "",
+                    },
+                },
+            },
+        },
     }
 
 
@@ -117,7 +134,8 @@ def _connection_type() -> dict[str, Any]:
             "credential_store": {
                 "label": "Credential store",
                 "description": "Where tasks share tokens: memory (not shared), variable (an encrypted Airflow "
-                "Variable) or the dotted path of your own store.",
+                "Variable) or the dotted path of your own store, which the option credential_store_prefixes in section "
+                "[intacct] of Airflow's configuration must allow.",
                 "schema": {"type": ["string", "null"], "default": "memory"},
             },
             "timeout": {

@@ -7,11 +7,12 @@ Variable is encrypted, and both workers and triggerers can write it.
 from __future__ import annotations
 
 import importlib
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import Variable
+from airflow.providers.common.compat.sdk import Variable, conf
 
+from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctConfigError, IntacctError
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 #: Named so that Airflow masks the value in its UI and logs.
 VARIABLE_PREFIX = "intacct_token__"
+#: Stores that need no permission.
+OWN_STORES = ("memory", "variable")
+#: Where Airflow's configuration names the dotted prefixes of other stores.
+SECTION, PREFIXES_OPTION = "intacct", "credential_store_prefixes"
+#: Stores that a process keeps, those used last.
+MAX_STORES = 256
 
 
 class VariableCredentialStore:
@@ -65,18 +72,53 @@ def set_variable(name: str, text: str) -> None:
         StoredVariable.set(name, text)
 
 
-@cache
 def find_credential_store(setting: str, conn_id: str) -> CredentialStore | None:
     """Return the store that the connection's ``credential_store`` names; None keeps tokens in memory.
 
     The same store each time, since the clients of a process share their tokens when they share the store.
 
     :param setting: ``memory``, ``variable``, or the dotted path of a callable that takes the connection id
-        and returns an object with ``load()`` and ``save(text)``, which threads may call one at a time.
-    :raises IntacctConfigError: if the dotted path leads nowhere.
+        and returns an object with ``load()`` and ``save(text)``, which threads may call one at a time. It must be
+        under a prefix that Airflow's configuration allows: whoever may edit connections must not choose what is called.
+    :raises IntacctConfigError: if the dotted path is not allowed or leads nowhere.
     """
     if setting == "memory":
         return None
+    if setting != "variable":
+        _check_path(setting)
+    return _make_store(setting, conn_id)
+
+
+def read_prefixes() -> list[str]:
+    """Return the dotted prefixes under which Airflow's configuration allows credential stores; by default none."""
+    text = conf.get(SECTION, PREFIXES_OPTION, fallback="") or ""
+    return [prefix for part in text.replace("\n", ",").split(",") if (prefix := part.strip().rstrip("."))]
+
+
+def _check_path(setting: str) -> None:
+    """Reject what is neither a name of ours nor under an allowed prefix, before anything is imported.
+
+    :raises IntacctConfigError: in that case.
+    """
+    if "." not in setting:
+        raise IntacctConfigError(
+            f"Unknown credential_store {setting!r}.{did_you_mean(setting, OWN_STORES)} Use 'memory', 'variable' or the "
+            "dotted path of a credential store."
+        )
+    prefixes = read_prefixes()
+    if any(setting.startswith(f"{prefix}.") for prefix in prefixes):
+        return
+    allowed = f"allows only {', '.join(map(repr, prefixes))}" if prefixes else "allows none"
+    raise IntacctConfigError(
+        f"credential_store {setting!r} is not allowed: the option {PREFIXES_OPTION} in section [{SECTION}] of "
+        f"Airflow's configuration {allowed}. Add {setting.rpartition('.')[0]!r} to it (or to the environment variable "
+        f"AIRFLOW__{SECTION.upper()}__{PREFIXES_OPTION.upper()}) wherever tasks and triggers run, or use 'memory' or "
+        "'variable'."
+    )
+
+
+@lru_cache(maxsize=MAX_STORES)
+def _make_store(setting: str, conn_id: str) -> CredentialStore:
     if setting == "variable":
         return VariableCredentialStore(conn_id)
     module, _, name = setting.rpartition(".")

@@ -90,6 +90,10 @@ def test_what_another_task_writes_meanwhile_is_no_error(variables, monkeypatch):
     assert store.load() == "of another task"
 
 
+#: Lets connections name the stores of these tests.
+ALLOWED = {"AIRFLOW__INTACCT__CREDENTIAL_STORE_PREFIXES": "token_stores"}
+
+
 def test_the_same_setting_and_connection_give_the_same_store():
     """The clients of a process share their tokens by that."""
     assert find_credential_store("variable", "a") is find_credential_store("variable", "a")
@@ -195,7 +199,7 @@ def test_a_token_that_cannot_be_stored_is_printed_rather_than_lost(sandbox, monk
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**given))
     tests = os.path.join(os.path.dirname(os.path.dirname(__file__)), "support")
     code, printed, problem = authorize(
-        "--conn-id", "intacct_default", INTACCT_TEST_STORES="/nowhere/at/all", PYTHONPATH=tests
+        "--conn-id", "intacct_default", INTACCT_TEST_STORES="/nowhere/at/all", PYTHONPATH=tests, **ALLOWED
     )
     assert code == 1
     assert "the credential store failed (FileNotFoundError), so the token is shown instead" in problem
@@ -213,7 +217,7 @@ def test_a_store_that_cannot_be_reached_says_so_before_anybody_consents(sandbox,
     extra = {"auth_type": "refresh_token", "credential_store": f"token_stores.{store}"}
     monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection(**extra))
     tests = os.path.join(os.path.dirname(os.path.dirname(__file__)), "support")
-    code, printed, problem = authorize("--conn-id", "intacct_default", PYTHONPATH=tests)
+    code, printed, problem = authorize("--conn-id", "intacct_default", PYTHONPATH=tests, **ALLOWED)
     assert (code, printed) == (1, "")
     assert said in problem
     assert "Traceback" not in problem

@@ -29,6 +29,7 @@ STORE = "token_stores.FileStore"
 def _stores(tmp_path, monkeypatch):
     """Give each test a folder of its own for stores, and no token of another."""
     monkeypatch.setenv("INTACCT_TEST_STORES", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__INTACCT__CREDENTIAL_STORE_PREFIXES", "token_stores")
     auth.forget_tokens()
 
 
