@@ -163,6 +163,11 @@ def _locked(world, carry_out):
     raise requests.ConnectionError("broke off")
 
 
+def _refused(_world, _carry_out):
+    """Refuse a token that is good."""
+    return 401, error(401, "Invalid token", "tokenInvalid"), {}
+
+
 def _dead(world, _carry_out):
     world.dead.add(world.token)
     return 401, error(401, "Invalid token", "tokenInvalid"), {}
@@ -175,6 +180,7 @@ FAILURES = {
     "late but done": _done(_late),
     "cut": lambda _world, carry_out: (*carry_out()[:2], CUT),
     "token dead": _dead,
+    "401 but done": _done(_refused),
     "429": lambda *_: (429, error(429, "Too many requests", errorId="GW-0010"), {"Retry-After": "2"}),
     "503": lambda *_: (503, error(503, "Overloaded"), {}),
     "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),
@@ -193,6 +199,7 @@ FOR_WRITES = {
     "lost",
     "late but done",
     "502 but done",
+    "401 but done",
     "locked",
     "409 in progress",
 }

@@ -108,7 +108,8 @@ class World:
 
     def _meet(self, events, request):
         """Let events happen to a request; return status, body and headers."""
-        body = json.loads(request.body) if request.body else None
+        multipart = "multipart" in request.headers.get("Content-Type", "")
+        body = json.loads(request.body) if request.body and not multipart else request.body or None
 
         def carry_out():
             return self.company.answer(request.method, request.url, request.headers, body)

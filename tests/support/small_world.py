@@ -5,6 +5,7 @@ added by :mod:`small_events`.
 """
 
 import hashlib
+import json
 import operator
 import re
 from decimal import Decimal
@@ -46,6 +47,7 @@ class Company:
         self.kept = {}
         self.written = []
         self.names = {}
+        self.jobs = {}
         self.next_key = FIRST_KEY
         for n in range(count):
             self.add(status="inactive" if inactive and n % inactive == 1 else "active")
@@ -85,7 +87,8 @@ class Company:
         """Return the status, the body and whether it is a replay, of any request but those for a token."""
         parts = urlsplit(url)
         path = unquote(parts.path.partition("/ia/api/v1")[2])
-        key = headers.get("Idempotency-Key") if method in ("POST", "PATCH") and self.remembers else None
+        keyed = method in ("POST", "PATCH") and self.remembers and path.startswith("/objects/")
+        key = headers.get("Idempotency-Key") if keyed else None
         digest = hashlib.sha256(repr((method, path, body)).encode()).hexdigest()
         if key in self.kept:
             before, status, content = self.kept[key]
@@ -96,6 +99,12 @@ class Company:
             status, content = 200, self.query(body)
         elif path == "/services/core/model":
             status, content = 200, model(parse_qs(parts.query).get("name", [""])[0], self.remembers)
+        elif path == "/services/core/composite":
+            status, content = self.composite(body)
+        elif path == "/services/bulk/job/create":
+            status, content = 200, {"ia::result": {"jobId": self.submit(body)}}
+        elif path == "/services/bulk/job/status":
+            status, content = 200, self.job(**{k: v[0] for k, v in parse_qs(parts.query).items()})
         elif path.startswith(f"/objects/{OBJECT}"):
             keys = [int(k) for k in path.removeprefix(f"/objects/{OBJECT}").strip("/").split(",") if k]
             atomic = headers.get("X-IA-API-Param-Transaction") == "true"
@@ -149,6 +158,45 @@ class Company:
             return 204, None
         counts = {"totalCount": len(items), "totalSuccess": len(items) - wrong, "totalError": wrong}
         return 207 if wrong else done, {"ia::result": results, "ia::meta": counts}
+
+    def composite(self, parts):
+        """Carry out requests up to the first that fails, and answer for each under its name."""
+        made, elements, failed = {}, [], False
+        for part in parts:
+            filled = json.loads(re.sub(r"@\{(\w+)\.(\w+)\}", lambda n: made[n[1]][n[2]], json.dumps(part)))
+            element = {"ia::error": {"code": "unprocessed", "message": "Skipped"}, "ia::status": 422}
+            if not failed:
+                url = f"https://intacct.test/ia/api/v1{filled['path']}"
+                headers = filled.get("headers", {})
+                status, content, replayed = self.answer(filled["method"], url, headers, filled.get("body"))
+                element = {**(content or {}), "ia::status": status}
+                element |= {"ia::headers": {REPLAYED: "2026-11-20T00:00:00Z"} if replayed else {}}
+            failed = failed or element["ia::status"] >= 400
+            if "resultReference" in part:
+                element["resultReference"], made[part["resultReference"]] = (
+                    part["resultReference"],
+                    element.get("ia::result"),
+                )
+            elements.append(element)
+        wrong = sum(one["ia::status"] >= 400 for one in elements)
+        counts = {"totalCount": len(parts), "totalSuccess": len(parts) - wrong, "totalError": wrong}
+        return 207 if failed else 200, {"ia::result": elements, "ia::meta": counts}
+
+    def submit(self, content):
+        """Take a bulk job, carry it out at once, and return its id."""
+        order, records = (
+            json.loads(part) for part in re.findall(rb"\r\n\r\n(.*?)\r\n--", content, re.DOTALL)
+        )
+        method = {"create": "POST", "update": "PATCH", "delete": "DELETE"}[order["operation"]]
+        results = [self.refusal(method, record) or self.carry_out(method, record) for record in records]
+        self.jobs[f"job-{len(self.jobs) + 1}"] = results
+        return f"job-{len(self.jobs)}"
+
+    def job(self, jobId, download=None):  # noqa: N803
+        """Answer with the state of a job, or with the results of its records."""
+        if download:
+            return {"ia::result": self.jobs[jobId]}
+        return {"ia::result": {"jobId": jobId, "status": "completed", "percentComplete": 100}}
 
     def refusal(self, method, item):
         """Return why a record is not written, or nothing."""

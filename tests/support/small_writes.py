@@ -12,6 +12,7 @@ from small_explore import Family
 from small_play import EndlessError, KilledError, World, client_of, outcome_of
 from small_world import FIRST_KEY, OBJECT, Company
 
+from intacct_provider.client.results import RecordResult
 from intacct_provider.exceptions import IntacctError
 
 #: Records that exist at the beginning.
@@ -48,6 +49,7 @@ class Write:
     :param records: what is written: ids or names of creations, keys of others.
     :param refused: positions of those that the server refuses.
     :param named: whether creations have ids of their own, so that answers can be distinguished.
+    :param once: whether it is never tried again, since the server would not recognize it.
     """
 
     write: Callable
@@ -56,6 +58,7 @@ class Write:
     refused: frozenset = frozenset()
     named: bool = False
     atomic: bool = False
+    once: bool = False
 
 
 def _create(records, **how):
@@ -68,6 +71,31 @@ def _update(records, **how):
 
 def _delete(keys, **how):
     return lambda client: client.delete_many(OBJECT, keys, **how)
+
+
+def _compose(records):
+    """Create records by a composite call, each with a name, and return results as of other writes."""
+    path = f"/objects/{OBJECT}"
+
+    def write(client):
+        parts = [
+            {"method": "POST", "path": path, "body": record, "resultReference": f"r{n}"}
+            for n, record in enumerate(records)
+        ]
+        return [
+            RecordResult(one.index, key=(one.result or {}).get("key") if one.ok else None, error=one.error)
+            for one in client.composite(parts)
+        ]
+
+    return write
+
+
+def _submit(operation, records):
+    def write(client):
+        job = client.submit_job(OBJECT, operation, records)
+        return client.job_result(job, records=records)
+
+    return write
 
 
 NAMES = ["new 0", "new 1", "new 2"]
@@ -102,6 +130,18 @@ WRITES = {
     "delete_many, atomic": Write(
         _delete(_keys(range(3)), atomic=True), "DELETE", _keys(range(3)), named=True, atomic=True
     ),
+    "composite": Write(_compose([_named(n) for n in range(3)]), "POST", NAMES, named=True),
+    "composite, no ids": Write(_compose([_new(n) for n in range(3)]), "POST", NAMES, named=True),
+    "composite, one refused": Write(
+        _compose([_named(0), {"id": "N1", "name": ""}, _named(2)]),
+        "POST", ["new 0", "", "new 2"], frozenset({1, 2}), named=True,
+    ),
+    "bulk job, create": Write(_submit("create", [_named(n) for n in range(3)]), "POST", NAMES, named=True, once=True),
+    "bulk job, update": Write(
+        _submit("update", [_changed(n) for n in (0, 50, 2)]),
+        "PATCH", _keys((0, 50, 2)), frozenset({1}), named=True, once=True,
+    ),
+    "bulk job, delete": Write(_submit("delete", _keys(range(3))), "DELETE", _keys(range(3)), named=True, once=True),
 }  # fmt: skip
 
 
@@ -138,7 +178,7 @@ def play(scenario, events=()):
     judged, billed = Judged(), 0
     with world:
         # Without idempotency keys another attempt may well write again; one must not.
-        for _try in range(TRIES if scenario.remembers else 1):
+        for _try in range(TRIES if scenario.remembers and not write.once else 1):
             client = client_of()
             client.idempotency.scopes = {"POST": scope, "PATCH": scope}
             world.killed = False
@@ -234,18 +274,27 @@ def _half(write, _judged, world, _billed, removed):
 
 def _never_done(write, judged, world, _billed, _removed):
     """Liveness: failures that pass do not keep a task with retries from its end."""
-    harmless = world.company.remembers and all(event.kind != "lie" for event in judged.struck)
+    harmless = (
+        world.company.remembers and not write.once and all(event.kind != "lie" for event in judged.struck)
+    )
     return f"{judged.errors[-1]!r}" if judged.results is None and harmless and not world.endless else ""
 
 
-def _red_at_once(_write, judged, world, _billed, _removed):
+def _red_at_once(write, judged, world, _billed, _removed):
     """Liveness: one failure that passes does not even make the first attempt fail."""
-    one = len(judged.struck) == 1 and judged.struck[0].what in TRANSIENT and world.company.remembers
+    one = (
+        not write.once
+        and len(judged.struck) == 1
+        and judged.struck[0].what in TRANSIENT
+        and world.company.remembers
+    )
     return f"{judged.errors[0]!r}" if judged.errors and one else ""
 
 
 def _misbilled(write, judged, world, billed, _removed):
-    """Safety: transactions are counted once; judged where every answer came in one try."""
+    """Safety: transactions are counted once; judged where every answer came in one try, and not of bulk jobs."""
+    if write.once or any(event.what == "401 but done" for event in judged.struck):
+        return ""  # of what came with a refusal, nobody knows that it was done
     if judged.errors or judged.results is None or any(event.kind == "lie" for event in judged.struck):
         return ""
     if (write.method == "DELETE" or not world.company.remembers) and judged.struck:
@@ -280,7 +329,10 @@ SAFETY = ("written twice", "untrue result", "wrong key", "half of an atomic writ
 def events_at(scenario, call):
     """Yield everything that can happen at a call of a write."""
     write = WRITES[scenario.write]
-    yield from (At(call, what) for what in FAILURES if what not in ("size refused", "409 in progress"))
+    left_out = {"size refused", "409 in progress"}
+    if not (write.once or (scenario.remembers and write.method != "DELETE")):
+        left_out.add("401 but done")  # nobody would expect that the token was good
+    yield from (At(call, what) for what in FAILURES if what not in left_out)
     if write.named or write.method != "POST":
         yield from (At(call, what) for what in WRITE_LIES)
     for what in CHANGES:

@@ -16,6 +16,7 @@ from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.result_matching import Sent, match_elements, read_reference
 from intacct_provider.client.results import (
     REJECTIONS,
+    RecordResult,
     find_miscount,
     get_elements,
     is_unprocessed,
@@ -25,6 +26,7 @@ from intacct_provider.client.results import (
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.composite_request import PATH, Part
 from intacct_provider.client.writing.existence import find_missing
+from intacct_provider.client.writing.repetition import Repetition
 from intacct_provider.exceptions import (
     IntacctAPIError,
     IntacctIdempotencyError,
@@ -82,12 +84,18 @@ class CompositeCall:
         # The same part of another call refers to other results, so it must have another key.
         self._content = codec.encode([part.wire() for part in parts])
         self._parts = [self._add_key(part, n) if part.needs_key else part for n, part in enumerate(parts)]
+        self._repetition = Repetition(catalog, queries)
+        self._unnamed = {part.object_name for part in parts if part.creates and not part.id}
         self._counted: set[int] = set()
         self._remade: set[str | None] = set()
         self._changed: set[int] = set()
 
     def run(self) -> list[CompositeResult]:
         """Send the call and return one result per part, in order."""
+        with self._repetition.guard(self._unnamed):
+            return self._run()
+
+    def _run(self) -> list[CompositeResult]:
         generation = 1
         while True:
             reply = self._session.send(self._build_request())
@@ -103,7 +111,18 @@ class CompositeCall:
         # If it were sent again, a deletion would find nothing and end the call there, and the rest would stay unknown.
         repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
         content = codec.encode([part.wire() for part in self._parts])
-        return Request("POST", PATH, content=content, repeatable=repeatable, is_locked=_part_is_locked)
+        return Request(
+            "POST",
+            PATH,
+            content=content,
+            repeatable=repeatable,
+            may_repeat=self._may_repeat if self._unnamed else None,
+            is_locked=_part_is_locked,
+        )
+
+    def _may_repeat(self) -> bool:
+        """Whether Intacct recognizes every creation without an id when it comes again."""
+        return all(self._repetition.is_recognized(name) for name in self._unnamed)
 
     def _add_key(self, part: Part, place: int) -> Part:
         content = b"%d\0" % place + self._content
@@ -130,9 +149,23 @@ class CompositeCall:
             raise IntacctResponseError(_describe_contradiction(reply, sent, results, problem, others))
         in_order = [results[n] for n in range(len(sent))]
         self._correct_deletion(reply, in_order)
+        self._check_failed(reply, in_order)
         for n, result in enumerate(in_order):
             self._count(n, result, items[n], reply)
         return in_order, [items[n] for n in range(len(sent))]
+
+    def _check_failed(self, reply: Reply, results: Sequence[CompositeResult]) -> None:
+        """Reject the rejection of a record that an earlier attempt, whose response was lost, may have created itself.
+
+        :raises IntacctResponseError: in that case.
+        """
+        failed = next((result for result in results if not result.ok), None)
+        part = self._parts[failed.index] if failed else None
+        if failed and failed.error and part and part.creates and not failed.error.replayed:
+            rejected = RecordResult(failed.index, error=failed.error)
+            self._repetition.check_rejected(
+                part.object_name, reply, [rejected], [Sent(failed.index, id=part.id)]
+            )
 
     def _correct_deletion(self, reply: Reply, results: list[CompositeResult]) -> None:
         """Count a record as deleted that the request whose response was lost deleted."""

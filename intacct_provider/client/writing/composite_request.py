@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER
 from intacct_provider.client.keys import as_number
+from intacct_provider.client.results import text_or_none
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 
@@ -54,6 +55,16 @@ class Part:
         """The object that it is about, such as ``accounts-receivable/customer``; empty for a service."""
         _, kind, *names = self.path.partition("?")[0].split("/")
         return "/".join(names[:2]) if kind == "objects" else ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether it creates a record."""
+        return self.method == "POST" and bool(self.object_name)
+
+    @property
+    def id(self) -> str | None:
+        """The id that it gives to a record."""
+        return text_or_none((self.body or {}).get("id"))
 
     @property
     def key_in_path(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from intacct_provider.client.catalog import Catalog
@@ -45,18 +45,22 @@ class Repetition:
             return None
 
     @contextmanager
-    def guard(self, object_name: str, sent: Sequence[Sent]) -> Iterator[None]:
-        """Mark what is raised as not retryable, if records without an id may exist now and would be created twice."""
+    def guard(self, object_names: Collection[str]) -> Iterator[None]:
+        """Mark what is raised as not retryable, if records may exist now and would be created twice.
+
+        :param object_names: of which records without an id are created.
+        """
         try:
             yield
         except IntacctError as err:
-            if all(one.id for one in sent) or not _may_be_done(err):
+            if not _may_be_done(err):
                 raise
-            if self.is_recognized(object_name) is not False:
+            unknown = next((name for name in object_names if self.is_recognized(name) is False), None)
+            if unknown is None:
                 raise  # another attempt has the same idempotency keys
             raised = forbid_retry(
                 err,
-                f"Whether the records exist is unknown, and {object_name} does not support idempotency keys, so they "
+                f"Whether the records exist is unknown, and {unknown} does not support idempotency keys, so they "
                 "are not sent again: check before you do.",
             )
             if raised is err:

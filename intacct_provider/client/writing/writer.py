@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -52,7 +51,7 @@ class RecordWriter:
     def create(self, object_name: str, record: Record, *, with_key: bool) -> dict[str, Any]:
         """Create a record and return its reference."""
         path, sent = collection_path(object_name), _identify("POST", 0, record)
-        with self._repetition.guard(object_name, [sent]):
+        with self._repetition.guard([] if sent.id else [object_name]):
             response = self._write_one("POST", object_name, path, record, sent)
         reference = {name: response.get(name) for name in ("key", "id", "href")}
         if with_key and reference["key"] is None and reference["id"] is not None:
@@ -127,9 +126,9 @@ class RecordWriter:
         results: list[RecordResult] = []
         for chunk in chunks:
             sent = [_identify(method, len(results) + n, record) for n, record in enumerate(chunk)]
-            guard = self._repetition.guard(object_name, sent) if method == "POST" else nullcontext()
+            created = method == "POST" and not all(one.id for one in sent)
             try:
-                with guard:
+                with self._repetition.guard([object_name] if created else []):
                     results += self._write_batch(method, object_name, chunk, sent, atomic)
             except IntacctError as err:
                 verb = "Creation" if method == "POST" else "Update"
