@@ -397,9 +397,8 @@ class IntacctClient:
         :raises IntacctValidationError: if Intacct rejects the job.
         :raises IntacctConnectionError: if no response came. Unless the connection was never established, the job may
             have been accepted; ``retryable`` is then False, here and for the two below.
-        :raises IntacctAuthenticationError: likewise, if the token was rejected but turned out to be good.
         :raises IntacctServerError: if the response does not say whether it happened.
-        :raises IntacctResponseError: if the response names no job.
+        :raises IntacctResponseError: if the response names no job, or rejects a token that turns out to be good.
         """
         return self._jobs.submit(object_name, operation, records, callback_url)
 

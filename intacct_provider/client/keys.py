@@ -19,3 +19,10 @@ def as_number(key: object) -> int | None:
     if isinstance(key, int):
         return key if key >= 0 else None
     return int(key) if isinstance(key, str) and _PLAIN_DIGITS.fullmatch(key) else None
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a key or an id of an answer as text; None where there is none, or what cannot be one."""
+    return (
+        str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+    )

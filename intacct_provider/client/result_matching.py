@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.redaction import clean_text
 
 Element = Mapping[str, Any]
@@ -113,19 +114,19 @@ def _build_finder(sent: Sequence[Sent]) -> Callable[[Element], list[int] | None]
                 index.setdefault(value, []).append(n)
     folded: dict[str, list[int]] = {}
     for id_, places in ids.items():
-        folded.setdefault(_fold(id_), []).extend(places)
+        folded.setdefault(fold_id(id_), []).extend(places)
     all_have_ids = all(one.id for one in sent)
 
     def find(element: Element) -> list[int] | None:
         reference, name = read_reference(element), element.get("resultReference")
-        key, id_ = reference.get("key"), reference.get("id")
+        key, id_ = text_or_none(reference.get("key")), text_or_none(reference.get("id"))
         if names:
             return None if name is None else names.get(str(name), [])
-        if keys and key not in (None, ""):
-            return keys.get(str(key), [])
-        if not ids or id_ in (None, ""):
+        if keys and key:
+            return keys.get(key, [])
+        if not ids or not id_:
             return None
-        found = ids.get(str(id_)) or folded.get(_fold(str(id_)), [])
+        found = ids.get(id_) or folded.get(fold_id(id_), [])
         # To a record without an id, Intacct gives one that nobody knows before.
         return found if found or all_have_ids else None
 
@@ -144,7 +145,7 @@ def _match_unnamed(matches: Matches, unnamed: Mapping[int, Element], count: int,
         matches.problem = matches.problem or "in another order, and not each result names its record"
 
 
-def _fold(id_: str) -> str:
+def fold_id(id_: str) -> str:
     """Return what an id is recognized by, since Intacct may change its case and cut blanks off."""
     return id_.strip().casefold()
 

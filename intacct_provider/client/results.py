@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.errors import build_error
-from intacct_provider.client.keys import as_number
+from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.result_matching import (
     Matches,
     Sent,
@@ -223,8 +223,3 @@ def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tup
 def is_unprocessed(error: IntacctAPIError | None) -> bool:
     """Whether an error says no more than that something else of the same call was rejected."""
     return error is not None and error.code in _UNPROCESSED
-
-
-def text_or_none(value: Any) -> str | None:
-    """Return a key or an id as text; None where there is none."""
-    return None if value in (None, "") else str(value)

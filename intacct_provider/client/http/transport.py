@@ -46,6 +46,7 @@ from intacct_provider.exceptions import (
     IntacctError,
     IntacctIdempotencyError,
     IntacctRateLimitError,
+    IntacctResponseError,
     IntacctServerError,
 )
 
@@ -166,7 +167,10 @@ class Transport:
         started, rejections, first_uses = time.monotonic(), 0, 0
         while (verdict := judge_reply(request, reply)) is not TokenVerdict.ACCEPTED:
             if not self._may_send_again(request, token):
-                return reply
+                raise IntacctResponseError(
+                    f"{request.method} {request.path}: Intacct rejected the access token (HTTP {reply.status}), and "
+                    "accepts it for another request, so it is unknown whether this one was carried out."
+                )
             self._tokens.reject(token)
             rejections += 1
             pause = compute_token_pause(

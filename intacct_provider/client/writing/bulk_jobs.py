@@ -14,16 +14,15 @@ from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
-from intacct_provider.client.keys import as_number
+from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
-from intacct_provider.client.results import RecordResult, get_elements, read_result, text_or_none
+from intacct_provider.client.results import RecordResult, get_elements, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
     IntacctArgumentError,
-    IntacctAuthenticationError,
     IntacctError,
     IntacctInterruptedWriteError,
     IntacctResponseError,
@@ -148,11 +147,7 @@ def _read_job_id(reply: Reply) -> str:
 
     :raises IntacctResponseError: if a successful response contains no job id.
     """
-    error = reply.error()
-    if isinstance(error, IntacctAuthenticationError):
-        error.hint = _UNKNOWN
-    if error:
-        raise error
+    reply.raise_for_error()
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
     job_id = found.get("jobId") if isinstance(found, Mapping) else None
     if not job_id:

@@ -12,8 +12,9 @@ from intacct_provider.client.errors import build_error, find_error
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import REPLAYED_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
+from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.reading.queries import QueryReader
-from intacct_provider.client.result_matching import Sent, match_elements, read_reference
+from intacct_provider.client.result_matching import Sent, fold_id, match_elements, read_reference
 from intacct_provider.client.results import (
     REJECTIONS,
     RecordResult,
@@ -21,7 +22,6 @@ from intacct_provider.client.results import (
     get_elements,
     is_unprocessed,
     read_status,
-    text_or_none,
 )
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.composite_request import PATH, Part
@@ -269,6 +269,9 @@ def _is_about(part: Part, item: Element) -> bool:
     reference = read_reference(item)
     key, href = reference.get("key"), reference.get("href")
     if key is not None and part.key_in_path not in (None, str(key)):
+        return False
+    id_, given = text_or_none(reference.get("id")), part.id if part.creates else None
+    if id_ and given and "@{" not in given and fold_id(id_) != fold_id(given):
         return False
     found = _OBJECT.match(str(href)) if href and part.object_name else None
     return found is None or found[1].startswith(part.object_name)

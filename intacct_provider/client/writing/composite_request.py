@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER
-from intacct_provider.client.keys import as_number
-from intacct_provider.client.results import text_or_none
+from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 

@@ -12,10 +12,11 @@ from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.idempotency import MAX_GENERATIONS, find_unfinished
+from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.paths import check_key, check_keys, collection_path, record_path
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.result_matching import Sent
-from intacct_provider.client.results import REJECTIONS, RecordResult, read_one, read_results, text_or_none
+from intacct_provider.client.results import REJECTIONS, RecordResult, read_one, read_results
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.batch_rules import (
     ATOMIC_HEADERS,
