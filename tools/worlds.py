@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 SUPPORT = Path(__file__).resolve().parent.parent / "tests" / "support"
-FAMILIES = ("small_reads", "small_writes", "small_syncs")
+FAMILIES = ("small_reads", "small_writes", "small_syncs", "small_exports")
 FORMS = ("storms", "one", "two", "random")
 #: Schedules of a job of random ones.
 CHUNK = 200

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import requests
-from small_world import error
+from small_world import STAMP, error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 # --- what others do to the records before the call is answered; with a key: to which one
@@ -11,14 +11,16 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 CHANGES = {
     "come": lambda company, _key: company.add(),
     "come backdated": lambda company, _key: company.add(backdated=True),
+    "come from the future": lambda company, _key: company.add(**{STAMP: "2099-12-31T00:00:00Z"}),
     "go": lambda company, key: company.remove(key),
     "change": lambda company, key: company.set(key, totalDue="99.00"),
     "leave": lambda company, key: company.set(key, status="inactive"),
     "enter": lambda company, key: company.set(key, status="active"),
+    "enter unstamped": lambda company, key: company.set_unstamped(key, status="active"),
     "move first": lambda company, key: company.set(key, name=f"!{key}"),
     "move last": lambda company, key: company.set(key, name=f"~{key}"),
 }
-WITHOUT_KEY = {"come", "come backdated"}
+WITHOUT_KEY = {"come", "come backdated", "come from the future"}
 
 # --- what is wrong with an answer
 

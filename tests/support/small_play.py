@@ -65,6 +65,11 @@ class World:
         """Let something happen at a later call, because of what has happened."""
         self._planned.setdefault(call, []).append(At(call, what))
 
+    def calm(self):
+        """Let nothing more happen."""
+        self._planned.clear()
+        self._steady.clear()
+
     def kill(self):
         """End the process of the client, which sends nothing more."""
         self.killed = True

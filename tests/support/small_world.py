@@ -71,6 +71,11 @@ class Company:
             self.records[key] = self.records[key] | values | {STAMP: self.now()}
         return self.records.get(key)
 
+    def set_unstamped(self, key, **values):
+        """Change a record in a way that its stamp does not show, if it still exists."""
+        if key in self.records:
+            self.records[key] = self.records[key] | values
+
     def remove(self, key):
         """Let a record go."""
         return self.records.pop(key, None)

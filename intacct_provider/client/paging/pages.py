@@ -25,6 +25,7 @@ class Page:
     :param next: ``start`` of the next page, or None on the last one.
     :param keys: one for each row, as Intacct sent it; none if the query did not ask for the key.
     :param moment: when the page was made, by the server's clock, as Intacct writes times; None if unknown.
+    :param answered: the same; that of the response, and never of the request.
     :param stamps: when each row's record last changed, where that was asked for.
     """
 
@@ -35,6 +36,7 @@ class Page:
     next: int | None = None
     keys: list[str] = field(default_factory=list, repr=False)
     moment: str | None = None
+    answered: str | None = None
     stamps: list[Any] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:

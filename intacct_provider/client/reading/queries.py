@@ -123,7 +123,8 @@ class QueryReader:
         page: Page | None = reply.decoded
         if page is None:
             raise _build_response_error(query, reply.result)
-        return replace(page, moment=read_server_time(reply.headers))
+        time = read_server_time(reply.headers)
+        return replace(page, moment=time, answered=time)
 
     def count(
         self, query: Query, sums: Sequence[str] = (), *, stopped: threading.Event | None = None
