@@ -4,9 +4,11 @@ import gzip
 import json
 
 import pytest
+from raw_server import raw_client, raw_server, response, slowly
 from reliability_work import CUSTOMER, PAGE, PURPOSE, QUERY, TOKEN, attempt, do_work, work_at_every_call
 from sandbox_client import client_of, running
 
+from intacct_provider.client.http import connections, content
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.exceptions import IntacctConnectionError, IntacctResponseError
 
@@ -106,6 +108,32 @@ def test_an_answer_of_fifty_megabytes(packed):
         assert sum(len(row["notes"].encode()) for row in page.rows) > 50_000_000
         assert [row["key"] for row in page.rows] == [str(n) for n in range(1, 4001)]
         assert all(row["notes"] == f"{row['key']} é{'x' * 12990}" for row in page.rows)
+
+
+@line("page that is too large when decompressed", "halves the page size until it fits")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_page_larger_than_the_limit(monkeypatch, packed):
+    monkeypatch.setattr(content, "LARGEST", 20_000)
+    with running(f"{CUSTOMER}=500") as company, client_of(company, page_size=4000) as client:
+        company.fail(kind="alter", gzip=packed, path=QUERY, times=0)
+        read = [row["key"] for row in client.iter_rows(CUSTOMER, ["key", "id", "name"])]
+    assert read == [str(n) for n in range(1, 501)]
+
+
+@line(
+    "response that never ends, a byte at a time",
+    "gives up when its time is up",
+    "an error that Airflow retries",
+)
+def test_a_response_that_never_ends(monkeypatch):
+    monkeypatch.setattr(connections, "RESPONSE_SECONDS", 1.0)
+    endless = slowly(response(b" " * 10_000), 0.05)
+    with (
+        raw_server(lambda *_: endless) as server,
+        pytest.raises(IntacctConnectionError, match="within 1 s") as caught,
+    ):
+        raw_client(server.url, timeout=0.2, retry=RetryPolicy(budget=0)).get(PURPOSE, "1")
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

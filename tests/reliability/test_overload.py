@@ -28,7 +28,7 @@ def busy(status, text, does=BACKS_OFF, **more):
 BUSY = [
     busy(429, "429 with Retry-After", WAITS, headers={"Retry-After": "0.01"}),
     busy(429, "429 without Retry-After"),
-    *(busy(status, f"{status} with JSON") for status in (500, 502, 503, 504)),
+    *(busy(status, f"{status} with JSON") for status in (408, 425, 500, 502, 503, 504)),
     *(
         busy(status, f"{status} with an HTML page", body=GATEWAY_PAGE, headers=HTML)
         for status in (500, 502, 503, 504)
