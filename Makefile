@@ -73,7 +73,7 @@ bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
 kills: $(VENV)/.dev  ## Kill the worker of an export at 20 random moments: files and manifest as if nothing had happened
 	@INTACCT_EXPORT_KILLS=20 $(BIN)/python -m pytest -q tests/system/test_export_killed.py
 
-bench: .venv-bench/.made  ## Measure the provider against what one would use instead (20 minutes)
+bench: .venv-bench/.made  ## Measure the provider against what one would use instead (25 minutes)
 	@.venv-bench/bin/python benchmarks/run.py
 
 bench-smoke: $(VENV)/.dev  ## The same in small: counts, and ratios with wide margins

@@ -34,6 +34,18 @@ def plain(server: FastServer, *, rounds: int) -> dict[str, list[dict[str, Any]]]
     results["export_50k_200ms"] = race(
         server, BEST + USUAL, rows=50_000, rounds=min(rounds, 2), once=USUAL, **LATENCY
     )
+    for slots, peers in ((6, ("sdk-best", "loop-best")), (15, ())):
+        print(f"\n1,000,000 rows, 200 ms + 50 us a row, {slots} slots")
+        results[f"export_1m_200ms_{slots}"] = race(
+            server,
+            ("operator", "operator-parquet", "ceiling", *peers),
+            rows=1_000_000,
+            rounds=min(rounds, 2),
+            fresh=True,
+            once=peers,
+            concurrency=slots,
+            **LATENCY,
+        )
     print("\n1,000,000 rows, 0 ms")
     results["export_1m_0ms"] = race(
         server, BEST, rows=1_000_000, rounds=min(rounds, 2), fresh=True, once=SLOW_ONES

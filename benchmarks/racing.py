@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from measuring import FastServer
 
 WARM_ROWS = 1000
+#: Calls that the server takes at once by default, as Intacct does on its first tier.
+SLOTS = 6
 COUNTS = ("calls", "billed", "connections", "most_in_flight", "refused")
 
 
@@ -210,9 +212,9 @@ def run_once(
 ) -> dict[str, Any]:
     """Let a contestant export once, and check its output."""
     folder = place / "out"
-    told = {"rows": rows} if racer.name == "ceiling" else {}
+    known = {"rows": rows, "in_flight": settings.get("concurrency", SLOTS)} if racer.name == "ceiling" else {}
     server.change(rows=rows, **settings)
-    run = racer.run(folder, **told, **options)
+    run = racer.run(folder, **known, **options)
     stats = server.stats()
     run |= {name: stats[name] for name in COUNTS}
     run["server_cpu_share"] = stats["cpu_seconds"] / run["seconds"]
@@ -222,13 +224,16 @@ def run_once(
 
 
 def ratios(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to each the ratio of its time to that of the best correct peer."""
+    """Add to each the ratio of its time to that of the best correct peer, and to that of the ceiling."""
+    ceiling = next((one["seconds"] for one in facts if one["contestant"] == "ceiling"), None)
     peers = [one["seconds"] for one in facts if one["kind"] == "peer" and one["right"]]
     for one in facts:
         one["of_best_peer"] = round(one["seconds"] / min(peers), 3) if peers else None
+        one["of_ceiling"] = round(one["seconds"] / ceiling, 3) if ceiling else None
         verdict = "right" if one["right"] else f"WRONG: {one['wrong']}"
+        shares = f"{one['of_best_peer'] or 0:6.3f} {one['of_ceiling'] or 0:6.3f}"
         print(
-            f"  {one['title']:44} {one['seconds']:8.3f} s {one['of_best_peer'] or 0:6.2f} {one['cpu_seconds']:6.2f} cpu"
+            f"  {one['title']:44} {one['seconds']:8.3f} s {shares} {one['cpu_seconds']:6.2f} cpu"
             f" {one['peak_mb']:6.1f} MB {one['calls']:4} calls  {verdict}",
             flush=True,
         )

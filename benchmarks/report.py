@@ -42,7 +42,7 @@ def number(name: str, digits: int = 0) -> Callable[[Fact], str]:
 def ratio(name: str) -> Callable[[Fact], str]:
     """Return a function that formats a ratio; small ones have more digits."""
     return lambda fact: (
-        "" if fact[name] is None else f"{fact[name]:.2f}" if fact[name] >= 0.1 else f"{fact[name]:.4f}"
+        "" if fact.get(name) is None else f"{fact[name]:.2f}" if fact[name] >= 0.1 else f"{fact[name]:.4f}"
     )
 
 
@@ -61,6 +61,7 @@ EXPORT: tuple[Column, ...] = (
     ("", text("title")),
     ("seconds", spread),
     ("of best peer", ratio("of_best_peer")),
+    ("of ceiling", ratio("of_ceiling")),
     ("rows/s", lambda fact: f"{fact['rows'] / fact['seconds']:,.0f}"),
     ("peak MB", number("peak_mb")),
     ("CPU s", number("cpu_seconds", 2)),
@@ -112,6 +113,8 @@ SENSORS = {
 TITLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "export_50k_0ms": ("Export of 50,000 rows, 0 ms", EXPORT),
     "export_50k_200ms": ("Export of 50,000 rows, 200 ms and 50 µs a row", EXPORT),
+    "export_1m_200ms_6": ("Export of 1,000,000 rows, 200 ms and 50 µs a row, 6 slots", EXPORT),
+    "export_1m_200ms_15": ("Export of 1,000,000 rows, 200 ms and 50 µs a row, 15 slots", EXPORT),
     "export_1m_0ms": ("Export of 1,000,000 rows, 0 ms", EXPORT),
     "creation": ("Creation of 5,000 customers, 200 ms", WRITING),
     "sync": ("10,000 customer groups of which 100 differ, 200 ms", WRITING),

@@ -1,6 +1,6 @@
 """Measure the provider against the alternatives. Needs the environment of ``make bench``.
 
-    python benchmarks/run.py                          # everything, under 20 minutes
+    python benchmarks/run.py                          # everything, about 25 minutes
     python benchmarks/run.py --only exports,faults    # some of it; other results of the same day are kept
 
 Results are saved in ``benchmarks/results`` by date, and shown in docs/performance.md.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from typing import Any
 import exports
 import report
 import starting
+import targets
 import waiting
 import writes
 from measuring import FastServer, machine
@@ -58,6 +60,9 @@ def main() -> None:
     print(f"\nThe server's own share of a processor was {busiest:.0%} at most.")
     where = f"{where}. The server's own share of a processor was {busiest:.0%} at most."
     report.write({"date": date, "machine": where, "sections": sections}, file)
+    print("\nTargets:")
+    if not targets.compare(sections):
+        sys.exit("A target is missed.")
 
 
 def all_facts(sections: dict[str, Any]) -> list[dict[str, Any]]:

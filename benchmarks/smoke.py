@@ -17,7 +17,7 @@ import starting
 import writes
 from exports import GONE
 from measuring import FastServer, check
-from racing import race, waiting_racers
+from racing import SLOTS, race, waiting_racers
 
 Race = Callable[..., list[dict[str, Any]]]
 ROWS = 50_000
@@ -62,7 +62,8 @@ def waiting(race: Race) -> None:
     facts = by_name(race(("operator", "ceiling"), rows=ROWS, rounds=1, latency=0.2))
     at_most("API calls", facts["operator"]["calls"], EXPORT_CALLS)
     at_most("the operator, of the ceiling's time", facts["operator"]["least"] / facts["ceiling"]["least"], 3)
-    check(facts["operator"]["most_in_flight"] == 4, "the export does not use its four parallel requests")
+    check(facts["operator"]["most_in_flight"] == SLOTS, "the export does not find the server's slots")
+    check(facts["operator"]["refused"] == 0, "the export has more requests in flight than the server takes")
 
 
 def memory(race: Race, few: float) -> None:
