@@ -12,7 +12,7 @@ from intacct_provider.client.config import MAX_CONCURRENCY
 
 #: Results that are in flight or wait to be taken, for each worker; but no more than ``MAX_WAITING`` beyond the workers.
 AHEAD = 2
-MAX_WAITING = 8
+MAX_WAITING = 12
 #: Threads of a pool whose workers may become more; they start on demand.
 MAX_THREADS = MAX_CONCURRENCY + MAX_WAITING
 
