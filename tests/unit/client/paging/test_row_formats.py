@@ -224,15 +224,32 @@ def test_what_it_does_not_take_is_read_as_ever(intacct):
 
 
 def test_a_request_that_nobody_waits_for_is_not_sent_again(intacct):
-    intacct.on("GET", intacct.customers, status_code=503)
     stopped = threading.Event()
-    stopped.set()
+
+    def answer(_request, context):
+        stopped.set()
+        context.status_code = 503
+        return ""
+
+    intacct.on("GET", intacct.customers, text=answer)
     client = intacct.client(retry=RetryPolicy(base=3600, budget=1e9))
     with pytest.raises(
         IntacctConnectionError, match=r"HTTP 503; not sent again, because the read was stopped\.$"
     ):
         client._session.send(Request("GET", intacct.customers, stopped=stopped))
     assert len(intacct.calls(intacct.customers)) == 1
+
+
+def test_a_request_that_waited_in_line_until_nobody_waits_for_it_is_not_sent(intacct):
+    """It would be billed."""
+    intacct.on("GET", intacct.customers, json={"ia::result": 7})
+    stopped = threading.Event()
+    stopped.set()
+    client = intacct.client()
+    with pytest.raises(IntacctConnectionError, match=r"not sent, because the read was stopped\.$"):
+        client._session.send(Request("GET", intacct.customers, stopped=stopped))
+    assert intacct.calls(intacct.customers) == []
+    assert client.transactions == 0
 
 
 def test_a_request_that_somebody_waits_for_is_sent_again(intacct):
