@@ -175,6 +175,18 @@ def _dead(world, _carry_out):
     return 401, error(401, "Invalid token", "tokenInvalid"), {}
 
 
+def _dead_twice(world, carry_out):
+    """Refuse the token that comes in its place, too, as if another process had ended it meanwhile."""
+    world.plan(world.calls, "token dead")
+    return _dead(world, carry_out)
+
+
+def _for_one_request(world, carry_out):
+    """Let no token be good for more than one request from here on."""
+    world.token_uses = 1
+    return _dead(world, carry_out)
+
+
 FAILURES = {
     "unreached": _unreached,
     "late": _late,
@@ -183,6 +195,8 @@ FAILURES = {
     "cut": lambda _world, carry_out: (*carry_out()[:2], CUT),
     "token dead": _dead,
     "401 but done": _done(_refused),
+    "token dead twice": _dead_twice,
+    "tokens for one request": _for_one_request,
     "429": lambda *_: (429, error(429, "Too many requests", errorId="GW-0010"), {"Retry-After": "2"}),
     "503": lambda *_: (503, error(503, "Overloaded"), {}),
     "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+from collections import Counter
 from contextlib import contextmanager
 from email.utils import formatdate
 from unittest.mock import patch
@@ -53,6 +54,8 @@ class World:
         self.killed = False
         self.struck = []
         self.dead = set()
+        self.token_uses = None
+        self._used = Counter()
         self._steady = []
         self.token, self.timeout, self.keyed = "", 60.0, False
         self.on_change = lambda: None
@@ -129,9 +132,12 @@ class World:
                 self.failed += 1
                 self.struck += [event] if event in self._events else []
                 return FAILURES[event.what](self, carry_out)
+        if self.token_uses and self._used[self.token] >= self.token_uses:
+            self.dead.add(self.token)
         if self.token in self.dead:
             self.failed += 1
             return 401, {"error": {"code": "tokenInvalid", "message": "Invalid token"}}, {}
+        self._used[self.token] += 1
         status, content, replayed = carry_out()
         query = request.url.endswith("/core/query")
         self.reads += status == 200 and (query or request.method == "GET")

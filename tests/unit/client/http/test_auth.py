@@ -274,6 +274,27 @@ def test_the_same_token_issued_again_and_refused_ends_too(intacct):
     assert bearers(intacct) == ["Bearer same"] * 4
 
 
+def test_a_record_that_is_refused_like_a_token_ends_while_others_are_read(intacct):
+    """Each new token is accepted for the others, so it cannot be the tokens."""
+    intacct.on("GET", intacct.customers, json=LIST)
+    intacct.on("GET", f"{intacct.customers}/7", status_code=401, json={"ia::error": {"message": "Not yours"}})
+    client, done = intacct.client(), threading.Event()
+
+    def read_on():
+        while not done.is_set():
+            client.list(CUSTOMER)
+
+    with ThreadPoolExecutor(2) as threads:
+        others = [threads.submit(read_on) for _ in range(2)]
+        try:
+            with pytest.raises(IntacctTokenError, match="Not yours"):
+                client.get(CUSTOMER, "7")
+        finally:
+            done.set()
+        assert [other.result(10) for other in others] == [None, None]
+    assert len(intacct.calls(f"{intacct.customers}/7")) <= 4 + 4
+
+
 def test_a_write_refused_for_its_token_is_sent_again_under_the_same_idempotency_key(intacct):
     reference = {"ia::result": {"key": "1", "id": "C1", "href": "/x/1"}}
     intacct.on("POST", intacct.customers, {"status_code": 401}, {"json": reference, "status_code": 201})
