@@ -166,7 +166,7 @@ def _connection_type() -> dict[str, Any]:
             "verify": {
                 "label": "Verify certificate",
                 "description": "true (the default), false, or the path of the CA bundle to trust.",
-                "schema": {"type": ["string", "boolean", "null"]},
+                "schema": _TEXT,
             },
         },
     }

@@ -14,6 +14,8 @@ MASK = "***"
 _SHORTEST = 4
 #: The same for what a secret looks like in another encoding.
 _SHORTEST_ENCODED = 6
+#: Characters from which the beginning of a long secret is recognized: servers shorten tokens in their messages.
+_BEGINNING = 12
 _MOST_RECENT = 20
 
 # Whole sequences, so that no "[31m" is left of them.
@@ -79,8 +81,10 @@ def _mask_token(found: re.Match[str]) -> str:
 def _build_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     """Return what matches each secret in each of its forms; the longest first."""
     forms = {form for secret in secrets for form in _iter_forms(secret)}
+    whole = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
+    begun = [re.escape(one[:_BEGINNING]) + r"[\w.~+/=-]*" for one in secrets if len(one) >= 2 * _BEGINNING]
     # Without a secret: something that is never found.
-    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
+    return re.compile("|".join([*whole, *begun]) or r"(?!)")
 
 
 def _iter_forms(secret: str) -> Iterator[str]:

@@ -76,12 +76,13 @@ def find_proxy(config: IntacctConfig, session: requests.Session) -> str:
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-def find_proxy_password(proxy: str) -> str:
-    """Return the password in the URL of a proxy."""
+def find_proxy_secrets(proxy: str) -> list[str]:
+    """Return the password in the URL of a proxy, as it is and as it is written there; nothing if it has none."""
     try:
-        return unquote(urlsplit(proxy).password or "")
+        password = urlsplit(proxy).password
     except ValueError:
-        return ""
+        return []
+    return list(dict.fromkeys((unquote(password), password))) if password else []
 
 
 def find_certificates(config: IntacctConfig) -> bool | str:

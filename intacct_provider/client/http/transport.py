@@ -21,7 +21,7 @@ from intacct_provider.client.config import IntacctConfig, redact_url
 from intacct_provider.client.errors import TokenVerdict, find_error, judge_token
 from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
-from intacct_provider.client.http.connections import find_proxy, find_proxy_password, open_session
+from intacct_provider.client.http.connections import find_proxy, find_proxy_secrets, open_session
 from intacct_provider.client.http.content import ContentTooLargeError, UnknownEncodingError, read_content
 from intacct_provider.client.http.replies import (
     REPLAYED_HEADER,
@@ -122,11 +122,11 @@ class Transport:
         #: The connections of the parent process, which are neither used nor closed here.
         self._inherited: list[requests.Session] = []
         self._proxy = find_proxy(config, self._session)
-        password = find_proxy_password(self._proxy)
-        self._redactor = Redactor(config.client_secret, config.refresh_token, password)
+        secrets = find_proxy_secrets(self._proxy)
+        self._redactor = Redactor(config.client_secret, config.refresh_token, *secrets)
         self._on_secret = on_secret or (lambda _secret: None)
-        if password:
-            self._on_secret(password)
+        for secret in secrets:
+            self._on_secret(secret)
         self._tokens = TokenSource(config, self.post_form, store=store, on_secret=self._learn_secret)
         renew_after_fork(self)
 

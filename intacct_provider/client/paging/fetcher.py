@@ -45,7 +45,7 @@ class QueryService(Protocol):
 
 
 class PageFetcher:
-    """Fetches pages of one form; a page size that the server rejects is halved for the rest of the read.
+    """Fetches pages of one form, all of one size, which is halved if the server rejects it or they are too large.
 
     Two rows are the least, since a page by position repeats the last row of the one before it.
     """
@@ -74,7 +74,8 @@ class PageFetcher:
                 with self._lock:  # another thread may have halved it meanwhile
                     if self.size == asked:
                         self.size = max(smallest, asked // 2)
-                        log.info("Intacct: page size rejected; continuing with %d rows a page.", self.size)
+                        reason = "page too large" if smallest < SMALLEST_PAGE else "page size rejected"
+                        log.info("Intacct: %s; continuing with %d rows a page.", reason, self.size)
 
 
 def _find_smallest(err: IntacctAnswerTooLargeError | IntacctValidationError) -> int | None:

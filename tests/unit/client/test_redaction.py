@@ -56,6 +56,13 @@ def test_every_secret_that_was_added_is_masked_and_old_tokens_are_forgotten():
     assert redactor.clean("first-secret token-1, token-39") == "*** token-1, ***"
 
 
+def test_a_long_secret_that_is_cut_short_is_masked_too():
+    token = "eyx9876543210-abcdefghijklmnopqrstuvwxyz"
+    for shown in (token[:20] + "...", token[:12], token[:30] + "/x"):
+        assert token[:12] not in Redactor(token).clean(f"token {shown} is old")
+    assert Redactor(token).clean(f"token {token[:11]} is old") == f"token {token[:11]} is old"
+
+
 def test_a_longer_secret_is_masked_before_one_that_it_contains():
     assert Redactor("abcdef", "abcdef-ghi").clean("x abcdef-ghi y abcdef z") == "x *** y *** z"
 
