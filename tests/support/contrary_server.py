@@ -49,7 +49,7 @@ class Contrary:
 
 
 def bending(change, method="POST", times=1):
-    """Return what bends the body of the first answers to a method for objects, by changing it in place or anew."""
+    """Return what bends the body of the first answers to a method for objects, as a function changes it."""
     left = [times]
 
     def bend(asked, path, status, body):

@@ -145,7 +145,7 @@ class World:
         for lie in [*self._steady, *(event for event in events if event.kind == "lie" and not event.on)]:
             if query and lie.what in LIES:
                 content = self._bend(lie, body, content)
-            elif lie.what in WRITE_LIES and request.method != "GET":
+            elif lie.what in WRITE_LIES and request.method != "GET" and not query:
                 status, content = self._misreport(lie, status, content)
         return status, content, {REPLAYED: "2026-11-20T00:00:00Z"} if replayed else {}
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from small_events import FAILURES, LIES, TRANSIENT, At
+from small_events import FAILURES, LIES, TRANSIENT, WRITE_LIES, At
 from small_explore import Family
 from small_play import EndlessError, KilledError, World, airflow_of, outcome_of
 from small_reads import MEMORY
@@ -286,7 +286,7 @@ def _lied(c):
 def events_at(scenario, call):
     """Yield everything that can happen at a call of a sync."""
     yield from (At(call, what) for what in FAILURES if what not in ("size refused", "409 in progress"))
-    yield from (At(call, what) for what in LIES)
+    yield from (At(call, what) for what in (*LIES, *WRITE_LIES))
     for what in ("go", "change", "move first"):
         yield from (At(call, what, key) for key in range(FIRST_KEY, FIRST_KEY + EXISTING))
     yield At(call, "come")
