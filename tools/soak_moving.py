@@ -29,8 +29,8 @@ TOKENS: tuple[dict[str, Any], ...] = (
 )
 #: How many schedules there are for one of three processes.
 EVERY = 25
-#: Said from one call on, this looks like a company without records, which nothing contradicts.
-CONSISTENT = "empty and nothing counted"
+#: Said from one call on, these look like a company without records, which nothing contradicts.
+CONSISTENT = ("empty and nothing counted", "empty without a count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _judge(result: Any, outcome: Outcome, schedule: MovingSchedule, at: int, lim
         elif not (schedule.lie and schedule.again):
             outcome.wrong("unexcused", 1, f"{result.red[:400]}; {where}")
         return
-    if schedule.again and schedule.lie == CONSISTENT:
+    if schedule.again and schedule.lie in CONSISTENT:
         return
     counts: Counter[str] = Counter()
     for line in result.wrong:
