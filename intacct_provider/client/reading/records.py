@@ -11,6 +11,7 @@ from typing import Any
 from intacct_provider.client.batches import split_keys
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.http.transport import Request
+from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.nested import drop_metadata, flatten_record
 from intacct_provider.client.paging.ordered_pool import in_order, make_pool
 from intacct_provider.client.paging.pages import Page
@@ -19,10 +20,11 @@ from intacct_provider.client.paths import check_key, check_keys, collection_path
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
-from intacct_provider.client.result_matching import Sent, read_reference
+from intacct_provider.client.result_matching import Sent, fold_id, read_reference
 from intacct_provider.client.results import RecordResult, read_elements
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
+    IntacctArgumentError,
     IntacctError,
     IntacctIncompleteReadError,
     IntacctNotFoundError,
@@ -74,12 +76,20 @@ class RecordReader:
 
     def find(self, object_name: str, record_id: str) -> dict[str, Any] | None:
         """Return the reference of the record with this id, or None."""
+        if text_or_none(record_id) is None:
+            raise IntacctArgumentError(f"id must be a record's id, such as 'C-100', not {record_id!r}.")
         query = Query.build(object_name, ["key", "id", "href"], filters=field("id") == record_id)
         page = self._queries.page(query, 1, 2)
         if len(page.rows) > 1:
             raise IntacctError(
                 f"Several records of {object_name} have the id {record_id!r}; name the one you mean by its key."
             )
+        for row in page.rows:
+            if fold_id(str(row["id"])) != fold_id(str(record_id)):
+                raise IntacctResponseError(
+                    f"Intacct answered with the record {row['id']} of {object_name} (key {row['key']}) where the one "
+                    f"with the id {record_id!r} was asked for."
+                )
         return page.rows[0] if page.rows else None
 
     def read_records(self, object_name: str, pages: Iterable[Page]) -> Iterator[list[dict[str, Any]]]:

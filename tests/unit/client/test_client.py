@@ -188,6 +188,21 @@ def test_another_record_than_asked_for_is_an_error(intacct):
         intacct.client().get(CUSTOMER, "7")
 
 
+@pytest.mark.parametrize("id_", [None, "", True, ["C7"]])
+def test_nothing_is_found_without_an_id(intacct, id_):
+    with pytest.raises(IntacctArgumentError, match="id must be a record's id"):
+        intacct.client().find(CUSTOMER, id_)
+    assert intacct.calls() == []
+
+
+def test_a_record_with_another_id_is_not_what_was_looked_for(intacct):
+    intacct.on("POST", intacct.query, json=rows({"key": "9", "id": "C9", "href": "/x"}))
+    with pytest.raises(
+        IntacctResponseError, match=r"the record C9 of .* \(key 9\) where the one with the id 'C7'"
+    ):
+        intacct.client().find(CUSTOMER, "C7")
+
+
 STATUS = {"ia::status": 200}
 DEEP = {"term": {"id": "N30", **STATUS}, "lines": [{"amount": "1", **STATUS}], "nsp::own": "x", **STATUS}
 CLEAN = {"term": {"id": "N30"}, "lines": [{"amount": "1"}], "nsp::own": "x"}
