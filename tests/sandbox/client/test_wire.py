@@ -32,7 +32,7 @@ from intacct_provider.exceptions import (
 CUSTOMER = "accounts-receivable/customer"
 LIST = {"ia::result": [{"key": "1", "id": "C1", "href": "/x/1"}]}
 ONCE = RetryPolicy(attempts=1)
-TWICE = RetryPolicy(attempts=2, base=0.01)
+TWICE = RetryPolicy(attempts=2, base=0.01, budget=2)
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
