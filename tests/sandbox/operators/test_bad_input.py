@@ -418,9 +418,7 @@ def test_a_customer_in_use_is_not_deleted(company, user):
     assert result.error.status == 422
 
 
-@pytest.mark.parametrize(
-    "key", ["999999", "abc", "C-00001", "0", "-1", "1.5", "../customer-group/1", "ü", "a?b"]
-)
+@pytest.mark.parametrize("key", ["999999", "0"])
 def test_a_key_that_does_not_exist_is_named(company, user, key):
     billed = company.transactions
     for use in (
@@ -434,7 +432,25 @@ def test_a_key_that_does_not_exist_is_named(company, user, key):
     assert user.transactions == company.transactions - billed == 0
 
 
-@pytest.mark.parametrize("key", ["", "  ", "1,2"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "  ",
+        "1,2",
+        "abc",
+        "C-00001",
+        "-1",
+        "1.5",
+        "../customer-group/1",
+        "..",
+        "ü",
+        "a?b",
+        "007",
+        " 5 ",
+        "None",
+    ],
+)
 def test_what_is_no_key_costs_no_call(company, user, key):
     before = len(company.requests)
     for use in (
