@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from intacct_provider.client.model import ModelField
     from intacct_provider.client.paging.complete_read import CompleteRead
     from intacct_provider.client.paging.pages import Page, Totals
-    from intacct_provider.client.paging.proof import iter_proven
     from intacct_provider.client.paging.row_formats import MappingRows, RowFormat, StructRows
     from intacct_provider.client.query.request import Query
     from intacct_provider.client.results import RecordResult
@@ -41,7 +40,6 @@ _MODULES = {
     "RowFormat": "paging.row_formats",
     "StructRows": "paging.row_formats",
     "Totals": "paging.pages",
-    "iter_proven": "paging.proof",
 }
 
 __all__ = [
@@ -61,7 +59,6 @@ __all__ = [
     "RowFormat",
     "StructRows",
     "Totals",
-    "iter_proven",
 ]
 
 

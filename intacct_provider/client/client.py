@@ -176,26 +176,22 @@ class IntacctClient:
         *,
         above: str | None = None,
         upto: str | None = None,
-        sums: Sequence[str] = (),
     ) -> CompleteRead:
         """Return every row that exists during the whole read, once, in pages that are read ahead.
 
         Up to ``max_concurrency`` calls are in flight, so stopping early pays for pages that are never taken. Rows come
-        in order of key, unless keys cannot be used for paging.
-
-        No row is lost between pages. That none is missing from a page is proven by
-        :func:`~intacct_provider.client.iter_proven`, which yields the pages of what this returns.
+        in order of key, unless keys cannot be used for paging. Those of records that are found to match only after that
+        come last, in pages that say so by ``late``.
 
         :param query: fields and filters, and no order.
         :param rows: the form of the rows, such as :class:`~intacct_provider.client.StructRows` of
             the query's fields.
         :param above: only rows with keys above this one.
         :param upto: only rows with keys up to this one.
-        :param sums: fields that Intacct adds up, too, when it is asked for its count.
         :raises IntacctArgumentError: for bounds that are not keys, and for a query of aggregates or with an order.
         :raises IntacctIncompleteReadError: while iterating, if completeness cannot be proven.
         """
-        return self._queries.read_pages(query, rows, above=above, upto=upto, sums=sums)
+        return self._queries.read_pages(query, rows, above=above, upto=upto)
 
     def totals(
         self, query: Query, sums: Sequence[str] = (), *, above: str | None = None, upto: str | None = None

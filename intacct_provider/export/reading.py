@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.control_totals import ChangedRows
-from intacct_provider.client.paging.key_intervals import Bounds, Interval
+from intacct_provider.client.paging.key_intervals import Bounds
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.proof import Proof, prove
 from intacct_provider.client.paging.row_formats import StructRows
@@ -46,7 +48,6 @@ class Reading:
             StructRows(fields, stamp=source.stamp),
             above=(earlier.last_key if earlier else None) or source.above,
             upto=source.upto,
-            sums=source.sums,
         )
 
     @property
@@ -60,7 +61,7 @@ class Reading:
         return self._pages.expected
 
     def __iter__(self) -> Iterator[Page]:
-        """Yield every row that existed during the whole read, once, or raise.
+        """Yield every row that existed during the whole read, once, or raise; late ones last.
 
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
         """
@@ -70,19 +71,17 @@ class Reading:
                     self._changed.add(page, self._pages.began)
                 yield page
             return
-        for records in self._client.read_records(self._source.object_name, iter(self._pages)):
-            yield Page(records, keys=[str(record["key"]) for record in records])
+        with closing(iter(self._pages)) as pages:
+            for late, some in groupby(pages, attrgetter("late")):
+                for records in self._client.read_records(self._source.object_name, some):
+                    yield Page(records, keys=[str(record["key"]) for record in records], late=late)
 
     def prove(self, tally: Tally) -> Proof:
         """Compare what was read with what Intacct counts, after the last page.
 
         :param tally: of all rows, those of an earlier attempt included.
         """
-        before = None
+        earlier = None
         if self._earlier is not None:
-            first, last = as_number(self._earlier.first_key), as_number(self._earlier.last_key)
-            before = Interval(first or 0, last or 0, self._earlier.rows)
-        above = Bounds.from_text(self._source.above, None).above
-        return prove(
-            self._pages, rows=tally.rows, sums=tally.sums, earlier=before, above=above, changed=self._changed
-        )
+            earlier = Bounds.from_text(self._source.above, self._earlier.last_key), self._earlier.rows
+        return prove(self._pages, rows=tally.rows, sums=tally.sums, earlier=earlier, changed=self._changed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -50,6 +50,9 @@ class Sink(Protocol[Published]):
 
         :param resumable: whether a next attempt may continue after them; not if they come in no order of keys.
         """
+
+    def insert(self, late: Sequence[Page]) -> None:
+        """Put rows among those that were written, in order of key where there is one; called once, after the last."""
 
     def finish(self) -> Tally:
         """Write no more; return the facts about all rows."""
@@ -123,10 +126,16 @@ class Export:
                 self.deletions.begin()
             earlier = sink.begin()
             reading = self._open_reading(earlier, again=number > 1)
+            late: list[Page] = []
             for page in self._report_progress(reading, earlier.rows if earlier else 0):
                 if self.deletions:
                     self.deletions.add(page)
-                sink.write(page, resumable=not reading.by_position)
+                if page.late:
+                    late.append(page)
+                else:
+                    sink.write(page, resumable=not reading.by_position)
+            if late:
+                sink.insert(late)
             proof = reading.prove(sink.finish())
             if not proof.again:
                 self._report_sums(proof.compared)

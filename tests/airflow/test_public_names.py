@@ -33,7 +33,6 @@ PUBLIC = {
         "RowFormat",
         "StructRows",
         "Totals",
-        "iter_proven",
     ],
     "intacct_provider.client.query": [
         "CURRENT_MONTH",

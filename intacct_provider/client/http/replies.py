@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 import time
@@ -276,7 +277,12 @@ def read_response(
     return Failure(what, transient=False, error=IntacctResponseError)
 
 
-def read_server_time(headers: Mapping[str, str]) -> str | None:
-    """Return when a response was made by the server's own clock, as Intacct writes times; None if unknown."""
+def read_server_time(headers: Mapping[str, str], seconds_before: float = 0.0) -> str | None:
+    """Return when a response was made by the server's own clock, as Intacct writes times; None if unknown.
+
+    :param seconds_before: return the time that was so much earlier, such as that of the request.
+    """
     timestamp = parse_date(headers.get("Date"))
-    return None if timestamp is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
+    if timestamp is None:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, math.floor(timestamp - seconds_before))))

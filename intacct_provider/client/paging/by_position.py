@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,8 +13,8 @@ from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-#: Passes over records that move, before the read is given up.
-MAX_PASSES = 4
+#: Calls for passes over records that move, besides twice those of an undisturbed one, before the read is given up.
+SPARE_CALLS = 6
 
 
 def read_by_position(fetcher: PageFetcher, query: Query, done: set[str]) -> Iterator[Page]:
@@ -23,14 +24,13 @@ def read_by_position(fetcher: PageFetcher, query: Query, done: set[str]) -> Iter
     :param done: keys of rows that are not wanted again; gets those of all rows.
     :raises IntacctIncompleteReadError: if each pass was disturbed.
     """
-    query = replace(query, order_by=KEY_ORDER)
-    for _ in range(MAX_PASSES):
-        offset_pass = OffsetPass(fetcher, query)
+    passes = _Passes(fetcher, replace(query, order_by=KEY_ORDER))
+    for offset_pass in passes:
         for page in offset_pass:
             yield _take_new(page, done)
         if not offset_pass.moved:
             return
-    raise _moved_error(query, "Read it at a quieter time, or narrow the filters.")
+    raise passes.build_error("Read it at a quieter time, or narrow the filters.")
 
 
 def read_in_order(fetcher: PageFetcher, query: Query, read_keys: Callable[[], set[str]]) -> Iterator[Page]:
@@ -46,55 +46,130 @@ def read_in_order(fetcher: PageFetcher, query: Query, read_keys: Callable[[], se
     """
     tie_break = () if any("key" in item for item in query.order_by) else KEY_ORDER
     ordered = replace(query, order_by=(*query.order_by, *tie_break))
-    first = fetcher.fetch(ordered)
-    if _is_whole(first) and len(set(first.keys)) == len(first):
+    first = fetch_first(fetcher, ordered)
+    if is_whole(first) and len(set(first.keys)) == len(first):
         yield first
         return
     witnesses = read_keys()
-    for _ in range(MAX_PASSES):
-        offset_pass = OffsetPass(fetcher, ordered)
+    passes = _Passes(fetcher, ordered)
+    for offset_pass in passes:
         pages = list(offset_pass)
         missing = witnesses.difference(key for page in pages for key in page.keys)
         if not offset_pass.moved and not _any_exists(fetcher, query, missing):
             yield from pages
             return
-    raise _moved_error(
-        query,
+    raise passes.build_error(
         "Read it at a quieter time, narrow the filters, or leave out order_by: reading in order of key is not affected "
-        "by changes.",
+        "by changes."
     )
 
 
 class OffsetPass:
-    """One pass over pages by position; ``moved`` says afterwards whether anything moved during it.
+    """One pass over pages by position, which ends when it is complete or something has moved.
 
     Each page starts at the last row of the one before: if that row is somewhere else now, rows before it were added or
     deleted, and some may have been skipped.
+
+    :ivar moved: whether anything moved during the pass; known afterwards.
+    :ivar pages: how many the first page says that there are.
+    :ivar calls: that the pass has made.
+    :ivar repeated_at: position from which Intacct sent nothing but rows that it had sent before, twice; else None. That
+        ends the pass.
     """
 
     def __init__(self, fetcher: PageFetcher, query: Query) -> None:
         self._fetcher = fetcher
         self._query = query
         self.moved = False
+        self.calls = 0
+        self.pages = 1
+        self.repeated_at: int | None = None
 
     def __iter__(self) -> Iterator[Page]:
         """Yield the rows in pages, without those that repeat the last row of the page before."""
         seen: set[str] = set()
         start = 1
-        page = rest = self._fetcher.fetch(self._query, start)
+        page = rest = self._fetch(1)
         total = page.total_count
+        self.pages = math.ceil((total or 0) / max(1, len(page) - 1))
         while rest.rows:
             self.moved |= not seen.isdisjoint(rest.keys) or len(set(rest.keys)) < len(rest)
             seen.update(rest.keys)
             yield rest
-            if len(page) < page.page_size and total is not None and len(seen) >= total:
+            if self.moved or is_whole(page):
                 break
-            start += len(page) - 1
-            last = rest.keys[-1]
-            page = self._fetcher.fetch(self._query, start)
-            self.moved |= page.total_count != total or page.keys[:1] != [last]
-            rest = page.part(1)
+            # A server that sends one row at a time leaves no room for an overlap.
+            overlap = min(1, len(page) - 1)
+            start += len(page) - overlap
+            last = rest.keys[-overlap:]
+            page = self._fetch(start)
+            if _brings_nothing(page, seen):
+                page = self._fetch(start)
+                if _brings_nothing(page, seen):
+                    self.repeated_at, self.moved = start, True
+                    return
+            self.moved |= page.total_count != total or page.keys[:overlap] != last[:overlap]
+            self.moved |= total is None and not overlap and bool(page.rows)
+            rest = page.part(overlap)
         self.moved |= total is not None and len(seen) != total
+
+    def _fetch(self, start: int) -> Page:
+        self.calls += 1
+        return self._fetcher.fetch(self._query, start)
+
+
+class _Passes:
+    """Passes over the rows of a query, until the caller is content or they would cost too much."""
+
+    def __init__(self, fetcher: PageFetcher, query: Query) -> None:
+        self._fetcher, self._query = fetcher, query
+        self._made: list[OffsetPass] = []
+
+    def __iter__(self) -> Iterator[OffsetPass]:
+        most = math.inf
+        while sum(one.calls for one in self._made) < most:
+            self._made.append(OffsetPass(self._fetcher, self._query))
+            yield self._made[-1]
+            most = self._made[0].pages + SPARE_CALLS
+
+    def build_error(self, advice: str) -> IntacctIncompleteReadError:
+        """Return the exception for passes that were all disturbed."""
+        name, start = self._query.object_name, self._made[-1].repeated_at
+        if start is not None:
+            return IntacctIncompleteReadError(
+                f"{name} cannot be read by position: asked for rows from number {start} on, Intacct sends rows that it "
+                "has sent before, and the same when it is asked again. Leave out order_by, or narrow the filters until "
+                "the rows fit one page."
+            )
+        return IntacctIncompleteReadError(
+            f"{name} changed during each of {len(self._made)} passes over it, so the read cannot be proven complete. "
+            f"{advice}"
+        )
+
+
+def fetch_first(fetcher: PageFetcher, query: Query) -> Page:
+    """Return the first page; if it is empty, it is asked for once more before that is believed."""
+    page = fetcher.fetch(query)
+    return page if page.rows else fetcher.fetch(query)
+
+
+def is_whole(page: Page) -> bool:
+    """Whether nothing is left behind the page.
+
+    A full page never shows it: if the count were wrong by one, the last record would be lost.
+    """
+    if page.next is not None:
+        return False
+    if page.total_count is None or len(page) >= page.page_size:
+        return not page.rows
+    return page.start - 1 + len(page) >= page.total_count
+
+
+def _brings_nothing(page: Page, seen: set[str]) -> bool:
+    """Whether a page has no new row, although it should: it has more than the planned overlap, or says so."""
+    behind = page.start - 1 + len(page)
+    more = page.next is not None or (page.total_count is not None and behind < page.total_count)
+    return seen.issuperset(page.keys) and (more or len(page) > 1)
 
 
 def _take_new(page: Page, done: set[str]) -> Page:
@@ -115,20 +190,3 @@ def _any_exists(fetcher: PageFetcher, query: Query, keys: set[str]) -> bool:
         if fetcher.fetch(replace(among, fields=("key",), order_by=()), size=1).rows:
             return True
     return False
-
-
-def _is_whole(page: Page) -> bool:
-    """Whether nothing is left behind the page.
-
-    A full page never shows it: if the count were wrong by one, the last record would be lost.
-    """
-    if page.total_count is None or len(page) >= page.page_size:
-        return not page.rows
-    return len(page) >= page.total_count
-
-
-def _moved_error(query: Query, advice: str) -> IntacctIncompleteReadError:
-    return IntacctIncompleteReadError(
-        f"{query.object_name} changed during each of {MAX_PASSES} passes over it, so the read cannot be proven "
-        f"complete. {advice}"
-    )

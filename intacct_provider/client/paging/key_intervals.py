@@ -17,17 +17,17 @@ from intacct_provider.exceptions import IntacctArgumentError
 class Interval(NamedTuple):
     """What one page covers: all records with keys above the interval before it and up to ``last``.
 
-    :param packed: the keys, as :func:`pack_keys` returns them; empty if they are not known any more.
+    :param packed: the keys, as :func:`pack_keys` returns them.
     """
 
     first: int
     last: int
     rows: int
-    packed: bytes = b""
+    packed: bytes
 
     def unpack(self) -> list[int]:
-        """Return the keys in rising order, if they are known."""
-        return unpack_keys(self.packed) if self.packed else []
+        """Return the keys in rising order."""
+        return unpack_keys(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def pack_keys(keys: Sequence[int]) -> bytes:
             return b"r" + array("Q", (keys[0], len(keys))).tobytes()
         steps = array("Q", (keys[0], *map(sub, islice(keys, 1, None), keys)))
     except OverflowError:
-        return b""
+        return b"t" + zlib.compress(",".join(map(str, keys)).encode(), 1)
     return b"z" + zlib.compress(steps.tobytes(), 1)
 
 
@@ -74,6 +74,8 @@ def unpack_keys(packed: bytes) -> list[int]:
     if packed[:1] == b"r":
         first, count = array("Q", packed[1:])
         return list(range(first, first + count))
+    if packed[:1] == b"t":
+        return list(map(int, zlib.decompress(packed[1:]).split(b",")))
     return list(accumulate(array("Q", zlib.decompress(packed[1:]))))
 
 

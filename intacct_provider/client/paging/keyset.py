@@ -1,4 +1,4 @@
-"""Whether keys can be used for paging: they rise as numbers, and the server compares them so."""
+"""Whether keys can be used for paging: they rise as numbers, and the server compares and sorts them so."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from itertools import islice
 from operator import lt, or_
 from typing import NamedTuple
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.fetcher import PageFetcher
 from intacct_provider.client.paging.key_intervals import Bounds, limit_keys
 from intacct_provider.client.paging.pages import Page
@@ -19,6 +20,7 @@ from intacct_provider.exceptions import IntacctIncompleteReadError
 
 #: The order of pages by key.
 KEY_ORDER = ({"key": "asc"},)
+_FROM_THE_LAST = ({"key": "desc"},)
 _TEXT_COMPARISON = "a filter on key does not compare keys as numbers"
 _WAY_OUT = "Read it with an order_by: that does not rely on keys."
 
@@ -50,39 +52,55 @@ class KeyOrder:
     """Fetches pages in order of key, and makes sure that this order is what it seems to be.
 
     :param query: asks for ``key`` and for its order.
+    :param settled: whether an earlier pass has shown that keys can be used.
     """
 
-    def __init__(self, fetcher: PageFetcher, query: Query, bounds: Bounds) -> None:
+    def __init__(self, fetcher: PageFetcher, query: Query, bounds: Bounds, *, settled: bool = False) -> None:
         self.query = query
         self.bounds = bounds
+        self.fetcher = fetcher
         #: Whether two pages have shown that keys can be used; what contradicts it later ends the read.
-        self.settled = False
+        self.settled = settled
         #: How many rows there will be, by the newest page; None if unknown.
         self.expected: int | None = None
-        #: Whether every page has counted the same for the whole read.
-        self.counts_agree = True
-        self._fetcher = fetcher
+        self._trusted = self._sorted = settled
         self._checked: Cursor | None = None
-        self._numeric = False
+        self._numeric = settled
+
+    @property
+    def begun(self) -> bool:
+        """Whether a page has come whose keys can be numbers."""
+        return self._checked is not None
 
     def fetch(self, query: Query, start: int = 1) -> tuple[Page, list[int] | None]:
         """Return a page and its keys as numbers; None if they are not numbers, or do not rise."""
-        page = self._fetcher.fetch(query, start)
-        try:
-            keys = list(map(int, page.keys))
-        except ValueError:
-            return page, None
-        return page, keys if all(map(lt, keys, islice(keys, 1, None))) else None
+        page = self.fetcher.fetch(query, start)
+        keys = [number for number in map(as_number, page.keys) if number is not None]
+        usable = len(keys) == len(page) and all(map(lt, keys, islice(keys, 1, None)))
+        return page, keys if usable else None
+
+    def fetch_highest(self, *, upto: int | None = None) -> tuple[int | None, Page]:
+        """Return the highest key within the bounds, and the page that shows it; None if there is none.
+
+        :param upto: the highest one up to this.
+        """
+        query = self.select(above=self.bounds.above, last=upto)
+        page = self.fetcher.fetch(replace(query, fields=("key",), order_by=_FROM_THE_LAST), size=1)
+        return (as_number(page.keys[0]) if page.keys else None), page
 
     def select(self, *, above: int | None, below: int | None = None, last: int | None = None) -> Query:
         """Return the query of the records between keys, within the bounds of the whole read."""
-        return limit_keys(
-            self.query, ("$lte", self.bounds.upto), ("$gt", above), ("$lt", below), ("$lte", last)
-        )
+        upto = self.bounds.upto if last is None else last
+        return limit_keys(self.query, ("$lte", upto), ("$gt", above), ("$lt", below))
 
-    def find_problem(self, page: Page, keys: list[int] | None, cursor: Cursor) -> str:
-        """Return why keys of a page above a cursor cannot be relied on, or nothing."""
-        upto = self.bounds.upto
+    def find_problem(
+        self, page: Page, keys: list[int] | None, cursor: Cursor, upto: int | None = None
+    ) -> str:
+        """Return why keys of a page above a cursor cannot be relied on, or nothing.
+
+        :param upto: the highest key that was asked for, if that is not the bound of the whole read.
+        """
+        upto = self.bounds.upto if upto is None else upto
         if keys is None:
             return _explain(page.keys)
         if keys and cursor.key is not None and keys[0] <= cursor.key:
@@ -100,29 +118,40 @@ class KeyOrder:
                 return f"its keys do not rise as numbers (key {name} follows {cursor.key})"
         return ""
 
-    def check(self, cursor: Cursor, page: Page) -> None:
+    def check(self, cursor: Cursor, page: Page, end: int | None, count: int | None = None) -> None:
         """Verify a cursor when the first page above it has come.
 
-        When the count moved, either records were added or deleted, or the server compares keys as text, so that "9" is
-        above "10". Until the server has been seen to compare numbers, that costs one more call.
+        When the count moved, either records were added or deleted, or the server compares or sorts keys as text, so
+        that "9" is above "10". Until the server has been seen to compare numbers, that costs calls: one for the
+        comparison, and one for each page in which keys became longer.
+
+        :param end: the highest key, if it is known.
+        :param count: how many rows there were when it was asked for.
+        :raises KeysUnusableError: for such a server, before two pages have shown that keys can be used.
+        :raises IntacctIncompleteReadError: for such a server, later.
         """
         total = None if page.total_count is None else cursor.rows + page.total_count
         first = self._checked is None
-        moved = total is None or not (first or total == self.expected)
+        moved = not first and (total is None or total != self.expected)
         self.expected = total
-        self.counts_agree = self.counts_agree and not moved
         self._numeric = self._numeric or self._compares_numbers(page.keys, cursor)
         if cursor is self._checked:
             return
         self._checked = cursor
-        if first:
-            return
-        if not self.settled:
-            if moved:
-                self._check_second(cursor)
-            self.settled = True
-        elif moved and not self._numeric:
-            self._check_hidden(cursor)
+        if moved and not self._trusted:
+            self._check_comparison(cursor, end)
+            if total is None or count is None or total < count:
+                self._check_end(end)
+            self._check_sorting(cursor)
+        self.settled = self.settled or not first
+
+    def check_order(self, highest: int, cursor: Cursor) -> None:
+        """Make sure that a key above the one that is said to be the highest no longer exists.
+
+        :raises KeysUnusableError: if the server sorts or compares keys as text; as :meth:`check`.
+        """
+        self._check_comparison(cursor, cursor.key, doubted=True)
+        self._check_between(highest, cursor)
 
     def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
@@ -138,20 +167,8 @@ class KeyOrder:
         if upto is not None:
             both.append((key > str(upto)) & (key <= str(10 ** (len(str(upto)) - 1) - 1)))
         query = replace(self.query.narrow(reduce(or_, both)), fields=("key",))
-        for name in self._fetcher.fetch(query, size=1).keys:
+        for name in self.fetcher.fetch(query, size=1).keys:
             raise self._hidden(above if above is not None else upto, name)
-
-    def reject_empty(self, page: Page, cursor: Cursor) -> None:
-        """Reject an empty page that counts rows.
-
-        :raises IntacctIncompleteReadError: naming how many, above which key.
-        """
-        if not page.rows and page.total_count:
-            where = "" if cursor.key is None else f" above key {cursor.key}"
-            raise IntacctIncompleteReadError(
-                f"Intacct counts {page.total_count} more records of {self.query.object_name}{where} but sends none "
-                "of them."
-            )
 
     def build_unusable_error(self, reason: str) -> Exception:
         """Return the exception for keys that cannot be used; before that is settled, rows are read otherwise."""
@@ -173,27 +190,46 @@ class KeyOrder:
             self.bounds.upto is not None and len(names[0]) < len(high) and any(name > high for name in names)
         )
 
-    def _check_second(self, cursor: Cursor) -> None:
-        """Make sure that there are no more keys up to the last of the first page than that page held.
+    def _check_comparison(self, cursor: Cursor, end: int | None, *, doubted: bool = False) -> None:
+        """Make sure that no key is above a number with more digits than all of them; as text, most keys are."""
+        if self._numeric or end is None or (len(str(end)) == len(str(cursor.key)) and not doubted):
+            return
+        beyond = 10 ** len(str(end))
+        query = replace(self.query.narrow({"$gt": {"key": str(beyond)}}), fields=("key",))
+        for name in self.fetcher.fetch(query, size=1).keys:
+            if (as_number(name) or 0) <= beyond:
+                raise self.build_unusable_error(f"{_TEXT_COMPARISON} (key {name} is not above {beyond})")
+        self._numeric = True
 
-        Keys only ever grow, so there cannot be, unless the page is not what the comparison means.
-        """
-        query = replace(self.select(above=self.bounds.above, last=cursor.key), fields=("key",))
-        count = self._fetcher.fetch(query, size=1).total_count
-        if count is None or count > cursor.rows:
-            raise KeysUnusableError(_TEXT_COMPARISON)
+    def _check_end(self, end: int | None) -> None:
+        """Make sure, once, that the highest key is that; a key above it has come meanwhile, or sorts as text."""
+        if self._sorted or end is None:
+            return
+        query = replace(self.select(above=end), fields=("key",))
+        for name in self.fetcher.fetch(query, size=1).keys:
+            highest, _ = self.fetch_highest()
+            if highest is not None and highest < (as_number(name) or 0):
+                raise self.build_unusable_error(
+                    f"the server does not sort keys as numbers (it says that {highest} is the highest, and has {name})"
+                )
+        self._sorted = True
 
-    def _check_hidden(self, cursor: Cursor) -> None:
-        """Make sure that the highest key up to that of a cursor is one that was read.
+    def _check_sorting(self, cursor: Cursor) -> None:
+        """Make sure that a page in which keys became longer left none out; sorted as text, "9" comes after "10"."""
+        if len(str(cursor.before or 0)) == len(str(cursor.key)):
+            return
+        highest, _ = self.fetch_highest(upto=cursor.key)
+        if highest is not None and highest != cursor.key:
+            self._check_between(highest, cursor)
 
-        A record beyond it hides from keys above it: the server compares keys as text ("200" is below "29") or sorts
-        them so.
-        """
-        upto = self.query.narrow({"$lte": {"key": str(cursor.key)}})
-        highest = replace(upto, fields=("key",), order_by=({"key": "desc"},))
-        for name in self._fetcher.fetch(highest, size=1).keys:
-            if _hides(name, cursor):
-                raise self._hidden(cursor.key, name)
+    def _check_between(self, highest: int, cursor: Cursor) -> None:
+        """Make sure that there is no key above the one that is said to be the highest, up to that of a cursor."""
+        query = replace(self.select(above=highest, last=cursor.key), fields=("key",))
+        for name in self.fetcher.fetch(query, size=1).keys:
+            raise self.build_unusable_error(
+                f"the server does not sort keys as numbers (it says that {highest} is the highest up to "
+                f"{cursor.key}, and has {name})"
+            )
 
     def _hidden(self, key: int | None, name: str) -> IntacctIncompleteReadError:
         return IntacctIncompleteReadError(
@@ -202,22 +238,12 @@ class KeyOrder:
         )
 
 
-def _hides(name: str, cursor: Cursor) -> bool:
-    """Whether a key that the server says is not above that of a cursor belongs to a record that would be skipped."""
-    if name in cursor.names or not name.isdigit():
-        return name not in cursor.names
-    key, last = int(name), cursor.key or 0
-    # Compared as text, it is below; sorted as text, it comes later. Any other came to match after its page was read.
-    return key > last or (key > (cursor.before or 0) and name > str(last))
-
-
 def _explain(names: Sequence[str]) -> str:
     """Return why keys do not rise, or nothing."""
     last = None
     for name in names:
-        try:
-            key = int(name)
-        except ValueError:
+        key = as_number(name)
+        if key is None:
             return "its keys are not numbers"
         if last is not None and key <= last:
             return f"its keys do not rise as numbers (key {key} follows {last})"

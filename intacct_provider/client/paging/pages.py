@@ -24,9 +24,11 @@ class Page:
     :param page_size: rows that the server says a page has; those asked for, if it does not say.
     :param next: ``start`` of the next page, or None on the last one.
     :param keys: one for each row, as Intacct sent it; none if the query did not ask for the key.
-    :param moment: when the page was made, by the server's clock, as Intacct writes times; None if unknown.
-    :param answered: the same; that of the response, and never of the request.
+    :param moment: when the page was asked for, by the server's clock, as Intacct writes times; None if unknown.
+    :param answered: when it was made.
     :param stamps: when each row's record last changed, where that was asked for.
+    :param packed: the keys in little memory, where a read in order of key has made it; that of parts is empty.
+    :param late: whether the rows come after others with higher keys, since they were found last.
     """
 
     rows: list[Any]
@@ -38,6 +40,8 @@ class Page:
     moment: str | None = None
     answered: str | None = None
     stamps: list[Any] = field(default_factory=list, repr=False)
+    packed: bytes = field(default=b"", repr=False)
+    late: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,14 +49,16 @@ class Page:
     def part(self, start: int, stop: int | None = None) -> Page:
         """Return some of the rows, by position."""
         some = slice(start, stop)
-        return replace(self, rows=self.rows[some], keys=self.keys[some], stamps=self.stamps[some])
+        rows = self.rows[some]
+        packed = self.packed if len(rows) == len(self) else b""
+        return replace(self, rows=rows, keys=self.keys[some], stamps=self.stamps[some], packed=packed)
 
     def pick(self, places: Sequence[int]) -> Page:
         """Return some of the rows, each by its position."""
         rows, keys, stamps = (
             [of[n] for n in places] if of else [] for of in (self.rows, self.keys, self.stamps)
         )
-        return replace(self, rows=rows, keys=keys, stamps=stamps)
+        return replace(self, rows=rows, keys=keys, stamps=stamps, packed=b"")
 
 
 @dataclass(frozen=True, slots=True)

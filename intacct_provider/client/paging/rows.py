@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 from intacct_provider.client.paging.by_position import read_in_order
 from intacct_provider.client.paging.complete_read import CompleteRead, reject_aggregates
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
-from intacct_provider.client.paging.keyset import KEY_ORDER, KeysUnusableError, add_key
+from intacct_provider.client.paging.key_intervals import Bounds
+from intacct_provider.client.paging.key_pass import KeyPass
+from intacct_provider.client.paging.keyset import KEY_ORDER, KeyOrder, KeysUnusableError, add_key
+from intacct_provider.client.paging.ordered_pool import make_pool
 from intacct_provider.client.paging.pages import Page, Row
-from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctIncompleteReadError
+from intacct_provider.exceptions import IntacctIncompleteReadError, IntacctValidationError
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +25,13 @@ log = logging.getLogger(__name__)
 def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[Row]:
     """Yield every row that existed during the whole read, once, or raise.
 
-    Rows come in order of ``key``, with one page in memory, and each page is asked for when it is wanted. A query with
-    an order of its own comes in that order with ``key`` as tie-break and is held in memory as a whole. Where keys
-    cannot be used, rows come by position, pass after pass, in no order that can be relied on.
+    Rows come in order of ``key``, with one page in memory, and each page is asked for when it is wanted. Records that
+    are found to match only after that come last. A query with an order of its own comes in that order with ``key`` as
+    tie-break and is held in memory as a whole. Where keys cannot be used, rows come by position, pass after pass, in no
+    order that can be relied on.
 
-    When the counts that come with the pages agree, they are the proof, and it costs no call. When they do not, Intacct
-    is asked for its count, and if that differs, which rows were added, deleted or lost.
+    When the counts that come with the pages agree, they are the proof, and it costs one call, or none if one page is
+    everything. When they do not, the keys are read again, up to the highest one that there was.
 
     :raises IntacctIncompleteReadError: if completeness cannot be proven, after the last row.
     """
@@ -36,7 +40,7 @@ def iter_rows(service: QueryService, query: Query, page_size: int) -> Iterator[R
     if ordered:
         pages = _read_in_order(service, query, page_size)
     else:
-        pages = iter_proven(CompleteRead(service, query, MappingRows(query.fields), page_size=page_size))
+        pages = iter(CompleteRead(service, query, MappingRows(query.fields), page_size=page_size))
     for page in pages:
         yield from page.rows
 
@@ -45,11 +49,13 @@ def _read_in_order(service: QueryService, query: Query, page_size: int) -> Itera
     fetcher = PageFetcher(service, MappingRows(query.fields), page_size)
 
     def read_keys() -> set[str]:
-        keys_only = replace(query, fields=("key",), order_by=())
-        read = CompleteRead(service, keys_only, MappingRows(()), page_size=fetcher.size)
+        keys_only = replace(query, fields=("key",), order_by=KEY_ORDER)
+        keys_fetcher = PageFetcher(service, MappingRows(()), fetcher.size)
+        order = KeyOrder(keys_fetcher, keys_only, Bounds())
+        read = KeyPass(service, order, workers=0, pool=make_pool, stopped=threading.Event())
         try:
-            return {key for page in read.by_key() for key in page.keys}
-        except (KeysUnusableError, IntacctIncompleteReadError) as reason:
+            return {key for page in read for key in page.keys}
+        except (KeysUnusableError, IntacctIncompleteReadError, IntacctValidationError) as reason:
             log.info("Intacct: the order of %s is read without comparing keys: %s", query.object_name, reason)
             return set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -79,7 +80,7 @@ class QueryReader:
         return iter_rows(self, query, self._session.config.page_size)
 
     def read_pages(
-        self, query: Query, rows: RowFormat, *, above: str | None, upto: str | None, sums: Sequence[str]
+        self, query: Query, rows: RowFormat, *, above: str | None, upto: str | None
     ) -> CompleteRead:
         """Return every row that exists during the whole read, once, in pages that are read ahead."""
         return CompleteRead(
@@ -88,7 +89,6 @@ class QueryReader:
             rows,
             page_size=self._session.config.page_size,
             bounds=Bounds.from_text(above, upto),
-            sums=sums,
             workers=self._session.transport.limit.read_allowed,
         )
 
@@ -119,12 +119,13 @@ class QueryReader:
             decode=lambda content: rows.read(content, start, size),
             stopped=stopped,
         )
+        began = time.monotonic()
         reply = self._catalog.read(query.object_name, request)
         page: Page | None = reply.decoded
         if page is None:
             raise _build_response_error(query, reply.result)
-        time = read_server_time(reply.headers)
-        return replace(page, moment=time, answered=time)
+        sent = read_server_time(reply.headers, time.monotonic() - began)
+        return replace(page, moment=sent, answered=read_server_time(reply.headers))
 
     def count(
         self, query: Query, sums: Sequence[str] = (), *, stopped: threading.Event | None = None
@@ -136,11 +137,24 @@ class QueryReader:
         names = ("count:key", *(f"sum:{name}" for name in sums))
         asked = replace(query, fields=names, order_by=())
         found = self.fetch_page(asked, 1, 1, rows=MappingRows(names, keyed=False), stopped=stopped).rows
-        row = found[0] if found else {"count:key": 0}
+        row = found[0] if found else self._count_nothing(query, stopped)
         count = whole_number(row["count:key"])
         if count is None:
             raise IntacctResponseError(f"Intacct's count of {query.object_name} is not a number.")
         return Totals(count, {name: _read_sum(name, row.get(f"sum:{name}")) for name in sums})
+
+    def _count_nothing(self, query: Query, stopped: threading.Event | None) -> Mapping[str, Any]:
+        """Return the count of no records, after a count without a row, if a page says so, too.
+
+        :raises IntacctIncompleteReadError: if it does not.
+        """
+        asked = replace(query, fields=("key",), order_by=())
+        page = self.fetch_page(asked, 1, 1, rows=MappingRows(()), stopped=stopped)
+        if page.rows or page.total_count or page.next is not None:
+            raise IntacctIncompleteReadError(
+                f"Intacct sends no count of {query.object_name}, and a page with {page.total_count} records."
+            )
+        return {"count:key": 0}
 
     def fields(self, object_name: str) -> Mapping[str, ModelField]:
         """Return the fields of an object by name."""

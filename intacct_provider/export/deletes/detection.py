@@ -24,7 +24,6 @@ from msgspec import UNSET, structs
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.pages import Page
-from intacct_provider.client.paging.proof import iter_proven
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -320,8 +319,7 @@ class Deletions:
         """Return the keys of a query's records as they are now."""
         names = ("key", "id") if self._read_id else ("key",)
         read = Spool(ExportedKey)
-        pages = self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names))
-        for page in iter_proven(pages):
+        for page in self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names)):
             read.add(_read_keys(page, attrgetter("f1") if self._read_id else None))
         return read
 

@@ -11,6 +11,7 @@ import msgspec
 
 from intacct_provider.export.files.compression import CompressedSink, make_compressor
 from intacct_provider.export.files.options import FileOptions
+from intacct_provider.export.files.stored import is_stored
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values
 
@@ -74,13 +75,14 @@ class _LineEncoder:
             self._sink(header)
 
     def write(self, keys: Sequence[str], rows: Rows, most: int | None) -> int:  # noqa: ARG002
-        data = self._encode(rows)
+        encode = b"".join if is_stored(rows) else self._encode
+        data = encode(rows)
         if most is not None and self.size + len(data) > most:
             room = most - self.size
             counts = range(1, len(rows))
-            taken = bisect_left(counts, room, key=lambda count: len(self._encode(rows[:count]))) + 1
+            taken = bisect_left(counts, room, key=lambda count: len(encode(rows[:count]))) + 1
             rows = rows[:taken]
-            data = self._encode(rows)
+            data = encode(rows)
         self._sink(data)
         self.size += len(data)
         return len(rows)

@@ -78,6 +78,8 @@ class ParquetEncoder:
         pa.default_memory_pool().release_unused()
 
     def _batch(self, keys: Sequence[str], rows: Sequence[Any]) -> pa.RecordBatch:
+        if isinstance(rows, pa.RecordBatch):  # of a file that was written before
+            return pa.RecordBatch.from_arrays(rows.columns, schema=self._schema)
         values = read_values(rows, self._columns)
         if any(column.nested for column in self._columns):
             values = self._with_rest(keys, rows, values)

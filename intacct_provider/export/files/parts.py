@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Self
 
 from msgspec import structs
 
+from intacct_provider.client.paging.key_intervals import pack_keys, unpack_keys
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.export.completeness.tally import Tally
 from intacct_provider.export.files.encoders import Encoder, encoder_factory
 from intacct_provider.export.files.file_part import FilePart, part_name
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.staging import Attempt, Staging
+from intacct_provider.export.files.stored import insert_rows, is_stored, read_stored
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.storage.files import ObjectStoragePath, Upload
 
@@ -49,6 +53,11 @@ class Parts:
         self._staging = Staging(target, attempt, form=form, label=label)
         self._parts: list[FilePart] = []
         self._open: _OpenPart | None = None
+        #: Keys of the rows of each part that this attempt has written, in little memory.
+        self._keys: dict[int, list[bytes]] = {}
+        self._revised = False
+        #: What rows add up to that are written a second time, as they are in a file.
+        self._carried = Tally()
 
     def __enter__(self) -> Self:
         return self
@@ -86,11 +95,40 @@ class Parts:
             self._commit(full=False)
         return list(self._parts)
 
+    def insert(self, late: Sequence[Page]) -> None:
+        """Put rows among those of the complete parts in order of key, which writes the parts from there on anew.
+
+        If the task dies meanwhile, its next attempt continues after the parts that are complete by then.
+
+        :param late: rows of records with keys that the parts do not have yet.
+        """
+        rows = sorted(
+            ((int(key), page.part(n, n + 1)) for page in late for n, key in enumerate(page.keys)),
+            key=itemgetter(0),
+        )
+        kept = sum(1 for part in self._parts if part.full and int(part.tally.last_key or 0) < rows[0][0])
+        old = self._parts[kept:]
+        for part in reversed(old):
+            # Not what a next attempt may continue with, since it follows a part that is written anew.
+            self._staging.commit(structs.replace(part, full=False))
+        packed = [one for part in old for one in self._keys.pop(part.number, ())]
+        stored = (read_stored(self._staging.find(part), self._options) for part in old)
+        self._parts, self._revised = self._parts[:kept], True
+        self._carried = Tally(sums=Tally.combine(part.tally for part in old).sums)
+        for page in insert_rows(
+            chain.from_iterable(stored), chain.from_iterable(map(unpack_keys, packed)), rows
+        ):
+            self.write(page)
+        self.finish()
+        for part in old:
+            self._staging.remove(part)
+
     def discard(self) -> None:
         """Delete everything that is not published."""
         self.abandon()
         self._staging.discard()
-        self._parts = []
+        self._parts, self._revised = [], False
+        self._keys.clear()
 
     def forget(self) -> None:
         """Forget the export, after its manifest was written; the owner's next export starts from the beginning."""
@@ -107,15 +145,21 @@ class Parts:
         most_rows, most_bytes = self._options.rows_per_part, self._options.bytes_per_part
         rows = page.part(0, most_rows - part.tally.rows) if most_rows else page
         written = part.encoder.write(rows.keys, rows.rows, most_bytes)
-        part.tally.join(self._count(rows if written == len(rows) else rows.part(0, written)))
+        rows = rows if written == len(rows) else rows.part(0, written)
+        part.tally.join(_count_stored(rows) if is_stored(rows.rows) else self._count(rows))
+        if resumable:
+            self._keys.setdefault(part.number, []).append(rows.packed or pack_keys(list(map(int, rows.keys))))
         if (most_rows and part.tally.rows >= most_rows) or (most_bytes and part.encoder.size >= most_bytes):
             self._commit(full=resumable)
         return written
 
     def _open_next(self) -> _OpenPart:
         number = len(self._parts) + 1
-        upload = Upload(self._staging.staged_path(number))
-        return _OpenPart(number, upload, self._make_encoder(upload.write))
+        upload = Upload(self._staging.staged_path(number, revised=self._revised))
+        part = _OpenPart(number, upload, self._make_encoder(upload.write))
+        part.tally.join(self._carried)
+        self._carried = Tally()
+        return part
 
     def _commit(self, *, full: bool) -> None:
         part, self._open = self._open, None
@@ -141,6 +185,11 @@ class _OpenPart:
     upload: Upload
     encoder: Encoder
     tally: Tally = field(default_factory=Tally)
+
+
+def _count_stored(page: Page) -> Tally:
+    """Return the facts about rows whose amounts are counted already."""
+    return Tally(len(page), page.keys[0], page.keys[-1])
 
 
 def _load_pyarrow() -> None:

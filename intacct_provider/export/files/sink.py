@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -95,6 +96,11 @@ class FilesSink:
     def write(self, page: Page, *, resumable: bool) -> None:
         """Write rows."""
         self._parts.write(page, resumable=resumable)
+
+    def insert(self, late: Sequence[Page]) -> None:
+        """Put rows among the others in order of key."""
+        self._parts.finish()
+        self._parts.insert(late)
 
     def finish(self) -> Tally:
         """Complete the last part."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -60,9 +61,23 @@ class Staging:
         self._form = _digest(form)
         self._attempt = attempt.number
 
-    def staged_path(self, number: int, attempt: int | None = None) -> ObjectStoragePath:
-        """Return the path of a part until it is published."""
-        return self._beside(f"-{number:05}.{attempt or self._attempt}.part")
+    def staged_path(
+        self, number: int, attempt: int | None = None, *, revised: bool = False
+    ) -> ObjectStoragePath:
+        """Return the path of a part until it is published.
+
+        :param revised: whether it takes the place of one that the attempt has written before.
+        """
+        ending = "revised.part" if revised else "part"
+        return self._beside(f"-{number:05}.{attempt or self._attempt}.{ending}")
+
+    def find(self, part: FilePart) -> ObjectStoragePath:
+        """Return where the file of a part is."""
+        return self._target.with_name(part.staged)
+
+    def remove(self, part: FilePart) -> None:
+        """Delete the file of a part that another one has taken the place of."""
+        remove(self.find(part))
 
     def begin(self) -> list[FilePart]:
         """Return the parts that an earlier attempt committed, and delete everything else that it left.
@@ -129,11 +144,12 @@ class Staging:
 
     def _remove_half_written(self, committed: Sequence[FilePart]) -> None:
         """Delete what earlier attempts were writing when they ended: the part after those committed by then."""
-        for attempt in range(1, self._attempt):
+        for attempt, revised in product(range(1, self._attempt), (False, True)):
             for part in committed:
-                if part.staged != self.staged_path(part.number, attempt).name:
-                    remove(self.staged_path(part.number, attempt))
-            remove(self.staged_path(len(committed) + 1, attempt))
+                path = self.staged_path(part.number, attempt, revised=revised)
+                if part.staged != path.name:
+                    remove(path)
+            remove(self.staged_path(len(committed) + 1, attempt, revised=revised))
 
     def _record(self, number: int) -> ObjectStoragePath:
         return self._beside(f"-{number:05}.facts.json")

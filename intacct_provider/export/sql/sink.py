@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ class TableSink:
         """Write rows to the temporary table."""
         self._load.write(page)
         self._tally.join(self._count(page))
+
+    def insert(self, late: Sequence[Page]) -> None:
+        """Write rows that were found last; a table has no order."""
+        for page in late:
+            self.write(page, resumable=False)
 
     def finish(self) -> Tally:
         """Return the facts about all rows."""

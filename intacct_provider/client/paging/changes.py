@@ -1,0 +1,117 @@
+"""What came and went during a pass over records: its keys against those that exist afterwards.
+
+Answers that all agree about the number of rows are a proof. Where they do not, records came and went, or an answer was
+wrong. Then the keys are read once more, up to the same end. What is there now and was not read is read, and added,
+whatever its age: so change alone never fails a read, and cannot outrun it. What cannot be read fails it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
+from intacct_provider.client.paging.key_intervals import Interval, pack_keys
+from intacct_provider.client.paging.key_pass import KeyPass
+from intacct_provider.client.paging.keyset import KeyOrder
+from intacct_provider.client.paging.pages import Page
+from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.exceptions import IntacctIncompleteReadError
+
+#: Keys that a message names.
+MAX_KEYS_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Changes:
+    """How a pass differs from what exists afterwards.
+
+    :param late: keys that exist and were not read, in order.
+    :param vanished: how many rows were read of records that no longer match.
+    """
+
+    late: list[int] = field(default_factory=list)
+    vanished: int = 0
+
+
+def find_changes(
+    order: KeyOrder, intervals: Sequence[Interval], end: int, service: QueryService, **how: Any
+) -> Changes:
+    """Read the keys again, up to the end of a pass, and compare.
+
+    :param order: of the pass.
+    :param intervals: what it has read.
+    :param how: the parameters of :class:`KeyPass` for reading them.
+    :raises IntacctIncompleteReadError: if they cannot be read.
+    """
+    fetcher = PageFetcher(service, MappingRows(()), order.fetcher.size, how["stopped"])
+    keys_only = KeyOrder(fetcher, replace(order.query, fields=("key",)), order.bounds, settled=True)
+    again = KeyPass(service, keys_only, end=end, **how)
+    ours = chain.from_iterable(one.unpack() for one in intervals)
+    try:
+        for _ in again:
+            pass
+    finally:
+        again.close()
+    return _compare(ours, chain.from_iterable(one.unpack() for one in again.intervals))
+
+
+def _compare(ours: Iterator[int], theirs: Iterable[int]) -> Changes:
+    found = Changes()
+    mine = next(ours, None)
+    for key in theirs:
+        while mine is not None and mine < key:
+            found.vanished += 1
+            mine = next(ours, None)
+        if mine == key:
+            mine = next(ours, None)
+        else:
+            found.late.append(key)
+    found.vanished += (mine is not None) + sum(1 for _ in ours)
+    return found
+
+
+def read_late(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
+    """Yield the rows of records with these keys that still match, in order.
+
+    :raises IntacctIncompleteReadError: naming those that Intacct has and does not send.
+    """
+    for start in range(0, len(late), BATCH_SIZE):
+        wanted = late[start : start + BATCH_SIZE]
+        page = _fetch_some(order, wanted)
+        yield page
+        left = sorted(set(wanted).difference(map(int, page.keys)))
+        # A count that agrees with the rows says that the others are gone.
+        if left and page.total_count != len(page):
+            yield from _read_again(order, left)
+
+
+def _read_again(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
+    page = _fetch_some(order, late)
+    if page.total_count and page.total_count > len(page):
+        left = [key for key in late if str(key) not in page.keys]
+        raise IntacctIncompleteReadError(
+            f"Intacct lists records of {order.query.object_name} with keys {name_keys(left)}, and does not send them."
+        )
+    yield page
+
+
+def _fetch_some(order: KeyOrder, keys: Sequence[int]) -> Page:
+    """Fetch the rows with some keys, in order; twice if they are not those."""
+    query = order.query.narrow({"$in": {"key": list(map(str, keys))}})
+    for _ in range(2):
+        page, found = order.fetch(query)
+        if found is not None and set(found) <= set(keys):
+            return replace(page, packed=pack_keys(found) if found else b"")
+    raise IntacctIncompleteReadError(
+        f"Asked for the records of {order.query.object_name} with keys {name_keys(keys)}, Intacct sends others."
+    )
+
+
+def name_keys(keys: Sequence[int]) -> str:
+    """Return the first of some keys, and how many more there are."""
+    more = f" and {len(keys) - MAX_KEYS_SHOWN} more" if len(keys) > MAX_KEYS_SHOWN else ""
+    return ", ".join(map(str, sorted(keys)[:MAX_KEYS_SHOWN])) + more
