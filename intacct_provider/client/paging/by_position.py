@@ -178,8 +178,7 @@ def _take_new(page: Page, done: set[str]) -> Page:
     done.update(new)
     if len(new) == len(page):
         return page
-    places = sorted(new.values())
-    return replace(page, rows=[page.rows[n] for n in places], keys=[page.keys[n] for n in places])
+    return page.pick(sorted(new.values()))
 
 
 def _any_exists(fetcher: PageFetcher, query: Query, keys: set[str]) -> bool:

@@ -7,16 +7,17 @@ whatever its age: so change alone never fails a read, and cannot outrun it. What
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
-from intacct_provider.client.paging.key_intervals import Interval, pack_keys
+from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
 from intacct_provider.client.paging.key_pass import KeyPass
 from intacct_provider.client.paging.keyset import KeyOrder
+from intacct_provider.client.paging.ordered_pool import Pool, Workers, in_order, make_pool
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.exceptions import IntacctIncompleteReadError
@@ -38,25 +39,57 @@ class Changes:
 
 
 def find_changes(
-    order: KeyOrder, intervals: Sequence[Interval], end: int, service: QueryService, **how: Any
+    order: KeyOrder,
+    intervals: Sequence[Interval],
+    end: int,
+    service: QueryService,
+    *,
+    workers: Workers,
+    pool: Callable[[Workers], Pool],
+    stopped: threading.Event,
 ) -> Changes:
     """Read the keys again, up to the end of a pass, and compare.
 
+    They are read between keys that are known, a little less than a page from one to the next: so no page overlaps
+    another, and none has more rows than it has room for, unless many records came.
+
     :param order: of the pass.
     :param intervals: what it has read.
-    :param how: the parameters of :class:`KeyPass` for reading them.
     :raises IntacctIncompleteReadError: if they cannot be read.
     """
-    fetcher = PageFetcher(service, MappingRows(()), order.fetcher.size, how["stopped"])
-    keys_only = KeyOrder(fetcher, replace(order.query, fields=("key",)), order.bounds, settled=True)
-    again = KeyPass(service, keys_only, end=end, **how)
-    ours = chain.from_iterable(one.unpack() for one in intervals)
-    try:
-        for _ in again:
+    fetcher = PageFetcher(service, MappingRows(()), order.fetcher.size, stopped)
+    keys_only = replace(order.query, fields=("key",))
+
+    def read(bounds: Bounds) -> list[Interval]:
+        pages = KeyPass(
+            service,
+            KeyOrder(fetcher, keys_only, bounds, settled=True),
+            workers=0,
+            pool=make_pool,
+            stopped=stopped,
+        )
+        for _ in pages:
             pass
-    finally:
-        again.close()
-    return _compare(ours, chain.from_iterable(one.unpack() for one in again.intervals))
+        return pages.intervals
+
+    some = _cut(intervals, order.bounds.above, end, max(1, order.fetcher.size * 15 // 16))
+    found = in_order(pool(workers), workers, read, some, threading.Event())
+    theirs = (one.unpack() for one in chain.from_iterable(found))
+    return _compare(_list_keys(intervals), chain.from_iterable(theirs))
+
+
+def _list_keys(intervals: Iterable[Interval]) -> Iterator[int]:
+    return chain.from_iterable(one.unpack() for one in intervals)
+
+
+def _cut(intervals: Sequence[Interval], above: int | None, end: int, rows: int) -> Iterator[Bounds]:
+    """Yield bounds from one key to another with so many rows that were read, up to an end."""
+    for key in islice(_list_keys(intervals), rows - 1, None, rows):
+        if key >= end:
+            break
+        yield Bounds(above, key)
+        above = key
+    yield Bounds(above, end)
 
 
 def _compare(ours: Iterator[int], theirs: Iterable[int]) -> Changes:

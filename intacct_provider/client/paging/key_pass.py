@@ -56,7 +56,6 @@ class KeyPass:
     :param workers: calls in parallel, which read pages ahead, or a function that returns how many may be now. With 0
         each page is read in the caller's thread when it is wanted; that reads nothing ahead.
     :param pool: returns what carries out calls in parallel.
-    :param end: the highest key to be read; by default the highest one that there is, asked for beside the second page.
     """
 
     def __init__(
@@ -67,11 +66,10 @@ class KeyPass:
         workers: Workers,
         pool: Callable[[Workers], Pool],
         stopped: threading.Event,
-        end: int | None = None,
     ) -> None:
         self.order = order
         #: The key up to which everything is read; None as long as it is unknown, or if one page was everything.
-        self.end = end
+        self.end: int | None = None
         #: What was read, page by page.
         self.intervals: list[Interval] = []
         self.rows_read = 0
@@ -80,7 +78,7 @@ class KeyPass:
         #: When Intacct was first asked, by its own clock, as it writes times; None if unknown.
         self.began: str | None = None
         #: Asks for the first page; it may have been asked for already.
-        self.first: Callable[[], tuple[Page, list[int] | None]] = lambda: self._fetch(self._cursor, 1, end)
+        self.first: Callable[[], tuple[Page, list[int] | None]] = lambda: self._fetch(self._cursor, 1, None)
         self._service = service
         self._workers = workers
         self._make_pool = pool
@@ -90,6 +88,8 @@ class KeyPass:
         above = order.bounds.above
         self._cursor = Cursor(above, before=above)
         self._step = order.fetcher.size
+        #: Rows that a page requested ahead should share with the one before.
+        self._overlap = 1
         #: Rows that make a page full, whatever the server says: it has shown that it sends no more.
         self._full = order.fetcher.size
         self._asked: Future[int | None] | None = None
@@ -155,7 +155,9 @@ class KeyPass:
         # Pages of two rows would overlap by half.
         most = count_ahead(self._workers) if self._step > 2 else 1
         while self.expected is not None and len(self._queue) < most and self._queue[-1].end < self.expected:
-            self._queue.append(self._submit(max(1, self._queue[-1].end - self._cursor.rows)))
+            self._queue.append(
+                self._submit(max(1, self._queue[-1].end - self._cursor.rows + 1 - self._overlap))
+            )
 
     @property
     def expected(self) -> int | None:
@@ -243,6 +245,8 @@ class KeyPass:
             return
         known = 0 if self._cursor.key is None else bisect_right(keys, self._cursor.key)
         if known == 0 and pending.start > 1:
+            # Rows were deleted before it. More of an overlap is cheaper than a call for each gap.
+            self._overlap = max(1, min(self._step // 4, max(4 * self._overlap, self._step // 40)))
             closed = yield from self._close_gap(keys[0])
             if not closed:
                 self._ask_again()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
@@ -22,6 +22,9 @@ from intacct_provider.exceptions import IntacctIncompleteReadError
 KEY_ORDER = ({"key": "asc"},)
 _FROM_THE_LAST = ({"key": "desc"},)
 _TEXT_COMPARISON = "a filter on key does not compare keys as numbers"
+_TEXT_SORTING = (
+    "the server does not sort keys as numbers (it says that {highest} is the highest, and has {name})"
+)
 _WAY_OUT = "Read it with an order_by: that does not rely on keys."
 
 
@@ -151,7 +154,7 @@ class KeyOrder:
         :raises KeysUnusableError: if the server sorts or compares keys as text; as :meth:`check`.
         """
         self._check_comparison(cursor, cursor.key, doubted=True)
-        self._check_between(highest, cursor)
+        self._confirm(lambda: self._find_between(highest, cursor))
 
     def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
@@ -190,15 +193,26 @@ class KeyOrder:
             self.bounds.upto is not None and len(names[0]) < len(high) and any(name > high for name in names)
         )
 
+    def _confirm(self, find: Callable[[], str]) -> None:
+        """Reject keys if a problem is found twice: one answer alone may be wrong."""
+        problem = find() and find()
+        if problem:
+            raise self.build_unusable_error(problem)
+
     def _check_comparison(self, cursor: Cursor, end: int | None, *, doubted: bool = False) -> None:
         """Make sure that no key is above a number with more digits than all of them; as text, most keys are."""
         if self._numeric or end is None or (len(str(end)) == len(str(cursor.key)) and not doubted):
             return
         beyond = 10 ** len(str(end))
         query = replace(self.query.narrow({"$gt": {"key": str(beyond)}}), fields=("key",))
-        for name in self.fetcher.fetch(query, size=1).keys:
-            if (as_number(name) or 0) <= beyond:
-                raise self.build_unusable_error(f"{_TEXT_COMPARISON} (key {name} is not above {beyond})")
+
+        def find() -> str:
+            for name in self.fetcher.fetch(query, size=1).keys:
+                if (as_number(name) or 0) <= beyond:
+                    return f"{_TEXT_COMPARISON} (key {name} is not above {beyond})"
+            return ""
+
+        self._confirm(find)
         self._numeric = True
 
     def _check_end(self, end: int | None) -> None:
@@ -206,30 +220,35 @@ class KeyOrder:
         if self._sorted or end is None:
             return
         query = replace(self.select(above=end), fields=("key",))
-        for name in self.fetcher.fetch(query, size=1).keys:
-            highest, _ = self.fetch_highest()
-            if highest is not None and highest < (as_number(name) or 0):
-                raise self.build_unusable_error(
-                    f"the server does not sort keys as numbers (it says that {highest} is the highest, and has {name})"
-                )
+
+        def find() -> str:
+            for name in self.fetcher.fetch(query, size=1).keys:
+                highest, _ = self.fetch_highest()
+                if highest is not None and highest < (as_number(name) or 0):
+                    return _TEXT_SORTING.format(highest=highest, name=name)
+            return ""
+
+        self._confirm(find)
         self._sorted = True
 
     def _check_sorting(self, cursor: Cursor) -> None:
         """Make sure that a page in which keys became longer left none out; sorted as text, "9" comes after "10"."""
         if len(str(cursor.before or 0)) == len(str(cursor.key)):
             return
-        highest, _ = self.fetch_highest(upto=cursor.key)
-        if highest is not None and highest != cursor.key:
-            self._check_between(highest, cursor)
 
-    def _check_between(self, highest: int, cursor: Cursor) -> None:
-        """Make sure that there is no key above the one that is said to be the highest, up to that of a cursor."""
+        def find() -> str:
+            highest, _ = self.fetch_highest(upto=cursor.key)
+            wrong = highest is not None and highest != cursor.key
+            return self._find_between(highest or 0, cursor) if wrong else ""
+
+        self._confirm(find)
+
+    def _find_between(self, highest: int, cursor: Cursor) -> str:
+        """Return that there is a key above the one that is said to be the highest, up to that of a cursor."""
         query = replace(self.select(above=highest, last=cursor.key), fields=("key",))
         for name in self.fetcher.fetch(query, size=1).keys:
-            raise self.build_unusable_error(
-                f"the server does not sort keys as numbers (it says that {highest} is the highest up to "
-                f"{cursor.key}, and has {name})"
-            )
+            return _TEXT_SORTING.format(highest=highest, name=name)
+        return ""
 
     def _hidden(self, key: int | None, name: str) -> IntacctIncompleteReadError:
         return IntacctIncompleteReadError(

@@ -78,7 +78,7 @@ def in_order(
     try:
         for item in items:
             waiting.append(pool.submit(call, item))
-            while len(waiting) >= count_ahead(workers):
+            while len(waiting) >= max(1, count_ahead(workers)):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
