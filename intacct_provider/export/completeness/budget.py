@@ -55,15 +55,17 @@ class Budget:
 def calls_for(rows: int, page_size: int, *, sums: bool = False, detail: bool = False) -> int:
     """Return how many billed transactions it takes to read this many rows and to prove them complete.
 
-    Pages overlap by one row. Intacct's own count comes with the first page if that is everything, else for one call
-    more.
+    If one page is everything, it is the proof, too; if it has no rows, it is asked for once more. Else the highest key
+    costs a call, and pages after the second overlap by one row.
 
-    :param sums: whether control totals are asked for.
+    :param sums: whether control totals are asked for, which costs a call.
     :param detail: whether whole records are read, by key.
     """
-    pages = 1 if rows < page_size else max(2, math.ceil((rows - 1) / max(page_size - 1, 1)))
-    check = int(pages > 1 or sums)
-    return pages + check + (math.ceil(rows / BATCH_SIZE) if detail else 0)
+    pages = 1 if rows else 2
+    if rows > page_size:
+        pages = 2 + math.ceil(max(0, rows - 2 * page_size) / max(page_size - 1, 1))
+    highest = int(rows >= page_size)
+    return pages + highest + int(sums) + (math.ceil(rows / BATCH_SIZE) if detail else 0)
 
 
 def _whole(limit: Any) -> int | None:

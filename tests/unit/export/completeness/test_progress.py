@@ -216,25 +216,26 @@ def test_a_bill_above_the_forecast_is_the_forecast(make, client, clock, caplog):
 @pytest.mark.parametrize(
     ("rows", "options", "expected"),
     [
-        (0, {}, 1),
+        (0, {}, 2),
         (1, {}, 1),
         (3999, {}, 1),
         (3999, {"sums": True}, 2),
-        (4000, {}, 3),
-        (7999, {}, 3),
-        (8000, {}, 4),
+        (4000, {}, 2),
+        (4001, {}, 3),
+        (8000, {}, 3),
         (8000, {"sums": True}, 4),
+        (8001, {}, 4),
         (50_000, {}, 14),
         (200_000, {}, 52),
         (501, {"detail": True}, 3),
-        (8000, {"detail": True}, 20),
+        (8000, {"detail": True}, 19),
     ],
 )
-def test_the_cost_of_a_read_is_pages_that_overlap_by_a_row_and_one_count(rows, options, expected):
+def test_the_cost_of_a_read_is_pages_that_overlap_by_a_row_and_the_highest_key(rows, options, expected):
     assert calls_for(rows, PAGE, **options) == expected
 
 
-@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 19, 20, 28, 29, 94, 95])
+@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 19, 20, 21, 29, 30, 94, 95])
 @pytest.mark.parametrize("requests", [1, 4])
 def test_the_forecast_is_the_bill_of_a_quiet_read(company, rows, requests):
     some = Query.build(PURPOSE, ["key"], filters=field("key").lte(str(rows)))
