@@ -21,18 +21,28 @@ def count_reads(
     :param live: number of live records.
     :param full_records: whether records are fetched by key.
     """
-    counts = Counter(actions)
-    steps = counts.total()
+    in_order = list(actions)
+    counts, steps = Counter(in_order), len(in_order)
     if not steps:
         return 0
-    reads = live // page_size + 1 if reads_by_page(steps, live, page_size) else count_batches(steps)
+    # A page without rows is asked for once more.
+    if reads_by_page(steps, live, page_size):
+        reads = _count_pages(live, page_size) + int(not live)
+    else:
+        batches = [set(in_order[n : n + BATCH_SIZE]) for n in range(0, steps, BATCH_SIZE)]
+        reads = len(batches) + batches.count({"create"})
     existing = steps - counts["create"]
     return reads + (count_batches(existing) if full_records else 0) + count_batches(counts["delete"])
 
 
 def reads_by_page(steps: int, live: int, page_size: int) -> bool:
     """Return whether reading all records takes fewer calls than selecting those of the steps."""
-    return live // page_size + 1 < count_batches(steps)
+    return _count_pages(live, page_size) < count_batches(steps)
+
+
+def _count_pages(live: int, page_size: int) -> int:
+    """Return how many calls reading all records takes; unless one page is everything, one is for the highest key."""
+    return live // page_size + 1 + int(live >= page_size)
 
 
 def count_batches(records: int) -> int:
