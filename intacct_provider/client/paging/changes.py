@@ -67,12 +67,14 @@ def find_changes(
             workers=0,
             pool=make_pool,
             stopped=stopped,
+            again=True,
         )
         for _ in pages:
             pass
         return pages.intervals
 
-    some = _cut(intervals, order.bounds.above, end, max(1, order.fetcher.size * 15 // 16))
+    size = order.fetcher.size
+    some = _cut(intervals, order.bounds.above, end, size - size // 16)
     found = in_order(pool(workers), workers, read, some, threading.Event())
     theirs = (one.unpack() for one in chain.from_iterable(found))
     return _compare(_list_keys(intervals), chain.from_iterable(theirs))

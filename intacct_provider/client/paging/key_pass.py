@@ -56,6 +56,8 @@ class KeyPass:
     :param workers: calls in parallel, which read pages ahead, or a function that returns how many may be now. With 0
         each page is read in the caller's thread when it is wanted; that reads nothing ahead.
     :param pool: returns what carries out calls in parallel.
+    :param again: whether an earlier pass has read the same rows, so that the bound of the keys is the end and a page
+        that says that it is the last one is believed.
     """
 
     def __init__(
@@ -66,10 +68,11 @@ class KeyPass:
         workers: Workers,
         pool: Callable[[Workers], Pool],
         stopped: threading.Event,
+        again: bool = False,
     ) -> None:
         self.order = order
         #: The key up to which everything is read; None as long as it is unknown, or if one page was everything.
-        self.end: int | None = None
+        self.end: int | None = order.bounds.upto if again else None
         #: What was read, page by page.
         self.intervals: list[Interval] = []
         self.rows_read = 0
@@ -83,6 +86,7 @@ class KeyPass:
         self._workers = workers
         self._make_pool = pool
         self._stopped = stopped
+        self._again = again
         self._pool: Pool | None = None
         self._queue: deque[_PendingPage] = deque()
         above = order.bounds.above
@@ -294,7 +298,8 @@ class KeyPass:
             page.total_count is not None and pending.start - 1 + len(page) < page.total_count
         )
         short = len(page) < min(page.page_size, self._full)
-        if not more or not (short or (pending.upto is not None and keys[-1] >= pending.upto)):
+        upto = self.order.bounds.upto if pending.upto is None else pending.upto
+        if not more or not (short or (upto is not None and keys[-1] >= upto)):
             return True
         above, rows = (pending.cursor.key, len(keys)) if pending.start == 1 else (keys[0], len(keys) - 1)
         counted = self._count_between(above, keys[-1])
@@ -308,6 +313,9 @@ class KeyPass:
 
     def _is_last(self, pending: _PendingPage, page: Page, keys: list[int]) -> bool:
         """Whether nothing is left to read; a full page never shows it alone, since its count may be wrong."""
+        left = None if page.total_count is None else page.total_count - (pending.start - 1 + len(page))
+        if self._again and page.next is None and left is not None and left <= 0:
+            return True
         if self.end is not None or self._asked is not None:
             if not self._is_end_reached() and (self.end is None or keys[-1] < self.end):
                 return False
