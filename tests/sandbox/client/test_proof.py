@@ -309,7 +309,7 @@ def test_an_object_without_stamps_is_read_as_well(sandbox, client, change):
             other.update(CONTACT, first, {"lastName": "C0"})
             other.update(CONTACT, made[8].key, {"lastName": "No more"})
 
-    read = Read(sandbox, name=CONTACT, size=3, filters=field("lastName").startswith("C"), changes={2: happen})
+    read = Read(sandbox, name=CONTACT, size=3, filters=field("lastName").startswith("C"), changes={1: happen})
     assert not read.prove().again
     assert read.late == ([int(first)] if change == "front" else [])
 
