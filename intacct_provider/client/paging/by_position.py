@@ -109,7 +109,8 @@ class OffsetPass:
                     self.repeated_at, self.moved = start, True
                     return
             self.moved |= page.total_count != total or page.keys[:overlap] != last[:overlap]
-            self.moved |= total is None and not overlap and bool(page.rows)
+            # Without an overlap, one that goes hides from counts another that comes.
+            self.moved |= not overlap and bool(page.rows)
             rest = page.part(overlap)
         self.moved |= total is not None and len(seen) != total
 

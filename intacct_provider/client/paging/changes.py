@@ -114,24 +114,37 @@ def read_late(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
 
     :raises IntacctIncompleteReadError: naming those that Intacct has and does not send.
     """
-    for start in range(0, len(late), BATCH_SIZE):
-        wanted = late[start : start + BATCH_SIZE]
-        page = _fetch_some(order, wanted)
+    size = min(BATCH_SIZE, max(order.fetcher.size, 2))
+    for start in range(0, len(late), size):
+        yield from _read_some(order, late[start : start + size])
+
+
+def _read_some(order: KeyOrder, wanted: Sequence[int]) -> Iterator[Page]:
+    """Yield the rows of some records. Those that do not come are gone only if their keys are not listed any more."""
+    left, listed = list(wanted), False
+    while left:
+        page = _fetch_some(order, left)
         yield page
-        left = sorted(set(wanted).difference(map(int, page.keys)))
-        # A count that agrees with the rows says that the others are gone.
-        if left and page.total_count != len(page):
-            yield from _read_again(order, left)
+        came = set(map(int, page.keys))
+        left = [key for key in left if key not in came]
+        if left and not (came and (page.total_count or 0) > len(page)):  # or the server sends fewer at once
+            left = _list_existing(order, left)
+            if left and listed and not came:
+                raise IntacctIncompleteReadError(
+                    f"The read of {order.query.object_name} cannot be proven complete: Intacct lists the records with "
+                    f"keys {name_keys(left)} and does not send them, and the same when it is asked again."
+                )
+            listed = True
 
 
-def _read_again(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
-    page = _fetch_some(order, late)
-    if page.total_count and page.total_count > len(page):
-        left = [key for key in late if str(key) not in page.keys]
-        raise IntacctIncompleteReadError(
-            f"Intacct lists records of {order.query.object_name} with keys {name_keys(left)}, and does not send them."
-        )
-    yield page
+def _list_existing(order: KeyOrder, keys: Sequence[int]) -> list[int]:
+    """Return those of some keys that exist now."""
+    among = order.query.narrow({"$in": {"key": list(map(str, keys))}})
+    page, found = order.fetch(replace(among, fields=("key",)))
+    existing = set(found or ())
+    return (
+        [key for key in keys if key in existing] if len(existing) == (page.total_count or 0) else list(keys)
+    )
 
 
 def _fetch_some(order: KeyOrder, keys: Sequence[int]) -> Page:

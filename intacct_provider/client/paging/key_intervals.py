@@ -45,6 +45,10 @@ class Bounds:
         """
         return cls(_read_key("above", above), _read_key("upto", upto))
 
+    def include(self, key: int) -> bool:
+        """Whether a key lies within the bounds."""
+        return (self.above is None or key > self.above) and (self.upto is None or key <= self.upto)
+
     def narrow(self, query: Query) -> Query:
         """Return the query of the records within the bounds."""
         return limit_keys(query, ("$gt", self.above), ("$lte", self.upto))

@@ -186,13 +186,12 @@ class KeyPass:
             self.counts.add(page.total_count)
         if highest is not None and self._is_possible_end(highest, cursor):
             return highest
-        if highest is not None and cursor.key is not None and highest < cursor.key:
+        if highest is not None:
             self.order.check_order(highest, cursor)
         return cursor.key if cursor.rows else None
 
     def _is_possible_end(self, key: int, cursor: Cursor) -> bool:
-        upto = self.order.bounds.upto
-        return (cursor.key is None or key >= cursor.key) and (upto is None or key <= upto)
+        return (cursor.key is None or key >= cursor.key) and self.order.bounds.include(key)
 
     def _is_end_reached(self) -> bool:
         """Whether everything up to the end was read; waits for the end if it was asked for."""
@@ -360,6 +359,7 @@ class KeyPass:
         upto = "" if not rows or not page.keys else f" up to {page.keys[-1]}"
         sent = "none of them" if not rows else f"{rows} of them"
         raise IntacctIncompleteReadError(
-            f"Intacct counts {counted} more records of {self.order.query.object_name}{where}{upto} but sends {sent}, "
-            "and the same when it is asked again."
+            f"The read of {self.order.query.object_name} cannot be proven complete: Intacct counts {counted} "
+            f"{'record' if counted == 1 else 'records'}{where}{upto} but sends {sent}, and the same when it is asked "
+            "again."
         )

@@ -153,8 +153,11 @@ class KeyOrder:
 
         :raises KeysUnusableError: if the server sorts or compares keys as text; as :meth:`check`.
         """
-        self._check_comparison(cursor, cursor.key, doubted=True)
-        self._confirm(lambda: self._find_between(highest, cursor))
+        if not self.bounds.include(highest):
+            raise self.build_unusable_error(
+                f"{_TEXT_COMPARISON} (key {highest} is not above {self.bounds.above} and up to {self.bounds.upto})"
+            )
+        self._confirm(lambda: self._find_above(cursor) or self._find_between(highest, cursor))
 
     def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
@@ -199,9 +202,9 @@ class KeyOrder:
         if problem:
             raise self.build_unusable_error(problem)
 
-    def _check_comparison(self, cursor: Cursor, end: int | None, *, doubted: bool = False) -> None:
+    def _check_comparison(self, cursor: Cursor, end: int | None) -> None:
         """Make sure that no key is above a number with more digits than all of them; as text, most keys are."""
-        if self._numeric or end is None or (len(str(end)) == len(str(cursor.key)) and not doubted):
+        if self._numeric or end is None or len(str(end)) == len(str(cursor.key)):
             return
         beyond = 10 ** len(str(end))
         query = replace(self.query.narrow({"$gt": {"key": str(beyond)}}), fields=("key",))
@@ -210,10 +213,11 @@ class KeyOrder:
             for name in self.fetcher.fetch(query, size=1).keys:
                 if (as_number(name) or 0) <= beyond:
                     return f"{_TEXT_COMPARISON} (key {name} is not above {beyond})"
+                return ""
+            self._numeric = True
             return ""
 
         self._confirm(find)
-        self._numeric = True
 
     def _check_end(self, end: int | None) -> None:
         """Make sure, once, that the highest key is that; a key above it has come meanwhile, or sorts as text."""
@@ -242,6 +246,18 @@ class KeyOrder:
             return self._find_between(highest or 0, cursor) if wrong else ""
 
         self._confirm(find)
+
+    def _find_above(self, cursor: Cursor) -> str:
+        """Return why keys above that of a cursor, above which there should be none, show another order, or nothing."""
+        query = replace(self.select(above=cursor.key), fields=("key",))
+        for name in self.fetcher.fetch(query, size=1).keys:
+            key = as_number(name) or 0
+            if cursor.key is not None and key <= cursor.key:
+                return f"{_TEXT_COMPARISON} (key {name} is not above {cursor.key})"
+            highest, _ = self.fetch_highest()
+            if highest is not None and highest < key:
+                return _TEXT_SORTING.format(highest=highest, name=name)
+        return ""
 
     def _find_between(self, highest: int, cursor: Cursor) -> str:
         """Return that there is a key above the one that is said to be the highest, up to that of a cursor."""

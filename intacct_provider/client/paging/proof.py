@@ -118,5 +118,7 @@ def prove(
         began=None if earlier else read.began,
         changed=changed,
     )
-    totals = replace(totals, count=proof.counted.count)
-    return replace(proof, counted=totals, compared=compared, problem=compared.problem)
+    # So many are gone at the least, although no page noticed.
+    deleted = max(deleted, rows - totals.count)
+    totals = replace(totals, count=rows - deleted)
+    return replace(proof, deleted=deleted, counted=totals, compared=compared, problem=compared.problem)

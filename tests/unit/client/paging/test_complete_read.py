@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import re
 import threading
 from concurrent.futures import Future
 from itertools import chain, pairwise
@@ -169,13 +170,6 @@ def test_what_fits_one_page_is_one_call_whose_count_is_the_count():
     assert reading.pages.counted == Totals(9)
 
 
-def test_control_totals_are_not_taken_from_a_page():
-    reading = Reading(Server(range(9)))
-    reading.pages.sums = ("id",)
-    list(reading.pages)
-    assert reading.pages.counted is None
-
-
 def test_no_page_is_asked_for_by_a_far_position_and_most_are_asked_for_early():
     reading = Reading(Server(range(1, 1001)), workers=4)
     pages = iter(reading.pages)
@@ -242,14 +236,14 @@ def test_whatever_comes_and_goes_between_pages_nothing_that_lives_is_lost_or_dou
         lived.difference_update(gone)
 
     server.between = change
-    keys = read(
-        server,
-        size=data.draw(st.integers(1, 30)),
-        workers=data.draw(st.integers(1, 6)),
-        choose=chance.randrange,
-    )
-    assert_complete(keys, lived, existed)
-    assert keys == sorted(keys, key=int)
+    size, workers = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))
+    reading = Reading(server, size, workers, choose=chance.randrange)
+    pages = [(page.keys, page.late) for page in reading.pages]
+    assert_complete([key for keys, _ in pages for key in keys], lived, existed)
+    for some in (False, True):
+        keys = [int(key) for keys, late in pages for key in keys if late is some]
+        assert keys == sorted(keys), "late rows come last, each kind in order"
+    assert [late for _, late in pages] == sorted(late for _, late in pages)
 
 
 @settings(PROVE, max_examples=60)
@@ -299,8 +293,14 @@ def test_a_gap_that_deletions_leave_between_two_pages_is_read_by_key():
 
     server.between = delete
     assert read(server) == texts(range(1, 61))
-    between = [call["filters"] for call in server.calls if len(call.get("filters", ())) == 2]
-    assert between == [[{"$gt": {"key": "20"}}, {"$lt": {"key": "25"}}]]
+    assert [call["filters"][-2:] for call in server.calls if is_gap(call)] == [
+        [{"$gt": {"key": "20"}}, {"$lt": {"key": "25"}}]
+    ]
+
+
+def is_gap(body):
+    """Whether a call asks for what lies between two pages."""
+    return any("$lt" in condition for condition in body.get("filters", ()))
 
 
 class Gapped(Server):
@@ -314,33 +314,25 @@ class Gapped(Server):
         answer = super().answer(body)
         if len(self.calls) == 2:
             self.delete(*range(11, 16))
-        if "$lt" in str(body.get("filters", "")):
+        if is_gap(body):
             self.asked += 1
             answer = self.strange(self.asked, answer)
         return answer
 
 
-def test_rows_of_a_gap_that_are_counted_and_do_not_come_are_asked_for_again():
+def test_rows_of_a_gap_that_are_counted_and_do_not_come_are_asked_for_with_those_behind_it():
     late = Gapped(lambda asked, answer: answer if asked > 1 else {**answer, "ia::result": []})
     assert read(late) == texts(range(1, 61))
-    with pytest.raises(
-        IntacctIncompleteReadError, match=r"counts 4 more records of .* above key 20 but sends none"
-    ):
-        read(Gapped(lambda _, answer: {**answer, "ia::result": []}))
+    never = Gapped(lambda _, answer: {**answer, "ia::result": []})
+    assert read(never) == texts(range(1, 61))
+    assert never.asked == 1
 
 
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        (["22", "21"], "key 21 follows 22"),
-        (["20"], "key 20 follows 20"),
-        (["24", "25"], "key 25 is not below 25"),
-    ],
-)
-def test_rows_of_a_gap_that_are_not_between_its_ends_raise(rows, says):
-    strange = [Server.record(key) for key in rows]
-    with pytest.raises(IntacctIncompleteReadError, match=says):
-        read(Gapped(lambda _, answer: {**answer, "ia::result": strange}))
+@pytest.mark.parametrize("rows", [["22", "21"], ["20"], ["24", "25"], ["21"], ["20", "21", "22", "23", "24"]])
+def test_rows_of_a_gap_that_are_not_those_between_its_ends_are_asked_for_with_those_behind_it(rows):
+    strange = Gapped(lambda _, answer: {**answer, "ia::result": [Server.record(key) for key in rows]})
+    assert read(strange) == texts(range(1, 61))
+    assert strange.asked == 1
 
 
 def test_a_gap_of_several_pages_is_read_to_its_end():
@@ -392,7 +384,7 @@ def test_a_page_size_that_is_refused_is_halved_and_stays_so():
     assert read(server, size=4000) == texts(range(1000, 3500))
     sizes = [call["size"] for call in server.calls]
     assert sizes[:3] == [4000, 2000, 1000]
-    assert set(sizes[3:]) == {1000}
+    assert sorted(set(sizes[3:])) == [1, 1000]
 
 
 def test_a_page_size_that_is_refused_later_is_halved_then():
@@ -431,9 +423,10 @@ def test_a_count_that_cannot_be_had_ends_the_read():
         def count(self, *_query, **_options):
             raise IntacctValidationError("count of key is not allowed", status=400)
 
-    reading = Reading(Refusing(range(100)))
+    reading = Reading(Refusing(range(100), totals=False))
     with pytest.raises(IntacctValidationError, match="count of key"):
         list(reading.pages)
+    assert sum(map(len, Reading(Refusing(range(100))).pages)) == 100, "with counts on pages none is needed"
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -449,7 +442,7 @@ def test_an_object_that_refuses_a_filter_on_key_is_read_by_position(workers, cap
         f"{CUSTOMER} is read by offset: a filter on key is rejected (The key field cannot be filtered)."
         in caplog.text
     )
-    assert reading.pages.counted == Totals(100)
+    assert (reading.pages.rows_read, reading.pages.counted) == (100, None)
 
 
 @PROVE
@@ -489,7 +482,7 @@ def test_keys_compared_as_text_beyond_the_first_page_are_read_by_position():
 def test_keys_compared_as_text_are_found_out_although_the_first_two_pages_agree(workers):
     """After key 29, a comparison as text leaves out 200 to 289 without a trace in keys that rise."""
     server = Server([*range(10, 100), *range(200, 300)], compares="text")
-    with pytest.raises(IntacctIncompleteReadError, match=r"does not order keys \d\d and 2\d\d as numbers"):
+    with pytest.raises(IntacctIncompleteReadError, match=r"\(key \d+ is not above 1000\)"):
         read(server, workers=workers)
 
 
@@ -541,11 +534,13 @@ def test_pages_that_are_spoiled_from_some_time_on_raise(spoil):
         read(server)
 
 
-def test_the_same_key_twice_on_the_first_page_is_no_rising_order(caplog):
+@pytest.mark.parametrize("calls", [[1], [1, 2]])
+def test_the_same_key_twice_on_the_first_page_is_no_rising_order(caplog, calls):
+    """Once it may be a wrong answer; if it comes again, it is how the server sorts."""
     caplog.set_level(logging.INFO)
-    server = Spoiling([7, 8], lambda rows, _: rows[:1] * 2, 1)
+    server = Spoiling([7, 8], lambda rows, _: rows[:1] * 2, *calls)
     assert len(read(server)) == 2
-    assert "its keys do not rise as numbers (key 7 follows 7)" in caplog.text
+    assert ("its keys do not rise as numbers (key 7 follows 7)" in caplog.text) is (len(calls) == 2)
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 100])
@@ -581,13 +576,16 @@ def test_a_count_that_is_wrong_once_does_not_matter(data):
 
 
 def test_rows_that_are_counted_by_all_and_never_come_raise():
-    server = Miscounting(range(1, 101), 1)
-    server.count = lambda *_query, **_options: Totals(101)
-    reading = Reading(server)
-    with pytest.raises(
-        IntacctIncompleteReadError, match=r"counts 1 more records of .* above key 100 but sends none"
-    ):
+    class Overcounting(Miscounting):
+        def count(self, *query, **options):
+            return Totals(super().count(*query, **options).count + 1)
+
+    reading = Reading(Overcounting(range(1, 101), 1))
+    with pytest.raises(IntacctIncompleteReadError) as caught:
         list(reading.pages)
+    words = r"Intacct counts (\d+) more records of .* up to 100 but sends (\d+) of them, and the same when"
+    counted, sent = re.match(words, str(caught.value)).groups()
+    assert int(counted) == int(sent) + 1
 
 
 # --- from one key to another
