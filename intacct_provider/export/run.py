@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ import pendulum
 from msgspec import UNSET
 
 from intacct_provider.export.completeness.progress import Progress
-from intacct_provider.export.completeness.tally import Tally
+from intacct_provider.export.completeness.tally import Counter, Tally
 from intacct_provider.export.facts import Completeness, RunFacts
 from intacct_provider.export.outcome import Outcome
 from intacct_provider.export.reading import Reading
@@ -127,24 +127,47 @@ class Export:
             earlier = sink.begin()
             reading = self._open_reading(earlier, again=number > 1)
             late: list[Page] = []
-            for page in self._report_progress(reading, earlier.rows if earlier else 0):
+            rows = earlier.rows if earlier else 0
+            for page in self._report_progress(reading, rows):
+                rows += len(page)
                 if self.deletions:
                     self.deletions.add(page)
                 if page.late:
                     late.append(page)
                 else:
                     sink.write(page, resumable=not reading.by_position)
-            if late:
-                sink.insert(late)
-            proof = reading.prove(sink.finish())
+            missed = self._read_missed(rows)
+            if late or missed:
+                sink.insert([*late, *missed])
+            others = Tally.combine(map(Counter(self.source.query.fields, self.source.sums), missed))
+            proof = reading.prove(sink.finish().without(others))
             if not proof.again:
                 self._report_sums(proof.compared)
-                return proof
+                return proof.include(others.rows, others.sums)
             self.log.warning("%s, reading %d: %s", self.source.object_name, number, proof.problem)
             sink.discard()
             if self.deletions:
                 self.deletions.discard()
         raise proof.error()
+
+    def _read_missed(self, rows: int) -> list[Page]:
+        """Return the rows of records that no export had, and that no window from this one on will have.
+
+        :param rows: that the export has without them.
+        """
+        if self.deletions is None:
+            return []
+        self.deletions.find(rows)
+        pages: list[Page] = []
+        for query in self.deletions.find_missed():
+            source = replace(self.source, query=query, sums=(), stamp=None)
+            pages += filter(len, Reading(self.client, source))
+        if pages:
+            what = self.source.object_name, sum(map(len, pages))
+            self.log.info("%s: %d records that no export had are exported, too.", *what)
+        for page in pages:
+            self.deletions.add_missed(page)
+        return pages
 
     def _report_sums(self, compared: SumsComparison) -> None:
         """Log how control totals compare, if that is not simply equal."""

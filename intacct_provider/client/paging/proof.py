@@ -11,6 +11,7 @@ from intacct_provider.client.paging.complete_read import CompleteRead
 from intacct_provider.client.paging.control_totals import (
     ALL_EQUAL,
     EQUAL,
+    EXACT,
     ChangedRows,
     SumsComparison,
     compare_sums,
@@ -49,6 +50,21 @@ class Proof:
     def again(self) -> bool:
         """Whether everything must be read again."""
         return bool(self.problem)
+
+    def include(self, rows: int, sums: Mapping[str, Decimal]) -> Proof:
+        """Return the proof for these rows and others that were asked for by key.
+
+        :param rows: how many others.
+        :param sums: what they add up to.
+        """
+        if not rows:
+            return self
+        mine, theirs = (
+            {name: EXACT.add(amount, sums.get(name, Decimal(0))) for name, amount in of.items()}
+            for of in (self.sums, self.counted.sums)
+        )
+        counted = Totals(self.counted.count + rows, theirs)
+        return replace(self, rows=self.rows + rows, sums=mine, counted=counted)
 
     def error(self) -> IntacctIncompleteReadError:
         """Return the exception for a read that is not proven and cannot be read again."""

@@ -33,6 +33,21 @@ class Tally(msgspec.Struct):
         for name, amount in later.sums.items():
             self.sums[name] = EXACT.add(self.sums.get(name, Decimal(0)), amount)
 
+    def insert(self, others: Tally) -> None:
+        """Add the facts about rows with keys among these."""
+        firsts, lasts = (self.first_key, others.first_key), (self.last_key, others.last_key)
+        self.join(others)
+        self.first_key = min(filter(None, firsts), key=_order, default=None)
+        self.last_key = max(filter(None, lasts), key=_order, default=None)
+
+    def without(self, others: Tally) -> Tally:
+        """Return the facts without some of the rows, but for the first and the last key."""
+        sums = {
+            name: EXACT.subtract(amount, others.sums.get(name, Decimal(0)))
+            for name, amount in self.sums.items()
+        }
+        return Tally(self.rows - others.rows, self.first_key, self.last_key, sums)
+
     @classmethod
     def combine(cls, tallies: Iterable[Tally]) -> Tally:
         """Return the facts about the rows of several tallies, in their order."""
@@ -63,6 +78,10 @@ class Counter:
             last_key=page.keys[-1],
             sums={name: _add_up(name, map(value, page.rows)) for name, value in self._sums.items()},
         )
+
+
+def _order(key: str) -> tuple[int, str]:
+    return len(key), key
 
 
 def _add_up(name: str, values: Any) -> Decimal:

@@ -58,7 +58,8 @@ class TableSink:
     def insert(self, late: Sequence[Page]) -> None:
         """Write rows that were found last; a table has no order."""
         for page in late:
-            self.write(page, resumable=False)
+            self._load.write(page)
+            self._tally.insert(self._count(page))
 
     def finish(self) -> Tally:
         """Return the facts about all rows."""

@@ -218,8 +218,6 @@ def test_tombstones_have_the_format_of_the_export(form, name, read, export, clie
 
 # --- records that no export had
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="rows cannot be put among those of a file yet")
-
 
 def enter(sandbox, *keys, status="active"):
     """Let records meet the filters, or no longer, without a change of their own that their stamps would show."""
@@ -250,7 +248,6 @@ def entering(sandbox, client, clock):
 EXPECTED = ["1", "100", "150", "160", "200", "280"]
 
 
-@NOT_YET
 @pytest.mark.parametrize(
     ("form", "name", "query"),
     [
@@ -291,7 +288,6 @@ def test_records_that_no_export_had_are_in_their_places(
     assert export("3", **arguments)["rows"] == 3
 
 
-@NOT_YET
 def test_control_totals_have_the_records_that_no_export_had(monkeypatch, clock, shelf, tmp_path):
     with running(clock=clock) as company, client_of(company) as client:
         monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", company.connection(page_size=100))
@@ -331,7 +327,6 @@ def test_control_totals_have_the_records_that_no_export_had(monkeypatch, clock, 
     assert "control_totals_result" not in found
 
 
-@NOT_YET
 def test_records_that_no_export_had_are_merged_into_a_table(
     entering, sandbox, shelf, tmp_path, monkeypatch, client, clock
 ):
