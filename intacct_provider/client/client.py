@@ -135,6 +135,15 @@ class IntacctClient:
         )
         return self._queries.page(query, start, size)
 
+    def first_page(self, query: Query, size: int) -> Page:
+        """Return the first page of a query.
+
+        Unlike :meth:`query`, it does not believe one response that there are no records: it asks once more, for one
+        transaction more. So nothing is skipped, replaced or deleted because of one false response.
+        """
+        check_page(1, size)
+        return self._queries.first_page(query, size)
+
     def iter_rows(
         self,
         object_name: str | Query,

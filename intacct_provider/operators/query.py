@@ -94,10 +94,18 @@ class IntacctQueryOperator(IntacctOperator):
 
     def _read_aggregates(self, client: IntacctClient) -> list[dict[str, Any]]:
         """Read groups, which have no key to page by, in one page."""
-        page = client.query(self.object_name, self.fields, **self._query)
-        total = len(page.rows) if page.total_count is None else page.total_count
-        if total > min(self.max_records, len(page.rows)):
-            raise self._too_many_error(str(total))
+        from intacct_provider.client.query.request import Query
+
+        query = Query.build(self.object_name, self.fields, **self._query)
+        page = client.first_page(query, client.config.page_size)
+        rows = len(page.rows)
+        count = max(page.total_count or 0, rows)
+        # A full page may be everything only if Intacct counts just as many.
+        full = page.next is not None or rows >= page.page_size
+        if count == rows and full and page.total_count != rows:
+            raise self._too_many_error(f"more than {rows}")
+        if count > min(self.max_records, rows):
+            raise self._too_many_error(str(count))
         return page.rows
 
     def _too_many_error(self, count: str) -> IntacctArgumentError:

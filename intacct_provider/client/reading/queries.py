@@ -75,6 +75,11 @@ class QueryReader:
         rows = MappingRows(query.fields, keyed="key" in query.fields)
         return self.fetch_page(query, start, size, rows=rows)
 
+    def first_page(self, query: Query, size: int) -> Page:
+        """Return the first page, whose rows are mappings; that there are none is believed if it comes twice."""
+        page = self.page(query, 1, size)
+        return page if page.rows else self.page(query, 1, size)
+
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row that existed during the whole read, once, or raise."""
         return iter_rows(self, query, self._session.config.page_size)

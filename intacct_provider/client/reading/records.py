@@ -15,7 +15,6 @@ from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.nested import drop_metadata, flatten_record
 from intacct_provider.client.paging.ordered_pool import in_order, make_pool
 from intacct_provider.client.paging.pages import Page
-from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.client.paths import check_key, check_keys, collection_path, record_path
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -79,7 +78,7 @@ class RecordReader:
         if text_or_none(record_id) is None:
             raise IntacctArgumentError(f"id must be a record's id, such as 'C-100', not {record_id!r}.")
         query = Query.build(object_name, ["key", "id", "href"], filters=field("id") == record_id)
-        page = self._queries.page(query, 1, 2)
+        page = self._queries.first_page(query, 2)
         if len(page.rows) > 1:
             raise IntacctError(
                 f"Several records of {object_name} have the id {record_id!r}; name the one you mean by its key."
@@ -139,7 +138,7 @@ class RecordReader:
             filter_parameters={"includePrivate": True},
             order_by=[{"key": "asc"}],
         )
-        return self._queries.fetch_page(query, 1, len(keys), rows=MappingRows(())).keys
+        return [row["key"] for row in self._queries.iter_rows(query)]
 
 
 def _identify(keys: Sequence[str]) -> list[Sent]:

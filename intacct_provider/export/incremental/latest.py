@@ -55,7 +55,7 @@ def is_after(value: str | None, moment: dt.datetime) -> bool:
 
 
 def _read_largest(client: IntacctClient, query: Query, name: str) -> tuple[str | None, dt.datetime]:
-    page = client.query(replace(query, fields=(name,), order_by=({name: "desc"},)), size=1)
+    page = client.first_page(replace(query, fields=(name,), order_by=({name: "desc"},)), 1)
     now = parse_timestamp(page.answered) if page.answered else dt.datetime.now(dt.UTC)
     largest = page.rows[0][name] if page.rows else None
     if largest is None:

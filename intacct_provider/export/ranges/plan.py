@@ -96,6 +96,8 @@ class _Keys:
         try:
             ordered = replace(query, fields=("key",), order_by=({"key": direction},))
             page = self._client.query(ordered, start=position, size=1)
+            if not page.rows:  # one response alone may be wrong
+                page = self._client.query(ordered, start=position, size=1)
         except IntacctValidationError as err:
             if query is self._query:
                 raise
