@@ -21,7 +21,6 @@ import soak_work  # noqa: E402
 
 pytestmark = pytest.mark.slow
 #: Until the engine proves reads that change cannot outrun.
-unproven = pytest.mark.xfail(reason="change outruns the proof", strict=False)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,6 @@ def test_schedules_are_run_and_summed_up():
     assert not re.search("eyJ|secret", done.stdout + done.stderr)
 
 
-@unproven
 def test_a_company_that_moves_and_contradicts_itself_is_read_exactly():
     done = shown(12, 20260000, "--only", "moving")
     assert done.returncode == 0, done.stdout + done.stderr

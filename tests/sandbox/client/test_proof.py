@@ -287,9 +287,7 @@ def test_a_loss_of_the_last_while_others_come_is_found(company):
 
 
 def test_all_lost_is_found(company):
-    with pytest.raises(
-        IntacctIncompleteReadError, match=r"Intacct counts 3 records but sends none"
-    ):
+    with pytest.raises(IntacctIncompleteReadError, match=r"Intacct counts 3 records but sends none"):
         Read(company, hidden=[1, 2, 3], filters=field("key") <= "3")
 
 
