@@ -164,6 +164,7 @@ def quick(sandbox):
     """A client that retries without waiting."""
     with client_of(sandbox, RetryPolicy(base=0)) as client:
         client.query(PURPOSE, ["key"], size=1)
+        client.model(CUSTOMER)  # asked for before a creation is repeated
         yield client
 
 

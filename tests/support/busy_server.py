@@ -1,4 +1,4 @@
-"""A company over HTTP that takes so many requests at once, whose headers say so, or less, or more, or nothing."""
+"""A company over HTTP that takes a number of requests at once, whose headers say so, or less, or more, or nothing."""
 
 import json
 import re

@@ -1,7 +1,7 @@
 """What came and went during a pass over records: its keys against those that exist afterwards.
 
 Answers that all agree about the number of rows are a proof. Where they do not, records came and went, or an answer was
-wrong. Then the keys are read once more, up to the same end. What is there now and was not read is read, and added,
+wrong. Then the keys are read once more, up to the same end. What exists now and was not read is read, and added,
 whatever its age: so change alone never fails a read, and cannot outrun it. What cannot be read fails it.
 """
 
@@ -85,7 +85,7 @@ def _list_keys(intervals: Iterable[Interval]) -> Iterator[int]:
 
 
 def _cut(intervals: Sequence[Interval], above: int | None, end: int, rows: int) -> Iterator[Bounds]:
-    """Yield bounds from one key to another with so many rows that were read, up to an end."""
+    """Yield bounds from one key to another each with this many of the rows that were read."""
     for key in islice(_list_keys(intervals), rows - 1, None, rows):
         if key >= end:
             break

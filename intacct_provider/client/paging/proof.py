@@ -134,7 +134,7 @@ def prove(
         began=None if earlier else read.began,
         changed=changed,
     )
-    # So many are gone at the least, although no page noticed.
+    # At least this many are gone, although no page showed it.
     deleted = max(deleted, rows - totals.count)
     totals = replace(totals, count=rows - deleted)
     return replace(proof, deleted=deleted, counted=totals, compared=compared, problem=compared.problem)

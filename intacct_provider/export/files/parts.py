@@ -96,7 +96,7 @@ class Parts:
         return list(self._parts)
 
     def insert(self, late: Sequence[Page]) -> None:
-        """Put rows among those of the complete parts in order of key, which writes the parts from there on anew.
+        """Put rows among those of the complete parts in order of key, which writes the parts from there on again.
 
         If the task dies meanwhile, its next attempt continues after the parts that are complete by then.
 
@@ -109,7 +109,7 @@ class Parts:
         kept = sum(1 for part in self._parts if part.full and int(part.tally.last_key or 0) < rows[0][0])
         old = self._parts[kept:]
         for part in reversed(old):
-            # Not what a next attempt may continue with, since it follows a part that is written anew.
+            # Not what a next attempt may continue with, since it follows a part that is written again.
             self._staging.commit(structs.replace(part, full=False))
         packed = [one for part in old for one in self._keys.pop(part.number, ())]
         stored = (read_stored(self._staging.find(part), self._options) for part in old)

@@ -364,7 +364,7 @@ def test_everything_wrong_with_a_record_is_told_at_once(user):
     record = {"creditLimt": 5, "status": "actve", "totalDue": "1.00"}
     with pytest.raises(IntacctValidationError) as caught:
         user.create(CUSTOMER, record)
-    assert {target for _, _, target in caught.value.details} == {
+    assert {detail.target for detail in caught.value.details} == {
         *("/creditLimt", "/status", "/totalDue", "/name"),
     }
     assert all(

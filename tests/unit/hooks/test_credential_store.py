@@ -1,4 +1,4 @@
-"""Which credential stores a connection may name, and what becomes of those that a process has made."""
+"""Which credential stores a connection may name, and how many of those a process keeps."""
 
 import pytest
 from token_stores import FileStore

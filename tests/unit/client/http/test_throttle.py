@@ -270,7 +270,7 @@ def test_threads_that_wait_for_their_distance_queue_up_behind_each_other(monkeyp
 
 
 class Company:
-    """A server that lets so many requests in at once, and clients that always have as many in flight as they may.
+    """A server that lets a number of requests in at once, and clients that always have as many in flight as they may.
 
     :param slots: requests that it takes at once.
     :param others: how many of these are others'.
