@@ -61,8 +61,8 @@ def get_provider_info() -> dict[str, Any]:
                     "credential_store_prefixes": {
                         "description": "Comma-separated list of dotted prefixes, such as packages or modules, under "
                         "which the\nextra credential_store of an Intacct connection may name a class or function. By "
-                        "default\nnone: connections can use the stores memory and variable only, so that a user who may "
-                        "edit\nconnections cannot choose what is imported and called.\n",
+                        "default\nnone: connections can use the stores memory and variable only, so that a user "
+                        "who may edit\nconnections cannot choose what is imported and called.\n",
                         "version_added": None,
                         "type": "string",
                         "example": "finance.secrets,company_airflow.stores",

@@ -79,7 +79,8 @@ def find_credential_store(setting: str, conn_id: str) -> CredentialStore | None:
 
     :param setting: ``memory``, ``variable``, or the dotted path of a callable that takes the connection id
         and returns an object with ``load()`` and ``save(text)``, which threads may call one at a time. It must be
-        under a prefix that Airflow's configuration allows: a user who may edit connections must not choose what is called.
+        under a prefix that Airflow's configuration allows: a user who may edit connections must not choose what is
+        called.
     :raises IntacctConfigError: if the dotted path is not allowed or leads nowhere.
     """
     if setting == "memory":

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, stored
 
 from intacct_provider.client.query.expressions import field
+from intacct_provider.exceptions import IntacctServerError
 from intacct_provider.operators.sync import (
     IntacctApplySyncOperator,
     IntacctPlanSyncOperator,
@@ -331,8 +332,8 @@ def test_the_next_try_of_a_sync_continues_the_plan_of_the_one_before(airflow, pl
         operator = IntacctSyncOperator(task_id="t", object_name=PURPOSE, desired=desired, plan_path=plan_path)
         return operator.execute({"ti": Task("t", try_number=try_number)})
 
-    airflow.fail(status=403, method="PATCH", times=1)
-    with pytest.raises(AirflowFailException, match="403"):
+    airflow.fail(status=503, headers={"Retry-After": "3600"}, method="PATCH")
+    with pytest.raises(IntacctServerError, match="503"):
         run(1, DESIRED)
     assert live(airflow) == {"A": "active", "B": "active", "C": "active", "D": "inactive"}
     airflow.clear_faults()
