@@ -142,7 +142,10 @@ def test_a_late_record_that_is_listed_and_not_sent_is_named():
     server = hide(7)(range(1, 31))
     with pytest.raises(IntacctIncompleteReadError) as caught:
         list(read_late(order_of(server), [3, 7]))
-    assert str(caught.value) == f"Intacct lists records of {CUSTOMER} with keys 7, and does not send them."
+    assert str(caught.value) == (
+        f"The read of {CUSTOMER} cannot be proven complete: Intacct lists the records with keys 7 and does not send "
+        "them, and the same when it is asked again."
+    )
 
 
 def test_a_late_record_that_is_not_sent_once_is_asked_for_again():
@@ -184,7 +187,7 @@ def test_rows_that_are_hidden_once_come_last(workers):
 
 
 def test_a_row_that_is_always_hidden_and_listed_is_red_and_named():
-    with pytest.raises(IntacctIncompleteReadError, match=r"(with keys 15, and does not|and the same when)"):
+    with pytest.raises(IntacctIncompleteReadError, match=r"(with keys 15 and does not|and the same when)"):
         read_keys(hide(15)(range(1, 31)))
 
 
@@ -233,7 +236,7 @@ def read_twice(keys, change, workers):
 
 @pytest.mark.parametrize("workers", [0, 4])
 @pytest.mark.parametrize("where", ["end", "middle", "front"])
-@pytest.mark.parametrize("count", [70, 250, 1000, 2500])
+@pytest.mark.parametrize("count", [70, 250, 1000])
 def test_an_insertion_at_every_call_is_green_within_twice_the_calls_and_ten(count, where, workers):
     lived, newest = range(10_000, 10_000 + 10 * count, 10), itertools.count(1)
     new = {"end": lambda n: 10**6 + n, "middle": lambda n: 10_001 + 70 * n % (10 * count), "front": int}
@@ -250,7 +253,7 @@ def test_an_insertion_at_every_call_is_green_within_twice_the_calls_and_ten(coun
 
 @pytest.mark.parametrize("workers", [0, 4])
 @pytest.mark.parametrize("where", [0, 0.5, 1])
-@pytest.mark.parametrize("count", [70, 250, 1000, 2500])
+@pytest.mark.parametrize("count", [70, 250, 1000])
 def test_a_deletion_at_every_call_is_green_within_twice_the_calls_and_ten(count, where, workers):
     keys = range(1000, 1000 + count)
 

@@ -374,7 +374,8 @@ def test_one_answer_for_all_of_which_some_are_there(intacct):
     refused = {"status_code": 404, "json": {"ia::result": {"ia::error": {"message": "none"}}}}
     intacct.on("GET", f"{intacct.customers}/1,2,3", **refused)
     intacct.on("GET", f"{intacct.customers}/1,3", json={"ia::result": [{"key": "1"}, {"key": "3"}]})
-    intacct.on("POST", intacct.query, json={"ia::result": [{"key": "1"}, {"key": "3"}]})
+    both = {"ia::result": [{"key": "1"}, {"key": "3"}], "ia::meta": {"totalCount": 2}}
+    intacct.on("POST", intacct.query, json=both)
     assert records(intacct.client(), "1", "2", "3") == [{"key": "1"}, {"key": "3"}]
 
 

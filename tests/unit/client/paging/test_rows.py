@@ -335,9 +335,7 @@ def test_a_count_of_rows_that_never_come_raises():
             answer = super().answer(body)
             return answer if len(self.calls) < 4 else {**answer, "ia::result": []}
 
-    with pytest.raises(
-        IntacctIncompleteReadError, match=r"counts 80 more records of .* above key 20 but sends none"
-    ):
+    with pytest.raises(IntacctIncompleteReadError, match=r"counts 80 records above key 20 but sends none"):
         read(Empty(range(1, 101)))
 
 
@@ -394,7 +392,7 @@ class Overcounting(Miscounting):
 def test_a_count_that_is_always_one_too_high_raises(count):
     last = count % 10 or min(count, 10)
     sends = f"sends {last or 'none'} of them, and the same when it is asked again"
-    with pytest.raises(IntacctIncompleteReadError, match=f"counts {last + 1} more records .* {sends}"):
+    with pytest.raises(IntacctIncompleteReadError, match=f"counts {last + 1} records? .*{sends}"):
         read(Overcounting(range(1, count + 1), +1))
 
 
