@@ -730,5 +730,5 @@ def test_the_client_counts_what_intacct_bills(sandbox):
         client.find(PURPOSE, "Two more")
         for name in (PURPOSE, PURPOSE, CUSTOMER):
             client.model(name)
-        # 250 written, 3 pages, 1, 1 of 2, 1, 2 reads, 120 deleted, 1 read, 2 models
-        assert client.transactions == sandbox.transactions == 250 + 3 + 1 + 1 + 1 + 2 + 120 + 1 + 2
+        # 250 written, 3 pages and the highest key, 1, 1 of 2, 1, 2 reads, 120 deleted, 1 read, 2 models
+        assert client.transactions == sandbox.transactions == 250 + 4 + 1 + 1 + 1 + 2 + 120 + 1 + 2
