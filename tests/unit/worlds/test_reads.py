@@ -64,6 +64,7 @@ def test_change_at_every_call_stays_green_and_within_twice_the_calls(read):
         assert not {*faults} - allowed - crowded, (events, faults)
 
 
+@pytest.mark.slow
 def test_an_export_under_steady_change_is_green():
     for events in storms(MONTH_END):
         assert not play(MONTH_END, events).faults

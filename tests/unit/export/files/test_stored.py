@@ -15,7 +15,13 @@ FORMS = [
     for compression in (None, "gzip", "zstd")
 ]
 CUTS = [{}, {"rows_per_part": 23}, {"rows_per_part": 50}, {"bytes_per_part": 1500}]
-LATE = [[50], [1], [100], [1, 100], [7, 8, 9, 60], [*range(2, 101, 3)], [*range(20, 60)]]
+LATE = [
+    [7, 8, 9, 60],
+    *(
+        pytest.param(late, marks=pytest.mark.slow)
+        for late in ([50], [1], [100], [1, 100], [*range(2, 101, 3)], [*range(20, 60)])
+    ),
+]
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def add_up(parts):
 
 @pytest.mark.parametrize(("file_format", "compression"), FORMS, ids=str)
 @pytest.mark.parametrize("cut", CUTS, ids=str)
-@pytest.mark.parametrize("late", LATE, ids=len)
+@pytest.mark.parametrize("late", LATE, ids=str)
 def test_the_files_are_those_of_an_export_that_read_all_in_order(
     target, tmp_path, file_format, compression, cut, late
 ):
@@ -79,7 +85,9 @@ class Died(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("at", range(1, 40))
+@pytest.mark.parametrize(
+    "at", [n if n % 8 == 1 else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 40)]
+)
 @pytest.mark.parametrize("cut", [{}, {"rows_per_part": 23}], ids=str)
 def test_wherever_it_dies_the_next_attempt_ends_like_an_undisturbed_export(
     target, tmp_path, monkeypatch, at, cut
