@@ -268,6 +268,45 @@ def test_a_deletion_at_every_call_is_green_within_twice_the_calls_and_ten(count,
     assert server.asked <= most
 
 
+@pytest.mark.parametrize("gone", range(1, 8))
+def test_a_record_that_enters_below_the_end_after_the_pass_comes_once(gone):
+    """The highest record leaves, so that the pass ends below the end; what then enters between is read by going on."""
+    for enters in range(gone, 14):
+        server = Server([1, 2, 3, 4, 9])
+
+        def change(server, enters=enters):
+            if len(server.calls) == gone:
+                server.delete(9)
+            if len(server.calls) == enters:
+                server.insert(7, 12)
+
+        server.between = change
+        read, pages = read_keys(server, size=2)
+        keys = keys_of(pages)
+        assert len(keys) == len({*keys}), (gone, enters)
+        assert {1, 2, 3, 4} <= {*keys}
+        assert read.rows_read == len(keys)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_record_that_enters_and_leaves_the_filter_all_the_time_makes_no_read_red(every, workers):
+    for key in range(5, 25):
+        server = Busy(range(5, 25), lambda _server: None)
+        calls = itertools.count()
+
+        def flip(server, key=key, calls=calls):
+            if next(calls) % every == 0:
+                present = server.keys()
+                (server.delete if str(key) in present else server.insert)(key)
+
+        server.change = flip
+        _, pages = read_keys(server, 4, workers)
+        keys = keys_of(pages)
+        assert len(keys) == len({*keys})
+        assert {*range(5, 25)} - {key} <= {*keys}
+
+
 @pytest.mark.parametrize("workers", [0, 4])
 def test_pages_have_their_keys_in_little_memory(workers):
     _, pages = read_keys(Server(range(1, 46, 2)), workers=workers)
