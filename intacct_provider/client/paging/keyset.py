@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
-from operator import lt, or_
+from operator import gt, lt, or_
 from typing import NamedTuple
 
 from intacct_provider.client.keys import as_number
@@ -67,6 +67,7 @@ class KeyOrder:
         #: How many rows there will be, by the newest page; None if unknown.
         self.expected: int | None = None
         self._trusted = self._sorted = settled
+        self._end_checked = False
         self._checked: Cursor | None = None
         self._numeric = settled
 
@@ -125,8 +126,8 @@ class KeyOrder:
         """Verify a cursor when the first page above it has come.
 
         When the count moved, either records were added or deleted, or the server compares or sorts keys as text, so
-        that "9" is above "10". Until the server has been seen to compare numbers, that costs calls: one for the
-        comparison, and one for each page in which keys became longer.
+        that "9" is above "10". Until rows have shown that it uses numbers, that costs calls: one for the comparison,
+        one for the end, and one for each page in which keys became longer.
 
         :param end: the highest key, if it is known.
         :param count: how many rows there were when it was asked for.
@@ -143,6 +144,7 @@ class KeyOrder:
         self._checked = cursor
         if moved and not self._trusted:
             self._check_comparison(cursor, end)
+            self._sorted = self._sorted or _shows_numbers(cursor.names)
             if total is None or count is None or total < count:
                 self._check_end(end)
             self._check_sorting(cursor)
@@ -221,7 +223,7 @@ class KeyOrder:
 
     def _check_end(self, end: int | None) -> None:
         """Make sure, once, that the highest key is that; a key above it has come meanwhile, or sorts as text."""
-        if self._sorted or end is None:
+        if self._sorted or self._end_checked or end is None:
             return
         query = replace(self.select(above=end), fields=("key",))
 
@@ -233,11 +235,11 @@ class KeyOrder:
             return ""
 
         self._confirm(find)
-        self._sorted = True
+        self._end_checked = True
 
     def _check_sorting(self, cursor: Cursor) -> None:
         """Make sure that a page in which keys became longer left none out; sorted as text, "9" comes after "10"."""
-        if len(str(cursor.before or 0)) == len(str(cursor.key)):
+        if self._sorted or len(str(cursor.before or 0)) == len(str(cursor.key)):
             return
 
         def find() -> str:
@@ -271,6 +273,11 @@ class KeyOrder:
             f"The read of {self.query.object_name} cannot be proven complete: the server does not order keys {key} and "
             f"{name} as numbers. {_WAY_OUT}"
         )
+
+
+def _shows_numbers(names: Sequence[str]) -> bool:
+    """Whether keys that rise as numbers would not rise as text, so that the server sorts numbers: "9" before "10"."""
+    return any(map(gt, names, islice(names, 1, None)))
 
 
 def _explain(names: Sequence[str]) -> str:
