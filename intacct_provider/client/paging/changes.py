@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
@@ -22,6 +22,10 @@ from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import MappingRows
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
+#: How often records may be listed and not sent before it is more than that they come and go.
+MOST_LISTED = 3
+#: Pages that a second pass over keys takes besides those that its keys would fill, so that most have room for more.
+SPARE_PAGES = 3
 #: Keys that a message names.
 MAX_KEYS_SHOWN = 5
 
@@ -54,7 +58,7 @@ def find_changes(
     another, and none has more rows than it has room for, unless many records came.
 
     :param order: of the pass.
-    :param intervals: what it has read.
+    :param intervals: what it has read, also beyond that end.
     :raises IntacctIncompleteReadError: if they cannot be read.
     """
     fetcher = PageFetcher(service, MappingRows(()), order.fetcher.size, stopped)
@@ -73,15 +77,22 @@ def find_changes(
             pass
         return pages.intervals
 
-    size = order.fetcher.size
-    some = _cut(intervals, order.bounds.above, end, size - size // 16)
+    some = _cut(intervals, order.bounds.above, end, _choose_rows(intervals, order.fetcher.size))
     found = in_order(pool(workers), workers, read, some, threading.Event())
     theirs = (one.unpack() for one in chain.from_iterable(found))
-    return _compare(_list_keys(intervals), chain.from_iterable(theirs))
+    ours = takewhile(lambda key: key <= end, _list_keys(intervals))
+    return _compare(ours, chain.from_iterable(theirs))
 
 
 def _list_keys(intervals: Iterable[Interval]) -> Iterator[int]:
     return chain.from_iterable(one.unpack() for one in intervals)
+
+
+def _choose_rows(intervals: Sequence[Interval], size: int) -> int:
+    """Return how many known keys a page is asked for: with room for new ones, but for few pages more than needed."""
+    rows = sum(one.rows for one in intervals)
+    pages = -(-rows // size) + SPARE_PAGES
+    return max(1, size - size // 16, min(size, -(-rows // pages)))
 
 
 def _cut(intervals: Sequence[Interval], above: int | None, end: int, rows: int) -> Iterator[Bounds]:
@@ -121,20 +132,22 @@ def read_late(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
 
 def _read_some(order: KeyOrder, wanted: Sequence[int]) -> Iterator[Page]:
     """Yield the rows of some records. Those that do not come are gone only if their keys are not listed any more."""
-    left, listed = list(wanted), False
+    left, listed = list(wanted), 0
     while left:
         page = _fetch_some(order, left)
+        if listed and not page.rows:  # twice, lest one that comes and goes is gone whenever it is asked for
+            page = _fetch_some(order, left)
         yield page
         came = set(map(int, page.keys))
         left = [key for key in left if key not in came]
         if left and not (came and (page.total_count or 0) > len(page)):  # or the server sends fewer at once
             left = _list_existing(order, left)
-            if left and listed and not came:
+            if left and listed == MOST_LISTED and not came:
                 raise IntacctIncompleteReadError(
                     f"The read of {order.query.object_name} cannot be proven complete: Intacct lists the records with "
                     f"keys {name_keys(left)} and does not send them, and the same when it is asked again."
                 )
-            listed = True
+            listed = 0 if came else listed + 1
 
 
 def _list_existing(order: KeyOrder, keys: Sequence[int]) -> list[int]:

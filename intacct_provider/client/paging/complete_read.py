@@ -165,14 +165,13 @@ class CompleteRead:
         if read.is_certain:
             return
         # What lies between this end and a later one came meanwhile, or the end was wrong: reading it once is enough.
-        end, pages = read.end, len(read.intervals)
+        end = read.end
         read.extend()
         yield from read
         if read.is_certain or read.end is None:
             return
-        if end is None:
-            end, pages = read.end, len(read.intervals)
-        found = find_changes(read.order, read.intervals[:pages], end, self.service, **self._how)
+        end = read.end if end is None else end
+        found = find_changes(read.order, read.intervals, end, self.service, **self._how)
         self.vanished = found.vanished
         for page in read_late(read.order, found.late):
             self.late += len(page)

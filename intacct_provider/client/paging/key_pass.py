@@ -248,13 +248,12 @@ class KeyPass:
             return
         known = 0 if self._cursor.key is None else bisect_right(keys, self._cursor.key)
         if known == 0 and pending.start > 1:
-            before = self.rows_read
+            # Rows were deleted before it. More of an overlap is cheaper than a call for each gap.
+            self._overlap = max(1, min(self._step // 32, 4 * self._overlap))
             closed = yield from self._close_gap(keys[0])
             if not closed:
                 self._ask_again()
                 return
-            # Rows were deleted before it. More of an overlap is cheaper than a call for each gap.
-            self._overlap = max(self._overlap, min(self._step // 4, 2 * (self.rows_read - before)))
         wanted = len(keys) if self.end is None else bisect_right(keys, self.end)
         if known < wanted:
             yield self._record(page.part(known, wanted), keys[known:wanted])

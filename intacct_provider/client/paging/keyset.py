@@ -159,7 +159,9 @@ class KeyOrder:
             raise self.build_unusable_error(
                 f"{_TEXT_COMPARISON} (key {highest} is not above {self.bounds.above} and up to {self.bounds.upto})"
             )
-        self._confirm(lambda: self._find_above(cursor) or self._find_between(highest, cursor))
+        self._confirm_sorting(
+            lambda: self._find_above(cursor.key or 0) or self._find_between(highest, cursor)
+        )
 
     def check_bounds(self) -> None:
         """Make sure, after the last page, that no record hides beyond a bound; without bounds, nothing is asked.
@@ -204,6 +206,24 @@ class KeyOrder:
         if problem:
             raise self.build_unusable_error(problem)
 
+    def _confirm_sorting(self, find: Callable[[], tuple[int, int] | None]) -> None:
+        """Reject keys if one is sorted behind a lower one, and again when it is asked for both.
+
+        Only one answer with both shows it: of two answers, each is right about its own moment.
+
+        :param find: returns the highest key, as the server says, and a higher one; None if there is none.
+        """
+        for _ in range(3):
+            pair = find()
+            if pair is None:
+                return
+            both = self.query.narrow({"$in": {"key": list(map(str, pair))}})
+            page = self.fetcher.fetch(replace(both, fields=("key",), order_by=_FROM_THE_LAST), size=2)
+            if len(page) == 2 and as_number(page.keys[0]) == max(pair):
+                return
+        if pair:
+            raise self.build_unusable_error(_TEXT_SORTING.format(highest=pair[0], name=pair[1]))
+
     def _check_comparison(self, cursor: Cursor, end: int | None) -> None:
         """Make sure that no key is above a number with more digits than all of them; as text, most keys are."""
         if self._numeric or end is None or len(str(end)) == len(str(cursor.key)):
@@ -225,16 +245,7 @@ class KeyOrder:
         """Make sure, once, that the highest key is that; a key above it has come meanwhile, or sorts as text."""
         if self._sorted or self._end_checked or end is None:
             return
-        query = replace(self.select(above=end), fields=("key",))
-
-        def find() -> str:
-            for name in self.fetcher.fetch(query, size=1).keys:
-                highest, _ = self.fetch_highest()
-                if highest is not None and highest < (as_number(name) or 0):
-                    return _TEXT_SORTING.format(highest=highest, name=name)
-            return ""
-
-        self._confirm(find)
+        self._confirm_sorting(lambda: self._find_above(end))
         self._end_checked = True
 
     def _check_sorting(self, cursor: Cursor) -> None:
@@ -242,31 +253,36 @@ class KeyOrder:
         if self._sorted or len(str(cursor.before or 0)) == len(str(cursor.key)):
             return
 
-        def find() -> str:
+        def find() -> tuple[int, int] | None:
             highest, _ = self.fetch_highest(upto=cursor.key)
-            wrong = highest is not None and highest != cursor.key
-            return self._find_between(highest or 0, cursor) if wrong else ""
+            return None if highest in (None, cursor.key) else self._find_between(highest or 0, cursor)
 
-        self._confirm(find)
+        self._confirm_sorting(find)
 
-    def _find_above(self, cursor: Cursor) -> str:
-        """Return why keys above that of a cursor, above which there should be none, show another order, or nothing."""
-        query = replace(self.select(above=cursor.key), fields=("key",))
-        for name in self.fetcher.fetch(query, size=1).keys:
-            key = as_number(name) or 0
-            if cursor.key is not None and key <= cursor.key:
-                return f"{_TEXT_COMPARISON} (key {name} is not above {cursor.key})"
-            highest, _ = self.fetch_highest()
-            if highest is not None and highest < key:
-                return _TEXT_SORTING.format(highest=highest, name=name)
-        return ""
+    def _find_above(self, key: int) -> tuple[int, int] | None:
+        """Return the highest key, as the server says, and one that is higher, if there is one above a key."""
+        query = replace(self.select(above=key), fields=("key",))
 
-    def _find_between(self, highest: int, cursor: Cursor) -> str:
-        """Return that there is a key above the one that is said to be the highest, up to that of a cursor."""
+        def find() -> str:
+            return next(iter(self.fetcher.fetch(query, size=1).keys), "")
+
+        name = find()
+        if name and (as_number(name) or 0) <= key:
+            self._confirm(
+                lambda: f"{_TEXT_COMPARISON} (key {name} is not above {key})" if find() == name else ""
+            )
+            return None
+        highest = self.fetch_highest()[0] if name else None
+        return (
+            None if highest is None or highest >= (as_number(name) or 0) else (highest, as_number(name) or 0)
+        )
+
+    def _find_between(self, highest: int, cursor: Cursor) -> tuple[int, int] | None:
+        """Return the highest key, as the server says, and one that is higher, up to that of a cursor."""
         query = replace(self.select(above=highest, last=cursor.key), fields=("key",))
         for name in self.fetcher.fetch(query, size=1).keys:
-            return _TEXT_SORTING.format(highest=highest, name=name)
-        return ""
+            return highest, as_number(name) or 0
+        return None
 
     def _hidden(self, key: int | None, name: str) -> IntacctIncompleteReadError:
         return IntacctIncompleteReadError(
