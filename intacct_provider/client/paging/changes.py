@@ -121,33 +121,45 @@ def _compare(ours: Iterator[int], theirs: Iterable[int]) -> Changes:
 
 
 def read_late(order: KeyOrder, late: Sequence[int]) -> Iterator[Page]:
-    """Yield the rows of records with these keys that still match, in order.
+    """Yield the rows of records with these keys that still match, in order within each page.
 
     :raises IntacctIncompleteReadError: naming those that Intacct has and does not send.
     """
-    size = min(BATCH_SIZE, max(order.fetcher.size, 2))
-    for start in range(0, len(late), size):
-        yield from _read_some(order, late[start : start + size])
+    left: list[int] = []
+    for some in _batch(order, late):
+        page = _fetch_some(order, some)
+        yield page
+        left += _without(some, page)
+    for some in _batch(order, left):
+        yield from _read_missing(order, some)
 
 
-def _read_some(order: KeyOrder, wanted: Sequence[int]) -> Iterator[Page]:
-    """Yield the rows of some records. Those that do not come are gone only if their keys are not listed any more."""
-    left, listed = list(wanted), 0
+def _read_missing(order: KeyOrder, wanted: Sequence[int]) -> Iterator[Page]:
+    """Yield the rows of records that did not come; they are gone only if their keys are not listed any more."""
+    left, tries = _list_existing(order, wanted), 0
     while left:
         page = _fetch_some(order, left)
-        if listed and not page.rows:  # twice, lest one that comes and goes is gone whenever it is asked for
+        if not page.rows:  # twice, since one that comes and goes may be gone whenever it is asked for
             page = _fetch_some(order, left)
         yield page
-        came = set(map(int, page.keys))
-        left = [key for key in left if key not in came]
-        if left and not (came and (page.total_count or 0) > len(page)):  # or the server sends fewer at once
-            left = _list_existing(order, left)
-            if left and listed == MOST_LISTED and not came:
-                raise IntacctIncompleteReadError(
-                    f"The read of {order.query.object_name} cannot be proven complete: Intacct lists the records with "
-                    f"keys {name_keys(left)} and does not send them, and the same when it is asked again."
-                )
-            listed = 0 if came else listed + 1
+        tries = 0 if page.rows else tries + 1
+        left = _without(left, page)
+        left = _list_existing(order, left) if left else left
+        if left and tries == MOST_LISTED:
+            raise IntacctIncompleteReadError(
+                f"The read of {order.query.object_name} cannot be proven complete: Intacct lists the records with keys "
+                f"{name_keys(left)} and does not send them, and the same when it is asked again."
+            )
+
+
+def _batch(order: KeyOrder, keys: Sequence[int]) -> Iterator[Sequence[int]]:
+    size = min(BATCH_SIZE, max(order.fetcher.size, 2))
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+def _without(keys: Sequence[int], page: Page) -> list[int]:
+    came = set(map(int, page.keys))
+    return [key for key in keys if key not in came]
 
 
 def _list_existing(order: KeyOrder, keys: Sequence[int]) -> list[int]:

