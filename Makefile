@@ -43,7 +43,7 @@ package: $(VENV)/.dev  ## Install the built package alone, and run the documente
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -n logical tests/unit tests/sandbox/client
+	@$(BIN)/coverage run -m pytest -q -n logical --ignore tests/unit/worlds tests/unit tests/sandbox/client
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
