@@ -133,9 +133,7 @@ def prepare() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
-    # A neighbor of this file is called airflow.
-    here = str(Path(__file__).parent)
-    sys.path[:] = [str(ROOT / "tests" / "support"), *(path for path in sys.path if path != here)]
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 
 def run_at_rest(what: tuple[int, str, bool]) -> int:

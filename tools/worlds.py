@@ -102,11 +102,7 @@ def _prepare() -> None:
     """Let a process find the worlds, and keep Airflow out of anybody's home."""
     home = Path(tempfile.gettempdir(), "intacct-worlds")
     os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    # This folder has an airflow.py, which is not Airflow.
-    sys.path[:] = [
-        str(SUPPORT),
-        *(path for path in sys.path if Path(path).resolve() != Path(__file__).parent),
-    ]
+    sys.path.insert(0, str(SUPPORT))
 
 
 def _family(name: str) -> Any:
