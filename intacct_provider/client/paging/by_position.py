@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.fetcher import PageFetcher
+from intacct_provider.client.paging.key_intervals import select_keys
 from intacct_provider.client.paging.keyset import KEY_ORDER
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.query.request import Query
@@ -46,8 +47,8 @@ def read_in_order(fetcher: PageFetcher, query: Query, read_keys: Callable[[], se
     """
     tie_break = () if any("key" in item for item in query.order_by) else KEY_ORDER
     ordered = replace(query, order_by=(*query.order_by, *tie_break))
-    first = fetch_first(fetcher, ordered)
-    if is_whole(first) and len(set(first.keys)) == len(first):
+    first = _fetch_first(fetcher, ordered)
+    if _is_whole(first) and len(set(first.keys)) == len(first):
         yield first
         return
     witnesses = read_keys()
@@ -96,7 +97,7 @@ class OffsetPass:
             self.moved |= not seen.isdisjoint(rest.keys) or len(set(rest.keys)) < len(rest)
             seen.update(rest.keys)
             yield rest
-            if self.moved or is_whole(page):
+            if self.moved or _is_whole(page):
                 break
             # A server that sends one row at a time leaves no room for an overlap.
             overlap = min(1, len(page) - 1)
@@ -148,29 +149,26 @@ class _Passes:
         )
 
 
-def fetch_first(fetcher: PageFetcher, query: Query) -> Page:
+def _fetch_first(fetcher: PageFetcher, query: Query) -> Page:
     """Return the first page; if it is empty, it is asked for once more before that is believed."""
     page = fetcher.fetch(query)
     return page if page.rows else fetcher.fetch(query)
 
 
-def is_whole(page: Page) -> bool:
+def _is_whole(page: Page) -> bool:
     """Whether nothing is left behind the page.
 
     A full page never shows it: if the count were wrong by one, the last record would be lost.
     """
     if page.next is not None:
         return False
-    if page.total_count is None or len(page) >= page.page_size:
-        return not page.rows
-    return page.start - 1 + len(page) >= page.total_count
+    behind = page.count_behind(page.start)
+    return not page.rows if behind is None or len(page) >= page.page_size else behind <= 0
 
 
 def _brings_nothing(page: Page, seen: set[str]) -> bool:
     """Whether a page has no new row, although it should: it has more than the planned overlap, or says so."""
-    behind = page.start - 1 + len(page)
-    more = page.next is not None or (page.total_count is not None and behind < page.total_count)
-    return seen.issuperset(page.keys) and (more or len(page) > 1)
+    return seen.issuperset(page.keys) and (page.is_followed(page.start) or len(page) > 1)
 
 
 def _take_new(page: Page, done: set[str]) -> Page:
@@ -186,7 +184,7 @@ def _any_exists(fetcher: PageFetcher, query: Query, keys: set[str]) -> bool:
     """Whether a record with one of these keys exists now."""
     some = sorted(keys)
     for start in range(0, len(some), BATCH_SIZE):
-        among = query.narrow({"$in": {"key": some[start : start + BATCH_SIZE]}})
+        among = select_keys(query, some[start : start + BATCH_SIZE])
         if fetcher.fetch(replace(among, fields=("key",), order_by=()), size=1).rows:
             return True
     return False

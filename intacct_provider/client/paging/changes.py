@@ -14,7 +14,7 @@ from itertools import chain, islice, takewhile
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
-from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys
+from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys, select_keys
 from intacct_provider.client.paging.key_pass import KeyPass
 from intacct_provider.client.paging.keyset import KeyOrder
 from intacct_provider.client.paging.ordered_pool import Pool, Workers, in_order, make_pool
@@ -96,7 +96,7 @@ def _choose_rows(intervals: Sequence[Interval], size: int) -> int:
 
 
 def _cut(intervals: Sequence[Interval], above: int | None, end: int, rows: int) -> Iterator[Bounds]:
-    """Yield bounds from one key to another each with this many of the rows that were read."""
+    """Yield bounds from one key to another, each with this many of the rows that were read."""
     for key in islice(_list_keys(intervals), rows - 1, None, rows):
         if key >= end:
             break
@@ -164,8 +164,7 @@ def _without(keys: Sequence[int], page: Page) -> list[int]:
 
 def _list_existing(order: KeyOrder, keys: Sequence[int]) -> list[int]:
     """Return those of some keys that exist now."""
-    among = order.query.narrow({"$in": {"key": list(map(str, keys))}})
-    page, found = order.fetch(replace(among, fields=("key",)))
+    page, found = order.fetch(replace(select_keys(order.query, keys), fields=("key",)))
     existing = set(found or ())
     return (
         [key for key in keys if key in existing] if len(existing) == (page.total_count or 0) else list(keys)
@@ -174,7 +173,7 @@ def _list_existing(order: KeyOrder, keys: Sequence[int]) -> list[int]:
 
 def _fetch_some(order: KeyOrder, keys: Sequence[int]) -> Page:
     """Fetch the rows with some keys, in order; twice if they are not those."""
-    query = order.query.narrow({"$in": {"key": list(map(str, keys))}})
+    query = select_keys(order.query, keys)
     for _ in range(2):
         page, found = order.fetch(query)
         if found is not None and set(found) <= set(keys):

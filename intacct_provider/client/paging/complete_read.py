@@ -92,11 +92,6 @@ class CompleteRead:
         return self._pass.began
 
     @property
-    def changed(self) -> bool:
-        """Whether records came or went during the read, as far as it was noticed."""
-        return bool(self.late or self.vanished)
-
-    @property
     def intervals(self) -> list[Interval]:
         """What was read in order of key, page by page."""
         return self._pass.intervals

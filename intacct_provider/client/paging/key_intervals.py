@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from operator import sub
@@ -60,6 +60,11 @@ def limit_keys(query: Query, *limits: tuple[str, int | None]) -> Query:
         if key is not None:
             query = query.narrow({operator: {"key": str(key)}})
     return query
+
+
+def select_keys(query: Query, keys: Iterable[int | str]) -> Query:
+    """Return the query of the records with one of these keys."""
+    return query.narrow({"$in": {"key": list(map(str, keys))}})
 
 
 def pack_keys(keys: Sequence[int]) -> bytes:

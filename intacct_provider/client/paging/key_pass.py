@@ -301,12 +301,9 @@ class KeyPass:
         A short page that is not the last may have lost rows, or the server sends no more at once. Behind the end that
         was asked for there can be nothing more. Change alone brings neither about.
         """
-        more = page.next is not None or (
-            page.total_count is not None and pending.start - 1 + len(page) < page.total_count
-        )
-        short = len(page) < min(page.page_size, self._full)
+        short = self._is_short(page)
         upto = self.order.bounds.upto if pending.upto is None else pending.upto
-        if not more or not (short or (upto is not None and keys[-1] >= upto)):
+        if not page.is_followed(pending.start) or not (short or (upto is not None and keys[-1] >= upto)):
             return True
         above, rows = (pending.cursor.key, len(keys)) if pending.start == 1 else (keys[0], len(keys) - 1)
         counted = self._count_between(above, keys[-1])
@@ -320,17 +317,20 @@ class KeyPass:
 
     def _is_last(self, pending: _PendingPage, page: Page, keys: list[int]) -> bool:
         """Whether nothing is left to read; a full page never shows it alone, since its count may be wrong."""
-        left = None if page.total_count is None else page.total_count - (pending.start - 1 + len(page))
-        if self._again and page.next is None and left is not None and left <= 0:
+        behind = page.count_behind(pending.start)
+        last = page.next is None and behind is not None and behind <= 0
+        if self._again and last:
             return True
         if self.end is not None or self._asked is not None:
             if not self._is_end_reached() and (self.end is None or keys[-1] < self.end):
                 return False
             self._is_more_after_end = pending.upto is None and page.next is not None and keys[-1] == self.end
             return True
-        total = page.total_count
-        short = len(page) < min(page.page_size, self._full)
-        return short and total is not None and len(page) >= total and page.next is None
+        return last and self._is_short(page)
+
+    def _is_short(self, page: Page) -> bool:
+        """Whether a page has fewer rows than the server sends at once."""
+        return len(page) < min(page.page_size, self._full)
 
     def _close_gap(self, below: int) -> Generator[Page, None, bool]:
         """Yield the pages of what lies between the rows taken so far and a page that came from further on.
@@ -342,14 +342,13 @@ class KeyPass:
             problem = self.order.find_problem(page, keys, self._cursor)
             if problem or keys is None or (keys and keys[-1] >= below):
                 return False
-            left = page.next is not None or page.total_count is None or page.total_count > len(page)
+            left = page.total_count is None or page.is_followed(1)
             if not keys:
                 return not left
-            short = len(page) < min(page.page_size, self._full)
-            if left and short:
+            if left and self._is_short(page):
                 return False
             yield self._record(page, keys)
-            if not left and short:
+            if not left and self._is_short(page):
                 return True
 
     def _count_between(self, above: int | None, upto: int | None) -> int:

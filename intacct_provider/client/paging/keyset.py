@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from intacct_provider.client.keys import as_number
 from intacct_provider.client.paging.fetcher import PageFetcher
-from intacct_provider.client.paging.key_intervals import Bounds, limit_keys
+from intacct_provider.client.paging.key_intervals import Bounds, limit_keys, select_keys
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -217,8 +217,9 @@ class KeyOrder:
             pair = find()
             if pair is None:
                 return
-            both = self.query.narrow({"$in": {"key": list(map(str, pair))}})
-            page = self.fetcher.fetch(replace(both, fields=("key",), order_by=_FROM_THE_LAST), size=2)
+            page = self.fetcher.fetch(
+                replace(select_keys(self.query, pair), fields=("key",), order_by=_FROM_THE_LAST), size=2
+            )
             if len(page) == 2 and as_number(page.keys[0]) == max(pair):
                 return
         if pair:
@@ -267,15 +268,16 @@ class KeyOrder:
             return next(iter(self.fetcher.fetch(query, size=1).keys), "")
 
         name = find()
-        if name and (as_number(name) or 0) <= key:
+        if not name:
+            return None
+        found = as_number(name) or 0
+        if found <= key:
             self._confirm(
                 lambda: f"{_TEXT_COMPARISON} (key {name} is not above {key})" if find() == name else ""
             )
             return None
-        highest = self.fetch_highest()[0] if name else None
-        return (
-            None if highest is None or highest >= (as_number(name) or 0) else (highest, as_number(name) or 0)
-        )
+        highest, _ = self.fetch_highest()
+        return (highest, found) if highest is not None and highest < found else None
 
     def _find_between(self, highest: int, cursor: Cursor) -> tuple[int, int] | None:
         """Return the highest key, as the server says, and one that is higher, up to that of a cursor."""

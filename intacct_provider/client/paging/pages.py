@@ -46,6 +46,18 @@ class Page:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def count_behind(self, start: int) -> int | None:
+        """Return how many records the count says lie behind the page; negative if it has more rows than that.
+
+        :param start: position of its first row.
+        :return: None if there is no count.
+        """
+        return None if self.total_count is None else self.total_count - (start - 1 + len(self))
+
+    def is_followed(self, start: int) -> bool:
+        """Whether the page says that there are records behind it, by its count or by ``next``."""
+        return self.next is not None or (self.count_behind(start) or 0) > 0
+
     def part(self, start: int, stop: int | None = None) -> Page:
         """Return some of the rows, by position."""
         some = slice(start, stop)

@@ -20,9 +20,6 @@ from intacct_provider.client.paging.key_intervals import Bounds
 from intacct_provider.client.paging.pages import Totals
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
-#: Fields that say when a record was created, or last changed.
-STAMPS = ("audit.createdDateTime", "audit.modifiedDateTime")
-
 
 @dataclass(frozen=True, slots=True)
 class Proof:
