@@ -178,11 +178,12 @@ def _list_names(statement: Mapping[str, Any]) -> Iterator[str]:
             yield name.upper() if _ERROR_ID.fullmatch(name.upper()) else name
 
 
-def _read_text(value: Any) -> str:
-    """Return text or a number as one line; else nothing."""
-    return (
-        "" if value is None or isinstance(value, Mapping | list) else " ".join(str(value).split())[:LONGEST]
-    )
+def _read_text(value: Any, clean: Callable[[str], str] = lambda text: " ".join(text.split())) -> str:
+    """Return text or a number as one line of bounded length; else nothing.
+
+    :param clean: makes one line of text.
+    """
+    return "" if value is None or isinstance(value, Mapping | list) else clean(str(value))[:LONGEST]
 
 
 def _says_dead(statement: Mapping[str, Any]) -> bool:
@@ -232,9 +233,7 @@ class _ErrorReader:
 
     def text(self, value: Any) -> str:
         """Return text or a number as one line of bounded length, so that no response can flood a log; else nothing."""
-        if value is None or isinstance(value, Mapping | list):
-            return ""
-        return self._clean(str(value))[:LONGEST]
+        return _read_text(value, self._clean)
 
     def _read_detail(self, fields: Mapping[str, Any]) -> ErrorDetail:
         correction = self.text(fields.get("correction"))

@@ -69,7 +69,7 @@ def read_one(
     :param done: what was done to the record, as messages say it.
     :raises IntacctResponseError: if the response contradicts itself, or is about another record.
     """
-    found = get_elements(reply)
+    found = reply.elements
     item = found[0] if isinstance(found, list) and len(found) == 1 else found
     if not isinstance(item, Mapping):
         return reply.error(), None
@@ -122,7 +122,7 @@ def read_elements(
 
 def _list_items(reply: Reply, count: int) -> list[Mapping[str, Any]]:
     """Return what a response holds for each record; nothing if it is not a list of that."""
-    items = get_elements(reply)
+    items = reply.elements
     if isinstance(items, Mapping) and count == 1 and not reply.error():
         items = [items]
     return items if isinstance(items, list) and all(isinstance(item, Mapping) for item in items) else []
@@ -170,26 +170,15 @@ def _describe_contradiction(
     return text + "; ".join(f"{word}: index {list_positions(some)}" for word, some in groups if some) + "."
 
 
-def get_elements(reply: Reply) -> Any:
-    """Return what a response holds for each of several records; some rejections are a bare list."""
-    return reply.body if isinstance(reply.body, list) else reply.result
-
-
 def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResult:
     """Return one record's outcome from its element of a response: a reference or an error, and its status."""
     reference = read_reference(item)
-    found, status = item.get("ia::error") or reference.get("ia::error"), read_status(item, reply)
+    found, status = item.get("ia::error") or reference.get("ia::error"), reply.read_status(item)
     if found or status >= 400:
         error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
-
-
-def read_status(item: Mapping[str, Any], reply: Reply) -> int:
-    """Return an element's own status; that of the whole response when it has none."""
-    status = as_number(item.get("ia::status"))
-    return reply.status if status is None else status
 
 
 def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tuple[str, set[bool]]:

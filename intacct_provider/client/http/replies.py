@@ -18,6 +18,7 @@ from intacct_provider.client.http import codec
 from intacct_provider.client.http.connections import ResponseTooSlowError, compute_deadline
 from intacct_provider.client.http.content import LARGEST, ContentTooLargeError, UnknownEncodingError
 from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
@@ -53,6 +54,16 @@ class Reply:
     def result(self) -> Any:
         """The value of ``ia::result``."""
         return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
+
+    @property
+    def elements(self) -> Any:
+        """What the response holds for each of several records; some rejections are a bare list."""
+        return self.body if isinstance(self.body, list) else self.result
+
+    def read_status(self, element: Any) -> int:
+        """Return the status of one of its elements; that of the whole response when it has none."""
+        status = as_number(element.get("ia::status")) if isinstance(element, Mapping) else None
+        return self.status if status is None else status
 
     @property
     def maybe_done(self) -> bool:

@@ -93,8 +93,9 @@ class Request:
         return self.repeatable and (self.may_repeat is None or self.may_repeat())
 
 
-#: What any good token may ask for.
+#: Members of a form that no message may have.
 _SECRET_MEMBERS = {"client_secret", "refresh_token", "code", "code_verifier"}
+#: What any good token may ask for.
 _PROBE = Request("GET", "/services/core/model", params={"name": "company-config/entity"})
 
 
@@ -230,12 +231,9 @@ class Transport:
             crowded_out = status == 429 and pause is not None
             attempt += not crowded_out
             elapsed = time.monotonic() - started
-            retryable = (
-                _is_worth_repeating(request, outcome) if isinstance(outcome, Reply) else outcome.transient
-            )
             wait = compute_wait(
                 self._retry,
-                repeatable=request.repeatable and retryable,
+                repeatable=request.repeatable and (isinstance(outcome, Reply) or outcome.transient),
                 status=status,
                 retry_after=pause,
                 locked=isinstance(outcome, Reply) and _is_locked(request, outcome, maybe_already_done),
@@ -243,6 +241,8 @@ class Transport:
                 elapsed=elapsed,
                 jitter=random.random(),  # noqa: S311
             )
+            if isinstance(outcome, Reply) and wait is not None and not _is_worth_repeating(request, outcome):
+                wait = None
             if wait is None or (outcome.maybe_done and not request.is_safe_to_repeat()):
                 if isinstance(outcome, Reply):
                     return replace(outcome, maybe_already_done=maybe_already_done)
@@ -335,23 +335,17 @@ def judge_reply(request: Request, reply: Reply) -> TokenVerdict:
     """
     if reply.replayed:
         return TokenVerdict.ACCEPTED
-    found, elements = find_error(reply.body), reply.body if isinstance(reply.body, list) else reply.result
+    found, elements = find_error(reply.body), reply.elements
     if found or not isinstance(elements, list):
         failed = found or reply.status >= 400
         return judge_token(reply.status, found or {}, reply.headers) if failed else TokenVerdict.ACCEPTED
-    errors = [(_read_status(element, reply), find_error(element)) for element in elements]
+    errors = [(reply.read_status(element), find_error(element)) for element in elements]
     verdicts = [judge_token(status, error) for status, error in errors if error]
     if reply.status >= 400:
         verdicts.append(judge_token(reply.status, {}, reply.headers))
     elif request.method != "GET" and len(verdicts) < len(elements):
         return TokenVerdict.ACCEPTED
     return max(verdicts, default=TokenVerdict.ACCEPTED)
-
-
-def _read_status(element: Any, reply: Reply) -> int:
-    """Return the status of one of several elements of a response."""
-    status = str(element.get("ia::status", "")) if isinstance(element, Mapping) else ""
-    return int(status) if status.isdecimal() else reply.status
 
 
 def _is_worth_repeating(request: Request, reply: Reply) -> bool:

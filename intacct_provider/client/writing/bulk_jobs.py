@@ -18,7 +18,7 @@ from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
-from intacct_provider.client.results import RecordResult, get_elements, read_result
+from intacct_provider.client.results import RecordResult, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
@@ -208,7 +208,7 @@ def _read_results(
         contradicts itself.
     :raises IntacctInterruptedWriteError: if the job failed as a whole.
     """
-    items = get_elements(reply)
+    items = reply.elements
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise IntacctResponseError(f"The result file of the bulk job {job.id} is not a list of records.")
     results = [read_result(n, item, reply) for n, item in enumerate(items)]

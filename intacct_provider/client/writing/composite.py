@@ -19,9 +19,7 @@ from intacct_provider.client.results import (
     REJECTIONS,
     RecordResult,
     find_miscount,
-    get_elements,
     is_unprocessed,
-    read_status,
 )
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.composite_request import PATH, Part
@@ -130,7 +128,7 @@ class CompositeCall:
 
     def _read(self, reply: Reply) -> tuple[list[CompositeResult], list[Element]]:
         """Return the outcome of each part and what the response holds for it, in the order of the parts."""
-        found = get_elements(reply)
+        found = reply.elements
         if not isinstance(found, list) or not all(map(_is_mapping, found)):
             reply.raise_for_error()
             found = []
@@ -294,15 +292,15 @@ def _describe_contradiction(
 
 
 def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
-    status, meta = read_status(item, reply), item.get("ia::meta")
+    status, meta = reply.read_status(item), item.get("ia::meta")
     meta = meta if isinstance(meta, Mapping) else None
     found = find_error(item)
     result = None if found else item.get("ia::result")
     failures = [one for one in result if _get_error(one)] if isinstance(result, list) else []
     if failures:
         # Of several keys some can fail; then the part has failed. Prefer any error over not-found.
-        worst = next((one for one in failures if read_status(one, reply) != 404), failures[0])
-        found, status = worst["ia::error"], read_status(worst, reply)
+        worst = next((one for one in failures if reply.read_status(one) != 404), failures[0])
+        found, status = worst["ia::error"], reply.read_status(worst)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
     error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
@@ -323,9 +321,9 @@ def _count_transactions(part: Part, result: CompositeResult) -> int:
 
 def _part_is_locked(reply: Reply) -> bool:
     """Whether a part is rejected as if an earlier request for it were still running."""
-    items = get_elements(reply)
+    items = reply.elements
     return isinstance(items, list) and any(
-        read_status(item, reply) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)
+        reply.read_status(item) == 409 and not _is_replayed(item) for item in items if _is_mapping(item)
     )
 
 
