@@ -18,11 +18,9 @@ from airflow.providers.common.compat.sdk import Asset
 from small_clock import BEGINNING
 from small_events import CHANGES, FAILURES, FOR_WRITES, LIES, TRANSIENT, WITHOUT_KEY, At
 from small_explore import Family
-from small_play import EndlessError, KilledError, World, airflow_of, outcome_of
+from small_play import EndlessError, KilledError, World, airflow_of, crash_of, outcome_of
 from small_reads import ACTIVE, FIELDS, MEMORY
 from small_world import FIRST_KEY, OBJECT, STAMP, Company
-
-from intacct_provider.exceptions import IntacctError
 
 #: Runs while things happen, and after that.
 LIVE, QUIET = 2, 2
@@ -201,8 +199,7 @@ def _endless(_scenario, _judged, world):
 
 
 def _crash(_scenario, judged, _world):
-    wrong = [err for err in judged.errors if not isinstance(err, (IntacctError, KilledError, EndlessError))]
-    return f"{type(wrong[0]).__name__}: {wrong[0]}" if wrong else ""
+    return crash_of(judged.errors)
 
 
 ORACLES = {

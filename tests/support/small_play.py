@@ -184,6 +184,12 @@ def client_of(**changes):
     return IntacctClient(IntacctConfig(**{**PLACE, **changes}))
 
 
+def crash_of(errors):
+    """Return the first error that no client may raise, in words, or nothing."""
+    wrong = [err for err in errors if not isinstance(err, (IntacctError, KilledError, EndlessError))]
+    return f"{type(wrong[0]).__name__}: {wrong[0]}" if wrong else ""
+
+
 def outcome_of(work):
     """Return what work returns, or what it raised: an error of the provider, or anything else."""
     try:

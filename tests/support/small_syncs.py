@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from small_events import FAILURES, LIES, TRANSIENT, WRITE_LIES, At
 from small_explore import Family
-from small_play import EndlessError, KilledError, World, airflow_of, outcome_of
+from small_play import EndlessError, KilledError, World, airflow_of, crash_of, outcome_of
 from small_reads import MEMORY
 from small_world import FIRST_KEY, OBJECT, Company
 
-from intacct_provider.exceptions import IntacctError, IntacctStalePlanError
+from intacct_provider.exceptions import IntacctStalePlanError
 
 #: C7 to C11 exist. C7 stays, C8 changes, C9 is not desired, nor is C10, which is protected; C11 is not in scope.
 EXISTING = 5
@@ -254,9 +254,7 @@ def _endless(c):
 
 
 def _crash(c):
-    errors = [err for some in c.judged.errors.values() for err in some]
-    wrong = [err for err in errors if not isinstance(err, (IntacctError, KilledError, EndlessError))]
-    return f"{type(wrong[0]).__name__}: {wrong[0]}" if wrong else ""
+    return crash_of(err for some in c.judged.errors.values() for err in some)
 
 
 ORACLES = {

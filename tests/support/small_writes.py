@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from small_events import CHANGES, FAILURES, TRANSIENT, WRITE_LIES, At
 from small_explore import Family
-from small_play import EndlessError, KilledError, World, client_of, outcome_of
+from small_play import EndlessError, KilledError, World, client_of, crash_of, outcome_of
 from small_world import FIRST_KEY, OBJECT, Company
 
 from intacct_provider.client.results import RecordResult
-from intacct_provider.exceptions import IntacctError
 
 #: Records that exist at the beginning.
 EXISTING = 4
@@ -308,8 +307,7 @@ def _endless(_write, judged, world, _billed, _removed):
 
 
 def _crash(_write, judged, _world, _billed, _removed):
-    wrong = [err for err in judged.errors if not isinstance(err, (IntacctError, KilledError, EndlessError))]
-    return f"{type(wrong[0]).__name__}: {wrong[0]}" if wrong else ""
+    return crash_of(judged.errors)
 
 
 ORACLES = {
