@@ -1,4 +1,4 @@
-"""The keys of records: which of them are numbers."""
+"""The keys of records: which of them are numbers, and their order."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def as_number(key: object) -> int | None:
     if isinstance(key, int):
         return key if key >= 0 else None
     return int(key) if isinstance(key, str) and _PLAIN_DIGITS.fullmatch(key) else None
+
+
+def order_key(key: str) -> tuple[int, str]:
+    """Return what keys are sorted by: those that are numbers come in the order of the numbers."""
+    return len(key), key
 
 
 def text_or_none(value: object) -> str | None:

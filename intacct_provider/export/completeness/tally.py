@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from intacct_provider.client.keys import order_key
 from intacct_provider.client.paging.control_totals import EXACT
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
@@ -37,8 +38,8 @@ class Tally(msgspec.Struct):
         """Add the facts about rows with keys among these."""
         firsts, lasts = (self.first_key, others.first_key), (self.last_key, others.last_key)
         self.join(others)
-        self.first_key = min(filter(None, firsts), key=_order, default=None)
-        self.last_key = max(filter(None, lasts), key=_order, default=None)
+        self.first_key = min(filter(None, firsts), key=order_key, default=None)
+        self.last_key = max(filter(None, lasts), key=order_key, default=None)
 
     def without(self, others: Tally) -> Tally:
         """Return the facts without some of the rows, but for the first and the last key."""
@@ -78,10 +79,6 @@ class Counter:
             last_key=page.keys[-1],
             sums={name: _add_up(name, map(value, page.rows)) for name, value in self._sums.items()},
         )
-
-
-def _order(key: str) -> tuple[int, str]:
-    return len(key), key
 
 
 def _add_up(name: str, values: Any) -> Decimal:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import UNSET, structs
 
 from intacct_provider.client.batches import BATCH_SIZE
-from intacct_provider.client.keys import as_number
+from intacct_provider.client.keys import as_number, order_key
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field
@@ -265,7 +265,7 @@ class Deletions:
     def _is_found_by_history(self) -> bool:
         """Whether the audit history shows what is gone, and Intacct counts as many records as are left then."""
         last = self._before.last if self._before else None
-        bound = (len(last or ""), last or "")
+        bound = order_key(last or "")
         for _ in range(_TRIES):
             self._times = None
             hints = self._hints()

@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from intacct_provider.client.keys import order_key
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.facts import FileRef
 from intacct_provider.storage.files import GZIP_WINDOW, hash_file, open_path
@@ -54,8 +55,8 @@ Entry = TypeVar("Entry", ExportedKey, Tombstone)
 
 
 def sort_key(entry: ExportedKey | Tombstone) -> tuple[int, str]:
-    """Return what entries are sorted by: keys that are numbers come in the order of the numbers."""
-    return len(entry.key), entry.key
+    """Return what entries are sorted by."""
+    return order_key(entry.key)
 
 
 class Spool:
