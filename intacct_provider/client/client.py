@@ -421,13 +421,12 @@ class IntacctClient:
         """Return the outcome of each record of a bulk job that has ended, in the order of its file.
 
         A completed job can hold rejected records. Deleted records and new customer groups have no key in the response.
-        Two transactions, or one if the job has not ended. The whole file is held in
-        memory.
+        Two transactions, or one if the job is still running. The whole file is held in memory.
 
         :param count: how many records were submitted, to prove that each is accounted for.
         :param records: those that were submitted, instead of ``count``: then results come in their order, and belong to
             them by key or id, wherever they are in the file.
-        :raises IntacctError: if the job has not ended; ``retryable``.
+        :raises IntacctError: if the job is still running; ``retryable``.
         :raises IntacctInterruptedWriteError: if it failed as a whole; ``results`` has what was written before.
         :raises IntacctNotFoundError: if there is no such job of this user.
         :raises IntacctResponseError: if the file does not account for every record, or contradicts itself.
