@@ -10,6 +10,7 @@ from itertools import accumulate, islice
 from operator import sub
 from typing import Any, NamedTuple
 
+from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 
@@ -89,8 +90,7 @@ def unpack_keys(packed: bytes) -> list[int]:
 
 
 def _read_key(name: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    if not str(value).isdecimal():
+    key = as_number(value)
+    if value is not None and key is None:
         raise IntacctArgumentError(f"{name} must be a key, such as '24', not {value!r}.")
-    return int(value)
+    return key
