@@ -102,13 +102,22 @@ def find_certificates(config: IntacctConfig) -> bool | str:
     if not path:
         return True
     try:
-        folder = os.path.isdir(path)
-        ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+        _try_certificates(path, os.stat(path).st_mtime_ns)
     except OSError as err:
         raise IntacctConfigError(
             f"{name} {path!r} cannot be read as CA certificates in PEM format ({type(err).__name__})."
         ) from None
     return path
+
+
+@lru_cache(maxsize=100)
+def _try_certificates(path: str, changed: int) -> None:
+    """Load certificates once for each change of their file, since a usual bundle takes 20 ms and more.
+
+    :raises OSError: if there are none.
+    """
+    folder = os.path.isdir(path)
+    ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
 
 
 @lru_cache(maxsize=100)

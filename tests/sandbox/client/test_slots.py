@@ -76,6 +76,7 @@ def test_a_limit_that_shrinks_and_grows_during_the_read_is_followed():
     assert server.refused <= 12
 
 
+@pytest.mark.slow
 def test_two_clients_share_six_slots_and_neither_starves(monkeypatch):
     monkeypatch.setattr(throttle, "YIELD_EVERY", 0.5)
     monkeypatch.setattr(throttle, "YIELD_FOR", 0.1)

@@ -5,6 +5,7 @@ import gzip
 import json
 import logging
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ import time
 import zlib
 from urllib.parse import quote
 
+import certifi
 import pytest
 from raw_server import SECRET, TOKEN, raw_client, raw_server, response, slowly
 from sandbox_client import client_of, running
@@ -541,6 +543,15 @@ def test_a_bundle_that_is_none_is_an_error_before_anything_is_sent(tmp_path):
     (tmp_path / "ca.pem").write_text("not PEM")
     with pytest.raises(IntacctConfigError, match="cannot be read as CA certificates in PEM format"):
         raw_client("https://intacct.test", verify=os.fspath(tmp_path / "ca.pem"))
+
+
+def test_a_bundle_that_is_replaced_is_read_again(tmp_path):
+    bundle = tmp_path / "ca.pem"
+    shutil.copy(certifi.where(), bundle)
+    raw_client("https://intacct.test", verify=os.fspath(bundle))
+    bundle.write_text("not PEM")
+    with pytest.raises(IntacctConfigError, match="cannot be read as CA certificates in PEM format"):
+        raw_client("https://intacct.test", verify=os.fspath(bundle))
 
 
 def test_a_server_without_tls_is_named():

@@ -30,7 +30,7 @@ def test_a_record_that_enters_the_filters_unnoticed_is_exported(key):
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_one_event_at_any_call_loses_nothing_and_reports_nothing_untrue(scenario):
-    assert not faults_of(scenario, Random(14).sample([*singles(FAMILY, scenario)], 150))
+    assert not faults_of(scenario, Random(14).sample([*singles(FAMILY, scenario)], 100))
 
 
 @pytest.mark.slow
