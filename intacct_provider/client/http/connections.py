@@ -111,7 +111,7 @@ def find_certificates(config: IntacctConfig) -> bool | str:
 
 
 @lru_cache(maxsize=100)
-def _try_certificates(path: str, changed: int) -> None:
+def _try_certificates(path: str, _changed: int) -> None:
     """Load certificates once for each change of their file, since a usual bundle takes 20 ms and more.
 
     :raises OSError: if there are none.
