@@ -433,7 +433,7 @@ def read(reader, behavior, *, count, seed=0, filtered=False, company=None, **ext
     """
     result = Result(reader)
     with (
-        MovingServer(company or Company(count, seed)) as server,
+        MovingServer(Company(count, seed) if company is None else company) as server,
         tempfile.TemporaryDirectory(prefix="intacct-moving-") as folder,
     ):
         os.environ["AIRFLOW_CONN_INTACCT_DEFAULT"] = server.connection(**extra)

@@ -99,7 +99,7 @@ class MovingServer(socketserver.ThreadingTCPServer):
 
     def __init__(self, company=None, behavior=None):
         super().__init__(("127.0.0.1", 0), _Connection)
-        self.company = company or Company(0)
+        self.company = Company(0) if company is None else company
         self.lock = threading.Lock()
         self.tokens = {}
         self.connections = set()
