@@ -55,7 +55,7 @@ class IntacctClient:
         self._queries = QueryReader(self._session, self._catalog)
         self._records = RecordReader(self._session, self._catalog, self._queries)
         self._writer = RecordWriter(self._session, self._catalog, self._queries)
-        self._deleter = RecordDeleter(self._session, self._catalog)
+        self._deleter = RecordDeleter(self._session, self._catalog, self._queries)
         self._jobs = BulkJobs(self._session)
 
     # --- connection

@@ -7,6 +7,7 @@ import re
 #: Intacct's keys are counted up from 1. What looks different, such as ``007`` or ``1.0``, would not come back from a
 #: number as it was. No database has keys of a thousand digits, which Python may refuse to read.
 _PLAIN_DIGITS = re.compile(r"0|[1-9][0-9]{0,999}")
+_BEYOND = 10**1000
 
 
 def as_number(key: object) -> int | None:
@@ -17,7 +18,7 @@ def as_number(key: object) -> int | None:
     if isinstance(key, bool):
         return None
     if isinstance(key, int):
-        return key if key >= 0 else None
+        return key if 0 <= key < _BEYOND else None
     return int(key) if isinstance(key, str) and _PLAIN_DIGITS.fullmatch(key) else None
 
 

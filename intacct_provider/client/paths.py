@@ -54,7 +54,11 @@ def check_keys(keys: Iterable[Any], argument: str = "keys") -> list[str]:
 
 
 def _reject_key(key: object, where: str = "") -> IntacctArgumentError:
+    # Python writes no number of thousands of digits.
+    long = isinstance(key, int) and key.bit_length() > 1000
+    shown = "a number of hundreds of digits" if long else repr(key)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     return IntacctArgumentError(
-        f"{where}key must be a record's key, such as '24', not {key!r}; keys are whole numbers. To name a record by "
+        f"{where}key must be a record's key, such as '24', not {shown}; keys are whole numbers. To name a record by "
         "its id, look the key up with client.find(), or give an operator record_id instead of key."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import build_error
+from intacct_provider.client.errors import build_error, find_error, find_record_error
 from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.result_matching import (
     Matches,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 #: Rejections of a record, in which nothing was written.
 REJECTIONS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
-#: Codes of a record that Intacct left alone because another one of the same call was rejected.
-_UNPROCESSED = ("unprocessed", "atomicOperationFailure")
+#: Codes, in lower case, of a record that Intacct left alone because another one of the same call was rejected.
+_UNPROCESSED = {"unprocessed", "atomicoperationfailure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,18 @@ def read_one(
     """
     found = reply.elements
     item = found[0] if isinstance(found, list) and len(found) == 1 else found
-    if not isinstance(item, Mapping):
-        return reply.error(), None
-    error = reply.error() or read_result(sent.index, item, reply).error
-    problem = "" if error else match_elements([item], [sent]).problem
+    error = reply.error()
+    if isinstance(item, Mapping):
+        error = error or read_result(sent.index, item, reply).error
+        problem = "" if error else match_elements([item], [sent]).problem
+    else:
+        problem = "" if error or item is None else "without accounting for it"
     problem = problem or find_miscount(reply, [error])[0]
     if problem:
         raise IntacctResponseError(
             f"Intacct answered HTTP {reply.status} to one record {problem}; whether it was {done} is unknown."
         )
-    return error, read_reference(item)
+    return error, read_reference(item) if isinstance(item, Mapping) else None
 
 
 def read_results(
@@ -104,7 +107,7 @@ def read_elements(
         says what is known nevertheless.
     :raises IntacctError: if Intacct rejected the call itself, not its records.
     """
-    if reply.status == 204:
+    if reply.status == 204 and not named:
         return [(RecordResult(one.index), None) for one in sent]
     items = _list_items(reply, len(sent))
     error = reply.error()
@@ -173,12 +176,19 @@ def _describe_contradiction(
 def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResult:
     """Return one record's outcome from its element of a response: a reference or an error, and its status."""
     reference = read_reference(item)
-    found, status = item.get("ia::error") or reference.get("ia::error"), reply.read_status(item)
+    found, status = find_failure(item), reply.read_status(item)
     if found or status >= 400:
         error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
+
+
+def find_failure(item: Any) -> Mapping[str, Any] | None:
+    """Return the error in an element of a response, or None. A record can have a field ``error`` of its own."""
+    if isinstance(item, Mapping) and text_or_none(read_reference(item).get("key")):
+        item = {name: item.get(name) for name in ("ia::error", "ia::result")}
+    return find_error(item) or find_record_error(item)
 
 
 def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tuple[str, set[bool]]:
@@ -211,4 +221,12 @@ def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tup
 
 def is_unprocessed(error: IntacctAPIError | None) -> bool:
     """Whether an error says no more than that something else of the same call was rejected."""
-    return error is not None and error.code in _UNPROCESSED
+    if error is None:
+        return False
+    own = _fold_codes(error.code, error.error_id)
+    below = _fold_codes(*(code for detail in error.details for code in (detail.code, detail.error_id)))
+    return bool(own & _UNPROCESSED) or bool(below and below <= _UNPROCESSED)
+
+
+def _fold_codes(*codes: str) -> set[str]:
+    return {re.sub("[^a-z]", "", code.lower()) for code in codes if code}

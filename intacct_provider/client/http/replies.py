@@ -18,7 +18,6 @@ from intacct_provider.client.http import codec
 from intacct_provider.client.http.connections import ResponseTooSlowError, compute_deadline
 from intacct_provider.client.http.content import LARGEST, ContentTooLargeError, UnknownEncodingError
 from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date
-from intacct_provider.client.keys import as_number
 from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
@@ -30,6 +29,8 @@ from intacct_provider.exceptions import (
 
 _CHECK_PROXY = "check the connection's extra proxy, or HTTPS_PROXY in the environment"
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+#: A status, also with its words behind it.
+_STATUS = re.compile(r"\s*([1-5][0-9]{2})(?![0-9])")
 REPLAYED_HEADER = "x-ia-idempotency-cached-date"
 
 
@@ -60,10 +61,16 @@ class Reply:
         """What the response holds for each of several records; some rejections are a bare list."""
         return self.body if isinstance(self.body, list) else self.result
 
-    def read_status(self, element: Any) -> int:
-        """Return the status of one of its elements; that of the whole response when it has none."""
-        status = as_number(element.get("ia::status")) if isinstance(element, Mapping) else None
-        return self.status if status is None else status
+    def read_status(self, element: Any, default: int | None = None) -> int:
+        """Return the worst status in one of its elements, or in what that wraps; else that of the whole response."""
+        inner = element.get("ia::result") if isinstance(element, Mapping) else None
+        found = [
+            _STATUS.match(str(one.get("ia::status"))) for one in (element, inner) if isinstance(one, Mapping)
+        ]
+        return max(
+            (int(status[1]) for status in found if status),
+            default=self.status if default is None else default,
+        )
 
     @property
     def maybe_done(self) -> bool:
@@ -77,19 +84,19 @@ class Reply:
 
     def error(self) -> IntacctAPIError | None:
         """Return the error of the response as a whole, or None. Errors of single records are not among them."""
-        found = find_error(self.body)
-        if found is None and self.status < 400:
+        found, status = find_error(self.body), max(self.status, self.read_status(self.body))
+        if found is None and status < 400:
             return None
-        found = found or find_record_error(self.body) or {"message": self._describe()}
-        error = build_error(self.status, found, self.clean, headers=self.headers)
+        found = found or find_record_error(self.body) or {"message": self._describe(status)}
+        error = build_error(status, found, self.clean, headers=self.headers)
         error.replayed = self.replayed
         return error
 
-    def _describe(self) -> str:
+    def _describe(self, status: int) -> str:
         """Return what is known of a rejection without a reason, such as the page of a gateway."""
         kind = read_content_type(self.headers)
         if self.body is not None or not kind or "json" in kind:
-            return f"Intacct answered HTTP {self.status}"
+            return f"Intacct answered HTTP {status}"
         return (
             f"Intacct answered HTTP {self.status} with {kind} instead of JSON; perhaps a proxy or gateway in between "
             "answered in its place"

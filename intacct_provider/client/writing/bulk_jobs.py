@@ -18,7 +18,7 @@ from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
-from intacct_provider.client.results import RecordResult, read_result
+from intacct_provider.client.results import RecordResult, find_miscount, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
@@ -149,14 +149,14 @@ def _read_job_id(reply: Reply) -> str:
     """
     reply.raise_for_error()
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
-    job_id = found.get("jobId") if isinstance(found, Mapping) else None
+    job_id = text_or_none(found.get("jobId")) if isinstance(found, Mapping) else None
     if not job_id:
         unnamed = IntacctResponseError(
             f"Intacct answered HTTP {reply.status} to a bulk job without naming it. {_UNKNOWN}"
         )
         unnamed.retryable = False
         raise unnamed
-    return str(job_id)
+    return job_id
 
 
 def _ask_status(job_id: str, *, download: bool = False) -> Request:
@@ -178,15 +178,15 @@ def _read_status(reply: Reply, job_id: str) -> JobStatus:
     :raises IntacctResponseError: for an undocumented state, because it is unknown whether the job has ended.
     """
     found = reply.result if isinstance(reply.result, Mapping) else reply.body
-    named = found.get("jobId") if isinstance(found, Mapping) else None
-    if named not in (None, "", job_id):
+    named = text_or_none(found.get("jobId")) if isinstance(found, Mapping) else None
+    if named not in (None, job_id):
         raise IntacctResponseError(
-            f"Intacct answered with the state of the bulk job {str(named)[:80]} where {job_id} was asked for."
+            f"Intacct answered with the state of the bulk job {reply.clean(named)[:80]} where {job_id} was asked for."
         )
     state = str(found.get("status", "")).lower() if isinstance(found, Mapping) else ""
     if state not in (*RUNNING, "completed", "failed"):
         raise IntacctResponseError(
-            f"Intacct reports the unknown state {state[:50]!r} for the bulk job {job_id}."
+            f"Intacct reports the unknown state {reply.clean(state)[:50]!r} for the bulk job {job_id}."
         )
     percent = str(found.get("percentComplete", "")).partition(".")[0]
     return JobStatus(job_id, state, as_number(percent))
@@ -224,14 +224,14 @@ def _read_results(
         raise IntacctResponseError(
             f"The result file of the bulk job {job.id} accounts for {len(results)} records, not for {count}."
         )
-    if sent is None:
-        return results
-    matches = match_elements(items, sent)
-    if matches.problem:
+    matches = match_elements(items, sent or [])
+    problem = matches.problem if sent else ""
+    problem = problem or find_miscount(reply, [result.error for result in results])[0]
+    if problem:
         raise IntacctResponseError(
-            f"The result file of the bulk job {job.id} is {matches.problem}, so what it says of a record is unknown."
+            f"The result file of the bulk job {job.id} came {problem}, so what happened to a record is unknown."
         )
-    return [read_result(n, matches.elements[n], reply) for n in range(len(sent))]
+    return [read_result(n, matches.elements[n], reply) for n in range(len(sent))] if sent else results
 
 
 def _check_records(

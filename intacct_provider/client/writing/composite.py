@@ -18,6 +18,7 @@ from intacct_provider.client.result_matching import Sent, fold_id, match_element
 from intacct_provider.client.results import (
     REJECTIONS,
     RecordResult,
+    find_failure,
     find_miscount,
     is_unprocessed,
 )
@@ -184,7 +185,7 @@ class CompositeCall:
                 return
             if result.ok:
                 self._counted.add(place)
-        self._session.bill(_count_transactions(part, result))
+        self._session.bill(_count_transactions(part, result, reply))
 
     def _find_stale(
         self, reply: Reply, results: Sequence[CompositeResult], items: Sequence[Element], generation: int
@@ -296,11 +297,11 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
     meta = meta if isinstance(meta, Mapping) else None
     found = find_error(item)
     result = None if found else item.get("ia::result")
-    failures = [one for one in result if _get_error(one)] if isinstance(result, list) else []
+    failures = [one for one in result if _find_error(one, reply)] if isinstance(result, list) else []
     if failures:
         # Of several keys some can fail; then the part has failed. Prefer any error over not-found.
         worst = next((one for one in failures if reply.read_status(one) != 404), failures[0])
-        found, status = worst["ia::error"], reply.read_status(worst)
+        found, status = _find_error(worst, reply), reply.read_status(worst)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
     error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
@@ -308,10 +309,10 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
     return CompositeResult(index, part.name, status, result, meta, error)
 
 
-def _count_transactions(part: Part, result: CompositeResult) -> int:
+def _count_transactions(part: Part, result: CompositeResult, reply: Reply) -> int:
     """Return what Intacct bills for a part: each read that was answered, each record that was written."""
     several = result.result if isinstance(result.result, list) else None
-    good = sum(not _get_error(one) for one in several or ())
+    good = sum(not _find_error(one, reply) for one in several or ())
     if not part.writes:
         return int(result.ok or good > 0)
     if several is not None or not result.ok:
@@ -327,8 +328,10 @@ def _part_is_locked(reply: Reply) -> bool:
     )
 
 
-def _get_error(item: Any) -> Any:
-    return item.get("ia::error") if isinstance(item, Mapping) else None
+def _find_error(item: Any, reply: Reply) -> Mapping[str, Any] | None:
+    """Return the error of one of the records in the result of a part, or None."""
+    status = reply.read_status(item, 0)
+    return find_failure(item) or ({"message": f"rejected with status {status}"} if status >= 400 else None)
 
 
 def _get_headers(item: Mapping[str, Any]) -> Any:

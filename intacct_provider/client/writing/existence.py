@@ -13,6 +13,8 @@ from intacct_provider.exceptions import IntacctError
 
 log = logging.getLogger(__name__)
 
+#: A private record exists, too.
+_ALL = {"includePrivate": True}
 #: Key and id of a record, as far as they are known.
 Reference = tuple[str | None, str | None]
 
@@ -26,7 +28,10 @@ def find_keys(queries: QueryReader, object_name: str, ids: Sequence[str]) -> dic
     try:
         for start in range(0, len(ids), BATCH_SIZE):
             query = Query.build(
-                object_name, ["key", "id"], filters=field("id").in_(ids[start : start + BATCH_SIZE])
+                object_name,
+                ["key", "id"],
+                filters=field("id").in_(ids[start : start + BATCH_SIZE]),
+                filter_parameters=_ALL,
             )
             found |= {row["id"]: row["key"] for row in queries.iter_rows(query)}
         return found
@@ -55,5 +60,5 @@ def find_missing(queries: QueryReader, object_name: str, references: Sequence[Re
 
 def _select(queries: QueryReader, object_name: str, name: str, values: Sequence[str]) -> list[str]:
     """Return those of some keys or ids that a query finds."""
-    query = Query.build(object_name, [name], filters=field(name).in_(values))
+    query = Query.build(object_name, [name], filters=field(name).in_(values), filter_parameters=_ALL)
     return [row[name] for row in queries.iter_rows(query)]

@@ -174,6 +174,24 @@ def test_a_result_file_that_is_none_is_an_error(sandbox, client, items):
         read_results(sandbox, client, items if items != "text" else '"text"')
 
 
+def test_a_result_file_whose_counts_contradict_it_is_an_error(sandbox, client):
+    items = {"ia::result": [{"key": "1"}, {"key": "2"}], "ia::meta": {"totalSuccess": 1, "totalError": 1}}
+    with pytest.raises(IntacctResponseError, match="counts 1 failures without showing any"):
+        read_results(sandbox, client, items)
+
+
+@pytest.mark.parametrize(("named", "job_id"), [(7, "7"), ({"a": 1}, None), ([], None)])
+def test_the_id_of_a_job_is_text_or_a_number(sandbox, client, named, job_id):
+    sandbox.fail(status=202, body={"ia::result": {"jobId": named}}, path=CREATE)
+    if job_id is None:
+        with pytest.raises(IntacctResponseError, match="without naming it"):
+            client.submit_job(CUSTOMER, "create", customers("A"))
+        return
+    assert client.submit_job(CUSTOMER, "create", customers("A")) == job_id
+    sandbox.fail(status=200, body={"ia::result": {"jobId": named, "status": "queued"}}, path=STATUS)
+    assert client.job_status(job_id).state == "queued"
+
+
 def test_a_result_file_must_account_for_every_record():
     with office() as (_, client, clock):
         job_id = client.submit_job(CUSTOMER, "create", customers("A", "B"))

@@ -87,3 +87,11 @@ def test_a_part_of_a_composite_call_leads_nowhere_else(intacct, path):
     with pytest.raises(IntacctArgumentError, match="must not lead elsewhere"):
         intacct.client().composite([{"method": "GET", "path": path}] * 2)
     assert intacct.calls() == []
+
+
+def test_the_message_about_a_long_key_is_short():
+    # Not parameters, since Python writes no number of 5,000 digits.
+    for key in ("9" * 5000, 10**5000, "x" * 5000):
+        with pytest.raises(IntacctArgumentError) as caught:
+            check_key(key)
+        assert len(str(caught.value)) < 400
