@@ -74,7 +74,9 @@ class IntacctConfig:
 
     def __post_init__(self) -> None:
         """Reject values that cannot be used, before anything is sent."""
+        _check_types(self)
         _check_grant(self)
+        object.__setattr__(self, "base_url", self.base_url.strip().rstrip("/"))
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
                 raise IntacctConfigError(f"{name} is missing: give the {label}.")
@@ -152,7 +154,7 @@ def check_base_url(url: str) -> None:
     :raises IntacctConfigError: unless it is ``https://`` or ``http://`` to a loopback address.
     """
     parts = _split_url(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
         raise IntacctConfigError(
             f"host must be the API base URL, such as {DEFAULT_BASE_URL}, not {redact_url(url)!r}."
         )
@@ -177,11 +179,19 @@ def redact_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
 
 
+def _check_types(config: IntacctConfig) -> None:
+    """Reject what is not text, without repeating it; what is required and None is reported as missing."""
+    for name in ("client_id", "client_secret", *_TEXTS, "base_url", "proxy"):
+        value = getattr(config, name)
+        if not (isinstance(value, str) or (value is None and name in (*_REQUIRED, "proxy"))):
+            raise IntacctConfigError(f"{name} must be text, not {type(value).__name__}.")
+
+
 def _check_texts(config: IntacctConfig) -> None:
     """Reject text that cannot be sent; what is secret is not repeated."""
     for name in ("client_id", "client_secret", "company_id", "user_id", "refresh_token", "entity_id"):
         text = getattr(config, name)
-        if not isinstance(text, str) or not _is_encodable(text, "utf-8"):
+        if text and not _is_encodable(text, "utf-8"):
             raise IntacctConfigError(f"{name} must be text that UTF-8 can encode.")
     entity = config.entity_id
     if not (entity.isprintable() and entity == entity.strip() and _is_encodable(entity, "latin-1")):

@@ -39,18 +39,22 @@ _OTHER_ERROR_IDS = frozenset(
 )
 #: Statuses under which words count; others name a problem of their own.
 _WORDED_STATUSES = frozenset({200, 400, 403})
-_INVALID_TOKEN_HEADER = re.compile(r"\berror\s*=\s*\"?invalid_token\b", re.IGNORECASE)
+_INVALID_TOKEN_HEADER = re.compile(r"\berror\s*=\s*[\"']?invalid_token\b", re.IGNORECASE)
 _DEAD = r"(?:not valid|invalid|expired|revoked|malformed|inactive|no longer (?:valid|active))"
+_SENT = r"(?:(?:that )?(?:you |was )?(?:provided|supplied|sent|given) )?"
 _NOUN = r"(?:(?:access|bearer|auth\w*|oauth2?|security|session|web|json|jwt) )*(?:token|jwt)"
 #: A sentence of its own, maybe behind a heading. A place or a value after it would make it an error of syntax.
 _TOKEN_WORDS = re.compile(
     r"(?:^|[.:;!] | - )(?:(?:an?|the|your|this|provided|supplied|given|current) )*"
     rf"(?:{_DEAD}(?: (?:or|and) {_DEAD})* {_NOUN}"
-    rf"|{_NOUN} (?:(?:is|was|has|has been) )?(?:already )?{_DEAD}(?:(?: or| and|,) (?:has |is )?{_DEAD})*)"
-    r"(?: any ?more| provided| supplied)?(?:$|[.;!]|, please)",
+    rf"|{_NOUN} {_SENT}(?:(?:is|was|has|has been) )?(?:already )?"
+    rf"{_DEAD}(?:(?:,? or|,? and|,) (?:has |is )?{_DEAD})*)"
+    r"(?: any ?more| provided| supplied| for other reasons)?(?:$|[.;!]|, please)",
     re.IGNORECASE,
 )
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
+#: An id in the place of a message, or before it.
+_LEADING_ID = re.compile(r"[\[(]?([A-Z]{2,4}-\d{3,5})(?:[\])]|:|$)")
 #: Details, and placeholders, that are kept of one error.
 MOST = 20
 #: Characters that are kept of each text.
@@ -67,11 +71,11 @@ def find_error(body: Any) -> Mapping[str, Any] | None:
         return None
     result = body.get("ia::result")
     if isinstance(result, Mapping) and result.get("ia::error"):
-        return _as_mapping(result["ia::error"])
+        return _join_errors(result["ia::error"])
     if body.get("ia::error"):
-        return _as_mapping(body["ia::error"])
-    if isinstance(body.get("error"), Mapping):
-        return _as_mapping(body["error"])
+        return _join_errors(body["ia::error"])
+    if isinstance(body.get("error"), Mapping | list) and body["error"]:
+        return _join_errors(body["error"])
     if body.get("error"):
         return {"code": body["error"], "message": body.get("error_description") or body["error"]}
     return None
@@ -82,6 +86,31 @@ def find_record_error(body: Any) -> Mapping[str, Any] | None:
     records = body.get("ia::result") if isinstance(body, Mapping) else body
     found = (find_error(record) for record in records) if isinstance(records, list) else ()
     return next((error for error in found if error), None)
+
+
+def find_bare_error(body: Any) -> Mapping[str, Any] | None:
+    """Return the error of a rejection that has no envelope, as gateways write them, or None.
+
+    :param body: of a response with a status of an error; a record may have members of the same names.
+    """
+    if not isinstance(body, Mapping):
+        return None
+    errors = body.get("errors") or body.get("fault")
+    if isinstance(errors, Mapping | list | str):
+        return _join_errors(errors)
+    return body if any(body.get(name) for name in ("errorId", "code", "message")) else None
+
+
+def _join_errors(errors: Any) -> Mapping[str, Any]:
+    """Return the first of several errors, with the others among its details."""
+    found = (
+        [error for error in errors if isinstance(error, Mapping | str)] if isinstance(errors, list) else []
+    )
+    first, others = _as_mapping(errors), found[1:]
+    if not others:
+        return first
+    own = first.get("details") or []
+    return {**first, "details": [*(own if isinstance(own, list) else [own]), *others]}
 
 
 class TokenVerdict(IntEnum):
@@ -176,6 +205,8 @@ def _list_names(statement: Mapping[str, Any]) -> Iterator[str]:
         name = _read_text(statement.get(place))
         if name:
             yield name.upper() if _ERROR_ID.fullmatch(name.upper()) else name
+    if found := _LEADING_ID.match(_read_text(statement.get("message"))):
+        yield found[1]
 
 
 def _read_text(value: Any, clean: Callable[[str], str] = lambda text: " ".join(text.split())) -> str:

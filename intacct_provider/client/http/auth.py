@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -22,6 +23,7 @@ from intacct_provider.exceptions import (
     IntacctConfigError,
     IntacctConnectionError,
     IntacctResponseError,
+    IntacctTokenError,
 )
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,11 @@ class Tokens:
         )
         if not access:
             raise IntacctResponseError("Intacct's token endpoint answered without an access token.")
+        if not (access.isascii() and access.isprintable()):
+            raise IntacctResponseError(
+                "Intacct's token endpoint answered with an access token that cannot be sent, since it has characters "
+                "that no header may have."
+            )
         if config.auth_type != "refresh_token":
             refresh = ""  # client_credentials gets one, too, but simply asks again
         life = _parse_lifetime(fields.get("expires_in"))
@@ -337,7 +344,7 @@ class TokenSource:
 
     def _load(self) -> Tokens:
         store = self._grant.store
-        text = None if store is None else self._with_store(store.load)
+        text = None if store is None else self._with_store(lambda: _read_store(store))
         return self._mask(Tokens.from_store(text, self._config))
 
     def _mask(self, tokens: Tokens) -> Tokens:
@@ -385,6 +392,8 @@ def explain_rejection(error: IntacctAPIError, config: IntacctConfig) -> IntacctA
     rotating = config.auth_type == "refresh_token"
     who = "the refresh token" if rotating else f"user {config.user_id!r} of company {config.company_id!r}"
     ended = rotating and error.code == "invalid_grant"
+    # Advice about access tokens does not help here: there was none yet.
+    hint = "" if isinstance(error, IntacctTokenError) else error.hint
     return IntacctAuthenticationError(
         f"Intacct rejected client id {config.client_id!r} for {who}: {error.message}",
         status=error.status,
@@ -394,7 +403,16 @@ def explain_rejection(error: IntacctAPIError, config: IntacctConfig) -> IntacctA
         target=error.target,
         details=error.details,
         placeholders=error.placeholders,
-        hint=f"It has expired or was already used. {AUTHORIZE}" if ended else error.hint,
+        hint=f"It has expired or was already used. {AUTHORIZE}" if ended else hint,
+    )
+
+
+def _read_store(store: CredentialStore) -> str | None:
+    text = store.load()
+    if text is None or isinstance(text, str):
+        return text
+    raise IntacctConfigError(
+        f"load() of the credential store {type(store).__name__} must return text or None, not {type(text).__name__}."
     )
 
 
@@ -418,6 +436,8 @@ def _text_or_empty(value: Any) -> str:
 
 def _parse_lifetime(value: Any) -> float:
     try:
-        return max(float(value), 1.0)
-    except (TypeError, ValueError):
+        life = float(value)
+    except (TypeError, ValueError, OverflowError):
         return UNKNOWN_LIFETIME
+    # A store could not keep what is not finite, nor the refresh token with it.
+    return max(life, 1.0) if math.isfinite(life) else UNKNOWN_LIFETIME

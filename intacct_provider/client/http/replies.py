@@ -11,9 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    HTTPError,
+    InvalidHeader,
+    LocationParseError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
-from intacct_provider.client.errors import build_error, find_error, find_record_error
+from intacct_provider.client.errors import (
+    TokenVerdict,
+    build_error,
+    find_bare_error,
+    find_error,
+    find_record_error,
+    judge_token,
+)
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.connections import ResponseTooSlowError, compute_deadline
 from intacct_provider.client.http.content import LARGEST, ContentTooLargeError, UnknownEncodingError
@@ -87,7 +100,12 @@ class Reply:
         found, status = find_error(self.body), max(self.status, self.read_status(self.body))
         if found is None and status < 400:
             return None
-        found = found or find_record_error(self.body) or {"message": self._describe(status)}
+        found = (
+            found
+            or find_record_error(self.body)
+            or find_bare_error(self.body)
+            or {"message": self._describe(status)}
+        )
         error = build_error(status, found, self.clean, headers=self.headers)
         error.replayed = self.replayed
         return error
@@ -127,7 +145,7 @@ class Failure:
 
 
 def classify_failure(
-    err: requests.RequestException | HTTPError | UnicodeError, timeout: float, proxy: str = ""
+    err: requests.RequestException | HTTPError | ValueError, timeout: float, proxy: str = ""
 ) -> Failure:
     """Return why a response did not come, or did not come whole.
 
@@ -155,6 +173,10 @@ def classify_failure(
     if any(isinstance(cause, NewConnectionError) for cause in causes):
         what = "could not connect; is the host right and reachable?"
         return Failure(what, transient=True, maybe_done=False, cause=err)
+    if any(isinstance(cause, LocationParseError) for cause in causes):
+        # Such an error holds the address, maybe with the password of a proxy.
+        why = f" through the proxy {proxy}; {_CHECK_PROXY}" if proxy else "; is the host spelled right?"
+        return Failure(f"no request can be sent to this address{why}", transient=False, maybe_done=False)
     if isinstance(
         err,
         HTTPError
@@ -163,8 +185,8 @@ def classify_failure(
         | requests.exceptions.ContentDecodingError,
     ):
         return Failure("the connection closed before the response was complete", transient=True, cause=err)
-    # What cannot be encoded may be a token, and such an error holds it.
-    cause = None if isinstance(err, UnicodeError) else err
+    # What cannot be sent may be a token, and such an error holds it.
+    cause = err if isinstance(err, requests.RequestException) else None
     return Failure(f"the request could not be sent ({type(err).__name__})", transient=False, cause=cause)
 
 
@@ -282,8 +304,13 @@ def read_response(
     try:
         return Reply(status, response.headers, codec.decode(content), clean=clean)
     except ValueError as err:
-        # Also for a rejection: what is missing may say that the token has ended, or which record was rejected.
-        if ("json" in kind or not content) and status not in RETRY_STATUSES:
+        # Also for a rejection: what is missing may say that the token has ended, or which record was rejected. But no
+        # part of "Unauthorized" is missing, and a header that says so is complete.
+        whole = status >= 400 and (
+            content.lstrip()[:1] not in (b"", b"{", b"[")
+            or judge_token(0, None, response.headers) is TokenVerdict.DEAD
+        )
+        if ("json" in kind or not content) and status not in RETRY_STATUSES and not whole:
             return _classify_json(err)
     if status >= 400:
         return Reply(status, response.headers, None, clean=clean)

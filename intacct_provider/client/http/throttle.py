@@ -28,8 +28,8 @@ MAX_SPACING = 5.0
 _REMAINING = re.compile(r"X-IA-(?:(Minute|Hour)-Rate|(?:TENANT-)?Throttle)-Limit-Remaining", re.IGNORECASE)
 _LIMIT = re.compile(r"X-IA-(?:TENANT-)?Throttle-Limit", re.IGNORECASE)
 _WINDOWS = {"minute": 60.0, "hour": 3600.0}
-#: Digits of the largest number that is taken from a header.
-_MAX_DIGITS = 15
+#: A number in a header; longer ones are not believed.
+_NUMBER = re.compile(r"([0-9]{1,15})(?:\.0*)?")
 
 
 @dataclass(slots=True, eq=False)
@@ -208,5 +208,6 @@ def _read_advice(headers: Mapping[str, str]) -> _Advice:
 
 
 def _parse_number(text: str | None) -> int | None:
-    text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+    """Return the smallest of the numbers in a header, which something in between may have repeated."""
+    found = [_NUMBER.fullmatch(part.strip()) for part in (text or "").split(",")]
+    return min((int(one[1]) for one in found if one), default=None) if all(found) else None

@@ -18,7 +18,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from intacct_provider.client.config import IntacctConfig, redact_url
-from intacct_provider.client.errors import TokenVerdict, find_error, judge_token
+from intacct_provider.client.errors import TokenVerdict, find_bare_error, find_error, judge_token
 from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.http.auth import CredentialStore, TokenSource, explain_rejection
 from intacct_provider.client.http.connections import find_proxy, find_proxy_secrets, open_session
@@ -294,7 +294,7 @@ class Transport:
                     stream=True,
                 ) as response:
                     content = read_content(response)
-        except (requests.RequestException, HTTPError, UnicodeError) as err:
+        except (requests.RequestException, HTTPError, ValueError) as err:
             return classify_failure(err, self._config.timeout, redact_url(self._proxy))
         except (ContentTooLargeError, UnknownEncodingError) as err:
             return classify_content(err)
@@ -337,10 +337,12 @@ def judge_reply(request: Request, reply: Reply) -> TokenVerdict:
         return TokenVerdict.ACCEPTED
     found, elements = find_error(reply.body), reply.elements
     if found or not isinstance(elements, list):
-        failed = found or reply.status >= 400
-        return judge_token(reply.status, found or {}, reply.headers) if failed else TokenVerdict.ACCEPTED
+        status = max(reply.status, reply.read_status(reply.body))
+        failed = found or status >= 400
+        error = found or find_bare_error(reply.body)
+        return judge_token(status, error, reply.headers) if failed else TokenVerdict.ACCEPTED
     errors = [(reply.read_status(element), find_error(element)) for element in elements]
-    verdicts = [judge_token(status, error) for status, error in errors if error]
+    verdicts = [judge_token(status, error) for status, error in errors if error or status >= 400]
     if reply.status >= 400:
         verdicts.append(judge_token(reply.status, {}, reply.headers))
     elif request.method != "GET" and len(verdicts) < len(elements):

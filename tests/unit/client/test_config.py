@@ -35,6 +35,39 @@ def refusal(extra=None, **parts):
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "client_id",
+        "client_secret",
+        "company_id",
+        "user_id",
+        "base_url",
+        "entity_id",
+        "auth_type",
+        "credential_store",
+        "proxy",
+    ],
+)
+@pytest.mark.parametrize("value", [5, ["s3cret"], b"s3cret", True])
+def test_what_must_be_text_is_named_when_it_is_not(name, value):
+    given = {"client_id": "a", "client_secret": "b", **WHO, name: value}
+    with pytest.raises(IntacctConfigError, match=f"{name} must be text, not (int|list|bytes|bool)"):
+        IntacctConfig(**given)
+
+
+@pytest.mark.parametrize("end", ["", "/", "//", "/ "])
+def test_a_base_url_may_end_in_a_slash(end):
+    config = IntacctConfig(client_id="a", client_secret="b", **WHO, base_url=DEFAULT_BASE_URL + end)
+    assert config.base_url == DEFAULT_BASE_URL
+
+
+@pytest.mark.parametrize("url", ["https://exa mple.com", "https://api.intacct.com\n/x", "https://a\x0bb/"])
+def test_a_base_url_with_spaces_inside_is_rejected(url):
+    with pytest.raises(IntacctConfigError, match="host must be the API base URL"):
+        check_base_url(url)
+
+
 # --- what a connection gives
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client.errors import TokenVerdict, build_error, find_error, judge_token
-from intacct_provider.client.http.transport import Reply
+from intacct_provider.client.http.transport import Reply, Request, judge_reply
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import (
     ErrorDetail,
@@ -448,6 +448,8 @@ def in_detail(**fields):
         in_detail(code="GW-0034", message="x", target="/x"),
         {"message": "m", "details": {"errorId": "REST-1206"}},
         {"errorId": "REST-1064", "details": [{"message": "a"}, in_detail(errorId="GW-0031")]},
+        {"message": "failed", "details": ["REST-1206"]},
+        {"message": "[GW-0034] no access (request 7)"},
     ],
 )
 def test_ids_and_codes_of_a_dead_token_count_wherever_they_are(status, error):
@@ -457,7 +459,14 @@ def test_ids_and_codes_of_a_dead_token_count_wherever_they_are(status, error):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-@pytest.mark.parametrize("header", [CHALLENGE, {"WWW-Authenticate": "Bearer error=INVALID_TOKEN"}])
+@pytest.mark.parametrize(
+    "header",
+    [
+        CHALLENGE,
+        {"WWW-Authenticate": "Bearer error=INVALID_TOKEN"},
+        {"WWW-Authenticate": "Bearer error='invalid_token'"},
+    ],
+)
 def test_the_header_that_names_an_invalid_token_counts(status, header):
     assert judge_token(status, {"message": "No"}, header) is DEAD
     assert type(build_error(status, {}, headers=header)) is IntacctTokenError
@@ -476,6 +485,8 @@ def test_the_header_that_names_an_invalid_token_counts(status, header):
         "Bearer token expired",
         "Your session token was revoked, please sign in again",
         "The OAuth access token is no longer valid",
+        "The access token you provided has expired",
+        "The access token provided is expired, revoked, malformed, or invalid for other reasons.",
     ],
 )
 def test_words_about_the_token_count_where_no_id_names_another_problem(message):
@@ -499,6 +510,7 @@ def test_words_about_the_token_count_where_no_id_names_another_problem(message):
         "token is required",
         "The token is not valid for the field paymentToken",
         "invalid tokenized card",
+        "REST-1206 is not the id of a customer",
         "You do not have permission to list tokens",
         "Expired tokens cannot be assigned to the customer",
     ],
@@ -525,6 +537,43 @@ def test_words_about_another_token_are_an_error_like_any_other(message):
 def test_status_and_ids_decide_about_the_token_together(status, error, verdict, kind):
     assert judge_token(status, error) is verdict
     assert type(build_error(status, error)) is kind
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"ia::error": [{"message": "failed"}, {"errorId": "GW-0034"}]},
+        {"error": [{"code": "invalid_token"}]},
+        {"code": "invalid_token", "message": "No"},
+        {"errors": [{"message": "failed"}, {"errorId": "GW-0034"}]},
+        {"fault": {"code": "GW-0034", "message": "No"}},
+    ],
+)
+def test_errors_in_lists_and_without_an_envelope_count(body):
+    reply = Reply(400, {}, body)
+    assert judge_reply(Request("GET", "/x"), reply) is DEAD
+    assert type(reply.error()) is IntacctTokenError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"ia::status": 401},
+        {"ia::result": {"ia::status": "401 Unauthorized"}},
+        {"ia::result": [{"ia::status": 401}]},
+    ],
+)
+def test_a_status_in_the_content_counts(body):
+    assert judge_reply(Request("POST", "/x"), Reply(200, {}, body)) is DEAD
+
+
+def test_an_error_without_an_envelope_keeps_its_message():
+    assert (
+        str(Reply(400, {}, {"message": "No such field", "code": "bad"}).error())
+        == "No such field (HTTP 400, bad)"
+    )
+    assert str(Reply(400, {}, {"errors": ["One", "Two"]}).error()) == "One: Two (HTTP 400)"
+    assert Reply(200, {}, {"message": "a field of a record", "code": "a field"}).error() is None
 
 
 def test_rejected_tokens_are_worth_a_retry_and_rejected_credentials_are_not():

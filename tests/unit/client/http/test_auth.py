@@ -15,7 +15,9 @@ import pytest
 import requests
 from urllib3 import HTTPResponse
 
+from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.http import auth
+from intacct_provider.client.http.auth import Tokens
 from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctConfigError,
@@ -30,7 +32,13 @@ CUSTOMER = "accounts-receivable/customer"
 #: Never set; waiting for it gives the other threads the time to come.
 LULL = threading.Event()
 LIST = {"ia::result": [{"key": "1", "id": "C1", "href": "/x/1"}]}
+JSON = {"Content-Type": "application/json"}
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="ia", error="invalid_token"'}
 REFUSALS = [
+    pytest.param({"status_code": 401, "text": "Unauthorized", "headers": JSON}, id="401 with text as JSON"),
+    pytest.param(
+        {"status_code": 403, "text": "", "headers": {**JSON, **CHALLENGE}}, id="403 with a header only"
+    ),
     pytest.param({"status_code": 401}, id="401 without a body"),
     pytest.param({"status_code": 401, "text": "<html>"}, id="401 with a page"),
     pytest.param(
@@ -227,7 +235,17 @@ def test_twenty_threads_whose_token_is_refused_renew_it_once(intacct):
 
 @pytest.mark.parametrize(
     ("expires_in", "good_for"),
-    [(43200, 43200 - 300), ("3600", 3300), (60, 54), (None, 3300), ("soon", 3300), (-5, 0.9)],
+    [
+        (43200, 43200 - 300),
+        ("3600", 3300),
+        (60, 54),
+        (None, 3300),
+        ("soon", 3300),
+        (-5, 0.9),
+        ("nan", 3300),
+        ("Infinity", 3300),
+        (10**400, 3300),
+    ],
 )
 def test_a_token_is_renewed_before_it_ends(intacct, clock, expires_in, good_for):
     answer = {"access_token": "short", "expires_in": expires_in}
@@ -241,6 +259,44 @@ def test_a_token_is_renewed_before_it_ends(intacct, clock, expires_in, good_for)
     clock.now += 0.2
     client.list(CUSTOMER)
     assert len(forms(intacct)) == 2
+
+
+@pytest.mark.parametrize("expires_in", ["nan", "inf", 10**400])
+def test_a_refresh_token_is_kept_whatever_the_lifetime_of_the_access_token(expires_in):
+    config = IntacctConfig(client_id="a", client_secret="b", auth_type="refresh_token", refresh_token="first")
+    response = {"access_token": "token-1", "refresh_token": "second", "expires_in": expires_in}
+    kept = Tokens.from_response(response, config).to_store()
+    assert Tokens.from_store(kept, config).refresh_token == "second"
+
+
+@pytest.mark.parametrize("token", ["s3cret\ntoken", "s3cret\0", "s3crèt"])
+def test_a_token_that_no_header_can_have_is_an_error_without_it(intacct, token):
+    answers(intacct, {"access_token": token, "expires_in": 3600})
+    with pytest.raises(IntacctResponseError, match="an access token that cannot be sent") as caught:
+        intacct.client().list(CUSTOMER)
+    assert token not in repr(caught.value)
+
+
+@pytest.mark.parametrize("kept", [b"first", {"token": "first"}, 5])
+def test_a_store_that_keeps_something_else_than_text_is_named(intacct, kept):
+    class VaultStore:
+        def load(self):
+            return kept
+
+    client = intacct.client(
+        store=VaultStore(), auth_type="refresh_token", refresh_token="first", credential_store="own"
+    )
+    with pytest.raises(
+        IntacctConfigError, match=r"VaultStore must return text or None, not (bytes|dict|int)"
+    ):
+        client.list(CUSTOMER)
+
+
+def test_rejected_credentials_come_without_advice_about_access_tokens(intacct):
+    intacct.on("POST", intacct.token, status_code=401, text="<html>", headers={"Content-Type": "text/html"})
+    with pytest.raises(IntacctAuthenticationError, match="rejected client id") as caught:
+        intacct.client().list(CUSTOMER)
+    assert "new access tokens" not in str(caught.value)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

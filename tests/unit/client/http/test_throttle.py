@@ -71,6 +71,12 @@ def test_no_more_threads_are_inside_than_allowed_and_all_get_their_turn(highest)
     assert Crowd(ConcurrencyLimit(highest)).visits(64) == highest
 
 
+@pytest.mark.parametrize("text", ["2", "2, 2", "6,2", "2.0"])
+def test_a_limit_that_is_repeated_or_has_a_decimal_point_holds(text):
+    limit = ConcurrencyLimit("auto")
+    assert answer(limit, headers={"X-IA-Throttle-Limit": text}) == 2
+
+
 def test_a_lowered_limit_holds_for_those_that_come_after():
     limit = ConcurrencyLimit(8)
     answer(limit, 429)

@@ -6,8 +6,15 @@ import logging
 
 import pytest
 import requests
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import (
+    LocationParseError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 
+from intacct_provider.client.http.replies import classify_failure
 from intacct_provider.client.http.transport import Reply, Request
 from intacct_provider.exceptions import (
     IntacctAPIError,
@@ -237,6 +244,28 @@ def test_whether_a_request_may_come_again_is_asked_only_when_it_may_have_been_ca
     with pytest.raises((IntacctConnectionError, IntacctServerError)):
         intacct.client()._session.transport.send(request).raise_for_error()
     assert asked
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("", "; is the host spelled right?"),
+        ("http://[::1", " through the proxy http://[::1; check the connection's extra"),
+    ],
+)
+def test_an_address_that_is_not_one_is_named_without_the_password_in_it(proxy, said):
+    failure = classify_failure(LocationParseError("http://me:s3cret@[::1"), 60, proxy)
+    assert failure.what.startswith(f"no request can be sent to this address{said}")
+    assert not failure.transient
+    assert not failure.maybe_done
+    assert failure.cause is None
+
+
+def test_an_error_of_a_request_that_cannot_be_sent_holds_none_of_it(intacct):
+    intacct.on("GET", intacct.customers, exc=ValueError("Invalid header value b'Bearer token-1'"))
+    with pytest.raises(IntacctConnectionError, match=r"could not be sent \(ValueError\)") as caught:
+        intacct.client().list(CUSTOMER)
+    assert caught.value.__cause__ is None
 
 
 def test_answers_that_stay_cut_raise(intacct):
