@@ -16,6 +16,10 @@ from intacct_provider.exceptions import IntacctIncompleteReadError
 
 #: Calls for passes over records that move, besides twice those of an undisturbed one, before the read is given up.
 SPARE_CALLS = 6
+#: Passes at most, whatever the count promises: it may be wrong each time.
+MOST_PASSES = 20
+#: What a page has as the key of a row without one.
+_NO_KEY = str(None)
 
 
 def read_by_position(fetcher: PageFetcher, query: Query, done: set[str]) -> Iterator[Page]:
@@ -108,6 +112,8 @@ class OffsetPass:
                 page = self._fetch(start)
                 if _brings_nothing(page, seen):
                     self.repeated_at, self.moved = start, True
+                    # A count that promises more than there is must not pay for passes without end.
+                    self.pages = min(self.pages, self.calls)
                     return
             self.moved |= page.total_count != total or page.keys[:overlap] != last[:overlap]
             # Without an overlap, one that goes hides from counts another that comes.
@@ -116,6 +122,13 @@ class OffsetPass:
         self.moved |= total is not None and len(seen) != total
 
     def _fetch(self, start: int) -> Page:
+        page = self._fetch_once(start)
+        # What one answer alone says is not believed: that there are no rows, or that a row has no key.
+        if (start == 1 and not page.rows) or _NO_KEY in page.keys:
+            page = self._fetch_once(start)
+        return page
+
+    def _fetch_once(self, start: int) -> Page:
         self.calls += 1
         return self._fetcher.fetch(self._query, start)
 
@@ -129,10 +142,10 @@ class _Passes:
 
     def __iter__(self) -> Iterator[OffsetPass]:
         most = math.inf
-        while sum(one.calls for one in self._made) < most:
+        while sum(one.calls for one in self._made) < most and len(self._made) < MOST_PASSES:
             self._made.append(OffsetPass(self._fetcher, self._query))
             yield self._made[-1]
-            most = self._made[0].pages + SPARE_CALLS
+            most = min(one.pages for one in self._made) + SPARE_CALLS
 
     def build_error(self, advice: str) -> IntacctIncompleteReadError:
         """Return the exception for passes that were all disturbed."""

@@ -148,6 +148,9 @@ class CompleteRead:
                 done.update(page.keys)
             yield from held
             held.clear()
+        # What an end that was wrong has left unsettled may still turn out to be sorted as text.
+        for page in held:
+            done.update(page.keys)
         yield from held
         self._pass.order.check_bounds()
         yield from self._settle()

@@ -92,12 +92,15 @@ def build_page(rows: list[Any], keys: list[str], meta: Any, start: int, size: in
     :param size: asked for.
     """
     known = meta if isinstance(meta, Mapping) else {}
+    following = whole_number(known.get("next"))
+    if following is None and known.get("next") is not None:
+        following = start + len(rows)  # a link, or what else is not null, means that there is more
     return Page(
         rows=rows,
         total_count=whole_number(known.get("totalCount")),
         start=whole_number(known.get("start")) or start,
         page_size=whole_number(known.get("pageSize")) or size,
-        next=whole_number(known.get("next")),
+        next=following,
         keys=keys,
     )
 

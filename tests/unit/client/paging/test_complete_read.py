@@ -472,6 +472,21 @@ def test_keys_sorted_as_text_are_read_by_position(compares):
     assert sorted(read(server, size=30), key=int) == texts(range(1, 101))
 
 
+@pytest.mark.parametrize("last", [0, -1])
+@pytest.mark.parametrize("call", range(2, 17))
+def test_keys_sorted_as_text_come_once_although_an_answer_is_empty(call, last):
+    """A wrong end can leave the first page unsettled until all of them were read."""
+
+    class Empty(Server):
+        def answer(self, body):
+            answer = super().answer(body)
+            return {"ia::result": [], "ia::meta": {"totalCount": 0}} if len(self.calls) == call else answer
+
+    keys = [1, 2, 3, 9, 10, 11, 99, 1000, 10**7]
+    server = Empty(keys, sorts="text", compares="text")
+    assert sorted(read(server, size=3, workers=2, choose=lambda count: last % count), key=int) == texts(keys)
+
+
 def test_keys_compared_as_text_beyond_the_first_page_are_read_by_position():
     reading = Reading(Server(range(1, 101), compares="text"), size=30)
     assert sorted((key for page in reading.pages for key in page.keys), key=int) == texts(range(1, 101))

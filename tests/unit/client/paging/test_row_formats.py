@@ -158,13 +158,21 @@ def test_a_page_tells_its_place_and_the_next():
         {},
         {"ia::meta": None},
         {"ia::meta": ["x"]},
-        {"ia::meta": {"totalCount": None, "start": "x", "next": True, "pageSize": "²"}},
+        {"ia::meta": {"totalCount": None, "start": "x", "next": None, "pageSize": "²"}},
     ],
 )
 def test_what_a_page_does_not_tell_is_unknown_or_as_asked(meta):
     content = msgspec.json.encode({"ia::result": [{"key": "1"}], **meta})
     found = MappingRows(["key"]).read(content, 5, 100)
     assert found == Page(rows=[{"key": "1"}], total_count=None, start=5, page_size=100, next=None, keys=["1"])
+
+
+@pytest.mark.parametrize("following", [True, "/services/core/query?start=6", 6.0, {"start": 6}, 0, ""])
+def test_a_next_that_is_no_number_and_not_null_means_more(following):
+    content = msgspec.json.encode(
+        {"ia::result": [{"key": "1"}], "ia::meta": {"totalCount": 5, "next": following}}
+    )
+    assert MappingRows(["key"]).read(content, 5, 100).is_followed(5)
 
 
 def test_counts_may_be_text():

@@ -744,3 +744,48 @@ def test_keys_missing_from_an_ordered_pass_are_looked_for_500_at_a_time_and_one_
     assert [len(call["filters"][0]["$in"]["key"]) for call in asked] == [500, 500, 100]
     assert {str((call["fields"], call["start"])) for call in asked} == {"(['key'], 1)"}
     assert not any("orderBy" in call for call in asked)
+
+
+# --- answers that are wrong, once or always, where rows come by position
+
+
+class Lying(Server):
+    """Spoils the answers to some calls; to all of them without numbers."""
+
+    def __init__(self, keys, spoil, *calls, **options):
+        super().__init__(keys, **options)
+        self.spoil, self.lies = spoil, calls
+
+    def answer(self, body):
+        answer = super().answer(body)
+        return self.spoil(answer) if not self.lies or len(self.calls) in self.lies else answer
+
+
+def without_rows(answer):
+    return {"ia::result": [], "ia::meta": {"totalCount": 0}}
+
+
+def without_a_key(answer):
+    rows = answer["ia::result"]
+    return {**answer, "ia::result": [{**row, "key": row["key"] if n else None} for n, row in enumerate(rows)]}
+
+
+@pytest.mark.parametrize("spoil", [without_rows, without_a_key])
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+@pytest.mark.parametrize("call", [1, *range(3, 11)])
+def test_an_answer_that_is_wrong_once_loses_nothing_where_keys_are_not_numbers(spoil, order_by, call):
+    server = Lying([Server.record(f"K{n}") for n in range(7)], spoil, call, sorts="text", compares="text")
+    assert keys_of(read(server, size=3, order_by=order_by)) == [f"K{n}" for n in range(7)]
+
+
+@pytest.mark.parametrize("grows", [0, 1])
+@pytest.mark.parametrize("order_by", [None, [{"id": "asc"}]])
+def test_a_count_that_promises_too_much_does_not_make_a_read_by_position_endless(grows, order_by):
+    def promise(answer):
+        count = 10**9 + grows * len(server.calls)
+        assert len(server.calls) < 150
+        return {**answer, "ia::meta": {**answer["ia::meta"], "totalCount": count}}
+
+    server = Lying([Server.record(f"K{n}") for n in range(7)], promise, sorts="text", compares="text")
+    with pytest.raises(IntacctIncompleteReadError):
+        read(server, size=3, order_by=order_by)
