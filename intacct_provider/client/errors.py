@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
+from itertools import islice
 from typing import Any
 
 from intacct_provider.client.redaction import clean_text
@@ -59,6 +60,8 @@ _LEADING_ID = re.compile(r"[\[(]?([A-Z]{2,4}-\d{3,5})(?:[\])]|:|$)")
 MOST = 20
 #: Characters that are kept of each text.
 LONGEST = 500
+#: Characters of a text that are looked at, since masking takes time.
+READ = 20_000
 
 
 def find_error(body: Any) -> Mapping[str, Any] | None:
@@ -214,7 +217,7 @@ def _read_text(value: Any, clean: Callable[[str], str] = lambda text: " ".join(t
 
     :param clean: makes one line of text.
     """
-    return "" if value is None or isinstance(value, Mapping | list) else clean(str(value))[:LONGEST]
+    return "" if value is None or isinstance(value, Mapping | list) else clean(str(value)[:READ])[:LONGEST]
 
 
 def _says_dead(statement: Mapping[str, Any]) -> bool:
@@ -241,10 +244,8 @@ class _ErrorReader:
         """Return the exception for an error object."""
         fields = _as_mapping(error)
         raw = fields.get("details")
-        # Sage sends details as a list, an object or even a string.
-        causes = [
-            _as_mapping(item) for item in (raw if isinstance(raw, list) else [raw] if raw else [])[:MOST]
-        ]
+        # Sage sends details as a list, an object or even a string. They can have details of their own.
+        causes = [*islice(_list_statements(raw), MOST)] if raw else []
         details = [detail for detail in map(self._read_detail, causes) if any(detail)]
         own = self._read_detail(fields)
         # The gateway puts its ids where others have a code.

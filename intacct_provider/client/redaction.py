@@ -6,7 +6,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -36,6 +36,8 @@ _TOKENS = re.compile(
     r"|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
+
+_ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|([/\"]))", re.IGNORECASE)
 
 
 def clean_text(text: str) -> str:
@@ -69,8 +71,38 @@ class Redactor:
         if matched != secrets:
             pattern = _build_pattern(secrets)
             self._compiled = (secrets, pattern)
+        plain = _unescape(text)
+        if plain != text and pattern.search(_fold(plain)):
+            text = plain
         # A secret can have spaces that cleaning joins, and invisible characters in between that it removes.
-        return pattern.sub(MASK, clean_text(pattern.sub(MASK, text)))
+        text = _mask(pattern, clean_text(_mask(pattern, text)))
+        # It can be split over lines or words. What is shorter may be parts of words.
+        return _mask(pattern, text, [n for n, one in enumerate(text) if not one.isspace()], _BEGINNING)
+
+
+def _unescape(text: str) -> str:
+    """Return text without the escapes of JSON and HTML."""
+    return html.unescape(_ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text))
+
+
+def _fold(text: str) -> str:
+    """Return text in small letters, each character at its place."""
+    folded = text.lower()
+    return folded if len(folded) == len(text) else "".join(one.lower()[0] for one in text)
+
+
+def _mask(pattern: re.Pattern[str], text: str, kept: Sequence[int] | None = None, shortest: int = 0) -> str:
+    """Mask what matches.
+
+    :param kept: positions of the characters that are looked at; by default all.
+    :param shortest: characters of a match at least.
+    """
+    folded = _fold(text)
+    places = range(len(text)) if kept is None else kept
+    for found in reversed([*pattern.finditer("".join(folded[n] for n in kept) if kept else folded)]):
+        if len(found[0]) >= shortest:
+            text = text[: places[found.start()]] + MASK + text[places[found.end() - 1] + 1 :]
+    return text
 
 
 def _mask_token(found: re.Match[str]) -> str:
@@ -79,10 +111,12 @@ def _mask_token(found: re.Match[str]) -> str:
 
 
 def _build_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
-    """Return what matches each secret in each of its forms; the longest first."""
-    forms = {form for secret in secrets for form in _iter_forms(secret)}
+    """Return what matches each secret in each of its forms, in small letters; the longest first."""
+    forms = {_fold(form) for secret in secrets for form in _iter_forms(secret)}
     whole = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
-    begun = [re.escape(one[:_BEGINNING]) + r"[\w.~+/=-]*" for one in secrets if len(one) >= 2 * _BEGINNING]
+    begun = [
+        re.escape(_fold(one[:_BEGINNING])) + r"[\w.~+/=-]*" for one in secrets if len(one) >= 2 * _BEGINNING
+    ]
     # Without a secret: something that is never found.
     return re.compile("|".join([*whole, *begun]) or r"(?!)")
 
@@ -91,11 +125,11 @@ def _iter_forms(secret: str) -> Iterator[str]:
     if len(secret) < _SHORTEST:
         return
     yield secret
+    yield "".join(secret.split()) or secret
     data = secret.encode("utf-8", "surrogatepass")
     quoted = (quote(data, safe=""), quote(data, safe="/"), quote(data, safe="!*'()"), quote_plus(data))
-    lower = (re.sub("%..", lambda code: code[0].lower(), form) for form in quoted)
     escaped = (html.escape(secret), json.dumps(secret)[1:-1], data.hex(), quote(quoted[0], safe=""))
-    for form in (*quoted, *lower, *escaped, *_iter_base64(data)):
+    for form in (*quoted, *escaped, *_iter_base64(data)):
         if len(form) >= _SHORTEST_ENCODED:
             yield form
 

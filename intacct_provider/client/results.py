@@ -81,7 +81,8 @@ def read_one(
     problem = problem or find_miscount(reply, [error])[0]
     if problem:
         raise IntacctResponseError(
-            f"Intacct answered HTTP {reply.status} to one record {problem}; whether it was {done} is unknown."
+            f"Intacct answered HTTP {reply.status} to one record {reply.clean(problem)}; whether it was "
+            f"{done} is unknown."
         )
     return error, read_reference(item) if isinstance(item, Mapping) else None
 
@@ -163,7 +164,7 @@ def _read_rest(reply: Reply, matches: Matches) -> dict[int, bool]:
 def _describe_contradiction(
     reply: Reply, sent: Sequence[Sent], problem: str, known: Mapping[int, bool], done: str
 ) -> str:
-    text = f"Intacct answered HTTP {reply.status} to {len(sent)} records {problem}; "
+    text = f"Intacct answered HTTP {reply.status} to {len(sent)} records {reply.clean(problem)}; "
     if not known:
         return f"{text}which of them were {done} is unknown."
     groups = [

@@ -229,7 +229,8 @@ def _read_results(
     problem = problem or find_miscount(reply, [result.error for result in results])[0]
     if problem:
         raise IntacctResponseError(
-            f"The result file of the bulk job {job.id} came {problem}, so what happened to a record is unknown."
+            f"The result file of the bulk job {job.id} came {reply.clean(problem)}, so what "
+            "happened to a record is unknown."
         )
     return [read_result(n, matches.elements[n], reply) for n in range(len(sent))] if sent else results
 

@@ -283,7 +283,7 @@ def _describe_contradiction(
     problem: str,
     doubtful: Sequence[int],
 ) -> str:
-    text = f"Intacct answered HTTP {reply.status} to {len(sent)} composite requests {problem}; "
+    text = f"Intacct answered HTTP {reply.status} to {len(sent)} composite requests {reply.clean(problem)}; "
     known = {n: result.ok for n, result in results.items() if n not in doubtful}
     if not known:
         return f"{text}which of them were carried out is unknown."

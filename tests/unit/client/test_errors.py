@@ -413,6 +413,13 @@ def test_the_error_s_own_target_comes_before_that_of_a_detail():
     assert build_error(400, {"details": details}).target == "/detail"
 
 
+def test_details_of_details_keep_their_advice():
+    inner = {"message": "not there", "correction": "Name it", "errorId": "REST-1107", "code": "inner"}
+    error = build_error(400, {"message": "m", "details": [{"message": "why", "details": [inner]}]})
+    for part in ("why", "not there", "Name it", "REST-1107", "inner"):
+        assert part in str(error)
+
+
 @pytest.mark.parametrize("details", [None, [], "", {}])
 def test_no_details_are_none(details):
     assert build_error(400, {"message": "m", "details": details}).details == ()

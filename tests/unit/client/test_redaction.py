@@ -33,6 +33,15 @@ SECRET = 'p/ss wörd+<1>"=&secret'
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
         *(base64.b64encode(f"{'i' * n}:{SECRET}:x".encode()).decode() for n in range(3)),
+        SECRET.upper(),
+        SECRET.encode().hex().upper(),
+        "\n".join(SECRET[n : n + 8] for n in range(0, len(SECRET), 8)),
+        " ".join(SECRET),
+        "\r\n ".join(base64.b64encode(SECRET.encode()).decode()[n : n + 8] for n in range(0, 32, 8)),
+        "".join(f"\\u{ord(character):04X}" for character in SECRET),
+        "".join(f"&#{ord(character)};" for character in SECRET),
+        SECRET.replace("/", "\\/"),
+        SECRET.replace("/", "&#x2F;").replace("=", "&#61;"),
         'p/ss wö\x00rd+<1>"=&sec\u200bret',
         'p/ss  \x1b[31mwörd+<1>"=&secret',
     ],
@@ -111,7 +120,8 @@ def is_harmless(character):
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
-@given(st.text(alphabet=st.characters(), max_size=30))
+# Without the forms in this file, which Hypothesis takes its texts from, too; they look like a request's body.
+@given(st.text(alphabet=st.characters(exclude_characters="=:"), max_size=30))
 def test_no_text_brings_a_control_character_into_any_part_of_an_error(text):
     detail = {"message": text, "errorId": text, "target": text, "code": text, "correction": text}
     holder = {"placeholders": {text: {text: [text]}}}

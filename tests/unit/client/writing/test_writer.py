@@ -432,6 +432,20 @@ def test_a_failure_counts_wherever_an_element_says_it(intacct, method, element):
     assert [one.ok for one in write()] == [True, False, True]
 
 
+def test_a_token_in_the_place_of_an_id_is_not_shown(intacct):
+    def echo(request, _context):
+        token = request.headers["Authorization"].split()[1]
+        return result({"key": "1", "id": token + "\x1b[31m"}, reference(2))
+
+    intacct.on("POST", intacct.customers, json=echo)
+    client = intacct.client()
+    with pytest.raises(IntacctResponseError) as caught:
+        client.create_many(CUSTOMER, records(2))
+    token = intacct.calls(intacct.customers)[0].headers["Authorization"].split()[1]
+    assert token not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
 def test_a_status_beside_the_result_of_one_record_counts(intacct):
     answer = {"ia::result": reference(1), "ia::status": 400}
     intacct.on("POST", intacct.customers, json=answer)
