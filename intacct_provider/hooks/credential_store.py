@@ -81,7 +81,7 @@ def find_credential_store(setting: str, conn_id: str) -> CredentialStore | None:
         and returns an object with ``load()`` and ``save(text)``, which threads may call one at a time. It must be
         under a prefix that Airflow's configuration allows: a user who may edit connections must not choose what is
         called.
-    :raises IntacctConfigError: if the dotted path is not allowed or leads nowhere.
+    :raises IntacctConfigError: if the dotted path is not allowed, or leads to what is not a store.
     """
     if setting == "memory":
         return None
@@ -107,7 +107,7 @@ def _check_path(setting: str) -> None:
             "dotted path of a credential store."
         )
     prefixes = read_prefixes()
-    if any(setting.startswith(f"{prefix}.") for prefix in prefixes):
+    if any(f"{setting}.".startswith(f"{prefix}.") for prefix in prefixes):
         return
     allowed = f"allows only {', '.join(map(repr, prefixes))}" if prefixes else "allows none"
     raise IntacctConfigError(
@@ -125,9 +125,13 @@ def _make_store(setting: str, conn_id: str) -> CredentialStore:
     module, _, name = setting.rpartition(".")
     try:
         store: CredentialStore = getattr(importlib.import_module(module), name)(conn_id)
-    except (ImportError, AttributeError, ValueError) as err:
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as err:
         raise IntacctConfigError(
-            f"credential_store {setting!r} must be 'memory', 'variable' or the dotted path of a credential store; "
-            f"importing it failed ({type(err).__name__})."
+            f"credential_store {setting!r} must be 'memory', 'variable' or the dotted path of a class or function that "
+            f"takes the connection id; importing or calling it failed ({type(err).__name__})."
         ) from err
+    if not all(callable(getattr(store, method, None)) for method in ("load", "save")):
+        raise IntacctConfigError(
+            f"credential_store {setting!r} returned a {type(store).__name__}, not an object with load() and save(text)."
+        )
     return store

@@ -1,5 +1,7 @@
 """Which credential stores a connection may name, and how many of those a process keeps."""
 
+import sys
+
 import pytest
 from token_stores import FileStore
 
@@ -52,7 +54,8 @@ def test_a_prefix_ends_at_a_dot(monkeypatch, setting):
 
 
 @pytest.mark.parametrize(
-    "prefixes", ["token_stores", "a.b , token_stores.", "a,\ntoken_stores,", "a\ntoken_stores"]
+    "prefixes",
+    ["token_stores", "token_stores.FileStore", "a.b , token_stores.", "a,\ntoken_stores,", "a\ntoken_stores"],
 )
 def test_a_path_under_a_prefix_is_called(monkeypatch, prefixes):
     monkeypatch.setenv(OPTION, prefixes)
@@ -78,6 +81,28 @@ def test_a_permission_that_is_taken_back_counts_at_once(monkeypatch):
 def test_an_unknown_name_of_ours_is_said_to_be_one(setting, said):
     with pytest.raises(IntacctConfigError, match=said.replace("?", "[?]")):
         find_credential_store(setting, "a")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def Store(conn_id): return None", "returned a NoneType, not an object with load\\(\\) and save"),
+        ("def Store(conn_id): return conn_id", "returned a str, not an object with load"),
+        ("class Store: pass", "importing or calling it failed \\(TypeError\\)"),
+        ("Store = 5", "importing or calling it failed \\(TypeError\\)"),
+        ("def (:", "importing or calling it failed \\(SyntaxError\\)"),
+        ("", "importing or calling it failed \\(AttributeError\\)"),
+    ],
+)
+def test_what_is_not_a_store_is_said_to_be_none(tmp_path, monkeypatch, source, said):
+    (tmp_path / "broken_stores.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_stores", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv(OPTION, "broken_stores")
+    with pytest.raises(IntacctConfigError, match=said):
+        find_credential_store("broken_stores.Store", "a")
+    sys.modules.pop("broken_stores", None)
 
 
 def test_a_process_keeps_a_bounded_number_of_stores():
