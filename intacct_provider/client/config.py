@@ -330,4 +330,6 @@ def _parse_number(name: str, value: Any) -> float | Literal["auto"]:
         raise IntacctConfigError(f"{wanted}a number from {low:g} to {high:g}, not {value!r}.") from None
     if isinstance(value, bool) or not low <= number <= high:
         raise IntacctConfigError(f"{wanted}from {low:g} to {high:g}, not {value!r}.")
+    if isinstance(value, float) and number != value:
+        raise IntacctConfigError(f"{wanted}a whole number from {low:g} to {high:g}, not {value!r}.")
     return number  # type: ignore[no-any-return]

@@ -282,6 +282,8 @@ def test_a_host_with_a_broken_port_or_address_is_refused_as_such(host, port):
         ("page_size", 4001, "from 1 to 4000, not 4001"),
         ("page_size", "-1", "from 1 to 4000, not '-1'"),
         ("page_size", "4000.5", "a number from 1 to 4000, not '4000.5'"),
+        ("page_size", 1.5, "a whole number from 1 to 4000, not 1.5"),
+        ("max_concurrency", 2.5, "auto or a whole number from 1 to 30, not 2.5"),
         ("page_size", math.inf, "a number from 1 to 4000, not inf"),
         ("page_size", [1], "a number from 1 to 4000, not [1]"),
     ],
