@@ -137,10 +137,9 @@ class CompositeCall:
         matches = match_elements(found, sent)
         items = matches.elements
         results = {n: _read_result(n, self._parts[n], item, reply) for n, item in items.items()}
-        others = [n for n, item in items.items() if not _is_about(self._parts[n], item)]
-        problem = matches.problem or next(
-            (f"with a result for another request at {sent[n]}" for n in others), ""
-        )
+        problems = {n: _find_problem(self._parts[n], item, results[n]) for n, item in items.items()}
+        others = [n for n, text in problems.items() if text]
+        problem = matches.problem or next((f"{problems[n]} at {sent[n]}" for n in others), "")
         problem = problem or find_miscount(reply, [one.error for one in results.values()])[0]
         if problem:
             if not found:
@@ -263,6 +262,20 @@ class CompositeCall:
         return results
 
 
+def _find_problem(part: Part, item: Element, result: CompositeResult) -> str:
+    """Return what contradicts in the result of a part; empty if nothing does."""
+    if not _is_about(part, item):
+        return "with a result for another request"
+    listed, keys = result.result, part.keys_in_path
+    reference = read_reference(item)
+    if part.creates and result.ok and not (reference.get("key") or reference.get("id")):
+        return "without naming the record created"
+    if result.ok and isinstance(listed, list) and all(map(_is_mapping, listed)) and keys:
+        problem = match_elements(listed, [Sent(n, key) for n, key in enumerate(keys)]).problem
+        return "without a result for each key" if problem else ""
+    return ""
+
+
 def _is_about(part: Part, item: Element) -> bool:
     """Whether an element can be the result of a part, as far as it names a record."""
     reference = read_reference(item)
@@ -295,7 +308,7 @@ def _describe_contradiction(
 def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) -> CompositeResult:
     status, meta = reply.read_status(item), item.get("ia::meta")
     meta = meta if isinstance(meta, Mapping) else None
-    found = find_error(item)
+    found = find_error(item) or _find_error(item.get("ia::result"), reply)
     result = None if found else item.get("ia::result")
     failures = [one for one in result if _find_error(one, reply)] if isinstance(result, list) else []
     if failures:
@@ -329,7 +342,10 @@ def _part_is_locked(reply: Reply) -> bool:
 
 
 def _find_error(item: Any, reply: Reply) -> Mapping[str, Any] | None:
-    """Return the error of one of the records in the result of a part, or None."""
+    """Return the error of one of the records in the result of a part, or None. Rows can have any other names."""
+    if not isinstance(item, Mapping):
+        return None
+    item = {name: item.get(name) for name in ("ia::error", "ia::result", "ia::status")}
     status = reply.read_status(item, 0)
     return find_failure(item) or ({"message": f"rejected with status {status}"} if status >= 400 else None)
 

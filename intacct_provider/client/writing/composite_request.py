@@ -68,9 +68,14 @@ class Part:
     @property
     def key_in_path(self) -> str | None:
         """The key of the only record that it reads or changes, if its path names one."""
+        return self.keys_in_path[0] if len(self.keys_in_path) == 1 else None
+
+    @property
+    def keys_in_path(self) -> list[str]:
+        """The keys of the records that it reads or changes; empty if its path does not name them."""
         _, kind, *names = self.path.partition("?")[0].split("/")
-        named = kind == "objects" and len(names) == 3 and as_number(names[2]) is not None
-        return names[2] if named else None
+        keys = names[2].split(",") if kind == "objects" and len(names) == 3 else []
+        return keys if all(as_number(key) is not None for key in keys) else []
 
     @property
     def refers_to(self) -> set[str | None]:

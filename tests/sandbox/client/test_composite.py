@@ -163,6 +163,54 @@ def test_an_answer_that_does_not_account_for_every_part_is_no_success(sandbox, c
         client.composite([get(CUSTOMERS), get(CUSTOMERS)])
 
 
+@pytest.mark.parametrize(
+    ("listed", "text"),
+    [
+        ([{"key": "7"}], "without a result for each key at index 1"),
+        ([{"key": "7"}, {"key": "9"}], "without a result for each key at index 1"),
+        ([{"key": "7"}, {"key": "7"}], "without a result for each key at index 1"),
+    ],
+)
+def test_a_part_of_several_keys_must_account_for_each(sandbox, client, listed, text):
+    items = [{"ia::result": {"key": "1"}, "ia::status": 201}, {"ia::result": listed, "ia::status": 200}]
+    sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items})
+    with pytest.raises(IntacctResponseError, match=text):
+        client.composite([post(customer("A")), get(f"{CUSTOMERS}/7,8")])
+
+
+@pytest.mark.parametrize("made", [None, {}, [{"key": "1"}, {"key": "2"}]])
+def test_a_part_that_creates_must_name_the_record(sandbox, client, made):
+    items = [{"ia::result": made, "ia::status": 201}, {"ia::result": {"key": "7"}, "ia::status": 200}]
+    sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items})
+    with pytest.raises(IntacctResponseError, match="without naming the record created at index 0"):
+        client.composite([post(customer("A")), get(f"{CUSTOMERS}/7")])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"key": "7", "ia::status": 404},
+        {"ia::result": {"key": "7", "ia::error": {"message": "deep"}}},
+        [{"key": "7"}, {"key": "8", "ia::status": 404}],
+        [{"key": "7"}, {"ia::result": {"key": "8", "ia::error": {"message": "deep"}}}],
+    ],
+)
+def test_a_failure_inside_the_result_of_a_part_counts(sandbox, client, result):
+    items = [{"ia::result": {"key": "1"}, "ia::status": 201}, {"ia::result": result, "ia::status": 200}]
+    sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items})
+    keys = "7,8" if isinstance(result, list) else "7"
+    outcome = client.composite([post(customer("A")), get(f"{CUSTOMERS}/{keys}")])
+    assert [one.ok for one in outcome] == [True, False]
+
+
+def test_a_row_can_have_a_field_named_error(sandbox, client):
+    rows = [{"error": "none"}, {"error": {"code": "x"}}]
+    items = [{"ia::result": {"key": "1"}, "ia::status": 201}, {"ia::result": rows, "ia::status": 200}]
+    sandbox.fail(status=207, path=COMPOSITE, body={"ia::result": items})
+    query = {"method": "POST", "path": QUERY, "body": {"object": CUSTOMER, "fields": ["error"]}}
+    assert all(one.ok for one in client.composite([post(customer("A")), query]))
+
+
 def test_a_customer_group_s_key_cannot_be_referred_to_and_that_is_told(sandbox, client):
     group = {"id": "G", "name": "g", "groupType": "all"}
     results = client.composite([post(group, "group", GROUPS), get(f"{GROUPS}/@{{group.key}}")])
