@@ -17,7 +17,6 @@ from moving_server import LIES, Behavior, Lie, MovingServer
 ROOT = Path(__file__).resolve().parents[2]
 #: In pages of 1,000 rows.
 COUNT, PAGE = 9_000, 1_000
-#: Until the engine proves reads that change cannot outrun.
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +187,15 @@ def test_a_filter_is_evaluated_as_by_a_scan(company):
             got += rows
             assert meta["totalCount"] == len(wanted)
         assert got == [f'{{"key":"{key}"}}' for key in reversed(wanted)], expression
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("reader", ["JSONL", "iter_rows"])
+def test_one_false_answer_while_the_first_records_come_is_outlasted(reader, lie):
+    for at in range(1, 6):
+        behavior = Behavior(kind="insertions in between", per_request=20, lies=(Lie(lie, at),), most=100)
+        result = read(reader, behavior, count=0, page_size=500)
+        assert (result.red, result.wrong) == ("", []), at
 
 
 def test_a_reader_that_loses_a_row_is_noticed(monkeypatch):

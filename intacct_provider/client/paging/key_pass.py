@@ -101,6 +101,8 @@ class KeyPass:
         self._end_count: int | None = None
         self._begun = self._ended = False
         self._is_more_after_end = False
+        #: Whether the last answer had no rows; the next one may have some that came since.
+        self._found_nothing = False
 
     @property
     def is_certain(self) -> bool:
@@ -215,15 +217,17 @@ class KeyPass:
         future = self._running().submit(self._fetch, cursor, start, upto)
         return _PendingPage(cursor, start, cursor.rows + start + self._step - 1, upto, again, future)
 
-    def _ask_again(self) -> None:
+    def _ask_again(self, *, contradicted: bool = True) -> None:
         """Ask for the next rows once more, alone.
 
         Pages already requested may be just as bad and can look known: "103" comes after "1020" in an order of text.
+
+        :param contradicted: whether the answer contradicted itself or others; it may not do so again.
         """
         for ahead in self._queue:
             ahead.future.cancel()
         self._queue.clear()
-        self._queue.append(self._submit(1, again=True))
+        self._queue.append(self._submit(1, again=contradicted))
 
     def _fetch(self, cursor: Cursor, start: int, upto: int | None) -> tuple[Page, list[int] | None]:
         return self.order.fetch(self.order.select(above=cursor.key, last=upto), start)
@@ -251,6 +255,7 @@ class KeyPass:
         if not keys:
             self._accept_nothing(pending, page)
             return
+        self._found_nothing = False
         if not self._is_credible(pending, page, keys):
             self._ask_again()
             return
@@ -288,12 +293,13 @@ class KeyPass:
         """
         if pending.start > 1:
             return
-        if not pending.again:
-            self._ask_again()
-            return
-        if page.total_count or page.next is not None:
+        contradicts = bool(page.total_count) or page.next is not None
+        if contradicts and pending.again:
             self._reject_missing(page, self._count_between(self._cursor.key, pending.upto), 0)
-        self._ended = True
+        self._ended = pending.again or (self._found_nothing and not contradicts)
+        if not self._ended:
+            self._found_nothing = True
+            self._ask_again(contradicted=contradicts)
 
     def _is_credible(self, pending: _PendingPage, page: Page, keys: list[int]) -> bool:
         """Whether a page does not contradict itself, or is right about its rows by Intacct's own count.
