@@ -31,6 +31,9 @@ from intacct_provider.client.paging.ordered_pool import Pool, Workers, count_ahe
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
 
+#: How often no row may come where Intacct counts some, before it is more than that a record comes and goes.
+MOST_EMPTY = 6
+
 
 @dataclass(frozen=True, slots=True)
 class _PendingPage:
@@ -101,8 +104,8 @@ class KeyPass:
         self._end_count: int | None = None
         self._begun = self._ended = False
         self._is_more_after_end = False
-        #: Whether the last answer had no rows; the next one may have some that came since.
-        self._found_nothing = False
+        #: Above which key no row came, and how often.
+        self._emptied: tuple[Cursor, int] = self._cursor, 0
 
     @property
     def is_certain(self) -> bool:
@@ -255,7 +258,6 @@ class KeyPass:
         if not keys:
             self._accept_nothing(pending, page)
             return
-        self._found_nothing = False
         if not self._is_credible(pending, page, keys):
             self._ask_again()
             return
@@ -293,13 +295,21 @@ class KeyPass:
         """
         if pending.start > 1:
             return
+        above, times = self._emptied
+        times = times + 1 if above is self._cursor else 1
+        self._emptied = self._cursor, times
         contradicts = bool(page.total_count) or page.next is not None
-        if contradicts and pending.again:
-            self._reject_missing(page, self._count_between(self._cursor.key, pending.upto), 0)
-        self._ended = pending.again or (self._found_nothing and not contradicts)
-        if not self._ended:
-            self._found_nothing = True
+        if times % 2 or (contradicts and not pending.again and times < MOST_EMPTY):
             self._ask_again(contradicted=contradicts)
+            return
+        # That nothing is below a key that is there, or an answer without a count, need not be true.
+        if contradicts or page.total_count is None or (self.end is not None and not self._again):
+            counted = self._count_between(self._cursor.key, pending.upto)
+            if counted and not contradicts and times < MOST_EMPTY:
+                self._ask_again(contradicted=False)  # one that comes and goes may have come back
+                return
+            self._reject_missing(page, counted, 0)
+        self._ended = True
 
     def _is_credible(self, pending: _PendingPage, page: Page, keys: list[int]) -> bool:
         """Whether a page does not contradict itself, or is right about its rows by Intacct's own count.
