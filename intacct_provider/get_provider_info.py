@@ -141,7 +141,7 @@ def _connection_type() -> dict[str, Any]:
             "timeout": {
                 "label": "Timeout (seconds)",
                 "description": "Maximum wait for a connection, and between two parts of a response.",
-                "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600, "default": 60},
+                "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600, "default": 60},
             },
             "max_concurrency": {
                 "label": "Maximum requests in flight",

@@ -198,8 +198,9 @@ def _list_statements(error: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
     for item in error[:MOST] if isinstance(error, list) else [error]:
         fields = _as_mapping(item)
         yield fields
-        if fields.get("details") and depth < 3:
-            yield from _list_statements(fields["details"], depth + 1)
+        for name in ("details", "errors"):
+            if fields.get(name) and depth < 3:
+                yield from _list_statements(fields[name], depth + 1)
 
 
 def _list_names(statement: Mapping[str, Any]) -> Iterator[str]:

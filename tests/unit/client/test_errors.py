@@ -456,6 +456,7 @@ def in_detail(**fields):
         {"message": "m", "details": {"errorId": "REST-1206"}},
         {"errorId": "REST-1064", "details": [{"message": "a"}, in_detail(errorId="GW-0031")]},
         {"message": "failed", "details": ["REST-1206"]},
+        {"message": "failed", "details": {"errors": [{"message": "a"}, {"errorId": "GW-0031"}]}},
         {"message": "[GW-0034] no access (request 7)"},
     ],
 )
