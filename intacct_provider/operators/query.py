@@ -99,13 +99,15 @@ class IntacctQueryOperator(IntacctOperator):
         query = Query.build(self.object_name, self.fields, **self._query)
         page = client.first_page(query, client.config.page_size)
         rows = len(page.rows)
-        count = max(page.total_count or 0, rows)
-        # A full page may be everything only if Intacct counts just as many.
-        full = page.next is not None or rows >= page.page_size
-        if count == rows and full and page.total_count != rows:
+        if page.total_count is not None and page.total_count > rows:
+            raise self._too_many_error(str(page.total_count))
+        if rows > self.max_records:
+            raise self._too_many_error(str(rows))
+        # A full page may be everything only if Intacct counts just as many; a next page is there unless it has no rows.
+        full = rows >= page.page_size or page.next is not None
+        counted = page.total_count == rows
+        if full and (not counted or (page.next is not None and client.query(query, start=rows + 1).rows)):
             raise self._too_many_error(f"more than {rows}")
-        if count > min(self.max_records, rows):
-            raise self._too_many_error(str(count))
         return page.rows
 
     def _too_many_error(self, count: str) -> IntacctArgumentError:
