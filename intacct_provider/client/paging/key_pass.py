@@ -302,7 +302,7 @@ class KeyPass:
         if times % 2 or (contradicts and not pending.again and times < MOST_EMPTY):
             self._ask_again(contradicted=contradicts)
             return
-        # That nothing is below a key that is there, or an answer without a count, need not be true.
+        # An answer without a count, or that there is nothing below a key that exists, may be false.
         if contradicts or page.total_count is None or (self.end is not None and not self._again):
             counted = self._count_between(self._cursor.key, pending.upto)
             if counted and not contradicts and times < MOST_EMPTY:
