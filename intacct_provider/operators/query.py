@@ -98,16 +98,18 @@ class IntacctQueryOperator(IntacctOperator):
 
         query = Query.build(self.object_name, self.fields, **self._query)
         page = client.first_page(query, client.config.page_size)
-        rows = len(page.rows)
-        if page.total_count is not None and page.total_count > rows:
-            raise self._too_many_error(str(page.total_count))
+        rows, counted = len(page.rows), page.total_count
+        # A full page may be everything only if Intacct counts just as many.
+        full = rows >= page.page_size or page.next is not None
+        more = (counted or 0) > rows or (full and counted != rows)
+        unsure = page.next is not None or counted is None
+        if more or (unsure and client.query(query, start=rows + 1).rows):
+            raise IntacctArgumentError(
+                f"The query of {self.object_name} returns more than the {rows} groups of one page, and groups have no "
+                "key to page by: narrow the filters, or raise page_size in the connection if it is below 4000."
+            )
         if rows > self.max_records:
             raise self._too_many_error(str(rows))
-        # A full page may be everything only if Intacct counts just as many; a next page is there unless it has no rows.
-        full = rows >= page.page_size or page.next is not None
-        counted = page.total_count == rows
-        if full and (not counted or (page.next is not None and client.query(query, start=rows + 1).rows)):
-            raise self._too_many_error(f"more than {rows}")
         return page.rows
 
     def _too_many_error(self, count: str) -> IntacctArgumentError:

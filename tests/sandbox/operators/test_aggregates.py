@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from raw_server import SECRET, raw_server, response
 
-from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.query import IntacctQueryOperator
 
 CUSTOMER = "accounts-receivable/customer"
@@ -43,7 +43,8 @@ def read(monkeypatch, groups, meta, page_size=4):
     ("groups", "meta", "calls"),
     [
         (3, {"totalCount": 3, "next": None}, 1),
-        (3, {"next": None}, 1),
+        (3, {"next": None}, 2),
+        (3, {}, 2),
         (4, {"totalCount": 4, "next": None}, 1),
         (4, {"totalCount": 4, "next": 5}, 2),
     ],
@@ -62,8 +63,9 @@ def test_all_groups_are_returned_when_nothing_lies_behind_them(monkeypatch, grou
         pytest.param(9, {"next": None}, id="a full page and no count"),
         pytest.param(9, {"next": 5}, id="next and no count"),
         pytest.param(9, {"totalCount": 0, "next": None}, id="a full page and nothing counted"),
+        pytest.param(9, {"pageSize": 100}, id="nothing said but a page size"),
     ],
 )
 def test_some_of_the_groups_are_never_returned_as_all(monkeypatch, groups, meta):
-    with pytest.raises(IntacctArgumentError, match="max_records is 1000: narrow the filters"):
+    with pytest.raises(AirflowFailException, match=r"more than the \d groups of one page"):
         read(monkeypatch, groups, meta)
