@@ -6,7 +6,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -55,8 +55,8 @@ class Redactor:
     def __init__(self, *secrets: str) -> None:
         self._fixed = tuple(filter(None, secrets))
         self._recent: tuple[str, ...] = ()
-        # Replaced as a whole, since threads share it: the pattern, and the secrets that it matches.
-        self._compiled = (self._fixed, _build_pattern(self._fixed))
+        #: Of the secrets in use. Replaced as a whole, since threads share it.
+        self._forms: dict[str, frozenset[str]] = {}
 
     def add(self, secret: str) -> None:
         """Mask this secret from now on, too."""
@@ -66,18 +66,16 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """Return text on one line, without secrets and control characters."""
-        secrets = (*self._fixed, *self._recent)
-        matched, pattern = self._compiled
-        if matched != secrets:
-            pattern = _build_pattern(secrets)
-            self._compiled = (secrets, pattern)
+        known = self._forms
+        self._forms = {one: known.get(one) or _list_forms(one) for one in (*self._fixed, *self._recent)}
+        forms = self._forms
         plain = _unescape(text)
-        if plain != text and pattern.search(_fold(plain)):
+        if plain != text and _build_pattern(forms, _fold(plain)):
             text = plain
         # A secret can have spaces that cleaning joins, and invisible characters in between that it removes.
-        text = _mask(pattern, clean_text(_mask(pattern, text)))
+        text = _mask(forms, clean_text(_mask(forms, text)))
         # It can be split over lines or words. What is shorter may be parts of words.
-        return _mask(pattern, text, [n for n, one in enumerate(text) if not one.isspace()], _BEGINNING)
+        return _mask(forms, text, [n for n, one in enumerate(text) if not one.isspace()], _BEGINNING)
 
 
 def _unescape(text: str) -> str:
@@ -91,15 +89,19 @@ def _fold(text: str) -> str:
     return folded if len(folded) == len(text) else "".join(one.lower()[0] for one in text)
 
 
-def _mask(pattern: re.Pattern[str], text: str, kept: Sequence[int] | None = None, shortest: int = 0) -> str:
-    """Mask what matches.
+def _mask(
+    forms: Mapping[str, frozenset[str]], text: str, kept: Sequence[int] | None = None, shortest: int = 0
+) -> str:
+    """Mask secrets in each of their forms.
 
     :param kept: positions of the characters that are looked at; by default all.
-    :param shortest: characters of a match at least.
+    :param shortest: characters of what is masked at least.
     """
     folded = _fold(text)
     places = range(len(text)) if kept is None else kept
-    for found in reversed([*pattern.finditer("".join(folded[n] for n in kept) if kept else folded)]):
+    searched = folded if kept is None else "".join(folded[n] for n in kept)
+    pattern = _build_pattern(forms, searched)
+    for found in reversed([*pattern.finditer(searched)] if pattern else []):
         if len(found[0]) >= shortest:
             text = text[: places[found.start()]] + MASK + text[places[found.end() - 1] + 1 :]
     return text
@@ -110,15 +112,21 @@ def _mask_token(found: re.Match[str]) -> str:
     return f"{scheme or name or ''}{space or separator or ''}{MASK}"
 
 
-def _build_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
-    """Return what matches each secret in each of its forms, in small letters; the longest first."""
-    forms = {_fold(form) for secret in secrets for form in _iter_forms(secret)}
-    whole = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
-    begun = [
-        re.escape(_fold(one[:_BEGINNING])) + r"[\w.~+/=-]*" for one in secrets if len(one) >= 2 * _BEGINNING
-    ]
-    # Without a secret: something that is never found.
-    return re.compile("|".join([*whole, *begun]) or r"(?!)")
+def _build_pattern(forms: Mapping[str, frozenset[str]], text: str) -> re.Pattern[str] | None:
+    """Return what matches the secrets in a text, the longest first; None if it has none.
+
+    Only what the text has is compiled: a pattern of all forms takes longer than the request whose error is cleaned.
+    """
+    whole = {form for some in forms.values() for form in some if form in text}
+    begun = {_fold(one[:_BEGINNING]) for one in forms if len(one) >= 2 * _BEGINNING}
+    found = [re.escape(form) for form in sorted(whole, key=len, reverse=True)]
+    found += [re.escape(one) + r"[\w.~+/=-]*" for one in begun if one in text]
+    return re.compile("|".join(found)) if found else None
+
+
+def _list_forms(secret: str) -> frozenset[str]:
+    """Return a secret in each of its forms, in small letters."""
+    return frozenset(map(_fold, _iter_forms(secret)))
 
 
 def _iter_forms(secret: str) -> Iterator[str]:
