@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
-from airflow import START_SECONDS, standalone
 from company import HOME, ROOT, ToolError, exit_on_signals, fresh_home, sandbox
 from playwright.sync_api import Page, sync_playwright
+from start_airflow import START_SECONDS, standalone
 
 from intacct_provider.sandbox import Sandbox
 
