@@ -69,7 +69,7 @@ def test_no_kind_of_change_and_no_pace_turns_a_read_red(reader, kind, often, cal
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("reader", ["JSONL", "iter_rows"])
+@pytest.mark.parametrize("reader", [pytest.param("JSONL", marks=pytest.mark.slow), "iter_rows"])
 def test_a_slow_server_gives_people_more_time(reader, kind, calls_at_rest):
     assert_good(run(reader, Behavior(kind, per_second=50, latency=0.05), calls_at_rest))
 
@@ -190,7 +190,7 @@ def test_a_filter_is_evaluated_as_by_a_scan(company):
 
 
 @pytest.mark.parametrize("lie", LIES)
-@pytest.mark.parametrize("reader", ["JSONL", "iter_rows"])
+@pytest.mark.parametrize("reader", [pytest.param("JSONL", marks=pytest.mark.slow), "iter_rows"])
 def test_one_false_answer_while_the_first_records_come_is_outlasted(reader, lie):
     for at in range(1, 6):
         behavior = Behavior(kind="insertions in between", per_request=20, lies=(Lie(lie, at),), most=100)
