@@ -150,9 +150,12 @@ def fold_id(id_: str) -> str:
     return id_.strip().casefold()
 
 
+def shorten_name(value: Any) -> str:
+    """Return what a server calls a record, made fit for a message."""
+    return clean_text(str(value))[:80]
+
+
 def _name(element: Element) -> str:
     reference = {**read_reference(element), "name": element.get("resultReference")}
     named = ((name, reference.get(name)) for name in ("name", "key", "id"))
-    return ", ".join(
-        f"{name} {clean_text(str(value))[:80]}" for name, value in named if value not in (None, "")
-    )
+    return ", ".join(f"{name} {shorten_name(value)}" for name, value in named if value not in (None, ""))

@@ -179,10 +179,15 @@ def read_result(index: int, item: Mapping[str, Any], reply: Reply) -> RecordResu
     reference = read_reference(item)
     found, status = find_failure(item), reply.read_status(item)
     if found or status >= 400:
-        error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
+        error = build_error(status, found or describe_status(status), reply.clean)
         error.replayed = reply.replayed
         return RecordResult(index, error=error)
     return RecordResult(index, key=text_or_none(reference.get("key")), id=text_or_none(reference.get("id")))
+
+
+def describe_status(status: int) -> dict[str, str]:
+    """Return the error of a rejection that says no more than its status."""
+    return {"message": f"rejected with status {status}"}
 
 
 def find_failure(item: Any) -> Mapping[str, Any] | None:

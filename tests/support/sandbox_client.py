@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -62,6 +63,14 @@ def calls(sandbox, path="", method=None):
         for call in list(sandbox.requests)
         if call.path.startswith(path) and method in (None, call.method)
     ]
+
+
+def until(happened, seconds=60):
+    """Wait for what another thread or process does; whatever is slow is not wrong."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
 
 
 def stored(sandbox, object_name):

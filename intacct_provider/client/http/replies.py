@@ -202,7 +202,7 @@ def classify_content(err: ContentTooLargeError | UnknownEncodingError) -> Failur
 def _find_proxy_failure(
     err: Exception, causes: list[BaseException], timeout: float, proxy: str
 ) -> Failure | None:
-    """Return why a proxy did not let a request through, so that Intacct has not seen it; None if it did."""
+    """Return why a proxy kept a request from Intacct; None if no proxy did."""
     transient, what = True, f"could not connect to the proxy {proxy}; {_CHECK_PROXY}"
     found = next((match for cause in causes if (match := _TUNNEL_STATUS.search(str(cause)))), None)
     if found and found[1] == "407":

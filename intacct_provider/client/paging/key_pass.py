@@ -299,6 +299,7 @@ class KeyPass:
         times = times + 1 if above is self._cursor else 1
         self._emptied = self._cursor, times
         contradicts = bool(page.total_count) or page.next is not None
+        # No single answer is believed: each is followed by a second one before it is judged.
         if times % 2 or (contradicts and not pending.again and times < MOST_EMPTY):
             self._ask_again(contradicted=contradicts)
             return

@@ -19,8 +19,7 @@ from intacct_provider.client.paths import check_key, check_keys, collection_path
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.reading.queries import QueryReader
-from intacct_provider.client.redaction import clean_text
-from intacct_provider.client.result_matching import Sent, fold_id, read_reference
+from intacct_provider.client.result_matching import Sent, fold_id, read_reference, shorten_name
 from intacct_provider.client.results import RecordResult, read_elements
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
@@ -87,9 +86,8 @@ class RecordReader:
         for row in page.rows:
             if fold_id(str(row["id"])) != fold_id(str(record_id)):
                 raise IntacctResponseError(
-                    f"Intacct answered with the record {clean_text(str(row['id']))[:80]} of {object_name} "
-                    f"(key {row['key']}) where the one "
-                    f"with the id {record_id!r} was asked for."
+                    f"Intacct answered with the record {shorten_name(row['id'])} of {object_name} (key {row['key']}) "
+                    f"where the one with the id {record_id!r} was asked for."
                 )
         return page.rows[0] if page.rows else None
 
@@ -157,7 +155,6 @@ def _read_record(element: Any, key: str, object_name: str) -> dict[str, Any]:
     record: dict[str, Any] = {"key": key, **drop_metadata(read_reference(element))}
     if str(record["key"]) != key:
         raise IntacctResponseError(
-            f"Intacct answered with record {clean_text(str(record['key']))[:80]} of {object_name} where "
-            f"{key} was asked for."
+            f"Intacct answered with record {shorten_name(record['key'])} of {object_name} where {key} was asked for."
         )
     return record

@@ -224,15 +224,15 @@ def _read_results(
         raise IntacctResponseError(
             f"The result file of the bulk job {job.id} accounts for {len(results)} records, not for {count}."
         )
-    matches = match_elements(items, sent or [])
-    problem = matches.problem if sent else ""
+    matches = match_elements(items, sent) if sent else None
+    problem = matches.problem if matches else ""
     problem = problem or find_miscount(reply, [result.error for result in results])[0]
     if problem:
         raise IntacctResponseError(
             f"The result file of the bulk job {job.id} came {reply.clean(problem)}, so what "
             "happened to a record is unknown."
         )
-    return [read_result(n, matches.elements[n], reply) for n in range(len(sent))] if sent else results
+    return [read_result(n, matches.elements[n], reply) for n in range(len(results))] if matches else results
 
 
 def _check_records(

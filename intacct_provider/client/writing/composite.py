@@ -18,6 +18,7 @@ from intacct_provider.client.result_matching import Sent, fold_id, match_element
 from intacct_provider.client.results import (
     REJECTIONS,
     RecordResult,
+    describe_status,
     find_failure,
     find_miscount,
     is_unprocessed,
@@ -317,7 +318,7 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
         found, status = _find_error(worst, reply), reply.read_status(worst)
     if found is None and status < 400:
         return CompositeResult(index, part.name, status, result, meta)
-    error = build_error(status, found or {"message": f"rejected with status {status}"}, reply.clean)
+    error = build_error(status, found or describe_status(status), reply.clean)
     error.replayed = _is_replayed(item)
     return CompositeResult(index, part.name, status, result, meta, error)
 
@@ -325,11 +326,10 @@ def _read_result(index: int, part: Part, item: Mapping[str, Any], reply: Reply) 
 def _count_transactions(part: Part, result: CompositeResult, reply: Reply) -> int:
     """Return what Intacct bills for a part: each read that was answered, each record that was written."""
     several = result.result if isinstance(result.result, list) else None
-    good = sum(not _find_error(one, reply) for one in several or ())
     if not part.writes:
-        return int(result.ok or good > 0)
+        return int(result.ok or any(not _find_error(one, reply) for one in several or ()))
     if several is not None or not result.ok:
-        return good
+        return sum(not _find_error(one, reply) for one in several or ())
     return part.path.count(",") + 1 if part.method == "DELETE" else 1
 
 
@@ -347,7 +347,7 @@ def _find_error(item: Any, reply: Reply) -> Mapping[str, Any] | None:
         return None
     item = {name: item.get(name) for name in ("ia::error", "ia::result", "ia::status")}
     status = reply.read_status(item, 0)
-    return find_failure(item) or ({"message": f"rejected with status {status}"} if status >= 400 else None)
+    return find_failure(item) or (describe_status(status) if status >= 400 else None)
 
 
 def _get_headers(item: Mapping[str, Any]) -> Any:

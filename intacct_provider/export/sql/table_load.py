@@ -141,7 +141,7 @@ class TableLoad:
     def reaches(self, watermark: str) -> bool:
         """Whether the table has what its task has loaded into it up to a watermark.
 
-        It has not if it is not the table that was loaded, or an older copy of it.
+        A table that replaced the one that was loaded does not, nor does an older copy of it.
         """
         if self._existing is None or self._owner is None:
             return False

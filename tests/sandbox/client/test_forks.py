@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from moving_company import OBJECT, Company
 from moving_server import Behavior, MovingServer
-from sandbox_client import calls, client_of, running
+from sandbox_client import calls, client_of, running, until
 
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.client.http import auth
@@ -63,13 +63,6 @@ def in_thread(work):
         thread.join()
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def read(client):
     return len(client.list(ENTITY))
 
@@ -86,7 +79,7 @@ def test_a_child_does_not_wait_for_a_token_that_its_parent_is_asking_for():
     with running(faults={"latency": 0.5}) as sandbox:
         client = client_of(sandbox)
         with in_thread(lambda: read(client)):
-            wait_for(token_is_asked_for)
+            until(token_is_asked_for, seconds=10)
             said = in_child(lambda: read(client))
         assert said == str(read(client))
 
@@ -106,7 +99,7 @@ def test_a_child_does_not_wait_for_requests_in_flight_nor_for_a_model_being_read
         client = client_of(sandbox, max_concurrency=1)
         client.list(ENTITY)
         with in_thread(lambda: client.fields(PURPOSE)):
-            wait_for(lambda: client._catalog._model_lock.locked())
+            until(lambda: client._catalog._model_lock.locked(), seconds=10)
             time.sleep(0.1)
             said = in_child(lambda: (read(client), len(client.fields(PURPOSE))))
         assert said == str((read(client), len(client.fields(PURPOSE))))

@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 
 import pytest
-from sandbox_client import RETRY, calls, client_of, running
+from sandbox_client import RETRY, calls, client_of, running, until
 
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.paging.pages import Totals
@@ -121,11 +121,11 @@ def test_whoever_stops_early_does_not_wait_for_repetitions(company):
     with client_of(company, page_size=PAGE, max_concurrency=4, retry=RetryPolicy(budget=250)) as client:
         pages = iter(pages_of(client))
         next(pages)
-        wait_for(lambda: len(calls(company, QUERY)) > 4 and is_quiet(company))
+        until(lambda: len(calls(company, QUERY)) > 4 and is_quiet(company))
         company.fail(status=503, times=0, path=QUERY, headers={"Retry-After": "200"})
         # These were answered before, and let the reader ask for more.
         next(pages), next(pages)
-        wait_for(lambda: any(call.status == 503 for call in calls(company, QUERY)))
+        until(lambda: any(call.status == 503 for call in calls(company, QUERY)))
         pages.close()
     assert readers() == []
 
@@ -135,13 +135,6 @@ def is_quiet(company):
     asked = len(company.requests)
     time.sleep(0.2)
     return len(company.requests) == asked and all(call.status for call in company.requests)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_rows_are_decoded_once_and_keys_need_not_be_among_them(unchanged):

@@ -6,12 +6,11 @@ Processes are real ones, and SIGKILL is what ends them. The sandbox's records sh
 import json
 import os
 import signal
-import time
 from datetime import datetime, timedelta
 
 import pytest
 from reliability_work import events
-from sandbox_client import calls, client_of, running
+from sandbox_client import calls, client_of, running, until
 from sync_deaths import KILLED, job, mortals
 from sync_work import OWNER, applied, planned, saved, undone
 
@@ -59,14 +58,6 @@ CALLS = len(METHODS)
 def processes():
     with mortals() as found:
         yield found
-
-
-def until(happened):
-    """Wait for what another process does; whatever is slow is not wrong."""
-    end = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 class Day:
