@@ -14,7 +14,7 @@ from itertools import chain, islice, takewhile
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.paging.fetcher import PageFetcher, QueryService
-from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys, select_keys
+from intacct_provider.client.paging.key_intervals import Bounds, Interval, pack_keys, select_keys, unpack_keys
 from intacct_provider.client.paging.key_pass import KeyPass
 from intacct_provider.client.paging.keyset import KeyOrder
 from intacct_provider.client.paging.ordered_pool import Pool, Workers, in_order, make_pool
@@ -34,11 +34,13 @@ MAX_KEYS_SHOWN = 5
 class Changes:
     """How a pass differs from what exists afterwards.
 
-    :param late: keys that exist and were not read, in order.
+    :param late: keys that exist and were not read, in order, and whose rows are still to be read.
+    :param pages: their rows instead, if the query asks for nothing but the key: the second pass has brought them.
     :param vanished: how many rows were read of records that no longer match.
     """
 
     late: list[int] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
     vanished: int = 0
 
 
@@ -61,27 +63,25 @@ def find_changes(
     :param intervals: what it has read, also beyond that end.
     :raises IntacctIncompleteReadError: if they cannot be read.
     """
-    fetcher = PageFetcher(service, MappingRows(()), order.fetcher.size, stopped)
-    keys_only = replace(order.query, fields=("key",))
+    query = replace(order.query, fields=("key",))
+    same = query == order.query
+    fetcher = order.fetcher if same else PageFetcher(service, MappingRows(()), order.fetcher.size, stopped)
 
-    def read(bounds: Bounds) -> list[Interval]:
-        pages = KeyPass(
+    def read(bounds: Bounds) -> list[Page]:
+        again = KeyPass(
             service,
-            KeyOrder(fetcher, keys_only, bounds, settled=True),
+            KeyOrder(fetcher, query, bounds, settled=True),
             workers=0,
             pool=make_pool,
             stopped=stopped,
             again=True,
         )
-        for _ in pages:
-            pass
-        return pages.intervals
+        return list(again)
 
     some = _cut(intervals, order.bounds.above, end, _choose_rows(intervals, order.fetcher.size))
-    found = in_order(pool(workers), workers, read, some, threading.Event())
-    theirs = (one.unpack() for one in chain.from_iterable(found))
+    theirs = chain.from_iterable(in_order(pool(workers), workers, read, some, threading.Event()))
     ours = takewhile(lambda key: key <= end, _list_keys(intervals))
-    return _compare(ours, chain.from_iterable(theirs))
+    return _compare(ours, theirs, keep_rows=same)
 
 
 def _list_keys(intervals: Iterable[Interval]) -> Iterator[int]:
@@ -105,17 +105,23 @@ def _cut(intervals: Sequence[Interval], above: int | None, end: int, rows: int) 
     yield Bounds(above, end)
 
 
-def _compare(ours: Iterator[int], theirs: Iterable[int]) -> Changes:
+def _compare(ours: Iterator[int], theirs: Iterable[Page], *, keep_rows: bool) -> Changes:
     found = Changes()
     mine = next(ours, None)
-    for key in theirs:
-        while mine is not None and mine < key:
-            found.vanished += 1
-            mine = next(ours, None)
-        if mine == key:
-            mine = next(ours, None)
-        else:
-            found.late.append(key)
+    for page in theirs:
+        late: dict[int, int] = {}
+        for place, key in enumerate(unpack_keys(page.packed)):
+            while mine is not None and mine < key:
+                found.vanished += 1
+                mine = next(ours, None)
+            if mine == key:
+                mine = next(ours, None)
+            else:
+                late[key] = place
+        if late and keep_rows:
+            found.pages.append(replace(page.pick([*late.values()]), packed=pack_keys([*late])))
+        elif late:
+            found.late += late
     found.vanished += (mine is not None) + sum(1 for _ in ours)
     return found
 

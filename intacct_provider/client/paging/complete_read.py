@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from intacct_provider.client.paging.by_position import read_by_position
@@ -171,7 +172,7 @@ class CompleteRead:
         end = read.end if end is None else end
         found = find_changes(read.order, read.intervals, end, self.service, **self._how)
         self.vanished = found.vanished
-        for page in read_late(read.order, found.late):
+        for page in chain(found.pages, read_late(read.order, found.late)):
             self.late += len(page)
             if page.rows:
                 yield replace(page, late=True)

@@ -179,6 +179,7 @@ class Deletions:
         self._method = self._find()
         if self._method == "keys" and self._before is not None and self._existing is not None:
             self._missed.add(subtract(self._existing, self._list_keys()))
+            self._leave_newer()
 
     def find_missed(self) -> Iterator[Query]:
         """Yield queries of the records that no export had, and that no later window will have.
@@ -257,10 +258,24 @@ class Deletions:
             return "rows"
         if self._before is not None and self._is_found_by_history():
             return "audit"
-        self._existing = self._read(self._query)
+        # What the last export left has the ids already.
+        self._existing = self._read(self._query, ids=self._before is None)
         candidates = self._list_keys() if self._before is not None else self._exported
         self._note_gone(subtract(candidates, self._existing))
         return "keys"
+
+    def _leave_newer(self) -> None:
+        """Leave records that changed after the window to the next one.
+
+        While many come, that costs fewer calls than asking for each of them, and getting none.
+        """
+        if self._window is None or self._window.end is None or self._missed.count <= BATCH_SIZE:
+            return
+        newer = self._read(self._query.narrow(field(self._window.field) > self._window.end), ids=False)
+        missed, self._missed = self._missed, Spool(ExportedKey)
+        self._missed.add(subtract(missed, newer))
+        missed.close()
+        newer.close()
 
     def _is_found_by_history(self) -> bool:
         """Whether the audit history shows what is gone, and Intacct counts as many records as are left then."""
@@ -306,7 +321,7 @@ class Deletions:
 
     def _select(self, query: Query, keys: Sequence[str]) -> set[str]:
         """Return those of some keys that records of a query have."""
-        found = self._read(query.narrow(field("key").in_(keys)))
+        found = self._read(query.narrow(field("key").in_(keys)), ids=False)
         selected = {one.key for one in found}
         found.close()
         return selected
@@ -315,12 +330,16 @@ class Deletions:
         query = self._query.narrow(field("key") <= upto)
         return self._client.query(replace(query, fields=("key",), order_by=()), size=1).total_count
 
-    def _read(self, query: Query) -> Spool:
-        """Return the keys of a query's records as they are now."""
-        names = ("key", "id") if self._read_id else ("key",)
+    def _read(self, query: Query, *, ids: bool = True) -> Spool:
+        """Return the keys of a query's records as they are now.
+
+        :param ids: whether their ids are wanted, too, where the export has them; keys alone cost fewer calls.
+        """
+        ids = ids and self._read_id is not None
+        names = ("key", "id") if ids else ("key",)
         read = Spool(ExportedKey)
         for page in self._client.read_pages(replace(query, fields=names, order_by=()), StructRows(names)):
-            read.add(_read_keys(page, attrgetter("f1") if self._read_id else None))
+            read.add(_read_keys(page, attrgetter("f1") if ids else None))
         return read
 
     def _hints(self) -> dict[str, str]:

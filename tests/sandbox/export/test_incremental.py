@@ -694,6 +694,31 @@ def test_a_record_that_comes_while_the_keys_are_compared_is_left_to_the_next_win
     assert mirror.is_true()
 
 
+def test_many_that_come_while_the_keys_are_compared_cost_one_call(
+    mirror, sandbox, client, clock, monkeypatch
+):
+    """Asked for by key, each of them would cost its share of two calls that answer nothing."""
+    monkeypatch.setattr("intacct_provider.export.deletes.detection.BATCH_SIZE", 5)
+    mirror.run("1")
+    clock.later(hours=1)
+
+    def come():
+        clock.later(minutes=1)
+        for number in range(23):
+            client.create(PURPOSE, {"id": f"New {number}"})
+        stamp(sandbox, client.create(PURPOSE, {"id": "Late"})["key"], "2026-01-01T00:00:00Z")
+        asked.append(len(queries(sandbox)))
+
+    asked: list[int] = []
+    rows, _gone, facts = mirror.run("2", meanwhile=come)
+    assert ("64" in rows, facts["missed"]) == (True, 1)
+    window, keys, newer, missed = 1, 1, 1, 1
+    assert queries(sandbox, asked[0]) == [PURPOSE] * (window + keys + newer + missed)
+    clock.later(hours=1)
+    assert set(map(str, range(41, 64))) <= mirror.run("3")[0]
+    assert mirror.is_true()
+
+
 def test_files_of_what_was_caught_up_on_are_removed_with_their_run(mirror, sandbox, client, tmp_path):
     mirror.run("1")
     for number in range(2, RUNS + 4):

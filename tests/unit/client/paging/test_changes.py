@@ -25,9 +25,9 @@ CUSTOMER = "accounts-receivable/customer"
 FIELDS = ("key", "id")
 
 
-def order_of(server, size=10, bounds=(None, None)):
-    query = replace(Query.build(CUSTOMER, FIELDS), order_by=KEY_ORDER)
-    return KeyOrder(PageFetcher(server, MappingRows(FIELDS), size), query, Bounds(*bounds), settled=True)
+def order_of(server, size=10, bounds=(None, None), fields=FIELDS):
+    query = replace(Query.build(CUSTOMER, fields), order_by=KEY_ORDER)
+    return KeyOrder(PageFetcher(server, MappingRows(fields), size), query, Bounds(*bounds), settled=True)
 
 
 def pages_of(*pages):
@@ -40,7 +40,7 @@ def find(server, read, end, workers=0, **options):
     found = find_changes(
         order, pages_of(*read), end, server, workers=workers, pool=make_pool, stopped=threading.Event()
     )
-    return found.late, found.vanished
+    return found.late, found.pages, found.vanished
 
 
 def read_keys(server, size=10, workers=0, **parts):
@@ -73,21 +73,36 @@ def keys_of(pages):
 )
 def test_what_came_and_what_went_up_to_the_end(now, read, late, vanished, workers):
     end = read[-1][-1]
-    assert find(Server(now), read, end, workers) == ([*late], vanished)
+    assert find(Server(now), read, end, workers) == ([*late], [], vanished)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_rows_of_nothing_but_the_key_come_with_the_second_pass(workers):
+    """So they cost no calls of their own."""
+    read = [[1, 2, 3, 5, *range(6, 14)], [14, 16, 17, 19, 20]]
+    server = Server([1, *range(3, 21)])
+    late, pages, vanished = find(server, read, 20, workers, fields=("key",))
+    assert (late, vanished) == ([], 1)
+    assert [row for page in pages for row in page.rows] == [{"key": "4"}, {"key": "15"}, {"key": "18"}]
+    assert [unpack_keys(page.packed) for page in pages] == [[int(key) for key in page.keys] for page in pages]
 
 
 def test_the_end_may_be_above_what_was_read():
     """The record with the highest key was deleted, or an answer hid it."""
-    assert find(Server(range(1, 13)), [range(1, 11)], 12) == ([11, 12], 0)
+    assert find(Server(range(1, 13)), [range(1, 11)], 12) == ([11, 12], [], 0)
 
 
 def test_only_what_lies_within_the_bounds_is_compared():
-    assert find(Server(range(1, 41)), [range(11, 20)], 20, bounds=(10, 20)) == ([20], 0)
+    assert find(Server(range(1, 41)), [range(11, 20)], 20, bounds=(10, 20)) == (
+        [20],
+        [],
+        0,
+    )
 
 
 def test_only_keys_are_asked_for_once_and_no_page_twice():
     server = Server(range(1, 101))
-    assert find(server, [range(1, 51), range(51, 101)], 100) == ([], 0)
+    assert find(server, [range(1, 51), range(51, 101)], 100) == ([], [], 0)
     assert {(*call["fields"],) for call in server.calls} == {("key",)}
     assert len(server.calls) <= math.ceil(100 / 9)
     assert server.counts == 0
