@@ -10,7 +10,7 @@ from itertools import islice
 from operator import gt, lt, or_
 from typing import NamedTuple
 
-from intacct_provider.client.keys import as_number
+from intacct_provider.client.keys import as_number, as_numbers
 from intacct_provider.client.paging.fetcher import PageFetcher
 from intacct_provider.client.paging.key_intervals import Bounds, limit_keys, select_keys
 from intacct_provider.client.paging.pages import Page
@@ -79,8 +79,8 @@ class KeyOrder:
     def fetch(self, query: Query, start: int = 1) -> tuple[Page, list[int] | None]:
         """Return a page and its keys as numbers; None if they are not numbers, or do not rise."""
         page = self.fetcher.fetch(query, start)
-        keys = [number for number in map(as_number, page.keys) if number is not None]
-        usable = len(keys) == len(page) and all(map(lt, keys, islice(keys, 1, None)))
+        keys = as_numbers(page.keys)
+        usable = keys is not None and len(keys) == len(page) and all(map(lt, keys, islice(keys, 1, None)))
         return page, keys if usable else None
 
     def fetch_highest(self, *, upto: int | None = None) -> tuple[int | None, Page]:
