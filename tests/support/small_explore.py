@@ -15,7 +15,7 @@ class Family:
     :param events_at: yields everything that can happen at a call of a scenario.
     :param scenarios: for one event, and for several at random.
     :param paired: for two events.
-    :param pair: whether two events are worth trying together, where all are too many.
+    :param pair: whether two events are worth trying together, where all are too many; the others come at random.
     :param stormy: for ``storms``, which yields schedules in which something happens at every call.
     """
 

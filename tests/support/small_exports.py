@@ -232,5 +232,5 @@ FAMILY = Family(
     events_at,
     scenarios=SCENARIOS,
     paired=[Scenario("all")],
-    pair=lambda first, second: first.kind != "lie" and second.kind != "lie",
+    pair=lambda first, second: first.what in KILLS and second.kind != "lie",
 )

@@ -3,9 +3,12 @@
 import itertools
 import json
 import os
+import sys
+import typing
 from collections import Counter
 from contextlib import contextmanager
 from email.utils import formatdate
+from functools import cache
 from unittest.mock import patch
 
 import structlog
@@ -16,6 +19,10 @@ from small_world import REPLAYED
 from intacct_provider.client import IntacctClient, IntacctConfig
 from intacct_provider.exceptions import IntacctError
 
+if sys.version_info < (3, 12):
+    # Protocols are asked for their members at each isinstance() of requests, a tenth of a schedule; later versions of
+    # Python remember them.
+    typing._get_protocol_attrs = cache(typing._get_protocol_attrs)
 #: Tokens are cached for the whole process, so none may come twice.
 _tokens = itertools.count(1)
 PLACE = {

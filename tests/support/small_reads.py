@@ -186,6 +186,8 @@ def _lost(_scenario, judged, witness, _world):
     """Safety: what existed throughout was read, unless the read failed."""
     if judged.rows is None or _lies(judged) > 1:  # two lies can agree with each other
         return ""
+    if judged.calls == 1 and any(event.what in CONSISTENT for event in judged.struck):
+        return ""  # a single page costs no second call, and says the same as a company with fewer records
     lost = {str(key) for key in witness.throughout} - {row["key"] for row in judged.rows}
     return f"green without {sorted(lost, key=int)}" if lost else ""
 
@@ -333,6 +335,7 @@ FAMILY = Family(
     # Operators read as the client does, only more slowly.
     paired=[Scenario(read, 3) for read in READS if read not in ("query operator", "export")]
     + [Scenario("read_pages, 3 workers", 4, 2, "last first")],
+    pair=lambda first, second: not (first.kind == second.kind == "lie" and (first.on or second.on)),
     stormy=[Scenario(read, *size) for read in READS for size in ((5, 2), (9, 3), (40, 8))] + [MONTH_END],
     storms=storms,
 )

@@ -104,13 +104,15 @@ class KeyPass:
         self._end_count: int | None = None
         self._begun = self._ended = False
         self._is_more_after_end = False
+        #: Whether a page with few rows was believed by a count, which a change may have made equal by chance.
+        self._is_doubted = False
         #: Above which key no row came, and how often.
         self._emptied: tuple[Cursor, int] = self._cursor, 0
 
     @property
     def is_certain(self) -> bool:
         """Whether all answers agree with the rows that were read."""
-        return self.counts == {self.rows_read} and not self._is_more_after_end
+        return self.counts == {self.rows_read} and not self._is_more_after_end and not self._is_doubted
 
     def close(self) -> None:
         """Ask for nothing more, and return when nothing is in flight."""
@@ -318,9 +320,11 @@ class KeyPass:
         A short page that is not the last may have lost rows, or the server sends no more at once. Behind the end that
         was asked for there can be nothing more. Change alone brings neither about.
         """
-        short = self._is_short(page)
+        short, followed = self._is_short(page), page.is_followed(pending.start)
+        if followed and len(page) == self._full:
+            self._is_doubted = False  # it really sends no more at once
         upto = self.order.bounds.upto if pending.upto is None else pending.upto
-        if not page.is_followed(pending.start) or not (short or (upto is not None and keys[-1] >= upto)):
+        if not followed or not (short or (upto is not None and keys[-1] >= upto)):
             return True
         above, rows = (pending.cursor.key, len(keys)) if pending.start == 1 else (keys[0], len(keys) - 1)
         counted = self._count_between(above, keys[-1])
@@ -330,6 +334,7 @@ class KeyPass:
             return False
         if short:
             self._full = max(2, len(page))
+            self._is_doubted = True
         return True
 
     def _is_last(self, pending: _PendingPage, page: Page, keys: list[int]) -> bool:

@@ -4,9 +4,10 @@ from collections import Counter
 from random import Random
 
 import pytest
-from small_events import CHANGES, TRANSIENT
+from small_events import CHANGES, TRANSIENT, At
 from small_explore import at_random, singles
 from small_reads import FAMILY, MONTH_END, READS, SAFETY, Scenario, play, storms
+from small_world import FIRST_KEY
 
 #: Complete or red: an order of its own allows no more, since only a pass without change can be handed on in it.
 ORDERED = "iter_rows, ordered"
@@ -62,6 +63,12 @@ def test_change_at_every_call_stays_green_and_within_twice_the_calls(read):
         # As many new records at each call as a page has are more than any bound allows for.
         crowded = {"too many calls"} if max(Counter(one.call for one in events).values()) > 2 else set()
         assert not {*faults} - allowed - crowded, (events, faults)
+
+
+def test_a_count_that_a_change_makes_equal_by_chance_loses_nothing():
+    """A page without one of its rows, and another record that goes: there are as many rows as are counted."""
+    schedule = [At(0, "middle row hidden"), At(1, "go", FIRST_KEY + 2)]
+    assert play(Scenario("iter_rows", 4, 3), schedule).faults == {}
 
 
 @pytest.mark.slow
