@@ -14,6 +14,7 @@ import msgspec
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import show_value
+from intacct_provider.sync.selection import Selection
 
 if TYPE_CHECKING:
     from intacct_provider.storage.files import ObjectStoragePath
@@ -24,7 +25,7 @@ Action = Literal["create", "update", "deactivate", "delete"]
 #: In the order in which they are written.
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
-_VERSION = "2"
+_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Plan:
         the same plan.
     :param company_id: the company that it was made for.
     :param breaches: limits that it breaks; such a plan can be read but not applied.
+    :param scope: which records may be changed; None for all. Asked again before the first write.
+    :param protect: which records must not be touched; None for none. Asked again likewise.
     """
 
     object_name: str
@@ -116,6 +119,8 @@ class Plan:
     company_id: str = ""
     in_scope: int | None = None
     breaches: tuple[str, ...] = ()
+    scope: Selection | None = None
+    protect: Selection | None = None
 
     @cached_property
     def counts(self) -> Counter[Action]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.query.filters import check_filters
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.object_facts import collect_types, find_self_references
@@ -18,8 +19,10 @@ from intacct_provider.sync.planning.fingerprint import fingerprint_record, to_js
 from intacct_provider.sync.planning.order import assign_levels, find_references
 from intacct_provider.sync.problems import show_value
 from intacct_provider.sync.records import flatten, is_blank, match_text, unflatten, value_at
+from intacct_provider.sync.selection import Selection
 
 if TYPE_CHECKING:
+    from intacct_provider.client.query.filters import Filters
     from intacct_provider.sync.planning.live import Live
     from intacct_provider.sync.request import SyncRequest
 
@@ -59,7 +62,14 @@ def plan_changes(desired: Sequence[_Row], live: Live, model: _Row, request: Sync
         transactions=len(steps) + reads,
         fields=planner.fields,
         full_records=planner.full_records,
+        scope=_to_selection(request.scope_filters),
+        protect=_to_selection(request.protect),
     )
+
+
+def _to_selection(filters: Filters) -> Selection | None:
+    conditions, expression = check_filters(filters, None)
+    return Selection(tuple(to_json_types(conditions)), expression) if conditions else None
 
 
 class _Planner:

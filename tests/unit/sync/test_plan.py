@@ -13,7 +13,7 @@ from intacct_provider.sync.plan import Plan
 
 def test_a_plan_is_readable_json_with_a_version():
     document = json.loads(rich().to_json())
-    assert document["version"] == "2"
+    assert document["version"] == "3"
     assert document["plan"]["steps"][1]["changes"][0] == {
         "path": "name",
         "old": "Key acounts",
@@ -45,9 +45,9 @@ def test_counts_and_what_is_touched():
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        (b'{"version": "1", "plan": {"new": 1}}', ["version '1'", "reads version '2'", "Make the plan again"]),
-        (b'{"version": "2"}', ["not a sync plan", "plan"]),
-        (b'{"version": "2", "plan": {"object_name": "x"}}', ["not a sync plan", "missing required field", "$.plan"]),
+        (b'{"version": "1", "plan": {"new": 1}}', ["version '1'", "reads version '3'", "Make the plan again"]),
+        (b'{"version": "3"}', ["not a sync plan", "plan"]),
+        (b'{"version": "3", "plan": {"object_name": "x"}}', ["not a sync plan", "missing required field", "$.plan"]),
         (b"[]", ["not a sync plan"]),
         (b"secret", ["not a sync plan"]),
         (b'{"version": "\xff"}', ["not a sync plan"]),
@@ -69,3 +69,8 @@ def test_a_plan_with_an_unknown_word_is_refused(old, new, place):
     data = rich().to_json().replace(f'"{old}"'.encode(), f'"{new}"'.encode())
     with pytest.raises(IntacctArgumentError, match=rf"not a sync plan.*\$\.plan\..*{place}"):
         Plan.from_json(data)
+
+
+def test_a_plan_of_a_release_before_is_refused_since_it_does_not_say_what_is_protected():
+    with pytest.raises(IntacctArgumentError, match="has version '2'.*Make the plan again"):
+        Plan.from_json(rich().to_json().replace(b'"version": "3"', b'"version": "2"'))

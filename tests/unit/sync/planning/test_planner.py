@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.filters import check_filters
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
 from intacct_provider.sync.object_facts import collect_types
@@ -20,6 +22,7 @@ from intacct_provider.sync.planning.cost import count_reads
 from intacct_provider.sync.planning.live import Live
 from intacct_provider.sync.planning.planner import plan_changes
 from intacct_provider.sync.request import SyncRequest
+from intacct_provider.sync.selection import Selection
 
 CUSTOMER = "accounts-receivable/customer"
 TEXT = {"type": "string"}
@@ -435,3 +438,44 @@ def test_the_same_records_in_any_order_give_the_same_bytes(desired, live, mode, 
     shuffle(one)
     shuffle(other)
     assert plan(one, other, mode=mode).to_json() == made
+
+
+# --- scope and protection
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        (None, None),
+        ([], None),
+        ({"$eq": {"id": "A"}}, Selection(({"$eq": {"id": "A"}},))),
+        ([{"$lt": {"n": 0.5}}, {"$in": {"d": (dt.date(2026, 1, 2),)}}],
+         Selection(({"$lt": {"n": Decimal("0.5")}}, {"$in": {"d": ["2026-01-02"]}}))),
+        (field("id").startswith("F") | ~(field("n").gt(Decimal("1.50"))),
+         Selection(({"$startsWith": {"id": "F"}}, {"$lte": {"n": "1.50"}}), "1 or 2")),
+    ],
+)  # fmt: skip
+def test_a_plan_carries_its_scope_and_what_it_protects(filters, kept):
+    request = SyncRequest(CUSTOMER, "upsert", scope=filters, protect=filters)
+    made = plan_changes(DESIRED, Live(LIVE), MODEL, request)
+    assert (made.scope, made.protect) == (kept, kept)
+    assert Plan.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize(
+    ("expression", "joined"),
+    [("and", "(1 and 2) and 3"), ("OR", "(1 or 2) and 3"), ("2 or (1)", "(2 or (1)) and 3")],
+)
+def test_a_selection_is_narrowed_to_some_records(expression, joined):
+    chosen = Selection(({"$eq": {"id": "A"}}, {"$eq": {"term.id": "N30"}}), expression)
+    filters, how = chosen.narrow(["7", "8"])
+    assert filters == [*chosen.conditions, {"$in": {"key": ["7", "8"]}}]
+    assert how == joined
+    check_filters(filters, how)
+
+
+def test_a_selection_knows_which_changes_may_matter_to_it():
+    chosen = Selection(({"$eq": {"term.id": "N30"}}, {"$eq": {"status": "active"}}))
+    assert chosen.concerns(["name", "term.key"])
+    assert chosen.concerns(["status"])
+    assert not chosen.concerns(["name", "terms"])
