@@ -72,5 +72,5 @@ def test_a_plan_with_an_unknown_word_is_refused(old, new, place):
 
 
 def test_a_plan_of_a_release_before_is_refused_since_it_does_not_say_what_is_protected():
-    with pytest.raises(IntacctArgumentError, match="has version '2'.*Make the plan again"):
+    with pytest.raises(IntacctArgumentError, match=r"has version '2'.*Make the plan again"):
         Plan.from_json(rich().to_json().replace(b'"version": "3"', b'"version": "2"'))
