@@ -103,7 +103,7 @@ $(VENV)/.made:
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Airflow and the provider ..."
-	@$(INSTALL) -c constraints.txt -e '.[sandbox,parquet]'
+	@$(INSTALL) -c constraints.txt -e '.[sandbox,parquet,xlsx]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt

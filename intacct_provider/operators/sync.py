@@ -60,6 +60,15 @@ class IntacctPlanSyncOperator(IntacctOperator):
     :param columns: field path of each column that has another name; None leaves a column out. (templated)
     :param constants: fields with the same value in every desired record. (templated)
     :param null_marker: text of a table's cell that clears its field; an empty cell leaves it alone.
+    :param where: which rows count: by column, the value that it must have, or a list of them. (templated)
+    :param value_maps: by column, what the texts in its cells stand for, such as ``{"status": {"Y": "active"}}``.
+        (templated)
+    :param trim: remove spaces around the texts in cells.
+    :param sheet: sheet of a workbook; None for the only one with values. (templated)
+    :param on_invalid: how to treat desired records with problems: ``fail`` refuses all, ``reject`` plans the others
+        and counts these as rejects. (templated)
+    :param max_rejects: number of desired records with problems that are tolerated with ``on_invalid="reject"``.
+    :param max_reject_percent: likewise, in percent of the desired records; the larger of both counts.
     :param max_creates: reject a plan that creates more records.
     :param max_updates: reject a plan that updates more records.
     :param max_deletes: reject a plan that deletes or deactivates more records.
@@ -86,6 +95,10 @@ class IntacctPlanSyncOperator(IntacctOperator):
         "on_delete",
         "columns",
         "constants",
+        "where",
+        "value_maps",
+        "sheet",
+        "on_invalid",
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"desired_sql": "sql", "scope": "json", "protect": "json"}  # noqa: RUF012
@@ -106,6 +119,13 @@ class IntacctPlanSyncOperator(IntacctOperator):
         columns: Mapping[str, str | None] | None = None,
         constants: Mapping[str, Any] | None = None,
         null_marker: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        value_maps: Mapping[str, Mapping[str, Any]] | None = None,
+        trim: bool = False,
+        sheet: str | None = None,
+        on_invalid: Literal["fail", "reject"] = "fail",
+        max_rejects: int = 0,
+        max_reject_percent: float | None = None,
         max_creates: int | None = None,
         max_updates: int | None = None,
         max_deletes: int | None = None,
@@ -128,6 +148,13 @@ class IntacctPlanSyncOperator(IntacctOperator):
         self.columns = columns
         self.constants = constants
         self.null_marker = null_marker
+        self.where = where
+        self.value_maps = value_maps
+        self.trim = trim
+        self.sheet = sheet
+        self.on_invalid = on_invalid
+        self.max_rejects = max_rejects
+        self.max_reject_percent = max_reject_percent
         self.max_creates = max_creates
         self.max_updates = max_updates
         self.max_deletes = max_deletes
@@ -158,6 +185,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
         """Return the plan, with the limits that it exceeds."""
         from intacct_provider.exceptions import IntacctDesiredStateError
         from intacct_provider.sync.build import build_plan
+        from intacct_provider.sync.desired.cell_rules import CellRules
         from intacct_provider.sync.desired.sources import Layout
         from intacct_provider.sync.planning.limits import Guards, find_breaches
         from intacct_provider.sync.rendering.markdown import render_markdown
@@ -169,6 +197,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
             max_deletes=self.max_deletes,
             max_change_percent=self.max_change_percent,
             max_transactions=self.max_transactions,
+            max_rejects=self.max_rejects,
+            max_reject_percent=self.max_reject_percent,
         )
         request = SyncRequest(
             object_name=self.object_name,
@@ -177,8 +207,10 @@ class IntacctPlanSyncOperator(IntacctOperator):
             scope=self.scope,
             protect=self.protect,
             on_delete=self.on_delete,
+            on_invalid=self.on_invalid,
         )
-        layout = Layout(self.match_on, self.columns, self.constants, self.null_marker)
+        rules = CellRules(self.where, self.value_maps, self.trim)
+        layout = Layout(self.match_on, self.columns, self.constants, self.null_marker, rules, self.sheet)
         desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
         try:
             plan = build_plan(client, desired, request, origin=name_task(context, cleared=True))
@@ -303,8 +335,8 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     :param plan_path: see above; None keeps no files. (templated)
     :param dry_run: plan and show, but write nothing. (templated)
-    :param max_rejects: number of records that Intacct may reject before the task fails. The others are written either
-        way, but nothing is deleted if more are rejected.
+    :param max_rejects: number of records that may be rejected, by Intacct or because of their problems, before the
+        task fails. The others are written either way, but nothing is deleted if Intacct rejects more.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
     :return: what both operators return, and ``dry_run``.
     """
@@ -316,15 +348,11 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
         *,
         plan_path: str | None = None,
         dry_run: bool = False,
-        max_rejects: int = 0,
-        max_reject_percent: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(plan_path=plan_path, **kwargs)
         # Not under the name of the argument: dry_run is a method of BaseOperator.
         self.plan_only = dry_run
-        self.max_rejects = max_rejects
-        self.max_reject_percent = max_reject_percent
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""

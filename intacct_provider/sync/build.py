@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.typed_records import convert_records
-from intacct_provider.sync.planning.live import read_live
+from intacct_provider.sync.planning.invalid import Sorted, guard_deletions, sort_records
+from intacct_provider.sync.planning.live import Live, read_live
 from intacct_provider.sync.planning.planner import plan_changes
 from intacct_provider.sync.planning.references import check_references
 from intacct_provider.sync.planning.required import check_fixed_fields, check_required_fields
@@ -21,37 +23,64 @@ if TYPE_CHECKING:
 
 
 def build_plan(client: IntacctClient, desired: Desired, request: SyncRequest, *, origin: str = "") -> Plan:
-    """Return the plan that makes the live records match the desired ones.
+    """Return the plan of :func:`plan_records`, without the problems of records that it leaves out."""
+    return plan_records(client, desired, request, origin=origin)[0]
 
-    All problems of the desired records are reported at once: types, required fields and references.
+
+def plan_records(
+    client: IntacctClient, desired: Desired, request: SyncRequest, *, origin: str = ""
+) -> tuple[Plan, list[Problem]]:
+    """Return the plan that makes the live records match the desired ones, and what is wrong with those it leaves out.
+
+    All problems of the desired records are reported at once: types, required fields and references. Unless the request
+    says that records with problems are left out, there is no plan if there are any.
 
     :param origin: whose plan it is, such as the task and run.
-    :raises IntacctDesiredStateError: for such problems.
+    :raises IntacctDesiredStateError: for such problems, and if no record is without them.
     :raises IntacctArgumentError: if desired and live records conflict.
     :raises IntacctIncompleteReadError: if it cannot be proven that all live records were read.
     """
     model = client.model(request.object_name)
     typed, problems = convert_records(desired, model, match_on=request.match_on)
-    good = [record for record in typed if record is not None]
-    if not good:
-        raise_problems(desired.source, problems)
-    live = read_live(client, good, model, request)
-    try:
-        plan = plan_changes(good, live, model, request)
-    except IntacctArgumentError as error:
-        if not problems:
-            raise
-        raise_problems(desired.source, [*problems, Problem("all records", "", "", "", str(error))])
-    problems += check_required_fields(desired, typed, plan.steps, request)
-    problems += check_fixed_fields(desired, plan.steps, model, request)
-    problems += check_references(client, desired, typed, plan.steps, live.rows, model, request)
-    if problems:
+    live: Live | None = None
+    while True:
+        kept = sort_records(desired, typed, problems, request)
+        if not kept.good:
+            raise_problems(desired.source, kept.problems)
+        live = live or read_live(client, kept.good, model, request)
+        plan, found = _plan(client, kept, live, model, request)
+        problems = [*kept.problems, *found]
+        # Leaving records out can leave others without the record that they refer to.
+        if not found or request.on_invalid == "fail":
+            break
+    if problems and request.on_invalid == "fail":
         raise_problems(desired.source, problems)
     config = client.config
-    return replace(
+    plan = replace(
         plan,
         company_id=config.company_id,
         entity_id=config.entity_id,
         source=desired.source,
         origin=origin,
+        invalid=len(kept.rejected),
     )
+    return plan, problems
+
+
+def _plan(
+    client: IntacctClient, kept: Sorted, live: Live, model: Mapping[str, Any], request: SyncRequest
+) -> tuple[Plan, Sequence[Problem]]:
+    """Return the plan of the records that are kept, and what is wrong with them."""
+    live, request = guard_deletions(kept, live, request)
+    try:
+        plan = plan_changes(kept.good, live, model, request)
+    except IntacctArgumentError as error:
+        if not kept.problems:
+            raise
+        raise_problems(kept.desired.source, [*kept.problems, Problem("all records", "", "", "", str(error))])
+    desired, typed = kept.desired, kept.typed
+    return plan, [
+        *check_required_fields(desired, typed, plan.steps, request),
+        *check_fixed_fields(desired, plan.steps, model, request),
+        *check_references(client, desired, typed, plan.steps, live.rows, model, request),
+    ]

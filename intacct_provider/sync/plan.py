@@ -96,6 +96,7 @@ class Plan:
     :param origin: whose plan it is, such as the task and run that made it; plans of one origin with equal content are
         the same plan.
     :param company_id: the company that it was made for.
+    :param invalid: number of desired records that are left out because of their problems.
     :param breaches: limits that it breaks; such a plan can be read but not applied.
     :param scope: which records may be changed; None for all. Asked again before the first write.
     :param protect: which records must not be touched; None for none. Asked again likewise.
@@ -118,6 +119,7 @@ class Plan:
     origin: str = ""
     company_id: str = ""
     in_scope: int | None = None
+    invalid: int = 0
     breaches: tuple[str, ...] = ()
     scope: Selection | None = None
     protect: Selection | None = None

@@ -49,12 +49,17 @@ def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
     :param problems: in the order in which they are reported.
     :raises IntacctDesiredStateError: always.
     """
+    raise IntacctDesiredStateError(describe_problems(source, problems), problems)
+
+
+def describe_problems(source: str, problems: Sequence[Problem]) -> str:
+    """Return a message for all problems; it spells out at most 10 and counts the rest."""
     if len(problems) == 1:
-        raise IntacctDesiredStateError(f"{source}: {problems[0]}", problems)
+        return f"{source}: {problems[0]}"
     lines = [f"  {problem}" for problem in _select_shown(problems)]
     if len(problems) > MAX_SHOWN:
         lines.append(f"  and {len(problems) - MAX_SHOWN} more")
-    raise IntacctDesiredStateError("\n".join([f"{source}: {len(problems)} problems", *lines]), problems)
+    return "\n".join([f"{source}: {len(problems)} problems", *lines])
 
 
 def _select_shown(problems: Sequence[Problem]) -> list[Problem]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.filters import Filters
 
 OnDelete = Literal["delete", "deactivate"]
+OnInvalid = Literal["fail", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class SyncRequest:
     :param protect: filters that select live records that must not be touched.
     :param on_delete: ``deactivate`` sets the status of records that are not desired to ``inactive`` instead of deleting
         them.
-    :raises IntacctArgumentError: for an unknown mode or ``on_delete``, a mirror without scope, or an invalid scope.
+    :param on_invalid: how to treat desired records with problems: ``fail`` refuses all records, ``reject`` leaves
+        these out. A mirror deletes none of them, and nothing at all if it is uncertain which records they are.
+    :raises IntacctArgumentError: for an unknown mode, ``on_delete`` or ``on_invalid``, a mirror without scope, or an
+        invalid scope.
     """
 
     object_name: str
@@ -39,10 +43,12 @@ class SyncRequest:
     scope: Filters | Literal["all"] = None
     protect: Filters = None
     on_delete: OnDelete = "delete"
+    on_invalid: OnInvalid = "fail"
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, MODES)
         check_choice("on_delete", self.on_delete, get_args(OnDelete))
+        check_choice("on_invalid", self.on_invalid, get_args(OnInvalid))
         if isinstance(self.scope, str) and self.scope != "all":
             raise IntacctArgumentError(
                 f'scope must be filters, or the text "all", not {show_value(self.scope)}.'

@@ -10,7 +10,10 @@ from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.cell_rules import CellRules
+from intacct_provider.sync.desired.import_template import find_mark_column, get_field_name, is_marked
 from intacct_provider.sync.desired.json_reader import parse_cell
+from intacct_provider.sync.desired.xlsx_reader import CellProblem
 from intacct_provider.sync.problems import REJECT, Problem, raise_problems, show_value
 from intacct_provider.sync.records import unflatten
 
@@ -48,6 +51,7 @@ class TableColumns:
     :param place: where its header is, such as ``line 1``.
     :param columns: field path of each column that has another name.
     :param null_marker: cell that clears its field; an empty cell leaves it alone.
+    :param rules: what the values of cells stand for.
     :raises IntacctDesiredStateError: for headers that do not name a field, or name one twice.
     """
 
@@ -60,10 +64,15 @@ class TableColumns:
         match_on: str,
         columns: Renames | None = None,
         null_marker: str | None = None,
+        rules: CellRules = CellRules(),  # noqa: B008 - frozen
     ) -> None:
         names = [header.strip() for header in headers]
         check_renames(columns, names, source)
-        paths = [_get_path(name, columns) for name in names]
+        rules.check_names(names, source)
+        self._mark = find_mark_column(names)
+        paths = [_get_path(name, columns, template=self._mark is not None) for name in names]
+        if self._mark is not None:
+            paths[self._mark] = None
         problems = [
             Problem(f"{place}, column {number}", "", "", show_value(name), wrong)
             for number, name in enumerate(names, start=1)
@@ -86,6 +95,16 @@ class TableColumns:
         # Spreadsheets write empty columns too.
         self._blank = {number for number, name in enumerate(names, start=1) if not name}
         self._marker = null_marker
+        self._headers = names
+        self._rules = rules
+
+    def is_marked(self, cells: Sequence[Any]) -> bool:
+        """Return whether a row of an import template is marked as one that is not imported."""
+        return self._mark is not None and is_marked(cells[self._mark])
+
+    def selects(self, cells: Sequence[Any]) -> bool:
+        """Return whether a row counts."""
+        return self._rules.select(self._headers, cells)
 
     @property
     def names(self) -> dict[str, str]:
@@ -98,11 +117,11 @@ class TableColumns:
         lists: dict[str, list[tuple[_Column, Any]]] = {}
         problems: list[Problem] = []
         for number, (column, cell) in enumerate(zip(self._columns, cells, strict=True), start=1):
-            value = self._value(cell)
-            if column is None:
-                if number in self._blank and value is not _NOTHING:
-                    text = f"column {number} has a value but no header; name the field or remove the value"
-                    problems.append(Problem(place, "", "", show_value(cell), text))
+            value = self._value(self._headers[number - 1], cell)
+            if wrong := self._check_cell(number, column, cell, value, place):
+                problems.append(wrong)
+            elif column is None:
+                continue
             elif column.number is not None:
                 lists.setdefault(column.path, []).append((column, value))
             elif value is not _NOTHING:
@@ -118,7 +137,20 @@ class TableColumns:
                     flat[path] = value
         return unflatten(flat), problems
 
-    def _value(self, cell: Any) -> Any:
+    def _check_cell(
+        self, number: int, column: _Column | None, cell: Any, value: Any, place: str
+    ) -> Problem | None:
+        if column and isinstance(cell, CellProblem):
+            return Problem(place, "", column.header, "", str(cell))
+        if number in self._blank and value is not _NOTHING:
+            text = f"column {number} has a value but no header; name the field or remove the value"
+            return Problem(place, "", "", show_value(cell), text)
+        return None
+
+    def _value(self, header: str, cell: Any) -> Any:
+        cell, known = self._rules.interpret(header, cell)
+        if known:
+            return cell
         if cell is None or (isinstance(cell, str) and not cell.strip()):
             return _NOTHING
         if self._marker is not None and isinstance(cell, str) and cell.strip() == self._marker:
@@ -186,10 +218,10 @@ def _is_element(mark: str) -> bool:
     return mark == "[]" or mark.isdigit()
 
 
-def _get_path(name: str, columns: Renames | None) -> str | None:
+def _get_path(name: str, columns: Renames | None, *, template: bool) -> str | None:
     if name in ("", REJECT):
         return None
-    return columns.get(name, name) if columns else name
+    return (columns or {}).get(name, get_field_name(name) if template else name)
 
 
 def _parse_column(header: str, path: str) -> _Column:

@@ -12,6 +12,8 @@ from intacct_provider.client.http.codec import encode_value
 from intacct_provider.sync.desired.yaml_reader import Unquoted
 from intacct_provider.sync.problems import is_finite
 
+#: How tables write booleans besides, those of Intacct's import templates among them.
+_TABLE_BOOLEANS = {"1": True, "0": False, "t": True, "f": False}
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _SCIENTIFIC = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]{1,3}")
@@ -54,6 +56,8 @@ def _to_boolean(value: Any, from_text: bool) -> bool:
         text = value.strip().lower()
         if text in {"true", "false"}:
             return text == "true"
+        if text in _TABLE_BOOLEANS and not isinstance(value, Unquoted):
+            return _TABLE_BOOLEANS[text]
     elif from_text and isinstance(value, int | Decimal) and str(value) in ("0", "1"):
         return str(value) == "1"  # many databases have no other booleans
     raise ConversionError("but must be true or false")

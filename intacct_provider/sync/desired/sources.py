@@ -1,9 +1,9 @@
 """Desired records from a file, from a task or from the rows of a query.
 
-A table (``.csv``, ``.parquet``, the rows of a query) has a column for each field. A column is named by a dotted path
-(``term.id``); one of a list by the element's number from 1 (``groupMembers.1.id``, ``groupMembers.2.id``), where empty
-cells at the end of a row end the list, or by ``groupMembers[].id`` with all ids in one cell, separated by ``|``. A cell
-may also be a JSON object or array. An empty cell leaves its field alone.
+A table (``.csv``, ``.tsv``, ``.xlsx``, ``.parquet``, the rows of a query) has a column for each field. A column is
+named by a dotted path (``term.id``); one of a list by the element's number from 1 (``groupMembers.1.id``,
+``groupMembers.2.id``), where empty cells at the end of a row end the list, or by ``groupMembers[].id`` with all ids in
+one cell, separated by ``|``. A cell may also be a JSON object or array. An empty cell leaves its field alone.
 
 Objects (``.json``, ``.yaml``, the records of a task; one a line in ``.jsonl``) are nested or have dotted names. There
 null clears the field, and numbers keep every digit. YAML values without quotes are read as the type of the field says,
@@ -15,13 +15,16 @@ A member or column ``_reject`` is ignored. Objects with such a member come from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.cell_rules import CellRules
 from intacct_provider.sync.desired.columns import (
     Renames,
     TableColumns,
@@ -34,14 +37,18 @@ from intacct_provider.sync.desired.identity import check_identity
 from intacct_provider.sync.desired.json_reader import read_json, read_json_lines
 from intacct_provider.sync.desired.parquet_reader import read_parquet
 from intacct_provider.sync.desired.state import Desired
+from intacct_provider.sync.desired.xlsx_reader import read_xlsx
 from intacct_provider.sync.desired.yaml_reader import read_yaml
 from intacct_provider.sync.problems import REJECT, Problem, show_value
-from intacct_provider.sync.records import flatten, unflatten
+from intacct_provider.sync.records import flatten, match_text, unflatten
 
 _OBJECT_READERS = {
     ".json": read_json, ".jsonl": read_json_lines, ".ndjson": read_json_lines, ".yaml": read_yaml, ".yml": read_yaml,
 }  # fmt: skip
-_SUFFIXES = (".csv", *_OBJECT_READERS, ".parquet")
+#: What separates the cells of a text file; None if its header shows it.
+_SEPARATORS = {".csv": None, ".tsv": "\t", ".tab": "\t"}
+_WORKBOOKS = (".xlsx", ".xlsm")
+_SUFFIXES = (*_SEPARATORS, *_WORKBOOKS, *_OBJECT_READERS, ".parquet")
 #: Place and content of each record, before it is known whether it is an object.
 _Rows = list[tuple[str, Any]]
 
@@ -54,26 +61,35 @@ class Layout:
     :param columns: field path of each column that has another name; None leaves a column out.
     :param constants: fields that every record gets, by path.
     :param null_marker: the text of a table's cell that clears the field, such as ``NULL``.
+    :param rules: which rows count, and what the values of cells stand for.
+    :param sheet: name of the sheet of a workbook; None for the only one with values.
     """
 
     match_on: str
     columns: Renames | None = None
     constants: Mapping[str, Any] | None = None
     null_marker: str | None = None
+    rules: CellRules = field(default_factory=CellRules)
+    sheet: str | None = None
 
 
 def read_desired_file(source_name: str, data: bytes, layout: Layout) -> Desired:
     """Read desired records from the content of a file; the suffix of its name is the format.
 
-    Text is UTF-8, with or without a byte-order mark.
+    Text is UTF-8, with or without a byte-order mark, and may be compressed (``.csv.gz``).
 
     :param source_name: path or URI of the file; also its name in errors.
     :raises IntacctArgumentError: if the file cannot be read or has no records. Problems of single records are in
         ``problems`` of the result.
     """
-    suffix = PurePosixPath(source_name).suffix.lower()
-    if suffix == ".csv":
-        return _read_csv(source_name, _decode(source_name, data), layout)
+    suffix, data = _decompress(source_name, data)
+    if layout.sheet is not None and suffix not in _WORKBOOKS:
+        raise IntacctArgumentError(f"{source_name}: sheet is for workbooks ({', '.join(_WORKBOOKS)})")
+    if suffix in _SEPARATORS:
+        lines = read_csv(source_name, _decode(source_name, data), separator=_SEPARATORS[suffix])
+        return _read_lines(source_name, "line", lines, layout)
+    if suffix in _WORKBOOKS:
+        return _read_lines(source_name, "row", read_xlsx(source_name, data, layout.sheet), layout)
     if suffix == ".parquet":
         names, rows = read_parquet(source_name, data)
         placed = ((f"row {number}", cells) for number, cells in enumerate(rows, start=1))
@@ -82,8 +98,9 @@ def read_desired_file(source_name: str, data: bytes, layout: Layout) -> Desired:
         records = _OBJECT_READERS[suffix](source_name, _decode(source_name, data))
         return _read_objects(source_name, records, layout, from_text=False)
     raise IntacctArgumentError(
-        f"{source_name}: {show_value(suffix)} is not a format of desired records; use .csv, .json, .jsonl (also named "
-        f".ndjson), .yaml (also named .yml) or .parquet.{did_you_mean(suffix, _SUFFIXES)}"
+        f"{source_name}: {show_value(suffix)} is not a format of desired records; use .csv, .tsv, .xlsx, .json, .jsonl "
+        "(also named .ndjson), .yaml (also named .yml) or .parquet; text may be compressed, as .csv.gz."
+        f"{did_you_mean(suffix, _SUFFIXES)}"
     )
 
 
@@ -116,13 +133,21 @@ def read_desired_records(
     return _read_objects(source, rows, layout, from_text=from_text)
 
 
-def _read_csv(source: str, text: str, layout: Layout) -> Desired:
-    rows = read_csv(source, text)
-    line, header = next(rows, (0, []))
+def _read_lines(
+    source: str, kind: str, lines: Iterator[tuple[int, Sequence[Any]]], layout: Layout
+) -> Desired:
+    """Read a table whose first line is its header.
+
+    :param kind: what a line is called: ``line`` or ``row``.
+    """
+    number, header = next(lines, (0, []))
     if not header:
-        raise IntacctArgumentError(f"{source}: line 1: the file is empty; it needs a header line and records")
-    placed = ((f"line {number}", cells) for number, cells in rows)
-    return _read_table(source, header, f"line {line}", placed, layout)
+        raise IntacctArgumentError(
+            f"{source}: {kind} 1: the file is empty; it needs a header line and records"
+        )
+    names = ["" if cell is None else str(cell) for cell in header]
+    placed = ((f"{kind} {number}", list(cells)) for number, cells in lines)
+    return _read_table(source, names, f"{kind} {number}", placed, layout)
 
 
 def _read_query_rows(source: str, rows: _Rows, layout: Layout) -> Desired:
@@ -149,38 +174,60 @@ def _read_table(
         match_on=layout.match_on,
         columns=layout.columns,
         null_marker=layout.null_marker,
+        rules=layout.rules,
     )
     found = _Found(source, layout, columns.names, from_text=True)
-    for place, cells in rows:
-        if len(cells) == len(header):
-            record, problems = columns.record(cells, place)
-            found.add(place, record, problems)
-        else:
+    for place, given in rows:
+        cells = _fit_row(given, len(header))
+        if len(cells) > len(header):
             found.add_unreadable(
                 place,
                 f"{len(cells)} cells under a header of {len(header)}; "
                 "put a value that holds the separator in double quotes",
             )
+        elif columns.is_marked(cells):
+            found.add_marked(columns.record(cells, place)[0])
+        elif not columns.selects(cells):
+            found.left_out += 1
+        else:
+            found.add(place, *columns.record(cells, place))
     return found.finish()
 
 
+def _fit_row(cells: list[Any], width: int) -> list[Any]:
+    """Return a row as wide as its header, since spreadsheets leave empty cells at its end out, or add some."""
+    while len(cells) > width and cells[-1] in (None, ""):
+        cells = cells[:-1]
+    return [*cells, *[None] * (width - len(cells))]
+
+
 def _read_objects(source: str, rows: _Rows, layout: Layout, *, from_text: bool) -> Desired:
+    partial = False
     if any(isinstance(record, Mapping) and REJECT in record for _, record in rows):
-        layout, from_text = Layout(layout.match_on), True
+        # What the arguments say was done when the records were first read.
+        layout, from_text, partial = Layout(layout.match_on), True, True
     if layout.null_marker is not None:
         raise IntacctArgumentError(
             f"{source}: null_marker is for the cells of tables; in records use null to clear a field"
         )
     check_mapping(layout.columns)
     columns = layout.columns or {}
-    found = _Found(source, layout, {path: name for name, path in columns.items() if path}, from_text)
+    names = {path: name for name, path in columns.items() if path}
+    found = _Found(source, layout, names, from_text, partial=partial)
     flats = [found.attempt(place, _flatten_record, record) for place, record in rows]
+    given = sorted({name for flat in flats for path in flat or () for name in _list_prefixes(path)})
     if layout.columns is not None:
-        given = {name for flat in flats for path in flat or () for name in _list_prefixes(path)}
-        check_renames(layout.columns, sorted(given), source)
+        check_renames(layout.columns, given, source)
+    rules = layout.rules
+    rules.check_names(given, source)
     for (place, _), flat in zip(rows, flats, strict=True):
-        record = None if flat is None else found.attempt(place, _rename_fields, flat, columns)
-        found.add(place, record or {})
+        if flat is None:
+            found.add(place, {})
+        elif rules.select(flat, flat.values()):
+            values = {name: rules.interpret(name, value)[0] for name, value in flat.items()}
+            found.add(place, found.attempt(place, _rename_fields, values, columns) or {})
+        else:
+            found.left_out += 1
     return found.finish()
 
 
@@ -189,6 +236,9 @@ class _Found:
     """The records of a source as they are read, with what is wrong with them.
 
     :param names: names of fields in the source, by field path.
+    :param partial: whether other desired records exist elsewhere, since these were rejected before.
+    :param left_out: number of rows that do not count.
+    :param marked: ids of rows that are marked as not to be imported.
     """
 
     source: str
@@ -199,11 +249,18 @@ class _Found:
     places: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
+    partial: bool = False
+    left_out: int = 0
+    marked: set[str] = field(default_factory=set)
 
     def add(self, place: str, record: dict[str, Any], problems: Iterable[Problem] = ()) -> None:
         self.places.append(place)
         self.records.append(record)
         self.problems += problems
+
+    def add_marked(self, record: dict[str, Any]) -> None:
+        self.left_out += 1
+        self.marked.add(match_text(flatten(record).get(self.layout.match_on)))
 
     def add_unreadable(self, place: str, reason: str) -> None:
         self.reject(place, reason)
@@ -224,7 +281,7 @@ class _Found:
     def finish(self) -> Desired:
         """Return the records with the constants added, and how they are identified checked."""
         if not self.records:
-            raise _no_records_error(self.source)
+            raise _no_records_error(self.source, self.left_out)
         records = _add_constants(self.records, self.layout.constants, self.names, self.source)
         readable = [
             (place, record)
@@ -233,7 +290,17 @@ class _Found:
         ]
         match_on = self.layout.match_on
         problems = (*self.problems, *check_identity(readable, match_on, self.names.get(match_on, match_on)))
-        return Desired(tuple(records), tuple(self.places), self.source, self.from_text, self.names, problems)
+        return Desired(
+            tuple(records),
+            tuple(self.places),
+            self.source,
+            self.from_text,
+            self.names,
+            problems,
+            left_out=self.left_out,
+            spared=frozenset(self.marked - {""}),
+            partial=self.partial,
+        )
 
 
 def _flatten_record(record: Any) -> dict[str, Any]:
@@ -265,9 +332,10 @@ def _rename_fields(flat: Mapping[str, Any], columns: Renames) -> dict[str, Any]:
     return unflatten(found)
 
 
-def _no_records_error(source: str) -> IntacctArgumentError:
+def _no_records_error(source: str, left_out: int = 0) -> IntacctArgumentError:
+    found = f"none of the {left_out} rows counts (where, DONOTIMPORT)" if left_out else "there are no records"
     return IntacctArgumentError(
-        f"{source}: there are no records; an empty desired state is rejected, "
+        f"{source}: {found}; an empty desired state is rejected, "
         "because in mode mirror it would delete everything"
     )
 
@@ -291,6 +359,22 @@ def _add_constants(
                 f"constants gives {path}, but so does {source} in {column}; give it once"
             )
     return [unflatten({**flatten(record), **fixed}) for record in records]
+
+
+def _decompress(source: str, data: bytes) -> tuple[str, bytes]:
+    """Return the suffix that says the format, and the content, of a file that may be compressed."""
+    path = PurePosixPath(source.lower())
+    if path.suffix != ".gz":
+        return path.suffix, data
+    suffix = path.with_suffix("").suffix
+    if suffix not in (*_SEPARATORS, *_OBJECT_READERS):
+        raise IntacctArgumentError(
+            f"{source}: only text may be compressed with gzip, such as .csv.gz or .jsonl.gz"
+        )
+    try:
+        return suffix, gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        raise IntacctArgumentError(f"{source}: this is not a complete gzip file; write it again") from None
 
 
 def _decode(source: str, data: bytes) -> str:

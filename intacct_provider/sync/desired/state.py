@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,10 @@ class Desired:
     :param columns: names of fields in the source, by field path, where the two differ.
     :param problems: what is wrong with the records, whatever the object;
         :func:`~intacct_provider.sync.desired.typed_records.convert_records` reports it.
+    :param left_out: number of rows that do not count, by ``where`` or by a mark of their own.
+    :param spared: values of ``match_on`` in rows that are marked as not to be imported; a mirror leaves them alone.
+    :param partial: whether these records were rejected before, so that they are not all that is desired; a mirror
+        deletes nothing then.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -34,6 +38,9 @@ class Desired:
     from_text: bool
     columns: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
+    left_out: int = 0
+    spared: frozenset[str] = frozenset()
+    partial: bool = False
 
     def column(self, path: str) -> str:
         """Return the name of a field in the source: its column, or its path and the column that it is part of."""
@@ -49,6 +56,14 @@ class Desired:
                 return name
             return path if name == start else f"{name} ({path})"
         return path
+
+    def select(self, kept: Iterable[bool]) -> Desired:
+        """Return the records for which ``kept`` is true."""
+        pairs = [
+            pair for pair, keep in zip(zip(self.records, self.places, strict=True), kept, strict=True) if keep
+        ]
+        records, places = tuple(record for record, _ in pairs), tuple(place for _, place in pairs)
+        return replace(self, records=records, places=places)
 
     def places_by_match(self, match_on: str) -> dict[str, str]:
         """Return where each record is, by its ``match_on`` value."""

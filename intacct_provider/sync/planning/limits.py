@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Action, Plan, Step
@@ -22,6 +22,8 @@ class Guards:
     :param max_change_percent: most records that may be written, in percent of the live ones in scope (of 1 when there
         are none).
     :param max_transactions: most billed transactions that applying the plan may take.
+    :param max_rejects: most desired records that may be left out because of their problems.
+    :param max_reject_percent: likewise, in percent of the desired records; the larger of both counts.
     :raises IntacctArgumentError: for a limit that is not a number of 0 or more.
     """
 
@@ -30,9 +32,11 @@ class Guards:
     max_deletes: int | None = None
     max_change_percent: float | None = None
     max_transactions: int | None = None
+    max_rejects: int = 0
+    max_reject_percent: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_creates", "max_updates", "max_deletes", "max_change_percent", "max_transactions"):
+        for name in (each.name for each in fields(self)):
             limit = getattr(self, name)
             number = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 0
             if limit is not None and not number:
@@ -74,6 +78,12 @@ def _breaches(plan: Plan, guards: Guards) -> Iterator[str]:
         yield (
             f"Applying the plan for {plan.object_name} takes about {plan.transactions} billed transactions, more than "
             f"max_transactions={guards.max_transactions}. To allow it, set max_transactions={plan.transactions}."
+        )
+    share = (guards.max_reject_percent or 0) / 100 * (plan.desired + plan.invalid)
+    if plan.invalid > max(guards.max_rejects or 0, share):
+        yield (
+            f"{count_noun(plan.invalid, 'desired record')} for {plan.object_name} with problems, more than "
+            f"max_rejects={guards.max_rejects}. Correct them, or set max_rejects={plan.invalid} to go on without them."
         )
 
 

@@ -41,7 +41,7 @@ def describe_counts(plan: Plan) -> str:
 
 def describe_rest(plan: Plan) -> str:
     """Return the numbers of records that the plan does not write, without those that are 0."""
-    numbers = {"left alone": plan.left_alone, "protected": plan.protected}
+    numbers = {"left alone": plan.left_alone, "protected": plan.protected, "invalid": plan.invalid}
     rest = [f"{number:,} {name}" for name, number in numbers.items() if number]
     return ", ".join([f"{plan.unchanged:,} unchanged", *rest])
 

@@ -289,7 +289,7 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(company):
         "G-2;Two;all;;C-3;false;\n"
         "G-3;Three;all;;;yes;\n"
         "g-1;Four;all;;;;me\n"
-        "G-5;Five\n"
+        "G-5;Five;all;;;;;x\n"
         "G-6;Six;specific;C-1;;TRUE;\n"
     )
     columns = {
@@ -306,7 +306,7 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(company):
         "line 4 ('G-3'): isDimensionStructure is 'yes', but must be true or false",
         "line 5 ('g-1'): Group is 'g-1', and 'G-1' in line 2 differs from it only by case; keep one",
         "line 5 ('g-1'): audit.createdBy (value 'me') is read-only; leave it out",
-        "line 6: 2 cells under a header of 7; put a value that holds the separator in double quotes",
+        "line 6: 8 cells under a header of 7; put a value that holds the separator in double quotes",
     ]
     assert records == [
         *[None] * 5,

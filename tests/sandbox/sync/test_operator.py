@@ -343,7 +343,7 @@ def test_a_file_of_groups_with_members(airflow, tmp_path):
             ["line 3", "not UTF-8", "save the file as"],
         ),
         ("id,status\nA,active,more\n", ["line 2", "3 cells under a header of 2", "double quotes"]),
-        ("id,status\nA\n", ["line 2", "1 cells under a header of 2"]),
+        ("id,status\nA,active,,x\n", ["line 2", "4 cells under a header of 2"]),
         ('id,status\nA,"active\nB,x\n', ["line 2", "not valid CSV", "double quotes"]),
         ("id,id\nA,B\n", ["line 1, column 2", "'id'", "keep one"]),
         ("id,\nA,B\n", ["line 2 ('A')", "column 2 has a value but no header"]),
@@ -365,7 +365,8 @@ def test_files_that_are_refused_name_the_place_and_what_to_do(airflow, tmp_path,
 @pytest.mark.parametrize(
     ("name", "content", "texts"),
     [
-        ("desired.xlsx", b"PK", [".xlsx", "use .csv, .json, .jsonl"]),
+        ("desired.xls", b"PK", [".xls", "use .csv, .tsv, .xlsx, .json, .jsonl"]),
+        ("desired.xlsx", b"PK", ["the workbook cannot be read", "save it as .xlsx"]),
         ("desired.json", '{"id": "A"}', ["array of objects"]),
         ("desired.json", '[{"id": "A"},]', ["line 1", "not valid JSON"]),
         ("desired.json", "[]", ["no records"]),

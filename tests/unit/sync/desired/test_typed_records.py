@@ -209,7 +209,7 @@ def test_coerce_refusals_name_record_field_value_and_the_nearest(record, parts):
         assert part in message
 
 
-@pytest.mark.parametrize("word", ["yes", "no", "1", "0", "on"])
+@pytest.mark.parametrize("word", ["yes", "no", "2", "on"])
 def test_other_words_for_booleans_are_refused_in_text_too(word):
     assert f"isOnHold is {word!r}" in untyped({"isOnHold": word}, from_text=True)
 
