@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctRejectedRecordsError
 from intacct_provider.sync.applying.outcomes import Outcome
+from intacct_provider.sync.applying.output_files import choose_rejects_path, write_rejects
 from intacct_provider.sync.applying.rejects import Tolerance, format_rejects
+from intacct_provider.sync.desired.state import Desired, encode_rejected
 from intacct_provider.sync.plan import ACTIONS, Plan
+from intacct_provider.sync.problems import Problem
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+    from intacct_provider.storage.files import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +32,22 @@ def summarize_plan(plan: Plan) -> dict[str, Any]:
         "unchanged": plan.unchanged,
         "left_alone": plan.left_alone,
         "protected": plan.protected,
+        "invalid": plan.invalid,
         "estimated_transactions": plan.transactions,
     }
+
+
+def keep_rejected(plan_path: ObjectStoragePath | None, desired: Desired, problems: Sequence[Problem]) -> None:
+    """Write the desired records with problems to a file beside the plan, to be corrected.
+
+    If there are none, the file of an earlier run is removed.
+    """
+    if desired.left_out:
+        log.info("%s: %d rows do not count (where, DONOTIMPORT).", desired.source, desired.left_out)
+    if plan_path is not None:
+        path = choose_rejects_path(plan_path, desired.source)
+        if write_rejects(path, encode_rejected(desired, problems)):
+            log.error("The desired records with problems are in %s.", path)
 
 
 def log_outcome(plan: Plan, outcome: Outcome) -> None:

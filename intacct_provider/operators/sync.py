@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
-    from intacct_provider.exceptions import IntacctDesiredStateError
-    from intacct_provider.sync.desired.state import Desired
     from intacct_provider.sync.plan import Mode, Plan
 
 
@@ -78,7 +76,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
         that Intacct matches.
     :return: ``plan`` and ``page`` (paths), ``markdown`` (the plan for ``ApprovalOperator``), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
-        ``estimated_transactions`` of applying it, and ``transactions`` (billed so far).
+        ``invalid`` (left out because of problems, with their file ``rejects``), ``estimated_transactions`` of applying
+        it, and ``transactions`` (billed so far).
     """
 
     template_fields: Sequence[str] = (
@@ -184,10 +183,13 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _plan(self, client: IntacctClient, context: Context) -> Plan:
         """Return the plan, with the limits that it exceeds."""
         from intacct_provider.exceptions import IntacctDesiredStateError
-        from intacct_provider.sync.build import build_plan
+        from intacct_provider.operators._sync_report import keep_rejected
+        from intacct_provider.sync.applying.output_files import check_output_files
+        from intacct_provider.sync.build import plan_records
         from intacct_provider.sync.desired.cell_rules import CellRules
         from intacct_provider.sync.desired.sources import Layout
         from intacct_provider.sync.planning.limits import Guards, find_breaches
+        from intacct_provider.sync.problems import describe_problems
         from intacct_provider.sync.rendering.markdown import render_markdown
         from intacct_provider.sync.request import SyncRequest
 
@@ -212,26 +214,19 @@ class IntacctPlanSyncOperator(IntacctOperator):
         rules = CellRules(self.where, self.value_maps, self.trim)
         layout = Layout(self.match_on, self.columns, self.constants, self.null_marker, rules, self.sheet)
         desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
+        if self._plan_file is not None:
+            check_output_files(self._plan_file, desired.source)
         try:
-            plan = build_plan(client, desired, request, origin=name_task(context, cleared=True))
+            plan, problems = plan_records(client, desired, request, origin=name_task(context, cleared=True))
         except IntacctDesiredStateError as err:
-            self._write_rejected(desired, err)
+            keep_rejected(self._plan_file, desired, err.problems)
             raise
+        keep_rejected(self._plan_file, desired, problems)
+        if problems:
+            self.log.error("%s", describe_problems(desired.source, problems))
         plan = replace(plan, breaches=find_breaches(plan, guards))
         self.log.info("%s", render_markdown(plan))
         return plan
-
-    def _write_rejected(self, desired: Desired, error: IntacctDesiredStateError) -> None:
-        """Write the desired records that have problems to a file, to be corrected."""
-        from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.desired.state import encode_rejected
-        from intacct_provider.sync.plan import companion_path
-
-        path = self._plan_file
-        if path is not None:
-            file = companion_path(path, ".rejects.jsonl")
-            write_whole(file, encode_rejected(desired, error.problems))
-            self.log.error("The desired records with problems are in %s.", file)
 
     @cached_property
     def _plan_file(self) -> ObjectStoragePath | None:
@@ -240,6 +235,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def _write_plan(self, plan: Plan) -> dict[str, str]:
         """Write the plan and its page; the page first, so that every plan has a page."""
         from intacct_provider.storage.files import write_whole
+        from intacct_provider.sync.applying.output_files import choose_rejects_path
         from intacct_provider.sync.plan import companion_path
         from intacct_provider.sync.rendering.markdown import render_markdown
         from intacct_provider.sync.rendering.page import render_page
@@ -251,7 +247,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
         write_whole(page, [render_page(plan)])
         write_whole(path, [plan.to_json()])
         self.log.info("The plan is %s, and its page %s.", path, page)
-        return {"plan": str(path), "page": str(page), "markdown": render_markdown(plan, page=str(page))}
+        rejects = {"rejects": str(choose_rejects_path(path, plan.source))} if plan.invalid else {}
+        markdown = render_markdown(plan, page=str(page))
+        return {"plan": str(path), "page": str(page), **rejects, "markdown": markdown}
 
     def _check_limits(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
         """Fail if a plan exceeds a limit, after it was written for people to see."""
@@ -362,7 +360,6 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
         from intacct_provider.sync.applying.outcomes import Outcome
         from intacct_provider.sync.applying.rejects import Tolerance
 
-        tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
         with self.client(context) as client:
             dry_run = read_flag("dry_run", self.plan_only)
             path, owner = self._plan_file, name_task(context)
@@ -370,6 +367,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
             plan = begun or self._plan(client, context)
             result = summarize_plan(plan) | ({"plan": str(path)} if begun else self._write_plan(plan))
             self._check_limits(context, plan, result)
+            tolerance = Tolerance(self.max_rejects, self.max_reject_percent, plan.invalid)
             outcome, files = Outcome(), {}
             if dry_run:
                 self.log.info("Dry run: nothing was written to %s.", plan.object_name)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -171,6 +172,17 @@ def check_place(target: ObjectStoragePath) -> None:
 def is_local(path: ObjectStoragePath) -> bool:
     """Whether it is on a disk."""
     return path.protocol in ("", "file", "local")
+
+
+def is_same_file(path: ObjectStoragePath, other: str) -> bool:
+    """Whether a path or URI names the same file, however it is written."""
+    try:
+        named = ObjectStoragePath(other)
+    except ValueError:
+        return False
+    if is_local(path) and is_local(named):
+        return os.path.realpath(path.path) == os.path.realpath(named.path)
+    return path.protocol == named.protocol and normpath(path.path) == normpath(named.path)
 
 
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:

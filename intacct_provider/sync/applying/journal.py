@@ -27,6 +27,7 @@ import msgspec
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import ErrorDetail, IntacctArgumentError, IntacctPlanInUseError
 from intacct_provider.storage.files import create_whole, write_whole
+from intacct_provider.sync.applying.output_files import choose_rejects_path, read_invalid, write_rejects
 from intacct_provider.sync.plan import Plan, companion_path
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Journal:
         self.plan = plan
         self.owner = owner
         self.undo_path = companion_path(plan_path, ".undo.json")
-        self.rejects_path = companion_path(plan_path, ".rejects.jsonl")
+        self.rejects_path = choose_rejects_path(plan_path, plan.source)
         self._root = companion_path(plan_path, ".journal")
         self._round = 1
 
@@ -219,12 +220,12 @@ class Journal:
         write_whole(self.folder / "undo.json", [content])
 
     def keep_rejects(self, lines: Iterable[bytes]) -> None:
-        """Write the rejects file, or remove that of an earlier plan if there are no rejects."""
-        content = b"".join(lines)
-        if content:
-            write_whole(self.rejects_path, [content])
-        else:
-            self.rejects_path.unlink(missing_ok=True)
+        """Write the rejects file, or remove that of an earlier plan if there are no rejects.
+
+        The records that were left out when the plan was made stay in it.
+        """
+        invalid = read_invalid(self.rejects_path) if self.plan.invalid else []
+        write_rejects(self.rejects_path, [*invalid, *lines])
 
     def sending(self, batch: int) -> Sending | None:
         """Return what a batch sends; None if that was never written."""

@@ -21,15 +21,17 @@ class Tolerance:
 
     :param max_rejects: this many, whatever their share is.
     :param max_reject_percent: this many percent of the records that the plan writes, whatever their number.
+    :param invalid: records that were left out when the plan was made and count too.
     """
 
     max_rejects: int = 0
     max_reject_percent: float | None = None
+    invalid: int = 0
 
     def allows(self, plan: Plan, rejects: Sequence[Reject]) -> bool:
         """Return whether this many rejected records are tolerated."""
-        share = (self.max_reject_percent or 0) / 100 * len(plan.steps)
-        return len(rejects) <= max(self.max_rejects, share)
+        share = (self.max_reject_percent or 0) / 100 * (len(plan.steps) + self.invalid)
+        return len(rejects) + self.invalid <= max(self.max_rejects, share)
 
 
 @dataclass(frozen=True, slots=True)
