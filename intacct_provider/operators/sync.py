@@ -57,7 +57,10 @@ class IntacctPlanSyncOperator(IntacctOperator):
         status to inactive. (templated)
     :param columns: field path of each column that has another name; None leaves a column out. (templated)
     :param constants: fields with the same value in every desired record. (templated)
-    :param null_marker: text of a table's cell that clears its field; an empty cell leaves it alone.
+    :param null_marker: text of a table's cell that clears its field; an empty cell leaves it alone. (templated)
+    :param null_markers: further such texts, such as ``["NULL", "N/A"]``. (templated)
+    :param allow_damaged_text: take text such as ``#N/A``, ``nan`` and ``4.7E+17``, which spreadsheets leave in place of
+        a value, as it is; by default it is reported. (templated)
     :param where: which rows count: by column, the value that it must have, or a list of them. (templated)
     :param value_maps: by column, what the texts in its cells stand for, such as ``{"status": {"Y": "active"}}``.
         (templated)
@@ -94,6 +97,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
         "on_delete",
         "columns",
         "constants",
+        "null_marker",
+        "null_markers",
+        "allow_damaged_text",
         "where",
         "value_maps",
         "sheet",
@@ -118,6 +124,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
         columns: Mapping[str, str | None] | None = None,
         constants: Mapping[str, Any] | None = None,
         null_marker: str | None = None,
+        null_markers: str | Sequence[str] = (),
+        allow_damaged_text: bool = False,
         where: Mapping[str, Any] | None = None,
         value_maps: Mapping[str, Mapping[str, Any]] | None = None,
         trim: bool = False,
@@ -147,6 +155,8 @@ class IntacctPlanSyncOperator(IntacctOperator):
         self.columns = columns
         self.constants = constants
         self.null_marker = null_marker
+        self.null_markers = null_markers
+        self.allow_damaged_text = allow_damaged_text
         self.where = where
         self.value_maps = value_maps
         self.trim = trim
@@ -211,8 +221,16 @@ class IntacctPlanSyncOperator(IntacctOperator):
             on_delete=self.on_delete,
             on_invalid=self.on_invalid,
         )
-        rules = CellRules(self.where, self.value_maps, self.trim)
-        layout = Layout(self.match_on, self.columns, self.constants, self.null_marker, rules, self.sheet)
+        layout = Layout(
+            self.match_on,
+            self.columns,
+            self.constants,
+            self.null_marker,
+            CellRules(self.where, self.value_maps, self.trim),
+            self.sheet,
+            [self.null_markers] if isinstance(self.null_markers, str) else self.null_markers,
+            read_flag("allow_damaged_text", self.allow_damaged_text),
+        )
         desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
         if self._plan_file is not None:
             check_output_files(self._plan_file, desired.source)

@@ -13,6 +13,7 @@ from intacct_provider.sync.planning.live import Live, read_live
 from intacct_provider.sync.planning.planner import plan_changes
 from intacct_provider.sync.planning.references import check_references
 from intacct_provider.sync.planning.required import check_fixed_fields, check_required_fields
+from intacct_provider.sync.planning.spelling import check_spelling
 from intacct_provider.sync.problems import Problem, raise_problems
 
 if TYPE_CHECKING:
@@ -71,15 +72,17 @@ def _plan(
     client: IntacctClient, kept: Sorted, live: Live, model: Mapping[str, Any], request: SyncRequest
 ) -> tuple[Plan, Sequence[Problem]]:
     """Return the plan of the records that are kept, and what is wrong with them."""
+    desired, typed = kept.desired, kept.typed
+    problems = check_spelling(desired, live.rows, request.match_on)
     live, request = guard_deletions(kept, live, request)
     try:
         plan = plan_changes(kept.good, live, model, request)
     except IntacctArgumentError as error:
-        if not kept.problems:
+        if not (known := [*kept.problems, *problems]):
             raise
-        raise_problems(kept.desired.source, [*kept.problems, Problem("all records", "", "", "", str(error))])
-    desired, typed = kept.desired, kept.typed
+        raise_problems(desired.source, [*known, Problem("all records", "", "", "", str(error))])
     return plan, [
+        *problems,
         *check_required_fields(desired, typed, plan.steps, request),
         *check_fixed_fields(desired, plan.steps, model, request),
         *check_references(client, desired, typed, plan.steps, live.rows, model, request),

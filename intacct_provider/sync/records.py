@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,6 @@ from intacct_provider.exceptions import IntacctArgumentError
 def match_text(value: Any) -> str:
     """Return a ``match_on`` value as text, by which desired and live records are paired."""
     return "" if value is None else str(value)
-
-
-def fold_match(match: str) -> str:
-    """Return what two ids share that differ only by case or by how their characters are composed."""
-    return match.lower() if match.isascii() else unicodedata.normalize("NFC", match).casefold()
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.blanks import drop_nulls, is_missing
 from intacct_provider.sync.desired.cell_rules import CellRules
+from intacct_provider.sync.desired.identity import advise_match_on
 from intacct_provider.sync.desired.import_template import find_mark_column, get_field_name, is_marked
 from intacct_provider.sync.desired.json_reader import parse_cell
 from intacct_provider.sync.desired.xlsx_reader import CellProblem
@@ -50,7 +52,7 @@ class TableColumns:
     :param source: name of the table in errors.
     :param place: where its header is, such as ``line 1``.
     :param columns: field path of each column that has another name.
-    :param null_marker: cell that clears its field; an empty cell leaves it alone.
+    :param null_markers: cells that clear their field; an empty cell leaves it alone.
     :param rules: what the values of cells stand for.
     :raises IntacctDesiredStateError: for headers that do not name a field, or name one twice.
     """
@@ -63,7 +65,7 @@ class TableColumns:
         place: str,
         match_on: str,
         columns: Renames | None = None,
-        null_marker: str | None = None,
+        null_markers: Collection[str] = (),
         rules: CellRules = CellRules(),  # noqa: B008 - frozen
     ) -> None:
         names = [header.strip() for header in headers]
@@ -81,12 +83,9 @@ class TableColumns:
         problems += [Problem(place, "", "", "", wrong) for wrong in _check_numbers(paths)]
         given = [path for path in paths if path]
         if match_on not in given:
-            guess = did_you_mean(match_on, given)
-            problems.append(
-                Problem(
-                    place, "", match_on, "", f"is not a column, so records cannot be matched on it.{guess}"
-                )
-            )
+            advice = advise_match_on(match_on, [name for name in names if name])
+            text = f"is not a column, so records cannot be matched on it. {advice}"
+            problems.append(Problem(place, "", match_on, "", text))
         if problems:
             raise_problems(source, problems)
         self._columns = [
@@ -94,7 +93,7 @@ class TableColumns:
         ]
         # Spreadsheets write empty columns too.
         self._blank = {number for number, name in enumerate(names, start=1) if not name}
-        self._marker = null_marker
+        self._markers = frozenset(null_markers)
         self._headers = names
         self._rules = rules
 
@@ -153,9 +152,10 @@ class TableColumns:
             return cell
         if cell is None or (isinstance(cell, str) and not cell.strip()):
             return _NOTHING
-        if self._marker is not None and isinstance(cell, str) and cell.strip() == self._marker:
+        if isinstance(cell, str) and cell.strip() in self._markers:
             return None
-        return parse_cell(cell) if isinstance(cell, str) else cell
+        value = drop_nulls(parse_cell(cell) if isinstance(cell, str) else cell)
+        return _NOTHING if value == {} or is_missing(value) else value
 
 
 class _Nothing:

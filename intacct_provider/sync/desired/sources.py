@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.blanks import drop_inner_nulls, is_missing
 from intacct_provider.sync.desired.cell_rules import CellRules
 from intacct_provider.sync.desired.columns import (
     Renames,
@@ -63,6 +64,8 @@ class Layout:
     :param null_marker: the text of a table's cell that clears the field, such as ``NULL``.
     :param rules: which rows count, and what the values of cells stand for.
     :param sheet: name of the sheet of a workbook; None for the only one with values.
+    :param null_markers: further such texts.
+    :param allow_damaged_text: whether text such as ``#N/A``, ``nan`` and ``4.7E+17`` is taken as it is.
     """
 
     match_on: str
@@ -71,6 +74,15 @@ class Layout:
     null_marker: str | None = None
     rules: CellRules = field(default_factory=CellRules)
     sheet: str | None = None
+    null_markers: Collection[str] = ()
+    allow_damaged_text: bool = False
+
+    @property
+    def markers(self) -> frozenset[str]:
+        """All texts that clear a field."""
+        return frozenset(self.null_markers) | frozenset(
+            [self.null_marker] if self.null_marker is not None else []
+        )
 
 
 def read_desired_file(source_name: str, data: bytes, layout: Layout) -> Desired:
@@ -117,7 +129,7 @@ def read_desired_records(
     :param records: objects of fields, nested or dotted.
     :param source: their name in errors.
     :param from_text: whether all values are text, as :mod:`csv` reads them.
-    :param table: whether they are rows of a table, in which None leaves a field alone and only ``null_marker`` clears
+    :param table: whether they are rows of a table, in which None leaves a field alone and only ``null_markers`` clear
         it, and columns may be numbered as in a CSV file. Otherwise None clears the field.
     :raises IntacctArgumentError: if there are no records, or they are not objects. Problems of single records are in
         ``problems`` of the result.
@@ -173,7 +185,7 @@ def _read_table(
         place=header_place,
         match_on=layout.match_on,
         columns=layout.columns,
-        null_marker=layout.null_marker,
+        null_markers=layout.markers,
         rules=layout.rules,
     )
     found = _Found(source, layout, columns.names, from_text=True)
@@ -202,19 +214,19 @@ def _fit_row(cells: list[Any], width: int) -> list[Any]:
 
 
 def _read_objects(source: str, rows: _Rows, layout: Layout, *, from_text: bool) -> Desired:
-    partial = False
+    partial, read_record = False, _flatten_record
     if any(isinstance(record, Mapping) and REJECT in record for _, record in rows):
-        # What the arguments say was done when the records were first read.
-        layout, from_text, partial = Layout(layout.match_on), True, True
-    if layout.null_marker is not None:
+        # What the arguments say was done when the records were first read, so each null in them is one that clears.
+        layout, from_text, partial, read_record = Layout(layout.match_on), True, True, _flatten_nested
+    if layout.markers:
         raise IntacctArgumentError(
-            f"{source}: null_marker is for the cells of tables; in records use null to clear a field"
+            f"{source}: null_marker and null_markers are for the cells of tables; in records use null to clear a field"
         )
     check_mapping(layout.columns)
     columns = layout.columns or {}
     names = {path: name for name, path in columns.items() if path}
     found = _Found(source, layout, names, from_text, partial=partial)
-    flats = [found.attempt(place, _flatten_record, record) for place, record in rows]
+    flats = [found.attempt(place, read_record, record) for place, record in rows]
     given = sorted({name for flat in flats for path in flat or () for name in _list_prefixes(path)})
     if layout.columns is not None:
         check_renames(layout.columns, given, source)
@@ -304,6 +316,14 @@ class _Found:
 
 
 def _flatten_record(record: Any) -> dict[str, Any]:
+    """Return the leaves of a record; nulls inside of its values leave those alone, and so do markers like NaN."""
+    if not isinstance(record, Mapping):
+        return _flatten_nested(record)
+    given = {name: value for name, value in drop_inner_nulls(record).items() if not is_missing(value)}
+    return _flatten_nested(given)
+
+
+def _flatten_nested(record: Any) -> dict[str, Any]:
     if not isinstance(record, Mapping):
         raise IntacctArgumentError(f"a record must be an object of fields, not {type(record).__name__}")
     if odd := [name for name in record if not isinstance(name, str)]:

@@ -9,7 +9,6 @@ from intacct_provider.client.model import get_entries
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Step
 from intacct_provider.sync.problems import MAX_SHOWN, show_value
-from intacct_provider.sync.records import fold_match, match_text
 
 #: Status of a record that is no longer used.
 INACTIVE = "inactive"
@@ -22,28 +21,6 @@ def check_deactivation(object_name: str, model: Mapping[str, Any]) -> None:
             f"on_delete is 'deactivate', but records of {object_name} have no status that can be {INACTIVE}; "
             "use 'delete'."
         )
-
-
-def check_spelling(
-    object_name: str,
-    match_on: str,
-    wanted: Collection[str],
-    missing: Collection[str],
-    rows: Sequence[Mapping[str, Any]],
-) -> None:
-    """Fail if a record to create has a name that differs from a live one's only by case."""
-    near = {fold_match(match): match for match in missing}
-    live = (match_text(row.get(match_on)) for row in rows) if near else ()
-    pairs = [
-        (near[fold_match(match)], match)
-        for match in live
-        if match not in wanted and fold_match(match) in near
-    ]
-    _reject(
-        [f"{show_value(desired)} (live: {show_value(match)})" for desired, match in sorted(pairs)],
-        f"desired records of {object_name} differ from live ones only by the case of {match_on}, which Intacct may "
-        "treat as the same. Use the live spelling",
-    )
 
 
 def check_scope(

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.sync.lookalikes import fold_text
 from intacct_provider.sync.problems import Problem, raise_problems
-from intacct_provider.sync.records import flatten, fold_match, match_text
+from intacct_provider.sync.records import flatten, match_text
 
 if TYPE_CHECKING:
     from intacct_provider.sync.desired.state import Desired
@@ -59,7 +60,8 @@ def sort_records(
     wrong = {problem.place for problem in problems}
     if not wrong <= matches.keys():
         raise_problems(desired.source, problems)
-    first = {fold_match(matches[place]): place for place in reversed(desired.places) if place in wrong}
+    bad = [place for place in reversed(desired.places) if place in wrong]
+    first = {form: place for place in bad for form in fold_text(matches[place])}
     # Nobody knows which of two records with one id is meant.
     others = [
         Problem(
@@ -67,10 +69,10 @@ def sort_records(
             match,
             "",
             "",
-            f"has the id of {first[fold_match(match)]}, which has problems; correct both",
+            f"has the id of {twin}, which has problems; correct both",
         )
         for place, match in matches.items()
-        if place not in wrong and match and fold_match(match) in first
+        if place not in wrong and match and (twin := _find_twin(match, first))
     ]
     problems = [*problems, *others]
     rejected = {place: matches[place] for place in dict.fromkeys(problem.place for problem in problems)}
@@ -98,11 +100,18 @@ def guard_deletions(kept: Sorted, live: Live, request: SyncRequest) -> tuple[Liv
     if reason:
         log.warning("Nothing is deleted: %s. The plan is made in mode upsert.", reason)
         return live, replace(request, mode="upsert")
-    spared = {fold_match(match) for match in (*kept.rejected.values(), *kept.desired.spared)}
+    spared = {form for match in (*kept.rejected.values(), *kept.desired.spared) for form in fold_text(match)}
     keys = {
-        str(row["key"]) for row in live.rows if fold_match(match_text(row.get(request.match_on))) in spared
+        str(row["key"])
+        for row in live.rows
+        if not spared.isdisjoint(fold_text(match_text(row.get(request.match_on))))
     }
     return replace(live, protected=live.protected | keys), request
+
+
+def _find_twin(match: str, places: Mapping[str, str]) -> str:
+    """Return the place of the record that an id is taken for; ``""`` if there is none."""
+    return next((places[form] for form in fold_text(match) if form in places), "")
 
 
 def _find_uncertain(

@@ -14,9 +14,10 @@ from intacct_provider.exceptions import (
     IntacctNotFoundError,
     IntacctValidationError,
 )
+from intacct_provider.sync.lookalikes import fold_text
 from intacct_provider.sync.object_facts import collect_types, find_self_references, has_owned_lists
 from intacct_provider.sync.planning.diff import compare_flat, select_fields
-from intacct_provider.sync.records import flatten, fold_match, look_up, match_text
+from intacct_provider.sync.records import flatten, look_up, match_text
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -113,7 +114,7 @@ class _Reader:
         self._mirror = request.mode == "mirror"
         self._in_scope = in_scope
         self._wanted = {match_text(flat.get(request.match_on)): flat for flat in wanted}
-        self._folded = {fold_match(match) for match in self._wanted}
+        self._folded = {form for match in self._wanted for form in fold_text(match)}
         self.count = 0
         self.full_records = False
 
@@ -157,7 +158,7 @@ class _Reader:
         for row in self._client.iter_rows(self._object_name, names):
             self.count += 1
             match = match_text(row[match_on])
-            similar = match in wanted or fold_match(match) in near
+            similar = match in wanted or not near.isdisjoint(fold_text(match))
             if similar or (self._mirror and (in_scope is None or str(row["key"]) in in_scope)):
                 yield row
 

@@ -37,9 +37,8 @@ def plan_changes(desired: Sequence[_Row], live: Live, model: _Row, request: Sync
     :param desired: typed records, each with a different value to match on.
     :param live: from :func:`~intacct_provider.sync.planning.live.read_live`.
     :param model: the response of Intacct's model service for the object.
-    :raises IntacctArgumentError: if desired and live records conflict: two live records for a desired one, a name that
-        differs only by case, records that refer to each other in a cycle, a desired record whose live one is not in
-        scope.
+    :raises IntacctArgumentError: if desired and live records conflict: two live records for a desired one, records that
+        refer to each other in a cycle, a desired record whose live one is not in scope.
     """
     if request.deactivates:
         conflicts.check_deactivation(request.object_name, model)
@@ -90,9 +89,6 @@ class _Planner:
         request = self._request
         found, others = self._pair()
         missing = [match for match in self._wanted if match not in found]
-        conflicts.check_spelling(
-            request.object_name, request.match_on, self._wanted, missing, self._live.rows
-        )
         conflicts.check_scope(request.object_name, found, self._live.in_scope)
         updates = self._plan_updates(found)
         creates = [] if request.mode == "update" else [self._create(match) for match in missing]

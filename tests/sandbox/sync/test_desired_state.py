@@ -304,7 +304,6 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(company):
         "line 2 ('G-1'): groupType is 'specifc'. Did you mean 'specific'? Allowed: all, specific",
         "line 3 ('G-2'): Members.1 is empty, but element 2 is not; fill the elements from the first on",
         "line 4 ('G-3'): isDimensionStructure is 'yes', but must be true or false",
-        "line 5 ('g-1'): Group is 'g-1', and 'G-1' in line 2 differs from it only by case; keep one",
         "line 5 ('g-1'): audit.createdBy (value 'me') is read-only; leave it out",
         "line 6: 8 cells under a header of 7; put a value that holds the separator in double quotes",
     ]
