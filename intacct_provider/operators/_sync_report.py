@@ -81,6 +81,7 @@ def check_rejects(
     held = f", and {outcome.held} deletions were held back" if outcome.held else ""
     where = f" They are in {result['rejects']}." if "rejects" in result else ""
     first = "".join(f" First: {one.action} {one.match}: {one.error}" for one in outcome.rejects[:1])
+    held += f", and {plan.invalid} desired records with problems were left out" if tolerance.invalid else ""
     left = ""
     if outcome.unprocessed:
         named = ", ".join(outcome.unprocessed[:_MAX_NAMED])

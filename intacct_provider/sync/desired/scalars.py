@@ -14,6 +14,8 @@ from intacct_provider.sync.problems import is_finite
 
 #: How tables write booleans besides, those of Intacct's import templates among them.
 _TABLE_BOOLEANS = {"1": True, "0": False, "t": True, "f": False}
+#: Dates from 1954 to 2118, as Excel counts days.
+_SERIAL = re.compile(r"[2-7][0-9]{4}(\.0)?")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _SCIENTIFIC = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]{1,3}")
@@ -129,7 +131,15 @@ def _to_date(value: Any, _from_text: bool) -> str:
         value == "" or (_DATE.fullmatch(value.strip()) and _is_valid_time(value.strip()))
     ):
         return str(value).strip()
-    raise ConversionError("but must be a date written YYYY-MM-DD")
+    raise ConversionError(f"but must be a date written YYYY-MM-DD{_describe_serial(value)}")
+
+
+def _describe_serial(value: Any) -> str:
+    """Return which date a number of days is, as Excel counts them, as the end of a sentence; ``""`` for others."""
+    if isinstance(value, bool) or not _SERIAL.fullmatch(str(value).strip()):
+        return ""
+    day = dt.date(1899, 12, 30) + dt.timedelta(days=int(float(value)))
+    return f". It is a number of days, which Excel shows as {day}; format the cell as a date"
 
 
 def _to_date_time(value: Any, _from_text: bool) -> str:
