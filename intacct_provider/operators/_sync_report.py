@@ -29,6 +29,8 @@ def summarize_plan(plan: Plan) -> dict[str, Any]:
     return {
         "changed": not plan.is_empty,
         **{f"to_{action}": plan.counts[action] for action in ACTIONS},
+        "fields_cleared": plan.cleared,
+        "warnings": list(plan.warnings),
         "unchanged": plan.unchanged,
         "left_alone": plan.left_alone,
         "protected": plan.protected,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.damage import warn_of_words
 from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.planning.invalid import Sorted, guard_deletions, sort_records
 from intacct_provider.sync.planning.live import Live, read_live
@@ -63,6 +64,7 @@ def plan_records(
         entity_id=config.entity_id,
         source=desired.source,
         origin=origin,
+        warnings=tuple(warn_of_words(kept.desired)),
         invalid=len(kept.rejected),
     )
     return plan, problems

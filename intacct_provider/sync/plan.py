@@ -14,6 +14,7 @@ import msgspec
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.problems import show_value
+from intacct_provider.sync.records import is_blank
 from intacct_provider.sync.selection import Selection
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Plan:
     :param origin: whose plan it is, such as the task and run that made it; plans of one origin with equal content are
         the same plan.
     :param company_id: the company that it was made for.
+    :param warnings: sentences about desired values that may not be meant.
     :param invalid: number of desired records that are left out because of their problems.
     :param breaches: limits that it breaks; such a plan can be read but not applied.
     :param scope: which records may be changed; None for all. Asked again before the first write.
@@ -119,6 +121,7 @@ class Plan:
     origin: str = ""
     company_id: str = ""
     in_scope: int | None = None
+    warnings: tuple[str, ...] = ()
     invalid: int = 0
     breaches: tuple[str, ...] = ()
     scope: Selection | None = None
@@ -128,6 +131,12 @@ class Plan:
     def counts(self) -> Counter[Action]:
         """Number of steps of each action."""
         return Counter(step.action for step in self.steps)
+
+    @cached_property
+    def cleared(self) -> int:
+        """Number of fields whose live value is cleared."""
+        changes = (change for step in self.steps if step.action == "update" for change in step.changes)
+        return sum(1 for change in changes if is_blank(change.new) and not is_blank(change.old))
 
     @property
     def is_empty(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from intacct_provider.client.http.codec import encode_value
 from intacct_provider.sync.desired.yaml_reader import Unquoted
+from intacct_provider.sync.lookalikes import find_control
 from intacct_provider.sync.problems import is_finite
 
 #: How tables write booleans besides, those of Intacct's import templates among them.
@@ -169,6 +170,8 @@ def _is_valid_time(moment: str) -> bool:
 
 
 def _check_text(text: str) -> str:
+    if control := find_control(text, allowed="\t\n\r"):
+        raise ConversionError(f"which has the control character {control}; remove it")
     try:
         text.encode()
     except UnicodeEncodeError:

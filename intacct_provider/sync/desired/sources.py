@@ -309,6 +309,7 @@ class _Found:
             self.from_text,
             self.names,
             problems,
+            allow_damaged_text=self.layout.allow_damaged_text,
             left_out=self.left_out,
             spared=frozenset(self.marked - {""}),
             partial=self.partial,

@@ -26,6 +26,7 @@ class Desired:
     :param columns: names of fields in the source, by field path, where the two differ.
     :param problems: what is wrong with the records, whatever the object;
         :func:`~intacct_provider.sync.desired.typed_records.convert_records` reports it.
+    :param allow_damaged_text: whether text such as ``#N/A``, ``nan`` and ``4.7E+17`` is taken as it is.
     :param left_out: number of rows that do not count, by ``where`` or by a mark of their own.
     :param spared: values of ``match_on`` in rows that are marked as not to be imported; a mirror leaves them alone.
     :param partial: whether these records were rejected before, so that they are not all that is desired; a mirror
@@ -38,6 +39,7 @@ class Desired:
     from_text: bool
     columns: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
+    allow_damaged_text: bool = False
     left_out: int = 0
     spared: frozenset[str] = frozenset()
     partial: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from intacct_provider.client.model import get_entries
 from intacct_provider.client.query.filters import check_filters
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.desired.damage import MAX_DAMAGED, describe_damage
 from intacct_provider.sync.desired.scalars import CONVERTERS, ConversionError, convert_untyped
 from intacct_provider.sync.desired.state import Desired
 from intacct_provider.sync.object_facts import SET_BY_INTACCT, ModelMembers, read_type
@@ -138,7 +140,9 @@ class _RecordConverter:
     def convert_free(self, path: str, value: Any) -> Any:
         """Return a value whose type is unknown."""
         try:
-            return convert_untyped(value)
+            converted = convert_untyped(value)
+            self.check_damage(path, converted)
+            return converted
         except ConversionError as error:
             self.add_problem(path, value, f"is {show_value(value)}, {error}")
             return value
@@ -160,7 +164,15 @@ class _RecordConverter:
             self.add_problem(path, value, f"is {show_value(value)}, {error}")
             return value
         self.check_enum(path, converted, enum)
+        self.check_damage(path, converted)
         return converted
+
+    def check_damage(self, path: str, value: Any) -> None:
+        """Check that a text is not what a spreadsheet left of a value."""
+        if value.__class__ is not str or len(value) > MAX_DAMAGED or self.desired.allow_damaged_text:
+            return
+        if damage := describe_damage(value):
+            self.add_problem(path, value, f"is {show_value(value)}, {damage}")
 
     def check_enum(self, path: str, value: Any, enum: Any) -> None:
         if not isinstance(enum, Sequence) or isinstance(enum, str) or not enum or value in enum:
@@ -173,6 +185,8 @@ class _RecordConverter:
     def convert_group(self, path: str, value: Any, spec: Mapping[str, Any], *, reference: bool) -> Any:
         if not isinstance(value, Mapping):
             text = f"is {show_value(value)}, but it is a group of fields; give {_examples(path, spec)}"
+            if reference and isinstance(value, str | int) and not isinstance(value, bool):
+                text = _explain_reference(path, value)
             self.add_problem(path, value, text)
             return value
         converted = self.convert_object(value, spec, f"{path}.")
@@ -232,6 +246,15 @@ class _RecordConverter:
     def add_problem(self, path: str, value: Any, text: str) -> None:
         column = self.desired.column(path)
         self.problems.append(Problem(self.place, self.match, column, show_value(value), text))
+
+
+def _explain_reference(path: str, value: str | int) -> str:
+    """Return what to give instead of the bare name of a record that a field refers to."""
+    example = json.dumps({"id": str(value)[:40]}, ensure_ascii=False)
+    return (
+        f"is {show_value(value)}, but it refers to a record; give {example}, or in a table name the column "
+        f"'{path}.id' (or give {path}.id or {path}.key)"
+    )
 
 
 def _examples(path: str, spec: Mapping[str, Any]) -> str:

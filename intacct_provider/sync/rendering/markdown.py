@@ -25,6 +25,7 @@ from intacct_provider.sync.rendering.wording import (
 
 _WIDTH = 60
 _SENTENCE = 600
+_WARNINGS = 10
 _MEMBERS = 2
 _FIELDS = 4
 #: Of UTF-8. Even if JSON doubles it, it fits into the 64 KiB that some databases allow for a text.
@@ -80,6 +81,10 @@ def _render_head(plan: Plan) -> Iterator[str]:
     if plan.breaches:
         yield f"**It exceeds {count_noun(len(plan.breaches), 'limit')}, so it cannot be applied:**"
         yield "\n".join(f"- {_escape(breach[:_SENTENCE])}" for breach in plan.breaches)
+    if plan.warnings:
+        shown = [f"- {_escape(warning[:_SENTENCE])}" for warning in plan.warnings[:_WARNINGS]]
+        more = [f"- and {len(plan.warnings) - _WARNINGS} more"] if len(plan.warnings) > _WARNINGS else []
+        yield "\n".join(["**Look at this before you approve:**\n", *shown, *more])
 
 
 def _get_titles(plan: Plan, action: Action, *, short: bool) -> tuple[str, ...]:

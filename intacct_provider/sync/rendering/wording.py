@@ -31,12 +31,16 @@ def describe_scope(plan: Plan) -> list[str]:
 
 
 def describe_counts(plan: Plan) -> str:
-    """Return the numbers of records that the plan writes: ``1 to delete, 3 to update, 0 to create``."""
+    """Return the numbers of records that the plan writes, and of fields that it clears.
+
+    Such as ``1 to delete, 3 to update, 0 to create, 2 fields cleared``.
+    """
     always = ("delete", "update", "create")
     numbers = [
         (plan.counts[action], action) for action in SHOWN_ACTIONS if plan.counts[action] or action in always
     ]
-    return ", ".join(f"{number:,} to {action}" for number, action in numbers)
+    cleared = [f"{count_noun(plan.cleared, 'field')} cleared"] if plan.cleared else []
+    return ", ".join([*(f"{number:,} to {action}" for number, action in numbers), *cleared])
 
 
 def describe_rest(plan: Plan) -> str:

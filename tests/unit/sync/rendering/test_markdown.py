@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sync_plans import create, deactivate, delete, members, plan, rich, update
 
+from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.rendering.markdown import render_markdown
+from intacct_provider.sync.rendering.page import render_page
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 ARROWS = "a\u202eb\u200bc"
@@ -267,3 +269,17 @@ def test_an_action_without_steps_has_no_table():
     text = render_markdown(plan(deactivate("A")))
     assert text.count("####") == 1
     assert "to deactivate" in text
+
+
+def test_what_is_cleared_is_counted_and_warnings_are_shown():
+    step = Step(
+        "update", "A", key="1", changes=(FieldChange("name", "x", None), FieldChange("memo", "y", "z"))
+    )
+    plan = Plan(
+        "o/p", None, "upsert", "id", (step,), 1, 1, 0, 0, 0, 1, (), False, warnings=("Text 'NULL' in name.",)
+    )
+    assert plan.cleared == 1
+    for text in (render_markdown(plan), render_page(plan).decode()):
+        assert "1 field cleared" in text or "<b>1</b> field cleared" in text
+        assert "Look at this before you approve" in text
+        assert "in name." in text

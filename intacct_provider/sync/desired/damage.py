@@ -1,0 +1,59 @@
+"""Text that a spreadsheet or a data frame left in place of a value."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from intacct_provider.sync.problems import show_value
+from intacct_provider.sync.records import flatten
+
+if TYPE_CHECKING:
+    from intacct_provider.sync.desired.state import Desired
+
+#: ``#N/A``, ``#REF!``, ``#NAME?``, ``#DIV/0!``, ``#SPILL!``, ``#GETTING_DATA`` and their like.
+_ERROR = re.compile(r"#(N/A|[A-Z]+(/0)?[!?]|GETTING_DATA)( N/A)?|(Err|#ERR):?[0-9]{3}", re.IGNORECASE)
+#: A long number as Excel shows and saves it.
+_SCIENTIFIC = re.compile(r"-?[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
+_NOT_A_NUMBER = frozenset({"nan", "-nan", "nat", "<na>"})
+#: Characters of the longest text that :func:`describe_damage` recognizes.
+MAX_DAMAGED = 60
+#: Words for nothing; some people are called so.
+_WORDS = frozenset({"null", "none", "n/a"})
+
+
+def describe_damage(text: str) -> str:
+    """Return what is wrong with a text that stands for a lost value, as the end of a sentence; ``""`` if nothing is."""
+    text = text.strip()
+    if _ERROR.fullmatch(text):
+        what = "an error value of a spreadsheet"
+    elif text.casefold() in _NOT_A_NUMBER:
+        what = "which a data frame writes for a missing value"
+    elif _SCIENTIFIC.fullmatch(text):
+        what = "a number that a spreadsheet has shortened, so its digits may be lost"
+    else:
+        return ""
+    return f"{what}; correct it, or set allow_damaged_text=True to take such text as it is"
+
+
+def warn_of_words(desired: Desired) -> Iterator[str]:
+    """Yield a warning for each field and each word for nothing, such as ``NULL``, that records have as its text."""
+    found: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for place, record in zip(desired.places, desired.records, strict=True):
+        for path, value in flatten(record).items():
+            if isinstance(value, str) and len(value) < 9 and value.strip().casefold() in _WORDS:
+                kind = desired.column(path), value.strip()
+                found[kind] += 1
+                first.setdefault(kind, place)
+    for (column, word), count in found.items():
+        number = f"{count:,} records have" if count > 1 else "1 record has"
+        where = f"from {first[column, word]} on" if count > 1 else f"in {first[column, word]}"
+        clears = (
+            f"; to clear the field there, give null_markers=[{show_value(word)}]"
+            if desired.from_text
+            else "; to clear the field there, give null"
+        )
+        yield f"{number} the text {show_value(word)} in {column} ({where}), which is written as it is{clears}."
