@@ -600,3 +600,30 @@ def test_a_rejected_token_request_keeps_the_advice_of_its_causes():
         pytest.raises(IntacctAPIError, match="why, correction: Do this"),
     ):
         raw_client(server.url, retry=ONCE).list(CUSTOMER)
+
+
+# --- keys
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("007", "1_0", "11", "12", "13"), ("1_0", " 11", "12", "13", "14"), ("007", "8.0", "9", "10", "11")],
+)
+def test_keys_that_are_not_numbers_are_never_compared_and_come_as_they_are(keys):
+    queries = []
+
+    def answer(_head, body):
+        query = json.loads(body)
+        queries.append(query)
+        if "count:key" in query["fields"]:
+            return response({"ia::result": [{"count:key": len(keys)}], "ia::meta": {"totalCount": 1}})
+        found = keys[::-1] if query["orderBy"] == [{"key": "desc"}] else keys
+        start, end = query["start"] - 1, query["start"] - 1 + query["size"]
+        meta = {"totalCount": len(keys), "start": start + 1, "pageSize": query["size"]}
+        meta["next"] = end + 1 if end < len(keys) else None
+        return response({"ia::result": [{"key": key} for key in found[start:end]], "ia::meta": meta})
+
+    with raw_server(answer) as server:
+        rows = raw_client(server.url, page_size=2).iter_rows(CUSTOMER, ["key"])
+        assert [row["key"] for row in rows] == [*keys]
+    assert not any(query.get("filters") for query in queries), "they were compared as if they were numbers"
