@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators._sql_hook import sql_hook
+from intacct_provider.operators.base import (
+    describe_rendered_list,
+    describe_rendered_nothing,
+    is_rendered_list,
+    is_rendered_nothing,
+)
 from intacct_provider.storage.files import read_file
 
 if TYPE_CHECKING:
@@ -16,6 +23,11 @@ if TYPE_CHECKING:
 
 #: Returns the records when the task runs; takes no arguments.
 DesiredFunction = Callable[[], Iterable[Mapping[str, Any]]]
+
+#: How SQL begins, or what it has somewhere behind a comment or a template.
+_STATEMENT = re.compile(
+    r"^\s*(--|/\*|\(|(with|values|table|from|exec|execute|call|show|pragma)\s)|\bselect\s", re.IGNORECASE
+)
 
 
 def defer_call(desired: Any) -> Any:
@@ -58,14 +70,37 @@ def read_desired_state(
         return read_desired_records(_run_query(sql, sql_conn_id), layout, source="desired_sql", table=True)
     if callable(desired):
         desired = desired()
+    if is_rendered_nothing(desired):
+        raise IntacctArgumentError(f"desired {describe_rendered_nothing(str(desired))}")
+    if is_rendered_list(desired):
+        raise IntacctArgumentError(describe_rendered_list("desired"))
     if isinstance(desired, str):
         return read_desired_file(desired, read_file("desired", desired), layout)
     return read_desired_records(cast("Iterable[Mapping[str, Any]]", desired), layout, source="desired")
 
 
 def _run_query(sql: str, sql_conn_id: str) -> list[dict[str, Any]]:
-    rows = sql_hook(sql_conn_id).run(sql, handler=_name_columns)
+    hook = sql_hook(sql_conn_id)
+    if (count := _count_statements(sql)) != 1:
+        raise IntacctArgumentError(
+            f"desired_sql has {count} SQL statements; it must be one query, whose rows are the desired records. Put "
+            "what prepares it into a task of its own, or into the query as a WITH clause."
+        )
+    rows = hook.run(sql, handler=_name_columns)
     return cast("list[dict[str, Any]]", rows)
+
+
+def _count_statements(sql: str) -> int:
+    """Return the number of SQL statements in a text, without comments and empty statements."""
+    import sqlparse  # which the SQL provider of Airflow needs too
+
+    bare = (sqlparse.format(statement, strip_comments=True) for statement in sqlparse.split(sql))
+    return sum(1 for statement in bare if statement.strip("; \t\r\n"))
+
+
+def is_sql_text(text: Any) -> bool:
+    """Return whether a text that ends in ``.sql`` is SQL, such as ``SELECT * FROM finance.sql``, and not a path."""
+    return isinstance(text, str) and ("\n" in text.strip() or _STATEMENT.search(text) is not None)
 
 
 def _name_columns(cursor: Any) -> list[dict[str, Any]]:

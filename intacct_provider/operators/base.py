@@ -38,15 +38,49 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
 
 
 def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:
-    """Reject a record that is named by both its key and its id, or by neither.
+    """Reject a record that is named by both its key and its id, by neither, or by what a template rendered to nothing.
 
-    :raises IntacctArgumentError: in that case.
+    :raises IntacctArgumentError: in that case, and for a key that is not a whole number.
     """
+    from intacct_provider.client.paths import check_key
+
+    for argument, value in (("key", key), ("record_id", record_id)):
+        if value != "" and is_rendered_nothing(value):
+            raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(value)}")
+    if key not in (None, ""):
+        check_key(key)
     if (key in (None, "")) == (record_id in (None, "")):
         raise IntacctArgumentError(
             f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
             f"record_id={record_id!r}."
         )
+
+
+def is_rendered_nothing(value: Any) -> bool:
+    """Return whether a text is blank, or what a template makes of None."""
+    return isinstance(value, str) and value.strip() in ("", "None")
+
+
+def describe_rendered_nothing(value: str) -> str:
+    """Return what is wrong with such a text, as the end of a sentence."""
+    return (
+        f"is {value!r}, so its template rendered to nothing. Check that the upstream task returned a value, and under "
+        "this name."
+    )
+
+
+def is_rendered_list(value: Any) -> bool:
+    """Return whether a text is a list or mapping that a template made into text, as Python or as JSON."""
+    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{", "(")
+
+
+def describe_rendered_list(argument: str) -> str:
+    """Return what to do about such a text; what is in it is not repeated."""
+    return (
+        f"{argument} is the text of a list or mapping, not the value itself: a template makes text of what an upstream "
+        f"task returns. Give the task's output ({argument}=upstream.output), or set render_template_as_native_obj=True "
+        "on the DAG."
+    )
 
 
 def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctNotFoundError
-from intacct_provider.operators.base import IntacctOperator, check_key_or_id
+from intacct_provider.operators.base import (
+    IntacctOperator,
+    check_key_or_id,
+    describe_rendered_list,
+    describe_rendered_nothing,
+    is_rendered_list,
+    is_rendered_nothing,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -185,8 +192,21 @@ class IntacctDeleteRecordOperator(_RecordOperator):
 
 
 def _check_fields(argument: str, value: Any) -> Mapping[str, Any]:
+    if is_rendered_list(value):
+        raise IntacctArgumentError(describe_rendered_list(argument))
     if not isinstance(value, Mapping) or not value:
         raise IntacctArgumentError(
             f"{argument} must be a mapping of fields, such as {{'name': 'Acme'}}, not {type(value).__name__}."
         )
+    _check_names(argument, value)
     return value
+
+
+def _check_names(path: str, value: Any) -> None:
+    """Reject ids and keys, of the record or of those that it refers to, whose template rendered to nothing."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
+    for name, item in items:
+        if str(name).rpartition(".")[2] in ("id", "key") and is_rendered_nothing(item):
+            raise IntacctArgumentError(f"{path}.{name} {describe_rendered_nothing(item)}")
+        if isinstance(item, Mapping | list | tuple):
+            _check_names(f"{path}.{name}", item)

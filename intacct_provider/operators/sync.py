@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from intacct_provider.operators._desired_source import (
     DesiredFunction,
     defer_call,
+    is_sql_text,
     read_desired_state,
 )
 from intacct_provider.operators.base import (
@@ -171,6 +172,15 @@ class IntacctPlanSyncOperator(IntacctOperator):
         self.max_transactions = max_transactions
         self.fail_on_change = fail_on_change
 
+    def resolve_template_files(self) -> None:
+        """Read the file with the query, unless ``desired_sql`` is a query that ends like the name of a file."""
+        self.desired_sql = _mark_sql(self.desired_sql)
+        super().resolve_template_files()
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a template; Airflow takes each text that ends in ``.sql`` for the name of a file."""
+        return super().render_template(_mark_sql(content), *args, **kwargs)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan to a file."""
         from intacct_provider.exceptions import IntacctOutOfSyncError
@@ -277,6 +287,11 @@ class IntacctPlanSyncOperator(IntacctOperator):
         if plan.breaches:
             push_result(context, result)
             raise IntacctSyncGuardError(f"{' '.join(plan.breaches)} Nothing was written.")
+
+
+def _mark_sql(text: Any) -> Any:
+    """Return SQL that ends in ``.sql`` with a space, so that Airflow does not take it for the name of a file."""
+    return f"{text} " if isinstance(text, str) and text.endswith(".sql") and is_sql_text(text) else text
 
 
 class IntacctApplySyncOperator(IntacctOperator):

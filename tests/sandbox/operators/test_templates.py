@@ -1,0 +1,137 @@
+"""What templates render by mistake is refused before anything is sent."""
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from sandbox_client import calls
+
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.operators.records import (
+    IntacctCreateRecordOperator,
+    IntacctDeleteRecordOperator,
+    IntacctGetRecordOperator,
+    IntacctUpdateRecordOperator,
+)
+from intacct_provider.operators.sync import IntacctPlanSyncOperator
+from intacct_provider.sensors.records import IntacctRecordSensor
+
+CUSTOMER = "accounts-receivable/customer"
+LIST = "[{'id': 'SECRET-1', 'name': 'Acme'}]"
+
+
+@pytest.fixture
+def airflow(sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", sandbox.connection())
+    return sandbox
+
+
+def refuse(operator):
+    with pytest.raises((AirflowFailException, IntacctArgumentError)) as caught:
+        operator.execute({})
+    return str(caught.value)
+
+
+def make_all(**name):
+    yield IntacctGetRecordOperator(task_id="a", object_name=CUSTOMER, **name)
+    yield IntacctUpdateRecordOperator(task_id="b", object_name=CUSTOMER, changes={"name": "x"}, **name)
+    yield IntacctDeleteRecordOperator(task_id="c", object_name=CUSTOMER, **name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"record_id": "None"},
+        {"record_id": " "},
+        {"record_id": ""},
+        {"record_id": "\n"},
+        {"key": "None"},
+        {"key": "C-100"},
+        {"key": "1.0"},
+        {"key": " 24"},
+        {"key": "24\n"},
+        {"key": ""},
+        {"key": "None", "record_id": "C-1"},
+    ],
+)
+def test_what_a_template_rendered_to_nothing_names_no_record(airflow, name):
+    for operator in make_all(**name):
+        assert "key" in refuse(operator) or "record_id" in refuse(operator)
+    sensor = IntacctRecordSensor(task_id="s", object_name=CUSTOMER, **name)
+    with pytest.raises(IntacctArgumentError):
+        sensor.condition()
+    assert calls(airflow, "/objects") == calls(airflow, "/services/core/query") == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"id": "None"}, {"id": ""}, {"term": {"id": "None"}}, {"term.id": " "}, {"members": [{"key": "None"}]}],
+)
+def test_ids_in_records_that_rendered_to_nothing_are_refused(airflow, fields):
+    record = {"name": "x", **fields}
+    for operator in (
+        IntacctCreateRecordOperator(task_id="a", object_name=CUSTOMER, record=record),
+        IntacctUpdateRecordOperator(task_id="b", object_name=CUSTOMER, key="1", changes=record),
+    ):
+        assert "rendered to nothing" in refuse(operator)
+    assert calls(airflow, "/objects") == []
+
+
+@pytest.mark.parametrize(
+    "text", [LIST, LIST.replace("'", '"'), "\n [\n]", "{'id': 'SECRET-1'}", "({'id': 'SECRET-1'},)"]
+)
+def test_a_list_that_a_template_made_into_text_is_recognized(airflow, text):
+    for operator in (
+        IntacctPlanSyncOperator(task_id="p", object_name=CUSTOMER, desired=text, plan_path=None),
+        IntacctCreateRecordOperator(task_id="a", object_name=CUSTOMER, record=text),
+        IntacctUpdateRecordOperator(task_id="b", object_name=CUSTOMER, key="1", changes=text),
+    ):
+        message = refuse(operator)
+        assert "render_template_as_native_obj=True" in message
+        assert ".output" in message
+        assert "SECRET" not in message
+
+
+def test_desired_that_rendered_to_nothing_is_said(airflow):
+    operator = IntacctPlanSyncOperator(task_id="p", object_name=CUSTOMER, desired="None", plan_path=None)
+    assert "desired is 'None', so its template rendered to nothing" in refuse(operator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT id FROM finance.sql", "with a as (select 1) select * from b.sql", "-- x\nselect 1 from c.sql"],
+)
+def test_sql_that_ends_like_a_file_is_no_file(text):
+    operator = IntacctPlanSyncOperator(
+        task_id="p", object_name=CUSTOMER, desired_sql=text, sql_conn_id="db", plan_path=None
+    )
+    operator.resolve_template_files()
+    operator.render_template_fields({})
+    assert operator.desired_sql.strip() == text
+
+
+def test_a_path_that_ends_in_sql_is_a_file(tmp_path):
+    import jinja2
+
+    (tmp_path / "customers.sql").write_text("SELECT {{ 1 + 1 }}")
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(tmp_path), autoescape=True)
+    operator = IntacctPlanSyncOperator(
+        task_id="p", object_name=CUSTOMER, desired_sql="customers.sql", sql_conn_id="db", plan_path=None
+    )
+    operator.render_template_fields({}, environment)
+    assert operator.desired_sql == "SELECT 2"
+
+
+@pytest.mark.parametrize(
+    ("sql", "count"),
+    [
+        ("SELECT 1 AS id; SELECT 2 AS id", 2),
+        ("DELETE FROM a; SELECT 1 AS id;", 2),
+        ("-- only a comment", 0),
+        ("CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);\nSELECT * FROM a;\n", 3),
+    ],
+)
+def test_several_sql_statements_are_counted(airflow, monkeypatch, tmp_path, sql, count):
+    monkeypatch.setenv("AIRFLOW_CONN_DB", f"sqlite:///{tmp_path}/db.sqlite")
+    operator = IntacctPlanSyncOperator(
+        task_id="p", object_name=CUSTOMER, desired_sql=sql, sql_conn_id="db", plan_path=None
+    )
+    assert f"desired_sql has {count} SQL statements" in refuse(operator)
