@@ -71,6 +71,6 @@ with DAG(
     )
     apply = IntacctApplySyncOperator(
         task_id="apply",
-        plan="{{ ti.xcom_pull(task_ids='plan')['plan'] }}",
+        plan=plan.output,
     )
     anything_to_change(plan.output) >> approve >> apply

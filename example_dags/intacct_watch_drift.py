@@ -56,7 +56,7 @@ with DAG(
         task_id="watch_groups",
         object_name="accounts-receivable/customer-group",
         desired="{{ params.desired }}",
-        plan_path="{{ params.folder }}/drift/groups.plan.json",
+        plan_path="{{ params.folder }}/drift/{{ dag_run.run_id | replace(':', '-') }}/groups.plan.json",
         fail_on_change=True,
         on_failure_callback=log_drift,
     )

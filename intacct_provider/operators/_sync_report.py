@@ -17,11 +17,17 @@ from intacct_provider.sync.problems import Problem
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.storage.files import ObjectStoragePath
+    from intacct_provider.sync.applying.journal import Journal
 
 log = logging.getLogger(__name__)
 
+#: Words for counts whose names say too little.
+_WORDS = {"found": "already as planned"}
+
 #: Stale records that a log line names.
 _MAX_NAMED = 50
+#: Removed records that a log line names; the journal has all.
+_MAX_REMOVED = 20
 
 
 def summarize_plan(plan: Plan) -> dict[str, Any]:
@@ -52,12 +58,26 @@ def keep_rejected(plan_path: ObjectStoragePath | None, desired: Desired, problem
             log.error("The desired records with problems are in %s.", path)
 
 
-def log_outcome(plan: Plan, outcome: Outcome) -> None:
-    """Log the outcome of applying a plan."""
+def describe_files(journal: Journal) -> dict[str, str]:
+    """Return what applying a plan left behind: the paths, and the digest of the reverse plan."""
+    files = journal.files
+    undo = journal.undo() if "undo" in files else None
+    return files if undo is None else files | {"undo_sha256": undo.digest}
+
+
+def log_outcome(plan: Plan, outcome: Outcome, files: Mapping[str, Any]) -> None:
+    """Log the outcome of applying a plan, which records are gone, and where the reverse plan is."""
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
     others = [name for name in ("deactivated", "found", "held", "stale", "unprocessed") if done[name]]
-    log.info("%s: %s.", plan.object_name, ", ".join(f"{done[name]} {name}" for name in (*always, *others)))
+    numbers = ", ".join(f"{done[name]} {_WORDS.get(name, name)}" for name in (*always, *others))
+    log.info("%s: %s.", plan.object_name, numbers)
+    for action, removed in outcome.removed.items():
+        hidden = len(removed) - _MAX_REMOVED
+        more = f" and {hidden} more, which the journal names" if hidden > 0 else ""
+        log.info("%s: %s%s.", action.capitalize(), ", ".join(map(repr, removed[:_MAX_REMOVED])), more)
+    if "undo" in files:
+        log.info("The plan that undoes this is %s.", files["undo"])
     if outcome.stale:
         rest = f" and {len(outcome.stale) - _MAX_NAMED} more" if len(outcome.stale) > _MAX_NAMED else ""
         names = ", ".join(outcome.stale[:_MAX_NAMED]) + rest
@@ -104,15 +124,16 @@ def push_result(context: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         task.xcom_push(key="return_value", value=dict(result))
 
 
-def check_company(client: IntacctClient, plan: Plan) -> None:
+def check_company(client: IntacctClient, plan: Plan, path: str) -> None:
     """Fail if a plan was made for another company or entity."""
     config = client.config
     if plan.company_id != config.company_id:
         raise IntacctArgumentError(
-            f"The plan was made for company {plan.company_id!r}, and the connection is for {config.company_id!r}."
+            f"The plan {path} was made for company {plan.company_id!r}, and the connection is for "
+            f"{config.company_id!r}."
         )
     if plan.entity_id is not None and plan.entity_id != config.entity_id:
         raise IntacctArgumentError(
-            f"The plan was made for entity {plan.entity_id!r}, and the task works in {config.entity_id!r}. Leave "
-            "entity_id out to work in the plan's entity."
+            f"The plan {path} was made for entity {plan.entity_id!r}, and the task works in {config.entity_id!r}. "
+            "Leave entity_id out to work in the plan's entity."
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.sync.plan import Mode, Plan
+    from intacct_provider.sync.planning.limits import Guards
 
 
 class IntacctPlanSyncOperator(IntacctOperator):
@@ -46,8 +47,10 @@ class IntacctPlanSyncOperator(IntacctOperator):
         arguments that returns them. (templated)
     :param desired_sql: instead of ``desired``: a query, or the path of a ``.sql`` file with one. (templated)
     :param sql_conn_id: connection to run ``desired_sql`` with. (templated)
-    :param plan_path: path or URI to write the plan to, such as ``s3://aws_default@finance/groups.plan.json``.
-        The page is written beside it, as ``groups.plan.html``. (templated)
+    :param plan_path: path or URI to write the plan to, such as
+        ``s3://aws_default@finance/{{ ts_nodash }}/groups.plan.json``. The page is written beside it, as
+        ``groups.plan.html``. If the plan of another run is there, a person may still be reading it: it stays, and the
+        new plan gets the first digits of its digest into its name. (templated)
     :param mode: ``create`` adds what is missing, ``update`` changes what exists, ``upsert`` does both,
         ``mirror`` also deletes what is not desired. (templated)
     :param match_on: field that pairs desired and live records. (templated)
@@ -71,14 +74,15 @@ class IntacctPlanSyncOperator(IntacctOperator):
         and counts these as rejects. (templated)
     :param max_rejects: number of desired records with problems that are tolerated with ``on_invalid="reject"``.
     :param max_reject_percent: likewise, in percent of the desired records; the larger of both counts.
-    :param max_creates: reject a plan that creates more records.
+    :param max_creates: reject a plan that creates more records. (templated, like all limits)
     :param max_updates: reject a plan that updates more records.
     :param max_deletes: reject a plan that deletes or deactivates more records.
     :param max_change_percent: reject a plan that changes a larger share of the live records, in percent.
     :param max_transactions: reject a plan that takes more billed transactions to apply.
-    :param fail_on_change: fail with :class:`IntacctOutOfSyncError` if there is anything to change; success then means
-        that Intacct matches.
-    :return: ``plan`` and ``page`` (paths), ``markdown`` (the plan for ``ApprovalOperator``), ``changed``, the counts
+    :param fail_on_change: fail with :class:`IntacctOutOfSyncError` if there is anything to change, and name who changed
+        the records last and when, if Intacct knows; success then means that Intacct matches.
+    :return: ``plan`` and ``page`` (paths), ``sha256`` (digest of the plan), ``markdown`` (the plan for
+        ``ApprovalOperator``), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
         ``invalid`` (left out because of problems, with their file ``rejects``), ``estimated_transactions`` of applying
         it, and ``transactions`` (billed so far).
@@ -105,6 +109,14 @@ class IntacctPlanSyncOperator(IntacctOperator):
         "value_maps",
         "sheet",
         "on_invalid",
+        "null_marker",
+        "max_rejects",
+        "max_reject_percent",
+        "max_creates",
+        "max_updates",
+        "max_deletes",
+        "max_change_percent",
+        "max_transactions",
     )
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"desired_sql": "sql", "scope": "json", "protect": "json"}  # noqa: RUF012
@@ -184,23 +196,42 @@ class IntacctPlanSyncOperator(IntacctOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan to a file."""
         from intacct_provider.exceptions import IntacctOutOfSyncError
+        from intacct_provider.operators._drift import describe_drift
         from intacct_provider.operators._sync_report import push_result, summarize_plan
         from intacct_provider.sync.rendering.wording import describe_counts
 
         with self.client(context) as client:
-            plan = self._plan(client, context)
+            plan = self._plan(client, context, self._read_guards())
             result = summarize_plan(plan) | self._write_plan(plan) | {"transactions": client.transactions}
             self._check_limits(context, plan, result)
             if plan.steps and self.fail_on_change:
+                changes = describe_drift(client, plan)
+                result["transactions"] = client.transactions
                 push_result(context, result)
                 raise IntacctOutOfSyncError(
                     f"{plan.object_name} does not match {plan.source}: {describe_counts(plan)}. Nothing was written."
                     + (f" The plan is {result['plan']}." if "plan" in result else "")
+                    + changes
                 )
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
         return result
 
-    def _plan(self, client: IntacctClient, context: Context) -> Plan:
+    def _read_guards(self) -> Guards:
+        """Return the limits, checked before anything is read or written."""
+        from intacct_provider.sync.planning.limits import Guards
+
+        with airflow_errors():
+            return Guards(
+                max_creates=self.max_creates,
+                max_updates=self.max_updates,
+                max_deletes=self.max_deletes,
+                max_change_percent=self.max_change_percent,
+                max_transactions=self.max_transactions,
+                max_rejects=self.max_rejects,
+                max_reject_percent=self.max_reject_percent,
+            )
+
+    def _plan(self, client: IntacctClient, context: Context, guards: Guards) -> Plan:
         """Return the plan, with the limits that it exceeds."""
         from intacct_provider.exceptions import IntacctDesiredStateError
         from intacct_provider.operators._sync_report import keep_rejected
@@ -208,20 +239,11 @@ class IntacctPlanSyncOperator(IntacctOperator):
         from intacct_provider.sync.build import plan_records
         from intacct_provider.sync.desired.cell_rules import CellRules
         from intacct_provider.sync.desired.sources import Layout
-        from intacct_provider.sync.planning.limits import Guards, find_breaches
+        from intacct_provider.sync.planning.limits import find_breaches
         from intacct_provider.sync.problems import describe_problems
         from intacct_provider.sync.rendering.markdown import render_markdown
         from intacct_provider.sync.request import SyncRequest
 
-        guards = Guards(
-            max_creates=self.max_creates,
-            max_updates=self.max_updates,
-            max_deletes=self.max_deletes,
-            max_change_percent=self.max_change_percent,
-            max_transactions=self.max_transactions,
-            max_rejects=self.max_rejects,
-            max_reject_percent=self.max_reject_percent,
-        )
         request = SyncRequest(
             object_name=self.object_name,
             mode=self.mode,
@@ -261,23 +283,25 @@ class IntacctPlanSyncOperator(IntacctOperator):
         return None if self.plan_path is None else ObjectStoragePath(self.plan_path)
 
     def _write_plan(self, plan: Plan) -> dict[str, str]:
-        """Write the plan and its page; the page first, so that every plan has a page."""
+        """Write the plan and its page, and return their paths and the digest."""
         from intacct_provider.storage.files import write_whole
         from intacct_provider.sync.applying.output_files import choose_rejects_path
         from intacct_provider.sync.plan import companion_path
+        from intacct_provider.sync.plan_files import save_plan
         from intacct_provider.sync.rendering.markdown import render_markdown
         from intacct_provider.sync.rendering.page import render_page
 
-        path = self._plan_file
-        if path is None:
+        if self._plan_file is None:
             return {}
+        path = save_plan(self._plan_file, plan)
+        if path != self._plan_file:
+            self.log.warning("%s is the plan of another run, which was not overwritten.", self._plan_file)
         page = companion_path(path, ".html")
         write_whole(page, [render_page(plan)])
-        write_whole(path, [plan.to_json()])
-        self.log.info("The plan is %s, and its page %s.", path, page)
-        rejects = {"rejects": str(choose_rejects_path(path, plan.source))} if plan.invalid else {}
+        rejects = {"rejects": str(choose_rejects_path(self._plan_file, plan.source))} if plan.invalid else {}
+        self.log.info("The plan is %s, its SHA-256 %s, and its page %s.", path, plan.digest, page)
         markdown = render_markdown(plan, page=str(page))
-        return {"plan": str(path), "page": str(page), **rejects, "markdown": markdown}
+        return {"plan": str(path), "sha256": plan.digest, "page": str(page), **rejects, "markdown": markdown}
 
     def _check_limits(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
         """Fail if a plan exceeds a limit, after it was written for people to see."""
@@ -297,30 +321,43 @@ def _mark_sql(text: Any) -> Any:
 class IntacctApplySyncOperator(IntacctOperator):
     """Apply exactly the plan that :class:`IntacctPlanSyncOperator` wrote.
 
-    Reads the records of the plan again, and fails if one of them changed since the plan was made. Before the first
+    An approval belongs to the content of a plan, so give what the plan task returned, with its path and its digest; any
+    other content is refused, whoever changed it. Reads the records of the plan again, and fails if one of them changed
+    since the plan was made. Before the first
     write it writes the reverse plan, and after each call the journal. An Airflow retry continues where the last attempt
     ended, and writes nothing twice. Only one task can apply a plan.
 
     The entity is the plan's.
 
-    :param plan: path or URI of the plan, such as ``{{ ti.xcom_pull(task_ids="plan")["plan"] }}``; a reverse plan
+    :param plan: what the plan task returned, ``plan_task.output``; or path or URI of a plan. A reverse plan
         (``.undo.json``) is applied in the same way. (templated)
+    :param plan_sha256: digest of the plan, if ``plan`` is a path. Without it only the plan's own digest is checked,
+        which finds damage but not another plan: enough for scripts, not for approvals. (templated)
     :param on_stale: ``fail``, or ``skip`` to apply the rest of a plan if records changed after it was made.
         (templated)
     :param max_rejects: number of records that Intacct may reject before the task fails. The others are written either
-        way, but nothing is deleted if more are rejected.
+        way, but nothing is deleted if more are rejected. (templated)
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
+        (templated)
     :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (already as planned),
-        ``stale``, ``unprocessed``, ``rejected``, ``transactions`` (billed), and the paths ``plan``, ``undo``,
-        ``journal`` and, if records were rejected, ``rejects``.
+        ``stale``, ``unprocessed``, ``rejected``, ``transactions`` (billed), the paths ``plan``, ``undo``,
+        ``journal`` and, if records were rejected, ``rejects``, and the digests ``sha256`` and ``undo_sha256``.
     """
 
-    template_fields: Sequence[str] = (*IntacctOperator.template_fields, "plan", "on_stale")
+    template_fields: Sequence[str] = (
+        *IntacctOperator.template_fields,
+        "plan",
+        "plan_sha256",
+        "on_stale",
+        "max_rejects",
+        "max_reject_percent",
+    )
 
     def __init__(
         self,
         *,
-        plan: str,
+        plan: str | Mapping[str, Any],
+        plan_sha256: str | None = None,
         on_stale: Literal["fail", "skip"] = "fail",
         max_rejects: int = 0,
         max_reject_percent: float | None = None,
@@ -328,29 +365,36 @@ class IntacctApplySyncOperator(IntacctOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
+        self.plan_sha256 = plan_sha256
         self.on_stale = on_stale
         self.max_rejects = max_rejects
         self.max_reject_percent = max_reject_percent
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still fits, and apply it."""
-        from intacct_provider.operators._sync_report import check_company, check_rejects, log_outcome
-        from intacct_provider.storage.files import read_file
+        from intacct_provider.operators._sync_report import (
+            check_company,
+            check_rejects,
+            describe_files,
+            log_outcome,
+        )
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
         from intacct_provider.sync.applying.rejects import Tolerance
-        from intacct_provider.sync.plan import Plan
+        from intacct_provider.sync.plan_files import parse_reference, read_plan
 
-        tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
         with airflow_errors():
-            plan = Plan.from_json(read_file("plan", self.plan))
+            tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
+            path, sha256 = parse_reference(self.plan, self.plan_sha256)
+            plan = read_plan(path, sha256)
+        self.log.info("Applying the plan %s, SHA-256 %s.", path, plan.digest)
         with self.client(context, default_entity_id=plan.entity_id) as client:
-            check_company(client, plan)
-            journal = Journal(ObjectStoragePath(self.plan), plan, name_task(context))
+            check_company(client, plan, path)
+            journal = Journal(ObjectStoragePath(path), plan, name_task(context))
             outcome = apply_plan(client, plan, journal=journal, on_stale=self.on_stale, tolerance=tolerance)
-            written = {"plan": self.plan, "transactions": client.transactions}
-            result = outcome.counts | journal.files | written
-            log_outcome(plan, outcome)
+            written = {"plan": path, "sha256": plan.digest, "transactions": client.transactions}
+            result = outcome.counts | describe_files(journal) | written
+            log_outcome(plan, outcome, result)
             check_rejects(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, result)
         return result
@@ -387,29 +431,37 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
-        from intacct_provider.operators._sync_report import check_rejects, log_outcome, summarize_plan
+        from intacct_provider.operators._sync_report import (
+            check_rejects,
+            describe_files,
+            log_outcome,
+            summarize_plan,
+        )
         from intacct_provider.sync.applying.apply import apply_plan
-        from intacct_provider.sync.applying.journal import Journal
+        from intacct_provider.sync.applying.journal import Journal, find_begun
         from intacct_provider.sync.applying.outcomes import Outcome
         from intacct_provider.sync.applying.rejects import Tolerance
 
+        guards = self._read_guards()
         with self.client(context) as client:
             dry_run = read_flag("dry_run", self.plan_only)
             path, owner = self._plan_file, name_task(context)
-            begun = None if path is None or dry_run else Journal.unfinished(path, owner)
-            plan = begun or self._plan(client, context)
-            result = summarize_plan(plan) | ({"plan": str(path)} if begun else self._write_plan(plan))
+            path, begun = (path, None) if path is None or dry_run else find_begun(path, owner)
+            plan = begun or self._plan(client, context, guards)
+            written = {"plan": str(path), "sha256": plan.digest} if begun else self._write_plan(plan)
+            path = ObjectStoragePath(written["plan"]) if written else None
+            result = summarize_plan(plan) | written
             self._check_limits(context, plan, result)
-            tolerance = Tolerance(self.max_rejects, self.max_reject_percent, plan.invalid)
+            tolerance = Tolerance(guards.max_rejects, guards.max_reject_percent, plan.invalid)
             outcome, files = Outcome(), {}
             if dry_run:
                 self.log.info("Dry run: nothing was written to %s.", plan.object_name)
             else:
                 journal = None if path is None else Journal(path, plan, owner)
                 outcome = apply_plan(client, plan, journal=journal, tolerance=tolerance, fresh=not begun)
-                files = journal.files if journal else {}
+                files = describe_files(journal) if journal else {}
             result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}
-            log_outcome(plan, outcome)
+            log_outcome(plan, outcome, files)
             check_rejects(context, plan, outcome, result, tolerance)
         report_to_outlets(context, self.outlets, {k: v for k, v in result.items() if k != "markdown"})
         return result

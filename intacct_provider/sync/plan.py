@@ -27,6 +27,8 @@ Action = Literal["create", "update", "deactivate", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 _VERSION = "3"
+#: Stands in place of the digest while it is computed.
+_NO_DIGEST = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,33 +152,55 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the plan's JSON, as hexadecimal digits, which identifies the plan."""
-        return hashlib.sha256(self.to_json()).hexdigest()
+        """SHA-256 of the plan's file with 64 zeros in place of the digest; it identifies the plan."""
+        return hashlib.sha256(self._encode()).hexdigest()
 
     def to_json(self) -> bytes:
-        """Return the plan as indented JSON; :meth:`from_json` gives back an equal plan.
+        """Return the plan as indented JSON with its digest; :meth:`from_json` gives back an equal plan.
 
         Equal plans give equal bytes.
         """
-        return msgspec.json.format(encode({"version": _VERSION, "plan": self}), indent=2) + b"\n"
+        return self._encode().replace(_NO_DIGEST.encode(), self.digest.encode(), 1)
+
+    def _encode(self) -> bytes:
+        document = {"version": _VERSION, "sha256": _NO_DIGEST, "plan": self}
+        return msgspec.json.format(encode(document), indent=2) + b"\n"
 
     @classmethod
-    def from_json(cls, data: bytes) -> Plan:
-        """Read what :meth:`to_json` wrote.
+    def from_json(cls, data: bytes, *, sha256: str | None = None, name: str = "The plan") -> Plan:
+        """Read what :meth:`to_json` wrote, and nothing else: one other byte is an error.
 
-        :raises IntacctArgumentError: if it is not a plan, or one of another version.
+        :param sha256: digest of the plan that was approved; None if any plan will do.
+        :param name: what errors call the plan.
+        :raises IntacctArgumentError: if it is not a plan, one of another version, or another plan than was approved;
+            or if it was changed after it was written.
         """
+        found = _compute_digest(data)
+        if sha256 is not None and found != sha256:
+            raise IntacctArgumentError(
+                f"{name} is not the one that was approved: its SHA-256 is {found}, and that of the approved plan "
+                f"{sha256}. Nothing was written. Make a new plan and have it approved."
+            )
         try:
             version = msgspec.json.decode(data, type=_Envelope).version
             if version != _VERSION:
                 raise IntacctArgumentError(
-                    f"The plan has version {show_value(version)}; this release reads version {_VERSION!r}. "
+                    f"{name} has version {show_value(version)}; this release reads version {_VERSION!r}. "
                     "Make the plan again."
                 )
-            return _decoder.decode(data).plan
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            reason = error if isinstance(error, msgspec.DecodeError) else "not UTF-8"
-            raise IntacctArgumentError(f"This is not a sync plan: {reason}") from None
+            document = _decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError) as error:
+            unread = "not UTF-8" if isinstance(error, UnicodeDecodeError) else type(error).__name__
+            reason = error if isinstance(error, msgspec.DecodeError) else unread
+            raise IntacctArgumentError(f"{name} is not a sync plan: {reason}") from None
+        if document.sha256 != found:
+            raise IntacctArgumentError(
+                f"{name} was changed after it was written: its SHA-256 is {found}, and it says "
+                f"{show_digest(document.sha256)}. Nothing was written. Make the plan again."
+            )
+        # Not computed again: a number may be spelled otherwise when it is encoded again, such as 1e22.
+        document.plan.__dict__["digest"] = found
+        return document.plan
 
 
 class _Envelope(msgspec.Struct):
@@ -185,10 +209,26 @@ class _Envelope(msgspec.Struct):
 
 class _PlanFile(msgspec.Struct):
     version: str
+    sha256: str
     plan: Plan
 
 
 _decoder = msgspec.json.Decoder(_PlanFile, float_hook=Decimal)
+
+
+def _compute_digest(data: bytes) -> str:
+    """Return the digest of a plan's file, whatever digest it carries."""
+    # The digest has a fixed place, so that nothing else can be taken for it.
+    head = f'{{\n  "version": "{_VERSION}",\n  "sha256": "'.encode()
+    end = len(head) + len(_NO_DIGEST)
+    if data.startswith(head):
+        data = head + _NO_DIGEST.encode() + data[end:]
+    return hashlib.sha256(data).hexdigest()
+
+
+def show_digest(text: str) -> str:
+    """Return a digest for an error message: whole if it is one."""
+    return text if len(text) == len(_NO_DIGEST) and text.isalnum() else show_value(text)
 
 
 def companion_path(plan_path: ObjectStoragePath, ending: str) -> ObjectStoragePath:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _ON_STALE = ("fail", "skip")
 _MAX_NAMED = 5
+_WORDS = {"found": "already as planned", "refused": "rejected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ class _Run:
             len(self.batches),
             self.plan.object_name,
             batch.action,
-            ", ".join(f"{number} {outcome}" for outcome, number in counts.items()),
+            ", ".join(f"{number} {_WORDS.get(outcome, outcome)}" for outcome, number in counts.items()),
         )
 
     def _choose_sending(self, batch: Batch, before: Sending | None) -> Sending:
@@ -336,7 +337,16 @@ class _Run:
             stale=tuple(one.match for one in outcomes if one.outcome == "stale"),
             unprocessed=tuple(self._list_unprocessed()),
             rejects=tuple(self._list_rejects()),
+            removed=self._name_removed(),
         )
+
+    def _name_removed(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for one in self._list_outcomes():
+            action = self.plan.steps[one.step].action
+            if action in REMOVALS and one.outcome == "written":
+                found[f"{action}d"] = (*found.get(f"{action}d", ()), one.match)
+        return found
 
 
 def _can_be_retried(outcome: RecordOutcome) -> bool:

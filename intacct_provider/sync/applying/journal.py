@@ -29,6 +29,7 @@ from intacct_provider.exceptions import ErrorDetail, IntacctArgumentError, Intac
 from intacct_provider.storage.files import create_whole, write_whole
 from intacct_provider.sync.applying.output_files import choose_rejects_path, read_invalid, write_rejects
 from intacct_provider.sync.plan import Plan, companion_path
+from intacct_provider.sync.plan_files import list_plan_files
 
 if TYPE_CHECKING:
     from intacct_provider.storage.files import ObjectStoragePath
@@ -283,6 +284,15 @@ class Journal:
     def _create(self, name: str, content: msgspec.Struct) -> bool:
         """Write a file that does not exist; return False if it does."""
         return create_whole(self.folder / name, encode(content))
+
+
+def find_begun(plan_path: ObjectStoragePath, owner: str) -> tuple[ObjectStoragePath, Plan | None]:
+    """Return the plan that this owner has begun to apply and not completed, with its path; None if there is none."""
+    for path in list_plan_files(plan_path):
+        plan = Journal.unfinished(path, owner)
+        if plan is not None:
+            return path, plan
+    return plan_path, None
 
 
 class _Sent(msgspec.Struct, omit_defaults=True):

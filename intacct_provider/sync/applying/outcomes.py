@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.errors import build_error
@@ -24,6 +24,7 @@ class Outcome:
     :param found: records that were as planned before the plan was applied; nothing was written.
     :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
     :param unprocessed: those of records that Intacct left alone, because others of the same call were rejected.
+    :param removed: those of records that were ``deleted`` or ``deactivated``.
     """
 
     created: int = 0
@@ -35,6 +36,7 @@ class Outcome:
     stale: tuple[str, ...] = ()
     unprocessed: tuple[str, ...] = ()
     rejects: tuple[Reject, ...] = ()
+    removed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:

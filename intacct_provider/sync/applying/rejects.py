@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.http.codec import encode
 from intacct_provider.exceptions import IntacctAPIError
+from intacct_provider.sync.numbers import read_limits
 from intacct_provider.sync.problems import REJECT
 from intacct_provider.sync.records import flatten, unflatten
 
@@ -27,6 +28,11 @@ class Tolerance:
     max_rejects: int = 0
     max_reject_percent: float | None = None
     invalid: int = 0
+
+    def __post_init__(self) -> None:
+        read_limits(self, ("max_rejects",), ("max_reject_percent",))
+        if self.max_rejects is None:
+            object.__setattr__(self, "max_rejects", 0)
 
     def allows(self, plan: Plan, rejects: Sequence[Reject]) -> bool:
         """Return whether this many rejected records are tolerated."""

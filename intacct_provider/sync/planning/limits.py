@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.sync.numbers import read_limits
 from intacct_provider.sync.plan import Action, Plan, Step
 from intacct_provider.sync.problems import show_value
 from intacct_provider.sync.rendering.wording import count_noun
@@ -36,13 +36,8 @@ class Guards:
     max_reject_percent: float | None = None
 
     def __post_init__(self) -> None:
-        for name in (each.name for each in fields(self)):
-            limit = getattr(self, name)
-            number = isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 0
-            if limit is not None and not number:
-                raise IntacctArgumentError(
-                    f"{name} is {show_value(limit)}; it must be a number of 0 or more, or None"
-                )
+        percents = ("max_change_percent", "max_reject_percent")
+        read_limits(self, tuple(each.name for each in fields(self) if each.name not in percents), percents)
 
 
 def find_breaches(plan: Plan, guards: Guards) -> tuple[str, ...]:

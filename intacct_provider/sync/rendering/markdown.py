@@ -36,6 +36,12 @@ _REST_BYTES = 4_000
 _UNDERLINE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ENTITY = re.compile(r"&(?=[#A-Za-z])")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
+#: Words with an address of a site or of mail, which GitHub's markdown, shown by Airflow, makes into links without any
+#: markup. Escapes do not prevent that, since it looks at the text that they leave; a code span does.
+_ADDRESS = re.compile(
+    r"[^\s|`]*(?:(?:https?|ftp)://|www\.|mailto:|\w@\w|\w\.(?:com|net|org|info|biz|edu|gov)\b)[^\s|`]*",
+    re.IGNORECASE,
+)
 
 
 def render_markdown(plan: Plan, *, limit: int = 50, page: str = "") -> str:
@@ -67,22 +73,23 @@ def render_markdown(plan: Plan, *, limit: int = 50, page: str = "") -> str:
             parts.append(f"{count_noun(missing, 'more line')} not shown." if lines else "Not shown.")
             whole = False
     if page and not whole:
-        parts.append(f"The complete plan: {_escape(page[:_SENTENCE])}")
+        parts.append(f"The complete plan: {_escape_sentence(page)}")
     return "\n\n".join(parts)
 
 
 def _render_head(plan: Plan) -> Iterator[str]:
-    source = f", desired state: {_escape(plan.source[:_SENTENCE])}" if plan.source else ""
+    source = f", desired state: {_escape_sentence(plan.source)}" if plan.source else ""
     yield f"Plan for {_escape(plan.object_name)} ({_escape(', '.join(describe_scope(plan)))}){source}"
+    yield f"SHA-256: {plan.digest}"
     if plan.is_empty:
         yield f"**Nothing to change**; {describe_rest(plan)}."
     else:
         yield f"**{describe_counts(plan)}**; {describe_rest(plan)}. {describe_cost(plan)}."
     if plan.breaches:
         yield f"**It exceeds {count_noun(len(plan.breaches), 'limit')}, so it cannot be applied:**"
-        yield "\n".join(f"- {_escape(breach[:_SENTENCE])}" for breach in plan.breaches)
+        yield "\n".join(f"- {_escape_sentence(breach)}" for breach in plan.breaches)
     if plan.warnings:
-        shown = [f"- {_escape(warning[:_SENTENCE])}" for warning in plan.warnings[:_WARNINGS]]
+        shown = [f"- {_escape_sentence(warning)}" for warning in plan.warnings[:_WARNINGS]]
         more = [f"- and {len(plan.warnings) - _WARNINGS} more"] if len(plan.warnings) > _WARNINGS else []
         yield "\n".join(["**Look at this before you approve:**\n", *shown, *more])
 
@@ -126,7 +133,7 @@ def _render_fields(changes: Sequence[FieldChange], *, old: bool) -> str:
 
 def _render_change(change: FieldChange) -> tuple[str, str]:
     """Return both values, cut so that the difference between them is visible."""
-    now, planned = _format(change.old), _format(change.new)
+    now, planned = (make_visible(_format(value)) for value in (change.old, change.new))
     if isinstance(change.old, list | tuple) and isinstance(change.new, list | tuple):
         return _render_cell(now), _render_cell(planned) + _render_moves(change.old, change.new)
     pairs = zip(now, planned, strict=False)
@@ -162,13 +169,26 @@ def _join_members(names: Sequence[str]) -> str:
 
 def _render_cell(text: str, start: int = 0) -> str:
     """Return a text cut to the width of a cell, from ``start`` on, and escaped."""
+    text = make_visible(text)
     cut = f"…{text[start:]}" if start else text
     return _escape(cut if len(cut) <= _WIDTH else f"{cut[: _WIDTH - 1]}…")
 
 
+def _escape_sentence(text: str) -> str:
+    return _escape(make_visible(text)[:_SENTENCE])
+
+
 def _escape(text: str) -> str:
-    """Return text that markdown shows as it is, on one line, without invisible characters."""
-    shown = make_visible(text).replace("  ", " \N{OPEN BOX}")
+    """Return text that markdown shows as it is, on one line and never as a link."""
+    shown = make_visible(text)
+    addresses = [*(f"`{address}`" for address in _ADDRESS.findall(shown)), ""]
+    return "".join(
+        _escape_marks(part) + address for part, address in zip(_ADDRESS.split(shown), addresses, strict=True)
+    )
+
+
+def _escape_marks(text: str) -> str:
+    shown = text.replace("  ", " \N{OPEN BOX}")
     for mark in "\\|`*[]~":
         shown = shown.replace(mark, f"\\{mark}")
     return _TAG.sub("&lt;", _ENTITY.sub("&amp;", _UNDERLINE.sub(r"\\_", shown)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from intacct_provider.sync.records import flatten, is_blank
 SHOWN_ACTIONS: tuple[Action, ...] = ACTIONS[::-1]
 
 _NAMES = ("name", "title")
+#: What Python calls printable although it shows nothing: fillers, joiners, selectors of variations, an empty pattern.
+_INVISIBLE = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _OPERATORS = {"$eq": "=", "$ne": "≠", "$lt": "<", "$lte": "≤", "$gt": ">", "$gte": "≥"}
 
 
@@ -118,16 +123,17 @@ def compare_lists(old: Sequence[Any], new: Sequence[Any]) -> tuple[list[str], li
 
 
 def make_visible(text: str, *, keep: str = "") -> str:
-    """Return a text on one line without invisible characters.
+    """Return a text on one line, with characters that cannot be seen as code points: ``⟨U+200B⟩``.
 
-    Unusual spaces become open boxes; other invisible characters, such as those that change the direction of writing,
-    become replacement characters.
+    Those are control characters, spaces other than the usual one, what has no width, and what changes the direction of
+    writing.
 
     :param keep: characters to leave as they are, such as line breaks.
     """
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() or c in keep else "\N{OPEN BOX}" if c.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
+    return "".join(c if c in keep or _is_visible(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() and not _INVISIBLE.match(character)

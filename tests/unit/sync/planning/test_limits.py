@@ -4,6 +4,7 @@ import pytest
 from sync_plans import create, deactivate, delete, plan, update
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctSyncGuardError
+from intacct_provider.sync.applying.rejects import Tolerance
 from intacct_provider.sync.planning.limits import Guards, find_breaches
 
 GROUP = "accounts-receivable/customer-group"
@@ -92,10 +93,21 @@ def test_every_breach_is_told():
 @pytest.mark.parametrize(
     "name", ["max_creates", "max_updates", "max_deletes", "max_change_percent", "max_transactions"]
 )
-@pytest.mark.parametrize("limit", [-1, True, "5", float("nan")])
+@pytest.mark.parametrize("limit", [-1, True, "many", "", "None", "-1", float("nan"), "inf"])
 def test_a_limit_that_is_no_number_is_refused(name, limit):
     with pytest.raises(IntacctArgumentError, match=f"{name} is {limit!r}"):
         Guards(**{name: limit})
+
+
+@pytest.mark.parametrize("limit", [5, "5", " 5 ", 5.0, "5.0"])
+def test_a_limit_may_be_text_as_templates_make_it(limit):
+    guards = Guards(max_deletes=limit, max_change_percent=limit)
+    assert (guards.max_deletes, guards.max_change_percent) == (5, 5.0)
+    assert Tolerance(limit, limit) == Tolerance(5, 5.0)
+    with pytest.raises(IntacctArgumentError, match="max_rejects is 'many'"):
+        Tolerance("many")
+    with pytest.raises(IntacctArgumentError, match=r"max_creates is '2\.5'; it must be a whole number"):
+        Guards(max_creates="2.5")
 
 
 def test_a_breach_is_not_retried():

@@ -14,8 +14,12 @@ from sync_plans import create, deactivate, delete, members, plan, rich, update
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.rendering.markdown import render_markdown
 from intacct_provider.sync.rendering.page import render_page
+from intacct_provider.sync.rendering.wording import make_visible
 
-MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+# With linkify, which looks for addresses without markup, as Airflow's page does.
+MARKDOWN = MarkdownIt("gfm-like")
+# GitHub's markdown knows no endings of addresses; these are as good as a www.
+MARKDOWN.linkify.tlds(["com", "net", "org"])
 ARROWS = "a\u202eb\u200bc"
 
 
@@ -59,6 +63,8 @@ def test_a_plan_is_told_in_numbers_and_then_record_by_record_deletions_first():
             "desired state: groups.csv"
         ),
         "",
+        f"SHA-256: {rich().digest}",
+        "",
         (
             "**1 to delete, 1 to deactivate, 1 to update, 1 to create**; 1,200 unchanged, 2 protected. "
             "Applying it takes about 6 billed transactions."
@@ -95,6 +101,8 @@ def test_a_plan_is_told_in_numbers_and_then_record_by_record_deletions_first():
 def test_a_plan_that_does_nothing_says_so():
     assert render_markdown(plan(entity_id="")).splitlines() == [
         "Plan for accounts-receivable/customer-group (entity top level, mode upsert, matched on id)",
+        "",
+        f"SHA-256: {plan(entity_id='').digest}",
         "",
         "**Nothing to change**; 3 unchanged.",
     ]
@@ -166,11 +174,11 @@ def test_lines_shown_and_counted_are_all_lines_and_never_more_than_fit(size, lim
         ("x", "", "x", "(empty)"),
         (False, True, "false", "true"),
         (Decimal("10.50"), Decimal("11.00"), "10.50", "11.00"),
-        ("a|b\nc\td", "<b>*x*</b> [y](z) `k` & \\ ~~s~~ _u_ a_b &amp;", "a|b␣c␣d", None),
+        ("a|b\nc\td", "<b>*x*</b> [y](z) `k` & \\ ~~s~~ _u_ a_b &amp;", "a|b⟨U+000A⟩c⟨U+0009⟩d", None),
         ("North", "North ", "North", '"North "'),
         ("one space", "one  space", "one space", "one ␣space"),
-        ("a b", "a\u00a0b", "a b", "a␣b"),
-        (ARROWS, "a\x00b", "a\ufffdb\ufffdc", "a\ufffdb"),
+        ("a b", "a\u00a0b", "a b", "a⟨U+00A0⟩b"),
+        (ARROWS, "a\x00b", "a⟨U+202E⟩b⟨U+200B⟩c", "a⟨U+0000⟩b"),
         ("x" * 61, "y", "x" * 59 + "…", "y"),
     ],
 )
@@ -189,13 +197,20 @@ MARKS = st.text("ab _*~`|\\[]()<>&#;!-=.:/@1\n\"'$^", max_size=30)
 @example("<https://example.com>")
 @example("![x](y)")
 @example("a__b__c")
+@example("https://example.com/approve")
+@example("see www.example.com!")
+@example("WWW.example.com")
+@example("pay@example.com")
+@example("`pay@example.com`x")
+@example("a|http://x|b")
 def test_no_text_works_as_markdown(text):
     shown = Shown(
         render_markdown(plan(update(text or "x", name=("old", text)), create(f"n{text}", note=text)))
     )
-    assert shown.tags <= {"p", "strong", "h4", "table", "thead", "tbody", "tr", "th", "td"}
-    seen = "".join(c if c.isprintable() else "␣" if c.isspace() else "\ufffd" for c in text)
+    assert shown.tags <= {"p", "strong", "h4", "table", "thead", "tbody", "tr", "th", "td", "code"}
+    seen = make_visible(text)
     seen = seen if text == text.strip() else f'"{seen}"'
+    seen = seen if len(seen) <= 60 else f"{seen[:59]}…"
     seen = seen.replace("  ", " ␣") or "(empty)"
     assert len(shown.rows) == 4
     assert shown.rows[1][3] == seen

@@ -14,6 +14,7 @@ from sandbox_pages import Page, wrong_references
 from sync_plans import create, deactivate, delete, members, plan, rich, update
 
 from intacct_provider.sync.rendering.page import render_page
+from intacct_provider.sync.rendering.wording import make_visible
 
 #: Twice what an attribute or a tag could begin and end with.
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}{% raw %}&amp;<!--"
@@ -175,19 +176,18 @@ def test_no_text_is_more_than_text(text):
         t for t in harmless.tags if t[0] not in ours and t[0] != "meta"
     ][:20]
     assert {tag for tag, _ in shown.tags} <= {tag for tag, _ in harmless.tags} | ours
-    seen = "".join(c if c.isprintable() or c == "\n" else "␣" if c.isspace() else "\ufffd" for c in text)
-    assert f"u{seen}".replace("\n", "␣") in shown.text
-    assert f"o{seen}" in shown.text
+    assert f"u{make_visible(text)}" in shown.text
+    assert f"o{make_visible(text, keep=chr(10))}" in shown.text
 
 
 def test_what_cannot_be_seen_is_replaced():
     [row] = rows(plan(update("A\u202eB", name=("a\u00a0b\x00", "c\nd "))))
-    assert row[0].startswith("A\ufffdB")
-    assert row[2:] == ["a␣b\ufffd", '"c d "']
+    assert row[0].startswith("A⟨U+202E⟩B")
+    assert row[2:] == ["a⟨U+00A0⟩b⟨U+0000⟩", '"c d "']
     [row] = rows(plan(update("A", name=(None, "a\u202eb"), list=([], members("c\u202ed")))))[:1]
-    assert row[2:] == ["(empty)", "a\ufffdb"]
+    assert row[2:] == ["(empty)", "a⟨U+202E⟩b"]
     [_, row] = rows(plan(update("A", name=(None, "a"), list=(members("a\u202eb"), members("c\u202ed")))))
-    assert row[1:] == ["a\ufffdb", "c\ufffddadds 1: c\ufffdddrops 1: a\ufffdb"]
+    assert row[1:] == ["a⟨U+202E⟩b", "c⟨U+202E⟩dadds 1: c⟨U+202E⟩ddrops 1: a⟨U+202E⟩b"]
 
 
 @pytest.mark.parametrize(
