@@ -80,6 +80,10 @@ class IntacctClient:
         """Billed API transactions so far: each read that was answered, each record that was written."""
         return self._session.transactions
 
+    def server_time(self, seconds_before: float = 0.0) -> str | None:
+        """Return when Intacct last responded, by its own clock, or so many seconds earlier; None if unknown."""
+        return self._session.server_time(seconds_before)
+
     @property
     def idempotency(self) -> IdempotencyKeys:
         """What makes the idempotency keys of this client's writes."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.http.auth import CredentialStore
+from intacct_provider.client.http.replies import read_server_time
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import ENTITY_HEADER, Reply, Request, Transport
 from intacct_provider.client.idempotency import IdempotencyKeys
@@ -38,6 +39,7 @@ class Session:
         self._billed = 0
         self._begun = 0
         self._lock = threading.Lock()
+        self._headers: Mapping[str, str] = {}
         renew_after_fork(self)
 
     def renew_after_fork(self) -> None:
@@ -48,6 +50,10 @@ class Session:
     def transactions(self) -> int:
         """Billed API transactions so far."""
         return self._billed
+
+    def server_time(self, seconds_before: float = 0.0) -> str | None:
+        """Return when Intacct last responded, by its own clock, or so much earlier; None if unknown."""
+        return read_server_time(self._headers, seconds_before)
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,6 +66,7 @@ class Session:
         try:
             headers = {**self.entity_headers, **(request.headers or {})}
             reply = self.transport.send(replace(request, headers=headers))
+            self._headers = reply.headers
             return reply
         finally:
             # What Intacct rejected, or never answered, is not billed.

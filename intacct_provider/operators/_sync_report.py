@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Outcomes that the log names only if there are any.
+_LESS_COMMON = ("deactivated", "found", "held", "stale", "unprocessed", "changed_meanwhile")
+
 #: Words for counts whose names say too little.
 _WORDS = {"found": "already as planned"}
 
@@ -61,7 +64,7 @@ def keep_rejected(plan_path: ObjectStoragePath | None, desired: Desired, problem
 def describe_files(journal: Journal) -> dict[str, str]:
     """Return what applying a plan left behind: the paths, and the digest of the reverse plan."""
     files = journal.files
-    undo = journal.undo() if "undo" in files else None
+    undo = journal.published_undo() if "undo" in files else None
     return files if undo is None else files | {"undo_sha256": undo.digest}
 
 
@@ -69,7 +72,7 @@ def log_outcome(plan: Plan, outcome: Outcome, files: Mapping[str, Any]) -> None:
     """Log the outcome of applying a plan, which records are gone, and where the reverse plan is."""
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
-    others = [name for name in ("deactivated", "found", "held", "stale", "unprocessed") if done[name]]
+    others = [name for name in _LESS_COMMON if done[name]]
     numbers = ", ".join(f"{done[name]} {_WORDS.get(name, name)}" for name in (*always, *others))
     log.info("%s: %s.", plan.object_name, numbers)
     for action, removed in outcome.removed.items():
@@ -80,8 +83,12 @@ def log_outcome(plan: Plan, outcome: Outcome, files: Mapping[str, Any]) -> None:
         log.info("The plan that undoes this is %s.", files["undo"])
     if outcome.stale:
         rest = f" and {len(outcome.stale) - _MAX_NAMED} more" if len(outcome.stale) > _MAX_NAMED else ""
-        names = ", ".join(outcome.stale[:_MAX_NAMED]) + rest
+        named = (f"{name} {outcome.reasons.get(name, '')}".rstrip() for name in outcome.stale[:_MAX_NAMED])
+        names = ", ".join(named) + rest
         log.warning("Left alone because they changed after the plan was made: %s", names)
+    if outcome.changed_meanwhile:
+        names = ", ".join(outcome.changed_meanwhile[:_MAX_NAMED])
+        log.warning("Changed by somebody else after they were written: %s", names)
     if outcome.rejects:
         log.error("Intacct rejected:\n%s", format_rejects(outcome.rejects))
 

@@ -322,10 +322,10 @@ class IntacctApplySyncOperator(IntacctOperator):
     """Apply exactly the plan that :class:`IntacctPlanSyncOperator` wrote.
 
     An approval belongs to the content of a plan, so give what the plan task returned, with its path and its digest; any
-    other content is refused, whoever changed it. Reads the records of the plan again, and fails if one of them changed
-    since the plan was made. Before the first
-    write it writes the reverse plan, and after each call the journal. An Airflow retry continues where the last attempt
-    ended, and writes nothing twice. Only one task can apply a plan.
+    other content is refused, whoever changed it. Reads the records of the plan again, and fails if one of them changed,
+    left the scope or became protected since the plan was made. Before the first write it writes the reverse plan, and
+    after each call the journal. An Airflow retry continues where the last attempt ended, and writes nothing twice. Only
+    one task can apply a plan.
 
     The entity is the plan's.
 
@@ -339,9 +339,12 @@ class IntacctApplySyncOperator(IntacctOperator):
         way, but nothing is deleted if more are rejected. (templated)
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
         (templated)
+    :param verify: read the records that were written once more, up to three times within a minute, and count those that
+        Intacct accepted and did not change as rejected; False saves the calls.
     :return: ``created``, ``updated``, ``deactivated``, ``deleted``, ``held``, ``found`` (already as planned),
-        ``stale``, ``unprocessed``, ``rejected``, ``transactions`` (billed), the paths ``plan``, ``undo``,
-        ``journal`` and, if records were rejected, ``rejects``, and the digests ``sha256`` and ``undo_sha256``.
+        ``stale``, ``unprocessed``, ``changed_meanwhile``, ``rejected``, ``transactions`` (billed), the paths ``plan``,
+        ``undo``, ``journal`` and, if records were rejected, ``rejects``, and the digests ``sha256`` and
+        ``undo_sha256``.
     """
 
     template_fields: Sequence[str] = (
@@ -361,6 +364,7 @@ class IntacctApplySyncOperator(IntacctOperator):
         on_stale: Literal["fail", "skip"] = "fail",
         max_rejects: int = 0,
         max_reject_percent: float | None = None,
+        verify: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -369,6 +373,7 @@ class IntacctApplySyncOperator(IntacctOperator):
         self.on_stale = on_stale
         self.max_rejects = max_rejects
         self.max_reject_percent = max_reject_percent
+        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check that the plan still fits, and apply it."""
@@ -391,7 +396,14 @@ class IntacctApplySyncOperator(IntacctOperator):
         with self.client(context, default_entity_id=plan.entity_id) as client:
             check_company(client, plan, path)
             journal = Journal(ObjectStoragePath(path), plan, name_task(context))
-            outcome = apply_plan(client, plan, journal=journal, on_stale=self.on_stale, tolerance=tolerance)
+            outcome = apply_plan(
+                client,
+                plan,
+                journal=journal,
+                on_stale=self.on_stale,
+                tolerance=tolerance,
+                verify=self.verify,
+            )
             written = {"plan": path, "sha256": plan.digest, "transactions": client.transactions}
             result = outcome.counts | describe_files(journal) | written
             log_outcome(plan, outcome, result)
@@ -413,6 +425,8 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
     :param max_rejects: number of records that may be rejected, by Intacct or because of their problems, before the
         task fails. The others are written either way, but nothing is deleted if Intacct rejects more.
     :param max_reject_percent: likewise, in percent of the records that the plan writes; the larger of both counts.
+    :param verify: read the records that were written once more, up to three times within a minute, and count those that
+        Intacct accepted and did not change as rejected; False saves the calls.
     :return: what both operators return, and ``dry_run``.
     """
 
@@ -423,11 +437,13 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
         *,
         plan_path: str | None = None,
         dry_run: bool = False,
+        verify: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(plan_path=plan_path, **kwargs)
         # Not under the name of the argument: dry_run is a method of BaseOperator.
         self.plan_only = dry_run
+        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan and, unless this is a dry run, apply."""
@@ -458,7 +474,14 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
                 self.log.info("Dry run: nothing was written to %s.", plan.object_name)
             else:
                 journal = None if path is None else Journal(path, plan, owner)
-                outcome = apply_plan(client, plan, journal=journal, tolerance=tolerance, fresh=not begun)
+                outcome = apply_plan(
+                    client,
+                    plan,
+                    journal=journal,
+                    tolerance=tolerance,
+                    fresh=not begun,
+                    verify=self.verify,
+                )
                 files = describe_files(journal) if journal else {}
             result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}
             log_outcome(plan, outcome, files)

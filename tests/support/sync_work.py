@@ -15,12 +15,14 @@ from intacct_provider.sync.request import SyncRequest
 OWNER = "dag/run/apply"
 
 
-def planned(client, object_name, desired, *, mode="upsert", scope=None, on_delete="delete", **how):
+def planned(
+    client, object_name, desired, *, mode="upsert", scope=None, protect=None, on_delete="delete", **how
+):
     """Return the plan that makes the live records as desired."""
     model = client.model(object_name)
     match_on = how.get("match_on", "id")
     scope = "all" if mode == "mirror" and scope is None else scope
-    request = SyncRequest(object_name, mode, match_on, scope=scope, on_delete=on_delete)
+    request = SyncRequest(object_name, mode, match_on, scope=scope, protect=protect, on_delete=on_delete)
     plan = plan_changes(desired, read_live(client, desired, model, request), model, request)
     return replace(plan, **{name: value for name, value in how.items() if name != "match_on"})
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import (
@@ -18,15 +21,20 @@ from intacct_provider.exceptions import (
     IntacctSyncGuardError,
 )
 from intacct_provider.sync.applying.batches import REMOVALS, Batch, split_batches
-from intacct_provider.sync.applying.journal import Journal, RecordOutcome, Sending
-from intacct_provider.sync.applying.outcomes import Outcome, collect_outcomes, rebuild_error
-from intacct_provider.sync.applying.rejects import Reject, Tolerance, build_desired, encode_rejects
-from intacct_provider.sync.applying.reread import reread_records
-from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
-from intacct_provider.sync.applying.undo import build_merge, changes_list, reverse_plan
-from intacct_provider.sync.object_facts import collect_types
+from intacct_provider.sync.applying.current import (
+    Current,
+    build_stale_error,
+    describe_changes,
+    read_current,
+)
+from intacct_provider.sync.applying.journal import Journal, Moments, RecordOutcome, Sending
+from intacct_provider.sync.applying.outcomes import Outcome, collect_outcomes
+from intacct_provider.sync.applying.rejects import Reject, Tolerance, encode_rejects
+from intacct_provider.sync.applying.summary import list_rejects, sum_up
+from intacct_provider.sync.applying.undo import build_merge, changes_list
+from intacct_provider.sync.applying.undo_file import UndoFile
+from intacct_provider.sync.applying.verify import verify_steps
 from intacct_provider.sync.plan import Plan, Step
-from intacct_provider.sync.records import flatten, match_text, value_at
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -35,22 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ON_STALE = ("fail", "skip")
-_MAX_NAMED = 5
 _WORDS = {"found": "already as planned", "refused": "rejected"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """How the records of the remaining steps are now, by position of the step.
-
-    :param rows: the records by match value.
-    :param done: steps whose records are as planned.
-    :param stale: steps whose records are neither as planned nor as they were when the plan was made.
-    """
-
-    rows: Mapping[str, Mapping[str, Any]]
-    done: frozenset[int] = frozenset()
-    stale: frozenset[int] = frozenset()
 
 
 def apply_plan(
@@ -61,21 +54,26 @@ def apply_plan(
     on_stale: Literal["fail", "skip"] = "fail",
     tolerance: Tolerance = Tolerance(),  # noqa: B008 - frozen
     fresh: bool = False,
+    verify: bool = True,
 ) -> Outcome:
     """Write a plan: creations, then updates, then deactivations and deletions, 500 records a call.
 
-    The records are read again first. A record that Intacct rejects does not keep the others from being written. But
-    nothing is deleted or deactivated once more were rejected than is tolerated: the cause is unknown then, and what is
-    live may still be needed.
+    The records are read again first, and the plan's scope and protection asked again. A record that Intacct rejects
+    does not keep the others from being written. But nothing is deleted or deactivated once more were rejected than is
+    tolerated: the cause is unknown then, and what is live may still be needed.
 
     With a journal, the reverse plan is written before the first record is. Another attempt of the same owner continues
     where the last one ended: what is done is not sent again, and what was in flight is sent again as it was, under the
     same idempotency keys, unless its records show that all of it was written. So nothing is written twice, even by two
     attempts at once. If the last attempt completed, what was rejected, not processed or held back then is retried.
 
+    Afterwards the records that were written are read once more. What Intacct accepted and did not do counts as
+    rejected; what somebody else changed since does not.
+
     :param on_stale: ``skip`` applies the rest of a plan if some of its records changed since the plan was made.
     :param tolerance: how many rejected records are tolerated; the caller decides whether to fail for them.
     :param fresh: the plan was just made, so the first attempt need not read the records again.
+    :param verify: whether to read the records that were written once more.
     :raises IntacctSyncGuardError: for a plan that exceeds a limit.
     :raises IntacctStalePlanError: if a record changed since the plan was made; nothing more is written.
     :raises IntacctPlanInUseError: if another owner applies the plan, or has applied it.
@@ -93,7 +91,8 @@ def apply_plan(
     run = _Run(client, plan, journal, tolerance)
     run.check_records(on_stale, fresh=fresh and not resumed)
     with _use_plan_keys(client, journal):
-        return run.write()
+        run.write()
+    return run.finish(verify=verify)
 
 
 class _Run:
@@ -109,9 +108,14 @@ class _Run:
         self.batches = split_batches(plan)
         recorded = {} if journal is None else {b.number: journal.done(b.number) for b in self.batches}
         self.outcomes = {number: outcomes for number, outcomes in recorded.items() if outcomes is not None}
+        self.moments: dict[int, Moments] = {}
         self.completed = journal is not None and journal.ended
+        self.confirmed: frozenset[int] = frozenset()
         self.left = {batch.number: left for batch in self.batches if (left := self._list_left(batch))}
-        self.current = _Current({})
+        sent = {number: self._get_sending(number) for number in self.left.keys() - self.outcomes.keys()}
+        self.in_flight = {number: {*sending.steps} for number, sending in sent.items() if sending}
+        self.current = Current()
+        self.held = 0
 
     def check_records(self, on_stale: str, *, fresh: bool) -> None:
         """Read the records of the remaining steps, and fail if some changed since the plan was made."""
@@ -120,29 +124,53 @@ class _Run:
         left = [n for steps in self.left.values() for n in steps]
         if not left or (fresh and not any(self._needs_row(self.plan.steps[n]) for n in left)):
             return
-        self.current = self._read_current(left)
+        self.current = read_current(self.client, self.plan, left)
         if self.current.stale and on_stale == "fail":
+            more = bool(self.outcomes or self.in_flight)
             advice = "Make a new plan, or set on_stale to 'skip' to apply the rest."
-            raise self._stale_error(self.current.stale, advice)
+            raise build_stale_error(self.plan, self.current.stale, more=more, advice=advice)
 
-    def write(self) -> Outcome:
+    def write(self) -> None:
         """Send what is left, batch by batch."""
-        self._keep_undo()
-        held = 0
+        undo = self._prepare_undo()
+        self._publish_undo(undo)
         for batch in self.batches:
             if batch.number not in self.left:
                 continue
             rejected = self._list_rejects(before=batch.number)
-            unprocessed = any(self._list_unprocessed(before=batch.number))
+            unprocessed = any(one.unprocessed for one in self._list_outcomes(batch.number))
             if batch.action in REMOVALS and (unprocessed or not self.tolerance.allows(self.plan, rejected)):
-                held += 0 if batch.number in self.outcomes else len(batch.steps)
+                self.held += 0 if batch.number in self.outcomes else len(batch.steps)
                 continue
-            self.outcomes[batch.number] = self._write_batch(batch)
-        outcome = self._sum_up(held)
+            self.outcomes[batch.number] = self._write_batch(batch, undo)
+            self.in_flight.pop(batch.number, None)
+        self._publish_undo(undo)
+
+    def finish(self, *, verify: bool) -> Outcome:
+        """Look whether the records are as planned, and return the outcome of all of them."""
+        written = self._list_written() if verify else {}
+        deviations = verify_steps(self.client, self.plan, written, self._list_moments()) if written else []
+        outcome = sum_up(self.plan, self._list_outcomes(), deviations, self.held)
         if self.journal is not None:
             self.journal.keep_rejects(encode_rejects(outcome.rejects, self.plan.match_on))
-            self.journal.end(outcome.counts)
+            self.journal.end(outcome.counts, [one.step for one in deviations])
         return outcome
+
+    def _list_written(self) -> dict[int, Step]:
+        """Return the steps that were written, but for those that are known to be as planned, with their keys."""
+        written = [one for one in self._list_outcomes() if one.outcome == "written"]
+        steps = {one.step: replace(self.plan.steps[one.step], key=one.key) for one in written}
+        return {n: step for n, step in steps.items() if n not in self.confirmed}
+
+    def _list_moments(self) -> dict[int, Moments]:
+        """Return when each step was written, in this attempt or an earlier one."""
+        moments: dict[int, Moments] = {}
+        for batch in self.batches:
+            known = self.moments.get(batch.number)
+            if known is None and self.journal is not None:
+                known = self.journal.moments(batch.number)
+            moments |= dict.fromkeys(batch.steps, known or Moments())
+        return moments
 
     def _list_left(self, batch: Batch) -> tuple[int, ...]:
         """Return the remaining steps of a batch; those that were not written, too, if the last attempt completed."""
@@ -162,68 +190,44 @@ class _Run:
         """Return whether the body of a step depends on what its record is now."""
         return self.plan.mode == "undo" and step.action == "update" and changes_list(step)
 
-    def _read_current(self, positions: Sequence[int]) -> _Current:
-        steps = self.plan.steps
-        part = replace(self.plan, steps=tuple(steps[n] for n in positions))
-        rows = reread_records(self.client, part)
-        by_match = {match_text(value_at(flatten(row), self.plan.match_on)): row for row in rows}
-        # The model is a billed call, which a plan does without as long as nothing has changed.
-        types = self._read_types() if any(step.fingerprint is None for step in part.steps) else {}
-        changed = {step.match for step in find_stale_steps(part, rows, types)}
-        types = types or (self._read_types() if changed else {})
-        differing = [n for n in positions if steps[n].match in changed]
-        done = {n for n in differing if is_done(steps[n], by_match.get(steps[n].match), types)}
-        return _Current(by_match, frozenset(done), frozenset(differing) - done)
-
-    def _read_types(self) -> dict[str, str]:
-        return collect_types(self.client.model(self.plan.object_name))
-
-    def _stale_error(self, positions: Collection[int], advice: str) -> IntacctStalePlanError:
-        steps = [self.plan.steps[n] for n in sorted(positions)]
-        named = ", ".join(f"{step.match!r} {self._describe_change(step)}" for step in steps[:_MAX_NAMED])
-        more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
-        some = self.outcomes or any(self._get_sending(number) for number in self.left)
-        written = "Nothing more was written" if some else "Nothing was written"
-        return IntacctStalePlanError(
-            f"{len(steps)} of {len(self.plan.steps)} records of {self.plan.object_name} changed since the plan was "
-            f"made: {named}{more}. {written}. {advice}",
-            steps,
-        )
-
-    def _describe_change(self, step: Step) -> str:
-        row = self.current.rows.get(step.match)
-        if row is None:
-            return "no longer exists"
-        if step.action == "create":
-            return "exists now"
-        return "is another record now" if step.key and str(row.get("key")) != step.key else "was changed"
-
     def _check_completed(self) -> None:
         """Fail, rather than report a plan as applied, if its records were changed since."""
-        outcomes = [one for outcomes in self.outcomes.values() for one in outcomes]
+        deviating = () if self.journal is None else self.journal.deviating
+        outcomes = [one for one in self._list_outcomes() if one.step not in deviating]
         written = [one.step for one in outcomes if one.outcome in ("written", "found")]
         if written:
-            current = self._read_current(written)
+            current = read_current(self.client, self.plan, written)
+            self.confirmed = current.done
             if changed := set(written) - current.done:
-                self.current = current
-                raise self._stale_error(changed, "This task has applied the plan before; make a new one.")
+                reasons = describe_changes(current, self.plan, changed)
+                advice = "This task has applied the plan before; make a new one."
+                raise build_stale_error(self.plan, reasons, more=True, advice=advice)
 
-    def _keep_undo(self) -> None:
+    def _prepare_undo(self) -> UndoFile | None:
         """Write the reverse plan, unless an earlier attempt did."""
-        left = {n for steps in self.left.values() for n in steps} - self.current.done - self.current.stale
-        steps = [self._add_key(self.plan.steps[n]) for n in sorted(left)]
-        if self.journal is None or not steps or self.journal.undo() is not None:
-            return
+        if self.journal is None:
+            return None
+        left = (
+            {n for steps in self.left.values() for n in steps} - self.current.done - self.current.stale.keys()
+        )
+        undo = UndoFile(self.journal, self.plan)
         try:
-            undo = reverse_plan(self.client, self.plan, steps)
+            undo.prepare(self.client, [self._add_key(self.plan.steps[n]) for n in sorted(left)])
         except IntacctNotFoundError as error:
             raise IntacctStalePlanError(
                 f"A record of {self.plan.object_name} that the plan deletes no longer exists. Nothing was written. "
                 "Make a new plan."
             ) from error
-        self.journal.keep_undo(undo)
+        return undo
 
-    def _write_batch(self, batch: Batch) -> tuple[RecordOutcome, ...]:
+    def _publish_undo(self, undo: UndoFile | None) -> None:
+        """Write the reverse of what was written, and of what is in flight."""
+        if undo is not None:
+            in_flight = {self.plan.steps[n].match for steps in self.in_flight.values() for n in steps}
+            written = {one.match for one in self._list_outcomes() if one.outcome == "written"}
+            undo.publish(written | in_flight)
+
+    def _write_batch(self, batch: Batch, undo: UndoFile | None) -> tuple[RecordOutcome, ...]:
         """Send a batch, and write the outcome of each of its records to the journal."""
         # Read this late, because another attempt may still be running, and have sent it meanwhile.
         before = self._get_sending(batch.number)
@@ -232,6 +236,8 @@ class _Run:
             sending, results = before, []  # an earlier attempt has written all of it
         else:
             sending = self._choose_sending(batch, before)
+            self.in_flight[batch.number] = {*sending.steps, *(before.steps if before else ())}
+            self._publish_undo(undo)
             results = self._send(batch, sending)
         found = collect_outcomes(
             {n: self.plan.steps[n] for n in self.left[batch.number]},
@@ -242,11 +248,18 @@ class _Run:
             sent_before=() if before is None else before.steps,
         )
         known |= {one.step: one for one in found}
-        outcomes = tuple(known[n] for n in batch.steps)
+        outcomes = tuple(self._fill_key(known[n]) for n in batch.steps)
         if self.journal is not None:
-            self.journal.record(batch.number, outcomes)
+            self.journal.record(batch.number, outcomes, self.moments.get(batch.number, Moments()))
         self._log_batch(batch, outcomes)
         return outcomes
+
+    def _fill_key(self, outcome: RecordOutcome) -> RecordOutcome:
+        """Return an outcome with the key of its record, which an undo does not know."""
+        step = self.plan.steps[outcome.step]
+        if outcome.key or step.action == "create":
+            return outcome
+        return msgspec.structs.replace(outcome, key=self.current.get_key(step))
 
     def _log_batch(self, batch: Batch, outcomes: Sequence[RecordOutcome]) -> None:
         counts = Counter(one.outcome for one in outcomes)
@@ -275,7 +288,7 @@ class _Run:
 
     def _may_be_recognized(self, before: Sending) -> bool:
         """Return whether to send again what an earlier attempt may have sent; what is done must not be repeated."""
-        if self.current.stale.intersection(before.steps):
+        if not self.current.stale.keys().isdisjoint(before.steps):
             return False
         if not self.current.done.intersection(before.steps):
             return True
@@ -291,6 +304,14 @@ class _Run:
     def _send(self, batch: Batch, sending: Sending) -> list[RecordResult]:
         if not sending.steps:
             return []
+        began = time.monotonic()
+        results = self._call(batch, sending)
+        took = time.monotonic() - began
+        server_time = self.client.server_time
+        self.moments[batch.number] = Moments(server_time(took) or "", server_time() or "")
+        return results
+
+    def _call(self, batch: Batch, sending: Sending) -> list[RecordResult]:
         name, steps = self.plan.object_name, [(n, self.plan.steps[n]) for n in sending.steps]
         if batch.action == "delete":
             return self.client.delete_many(name, [self._get_key(step) for _n, step in steps], missing_ok=True)
@@ -312,41 +333,8 @@ class _Run:
         some = [found for number, found in sorted(self.outcomes.items()) if before is None or number < before]
         return [one for found in some for one in found]
 
-    def _list_unprocessed(self, before: int | None = None) -> list[str]:
-        return [one.match for one in self._list_outcomes(before) if one.unprocessed]
-
-    def _list_rejects(self, before: int | None = None) -> list[Reject]:
-        rejected = [
-            (one.refusal, self.plan.steps[one.step]) for one in self._list_outcomes(before) if one.refusal
-        ]
-        return [
-            Reject(step.action, step.match, rebuild_error(refusal), build_desired(step))
-            for refusal, step in rejected
-        ]
-
-    def _sum_up(self, held: int) -> Outcome:
-        outcomes = self._list_outcomes()
-        written = Counter(self.plan.steps[one.step].action for one in outcomes if one.outcome == "written")
-        return Outcome(
-            created=written["create"],
-            updated=written["update"],
-            deactivated=written["deactivate"],
-            deleted=written["delete"],
-            held=held,
-            found=sum(one.outcome == "found" for one in outcomes),
-            stale=tuple(one.match for one in outcomes if one.outcome == "stale"),
-            unprocessed=tuple(self._list_unprocessed()),
-            rejects=tuple(self._list_rejects()),
-            removed=self._name_removed(),
-        )
-
-    def _name_removed(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for one in self._list_outcomes():
-            action = self.plan.steps[one.step].action
-            if action in REMOVALS and one.outcome == "written":
-                found[f"{action}d"] = (*found.get(f"{action}d", ()), one.match)
-        return found
+    def _list_rejects(self, before: int) -> list[Reject]:
+        return list_rejects(self.plan, self._list_outcomes(before))
 
 
 def _can_be_retried(outcome: RecordOutcome) -> bool:

@@ -3,10 +3,10 @@
 Object storages cannot append to a file, so a journal is a folder of small files that are each written once, whole:
 
 - ``begin.json``: who applies the plan, and since when; written by one owner only
-- ``undo.json``: the reverse plan
+- ``undo.json``: the reverse plan of all that may be written; beside the plan is that of what was written
 - ``00001.sent.json``: the first batch is about to be sent, with these records
 - ``00001.done.json``: the outcome of each of its records
-- ``end.json``: all batches are done, with the counts of outcomes
+- ``end.json``: all batches are done, with the counts of outcomes and the records that are not as planned nevertheless
 
 A batch that is sent but not done is in flight: it is sent again as it was, under the same idempotency key, so that
 Intacct recognizes it.
@@ -30,6 +30,8 @@ from intacct_provider.storage.files import create_whole, write_whole
 from intacct_provider.sync.applying.output_files import choose_rejects_path, read_invalid, write_rejects
 from intacct_provider.sync.plan import Plan, companion_path
 from intacct_provider.sync.plan_files import list_plan_files
+from intacct_provider.sync.planning.equality import parse_time
+from intacct_provider.sync.records import look_up
 
 if TYPE_CHECKING:
     from intacct_provider.storage.files import ObjectStoragePath
@@ -61,6 +63,7 @@ class RecordOutcome(msgspec.Struct, omit_defaults=True):
         it; ``unprocessed``, if Intacct left it alone because another one of its call was rejected; or ``refused``.
         Stored under the name ``fate``.
     :param key: its key in Intacct; ``""`` if unknown.
+    :param reason: why it is ``stale``.
     """
 
     step: int
@@ -68,11 +71,33 @@ class RecordOutcome(msgspec.Struct, omit_defaults=True):
     outcome: str = msgspec.field(name="fate")
     key: str = ""
     refusal: Refusal | None = None
+    reason: str = ""
 
     @property
     def unprocessed(self) -> bool:
         """Whether Intacct left it alone, so that it can be applied again as it is."""
         return self.outcome == "unprocessed"
+
+
+class Moments(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a call was sent and answered, by Intacct's clock; ``""`` if unknown."""
+
+    sent: str = ""
+    answered: str = ""
+
+    def precede(self, row: Mapping[str, Any], user: str) -> bool:
+        """Return whether somebody has changed a record after the call.
+
+        :param row: the record as it is now.
+        :param user: whose changes later than ``sent`` may be those of the call.
+        """
+        stamp = parse_time(look_up(row, "audit.modifiedDateTime"))
+        sent, answered = parse_time(self.sent), parse_time(self.answered)
+        if stamp is None or sent is None or answered is None:
+            return False
+        editor = str(look_up(row, "audit.modifiedByUser.id") or "")
+        other = bool(user and editor) and editor.casefold() != user.casefold()
+        return stamp > answered or (other and stamp >= sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +126,15 @@ class _Begin(msgspec.Struct):
     claim: str
 
 
-class _Done(msgspec.Struct):
+class _Done(msgspec.Struct, omit_defaults=True):
     records: tuple[RecordOutcome, ...]
+    moments: Moments = Moments()
 
 
-class _End(msgspec.Struct):
+class _End(msgspec.Struct, omit_defaults=True):
     when: str
     counts: dict[str, int]
+    deviating: tuple[int, ...] = ()
 
 
 class Journal:
@@ -202,9 +229,18 @@ class Journal:
         """Whether all batches of the plan are done."""
         return self._read("end.json", _End) is not None
 
-    def end(self, counts: Mapping[str, int]) -> None:
-        """Write that all batches are done, with the counts of outcomes."""
-        self._write("end.json", _End(_now(), dict(counts)))
+    @property
+    def deviating(self) -> tuple[int, ...]:
+        """Positions of the steps whose records were written, and were not as planned at the end."""
+        end = self._read("end.json", _End)
+        return () if end is None else end.deviating
+
+    def end(self, counts: Mapping[str, int], deviating: Iterable[int] = ()) -> None:
+        """Write that all batches are done, with the counts of outcomes.
+
+        :param deviating: positions of the steps whose records are not as planned although they were written.
+        """
+        self._write("end.json", _End(_now(), dict(counts), tuple(deviating)))
 
     def undo(self) -> Plan | None:
         """Return the reverse plan; None if it is not written yet."""
@@ -213,12 +249,20 @@ class Journal:
         except (OSError, ValueError):
             return None
 
+    def published_undo(self) -> Plan | None:
+        """Return the reverse plan beside the plan; None if there is none."""
+        try:
+            return Plan.from_json(self.undo_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+
     def keep_undo(self, undo: Plan) -> None:
-        """Write the reverse plan, in the journal and beside the plan, where a later plan replaces it."""
-        content = undo.to_json()
-        write_whole(self.undo_path, [content])
-        # The journal's comes last: if it exists, both do.
-        write_whole(self.folder / "undo.json", [content])
+        """Write the reverse plan of all that the plan may write."""
+        write_whole(self.folder / "undo.json", [undo.to_json()])
+
+    def publish_undo(self, undo: Plan) -> None:
+        """Write the reverse plan of what was written beside the plan, where a later plan replaces it."""
+        write_whole(self.undo_path, [undo.to_json()])
 
     def keep_rejects(self, lines: Iterable[bytes]) -> None:
         """Write the rejects file, or remove that of an earlier plan if there are no rejects.
@@ -258,9 +302,19 @@ class Journal:
         found = self._read(f"{batch:05}.done.json", _Done)
         return None if found is None else found.records
 
-    def record(self, batch: int, outcomes: Sequence[RecordOutcome]) -> None:
-        """Write the outcomes of the records of a batch."""
-        self._write(f"{batch:05}.done.json", _Done(tuple(outcomes)))
+    def moments(self, batch: int) -> Moments:
+        """Return when a batch was written."""
+        found = self._read(f"{batch:05}.done.json", _Done)
+        return Moments() if found is None else found.moments
+
+    def record(
+        self,
+        batch: int,
+        outcomes: Sequence[RecordOutcome],
+        moments: Moments = Moments(),  # noqa: B008 - frozen
+    ) -> None:
+        """Write the outcomes of the records of a batch, and when it was written."""
+        self._write(f"{batch:05}.done.json", _Done(tuple(outcomes), moments))
 
     def _last_round(self) -> int:
         number = 1

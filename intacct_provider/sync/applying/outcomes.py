@@ -25,6 +25,9 @@ class Outcome:
     :param stale: ``match_on`` values of records that were left alone, because somebody else changed them.
     :param unprocessed: those of records that Intacct left alone, because others of the same call were rejected.
     :param removed: those of records that were ``deleted`` or ``deactivated``.
+    :param changed_meanwhile: those of records that somebody else changed after they were written.
+    :param rejects: what Intacct rejected, or accepted and did not do.
+    :param reasons: why each of ``stale`` was left alone.
     """
 
     created: int = 0
@@ -35,8 +38,10 @@ class Outcome:
     found: int = 0
     stale: tuple[str, ...] = ()
     unprocessed: tuple[str, ...] = ()
+    changed_meanwhile: tuple[str, ...] = ()
     rejects: tuple[Reject, ...] = ()
     removed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -50,6 +55,7 @@ class Outcome:
             "found": self.found,
             "stale": len(self.stale),
             "unprocessed": len(self.unprocessed),
+            "changed_meanwhile": len(self.changed_meanwhile),
             "rejected": len(self.rejects),
         }
 
@@ -60,7 +66,7 @@ def collect_outcomes(
     results: Sequence[RecordResult],
     *,
     done: Collection[int],
-    stale: Collection[int],
+    stale: Mapping[int, str],
     sent_before: Collection[int],
 ) -> tuple[RecordOutcome, ...]:
     """Return the outcome of each record that a batch had left to do.
@@ -69,7 +75,7 @@ def collect_outcomes(
     :param sent: positions of the steps that were sent, in the order of ``results``.
     :param results: empty if nothing had to be sent again.
     :param done: steps whose records were as planned before this attempt sent anything.
-    :param stale: steps that were left out.
+    :param stale: steps that were left out, and why.
     :param sent_before: steps that an earlier attempt may have sent.
     """
     responses = dict(zip(sent, results, strict=True)) if results else {}
@@ -91,7 +97,8 @@ def collect_outcomes(
         else:
             raise AssertionError(f"{step.match!r} was neither sent nor left out")
         key = (response.key if response else None) or step.key
-        found.append(RecordOutcome(position, step.match, outcome, key, refusal))
+        reason = stale[position] if outcome == "stale" else ""
+        found.append(RecordOutcome(position, step.match, outcome, key, refusal, reason))
     return tuple(found)
 
 

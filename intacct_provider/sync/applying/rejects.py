@@ -13,7 +13,7 @@ from intacct_provider.sync.problems import REJECT
 from intacct_provider.sync.records import flatten, unflatten
 
 if TYPE_CHECKING:
-    from intacct_provider.sync.plan import Plan, Step
+    from intacct_provider.sync.plan import FieldChange, Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,14 @@ class Reject:
     :param match: value of the field that identifies the record.
     :param error: Intacct's refusal.
     :param record: what was sent, nested; empty for a deletion.
+    :param differing: fields that Intacct accepted and did not write: ``old`` was found, ``new`` is wanted.
     """
 
     action: str
     match: str
     error: IntacctAPIError
     record: Mapping[str, Any] = field(default_factory=dict)
+    differing: tuple[FieldChange, ...] = ()
 
 
 def build_desired(step: Step) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
     """
     for reject in rejects:
         error = reject.error
-        why = {
+        why: dict[str, Any] = {
             "action": reject.action,
             "status": error.status,
             "code": error.error_id or error.code,
@@ -89,6 +91,8 @@ def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
             "field": error.target.strip("/").replace("/", "."),
             "support_id": error.support_id,
         }
+        if reject.differing:
+            why["differing"] = [{"field": c.path, "wanted": c.new, "found": c.old} for c in reject.differing]
         record = unflatten({match_on: reject.match, **flatten(reject.record)})
         yield encode({**record, REJECT: why}) + b"\n"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.model import get_entries
 from intacct_provider.sync.object_facts import KINDS, SET_BY_INTACCT
 from intacct_provider.sync.plan import FieldChange, Plan, Step
-from intacct_provider.sync.planning.cost import count_reads
+from intacct_provider.sync.planning.cost import count_transactions
 from intacct_provider.sync.planning.diff import build_patch
 from intacct_provider.sync.records import flatten, is_blank, unflatten, value_at
 
@@ -35,28 +35,34 @@ def reverse_plan(client: IntacctClient, plan: Plan, steps: Sequence[Step]) -> Pl
     # A billed call, which most plans do without.
     model = client.model(plan.object_name) if keys or _clears_objects(steps) else {}
     to_delete = {str(one["key"]): one for one in client.get_many(plan.object_name, keys)} if keys else {}
-    last = max((step.level for step in steps), default=0)
+    last = max((step.level for step in plan.steps), default=0)
     reversed_steps = (_reverse_step(step, model, to_delete, last) for step in steps)
     reverse = [step for step in reversed_steps if step.body or step.action == "delete"]
     reverse.sort(key=lambda step: step.rank)
-    # A deleted record may have fields that a query cannot return.
-    full = plan.full_records or bool(to_delete)
-    actions = [step.action for step in reverse]
-    return replace(
+    undo = replace(
         plan,
         mode="undo",
         steps=tuple(reverse),
         desired=0,
-        live=plan.live,
         unchanged=0,
         left_alone=0,
         protected=0,
-        transactions=len(reverse) + count_reads(actions, plan.live, full_records=full),
-        full_records=full,
+        # A deleted record may have fields that a query cannot return.
+        full_records=plan.full_records or bool(to_delete),
         source=f"undo of {plan.source}" if plan.source else "undo",
         origin=f"undo of {plan.digest}",
         breaches=(),
     )
+    return replace(undo, transactions=count_transactions(undo))
+
+
+def select_steps(undo: Plan, matches: Collection[str]) -> Plan:
+    """Return the part of a reverse plan that is about some records.
+
+    :param matches: their match values.
+    """
+    part = replace(undo, steps=tuple(step for step in undo.steps if step.match in matches))
+    return replace(part, transactions=count_transactions(part))
 
 
 def select_writable(record: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,35 @@ from collections.abc import Iterable
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.config import MAX_PAGE_SIZE
-from intacct_provider.sync.plan import Action
+from intacct_provider.sync.plan import Action, Plan
+
+
+def count_transactions(plan: Plan) -> int:
+    """Return how many billed transactions applying a plan takes: one for each record and for each read call."""
+    actions, live, full = [step.action for step in plan.steps], plan.live, plan.full_records
+    return (
+        len(actions)
+        + count_reads(actions, live, full_records=full)
+        + _count_rechecks(plan)
+        + count_verifying(actions, live, full_records=full)
+    )
+
+
+def _count_rechecks(plan: Plan) -> int:
+    """Return how many calls ask for scope and protection again."""
+    existing = count_batches(sum(step.action != "create" for step in plan.steps))
+    # As a rule nothing is protected, and a page without rows is asked for once more.
+    return existing * (int(plan.scope is not None) + 2 * int(plan.protect is not None))
+
+
+def count_verifying(actions: Iterable[Action], live: int, *, full_records: bool) -> int:
+    """Return how many read calls it takes to look whether records are as planned, if they are at once.
+
+    The parameters are those of :func:`count_reads`.
+    """
+    gone: dict[Action, Action] = {"create": "update", "delete": "create"}
+    # What was created exists now, and what was deleted does not.
+    return count_reads([gone.get(one, one) for one in actions], live, full_records=full_records)
 
 
 def count_reads(

@@ -79,7 +79,7 @@ def _same_scalar(new: Any, old: Any, kind: str | None) -> bool:
         if left is not None and right is not None:
             return left == right
     if kind == "date-time":
-        earlier, later = _parse_time(new), _parse_time(old)
+        earlier, later = parse_time(new), parse_time(old)
         if earlier is not None and later is not None:
             return earlier == later
     return bool(new == old)
@@ -93,7 +93,7 @@ def _parse_number(value: Any) -> Decimal | None:
     return None
 
 
-def _parse_time(value: Any) -> dt.datetime | None:
+def parse_time(value: Any) -> dt.datetime | None:
     """Return a time with an offset in the whole seconds that Intacct keeps; None for other text."""
     try:
         time = dt.datetime.fromisoformat(value)

@@ -13,7 +13,7 @@ from intacct_provider.sync.object_facts import collect_types, find_self_referenc
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.planning import conflicts
 from intacct_provider.sync.planning.conflicts import INACTIVE
-from intacct_provider.sync.planning.cost import count_reads
+from intacct_provider.sync.planning.cost import count_transactions
 from intacct_provider.sync.planning.diff import build_patch, compare_flat, select_fields
 from intacct_provider.sync.planning.fingerprint import fingerprint_record, to_json_types
 from intacct_provider.sync.planning.order import assign_levels, find_references
@@ -45,8 +45,7 @@ def plan_changes(desired: Sequence[_Row], live: Live, model: _Row, request: Sync
     planner = _Planner(desired, live, model, request)
     steps = planner.plan_steps()
     count = len(live.rows) if live.count is None else live.count
-    reads = count_reads((step.action for step in steps), count, full_records=planner.full_records)
-    return Plan(
+    plan = Plan(
         object_name=request.object_name,
         entity_id=None,
         mode=request.mode,
@@ -58,12 +57,13 @@ def plan_changes(desired: Sequence[_Row], live: Live, model: _Row, request: Sync
         unchanged=planner.unchanged,
         left_alone=planner.left_alone,
         protected=planner.protected,
-        transactions=len(steps) + reads,
+        transactions=0,
         fields=planner.fields,
         full_records=planner.full_records,
         scope=_to_selection(request.scope_filters),
         protect=_to_selection(request.protect),
     )
+    return replace(plan, transactions=count_transactions(plan))
 
 
 def _to_selection(filters: Filters) -> Selection | None:

@@ -150,6 +150,7 @@ def test_the_reverse_plan_is_kept_with_each_journal_and_beside_the_plan(path):
     one.begin()
     assert one.files.keys() == {"journal"}
     one.keep_undo(PLAN)
+    one.publish_undo(PLAN)
     assert one.undo() == PLAN
     assert Plan.from_json(path.with_name("groups.plan.undo.json").read_bytes()) == PLAN
     assert one.files == {"journal": str(one.folder), "undo": str(path.with_name("groups.plan.undo.json"))}

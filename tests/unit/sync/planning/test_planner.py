@@ -18,7 +18,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
 from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import MODES, FieldChange, Plan, Step
-from intacct_provider.sync.planning.cost import count_reads
+from intacct_provider.sync.planning.cost import count_reads, count_transactions, count_verifying
 from intacct_provider.sync.planning.live import Live
 from intacct_provider.sync.planning.planner import plan_changes
 from intacct_provider.sync.request import SyncRequest
@@ -377,7 +377,26 @@ def test_what_reading_before_an_application_costs(actions, live, full, reads):
 
 
 def test_a_plan_costs_its_records_and_its_reads():
-    assert plan(mode="mirror").transactions == 3 + 1 + 1
+    made = plan(mode="mirror")
+    assert made.transactions == 3 + (1 + 1) + 1
+    bounded = replace(
+        made, scope=Selection(({"$eq": {"id": "A"}},)), protect=Selection(({"$eq": {"id": "B"}},))
+    )
+    assert count_transactions(bounded) == made.transactions + 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("actions", "live", "full", "reads"),
+    [
+        ([], 10_000, False, 0),
+        (["create"] * 600, 10_000, False, 2),
+        (["create"] * 600, 10_000, True, 2 + 2),
+        (["delete"], 10_000, False, 1 + 1),
+        (["delete"] * 501 + ["update"], 10_000, True, 2 + 1 + 1),
+    ],
+)
+def test_what_looking_afterwards_costs(actions, live, full, reads):
+    assert count_verifying(actions, live, full_records=full) == reads
 
 
 # --- properties
