@@ -45,7 +45,7 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
     from intacct_provider.client.paths import check_key
 
     for argument, value in (("key", key), ("record_id", record_id)):
-        if value != "" and is_rendered_nothing(value):
+        if value and is_rendered_nothing(value):
             raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(value)}")
     if key not in (None, ""):
         check_key(key)

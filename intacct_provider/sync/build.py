@@ -15,6 +15,7 @@ from intacct_provider.sync.planning.planner import plan_changes
 from intacct_provider.sync.planning.references import check_references
 from intacct_provider.sync.planning.required import check_fixed_fields, check_required_fields
 from intacct_provider.sync.planning.spelling import check_spelling
+from intacct_provider.sync.planning.unknown_fields import check_known_fields
 from intacct_provider.sync.problems import Problem, raise_problems
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def _plan(
 ) -> tuple[Plan, Sequence[Problem]]:
     """Return the plan of the records that are kept, and what is wrong with them."""
     desired, typed = kept.desired, kept.typed
-    problems = check_spelling(desired, live.rows, request.match_on)
+    problems = [
+        *check_known_fields(desired, live, model, request.object_name),
+        *check_spelling(desired, live.rows, request.match_on),
+    ]
     live, request = guard_deletions(kept, live, request)
     try:
         plan = plan_changes(kept.good, live, model, request)

@@ -133,6 +133,7 @@ class _RecordConverter:
         if near:
             meant = f"{path.removesuffix(name)}{near}"
             text = f"(value {show_value(value)}) is not a field of the object. Did you mean {meant!r}?"
+            text += f" To leave it out, give columns={{{self.desired.column(path)!r}: None}}"
             self.add_problem(path, value, text)
             return value
         return self.convert_free(path, value)

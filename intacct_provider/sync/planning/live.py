@@ -17,6 +17,7 @@ from intacct_provider.exceptions import (
 from intacct_provider.sync.lookalikes import fold_text
 from intacct_provider.sync.object_facts import collect_types, find_self_references, has_owned_lists
 from intacct_provider.sync.planning.diff import compare_flat, select_fields
+from intacct_provider.sync.planning.unknown_fields import is_given
 from intacct_provider.sync.records import flatten, look_up, match_text
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 #: How often records are read again because some were deleted meanwhile.
 _RETRIES = 3
+#: Records that are fetched at most to see which fields an object has.
+_SHOWING = 100
 #: Intacct's error for a field that queries cannot read.
 _NOT_QUERYABLE = "REST-1106"
 
@@ -43,6 +46,8 @@ class Live:
     :param protected: keys of the records that must not be touched.
     :param count: number of all live records, whether among ``rows`` or not; None for the number of rows.
     :param full_records: whether the rows were fetched by key, because queries cannot return all fields.
+    :param unknown: desired fields that the model does not list and no record has that was fetched whole.
+    :param fetched: number of records that were fetched whole.
     """
 
     rows: Sequence[Row]
@@ -50,6 +55,8 @@ class Live:
     protected: frozenset[str] = frozenset()
     count: int | None = None
     full_records: bool = False
+    unknown: tuple[str, ...] = ()
+    fetched: int = 0
 
 
 def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request: SyncRequest) -> Live:
@@ -77,7 +84,7 @@ def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request
         rows = reader.add_lists(rows)
     protect = request.protect
     protected = frozenset() if protect is None else _read_keys(client, request.object_name, protect)
-    return Live(rows, in_scope, protected, reader.count, reader.full_records)
+    return Live(rows, in_scope, protected, reader.count, reader.full_records, reader.unknown, reader.fetched)
 
 
 def is_not_queryable(error: IntacctValidationError, object_name: str) -> bool:
@@ -117,6 +124,9 @@ class _Reader:
         self._folded = {form for match in self._wanted for form in fold_text(match)}
         self.count = 0
         self.full_records = False
+        self.unknown: tuple[str, ...] = ()
+        self.fetched = 0
+        self._others: list[str] = []
 
     def read(self, names: Sequence[str], types: Mapping[str, str]) -> list[Row]:
         """Return the rows to compare by query; by key if a field turns out not to be queryable."""
@@ -136,13 +146,24 @@ class _Reader:
         self.full_records = True
         found = list(self._query(list(dict.fromkeys(["key", self._match_on]))))
         rows: list[Row] = []
+        unknown = {path for path in names if path not in types} - {"key", self._match_on}
         for key, record in _fetch(self._client, self._object_name, [str(row["key"]) for row in found]):
+            unknown = self._drop_given(unknown, record)
             row = {path: look_up(record, path) for path in names} | {"key": key}
             desired = self._wanted.get(match_text(row.get(self._match_on)))
             if desired is not None and not compare_flat(desired, row, types):
                 row = {**row, **desired, "key": key}
             rows.append(row)
+        if unknown and not rows:
+            # None of the desired records is live, so others have to show which fields there are.
+            for _, record in _fetch(self._client, self._object_name, self._others):
+                unknown = self._drop_given(unknown, record)
+        self.unknown = tuple(sorted(unknown)) if self.fetched else ()
         return rows
+
+    def _drop_given(self, paths: set[str], record: Row) -> set[str]:
+        self.fetched += 1
+        return {path for path in paths if not is_given(record, path)} if paths else paths
 
     def add_lists(self, rows: list[Row]) -> list[Row]:
         """Add the lists to rows that are not desired, if the order of their deletion may depend on them."""
@@ -161,6 +182,8 @@ class _Reader:
             similar = match in wanted or not near.isdisjoint(fold_text(match))
             if similar or (self._mirror and (in_scope is None or str(row["key"]) in in_scope)):
                 yield row
+            elif len(self._others) < _SHOWING:
+                self._others.append(str(row["key"]))
 
 
 def _read_keys(client: IntacctClient, object_name: str, filters: Filters) -> frozenset[str]:

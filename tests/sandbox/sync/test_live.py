@@ -8,11 +8,14 @@ from sandbox_client import calls, client_of, running
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import (
     IntacctArgumentError,
+    IntacctDesiredStateError,
     IntacctIncompleteReadError,
     IntacctPermissionError,
 )
 from intacct_provider.sync.applying.reread import reread_records
 from intacct_provider.sync.applying.staleness import find_stale_steps
+from intacct_provider.sync.build import build_plan
+from intacct_provider.sync.desired.sources import Layout, read_desired_records
 from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.plan import FieldChange
 from intacct_provider.sync.planning.live import fetch_records, read_live
@@ -132,8 +135,22 @@ def test_odd_ids_are_found_and_found_again(sandbox, client, odd):
 
 
 def test_an_id_that_differs_only_by_case_is_never_created(purposes):
-    with pytest.raises(IntacctArgumentError, match=r"'fin-1' \(live: 'FIN-1'\)"):
-        plan_of(purposes, PURPOSE, [{"id": "fin-1"}])
+    desired = read_desired_records([{"id": "fin-1"}], Layout(match_on="id"), source="x")
+    with pytest.raises(
+        IntacctDesiredStateError, match=r"'FIN-1' \(the live record with key \d+\) differs .* by case"
+    ):
+        build_plan(purposes, desired, SyncRequest(PURPOSE))
+
+
+@pytest.mark.parametrize("twin", ["FIN-2\u200b", "\u200fFIN-2", "F\u0406N-2", "FIN\u20112", "\uff26IN-2"])
+@pytest.mark.parametrize("mode", ["upsert", "mirror", "update"])
+def test_a_mirror_never_swaps_a_record_for_its_twin(purposes, twin, mode):
+    desired = read_desired_records([{"id": twin}], Layout(match_on="id"), source="x")
+    request = SyncRequest(PURPOSE, mode, scope="all" if mode == "mirror" else None)
+    with pytest.raises(
+        IntacctDesiredStateError, match=r"record 1 .*U\+.* looks like 'FIN-2' of the live record"
+    ):
+        build_plan(purposes, desired, request)
 
 
 def test_what_intacct_counts_as_one_matches_on_another_field(sandbox, client):

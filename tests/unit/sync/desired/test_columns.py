@@ -689,7 +689,8 @@ def test_one_mistake_in_every_record_does_not_hide_the_others():
     text = "id,nmae,isOnHold,graceDays\n" + "".join(f"A{n},x{n},yes,{n}\n" for n in range(100)) + "B,,,soon\n"
     lines = refusal(text).splitlines()
     assert lines[0] == "x.csv: 201 problems"
-    assert lines[1].endswith("nmae (value 'x0') is not a field of the object. Did you mean 'name'?")
+    assert "nmae (value 'x0') is not a field of the object. Did you mean 'name'?" in lines[1]
+    assert lines[1].endswith("To leave it out, give columns={'nmae': None}")
     assert lines[10] == "  line 102 ('B'): graceDays is 'soon', but must be a whole number, such as 1000"
     assert lines[11:] == ["  and 191 more"]
 

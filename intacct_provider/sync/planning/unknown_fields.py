@@ -1,0 +1,85 @@
+"""Desired fields that no record of the object has, according to its model and to the live records."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.sync.object_facts import collect_types
+from intacct_provider.sync.problems import Problem, show_value
+
+if TYPE_CHECKING:
+    from intacct_provider.sync.desired.state import Desired
+    from intacct_provider.sync.planning.live import Live
+
+#: Names of the XML API and of its import templates that no rule leads to a field of the REST API.
+_XML_NAMES = {
+    "recordno": "key",
+    "custtype": "customerType.id",
+    "vendtype": "vendorType.id",
+    "whencreated": "audit.createdDateTime",
+    "whenmodified": "audit.modifiedDateTime",
+    "accountno": "id",
+    "glaccountno": "id",
+    "title": "name",
+}
+
+
+def is_given(record: Mapping[str, Any], path: str) -> bool:
+    """Return whether a whole record has a field, even if it is empty, or may have it below an empty object."""
+    name, _, rest = path.partition(".")
+    if path in record:
+        return True
+    if name not in record:
+        return False
+    inner = record[name]
+    return inner is None or (isinstance(inner, Mapping) and is_given(inner, rest))
+
+
+def check_known_fields(
+    desired: Desired, live: Live, model: Mapping[str, Any], object_name: str
+) -> list[Problem]:
+    """Return the fields that neither the model nor any of the whole records that were read has.
+
+    Models leave some fields out, so a field is known if one record has it, or if a query could read it.
+    """
+    types = collect_types(model)
+    problems = []
+    for path in live.unknown:
+        column = desired.column(path)
+        near = suggest_field(path, types, object_name)
+        guess = (
+            f" Did you mean {show_value(near)}? Then give columns={{{column!r}: {near!r}}}." if near else ""
+        )
+        text = (
+            f"is not a field of {object_name}: neither its model nor any of the {live.fetched:,} records that were "
+            f"read has it.{guess} To leave it out, give columns={{{column!r}: None}}"
+        )
+        problems.append(Problem("all records", "", column, "", text))
+    return problems
+
+
+def suggest_field(name: str, paths: Iterable[str], object_name: str) -> str:
+    """Return the field that a name of the XML API stands for, or that it is close to; ``""`` if there is none."""
+    known = {_simplify(path): path for path in paths if "[]" not in path}
+    plain, owner = _simplify(name), _simplify(object_name.rpartition("/")[2])
+    own = {f"{owner}id": "id", f"{owner}name": "name", f"{owner}key": "key"}
+    stem = re.sub(r"(id|name|key|no)$", "", plain)
+    names = (
+        plain,
+        _simplify(own.get(plain, "")),
+        _simplify(_XML_NAMES.get(plain, "")),
+        f"is{plain}",
+        f"{plain}id",
+    )
+    for one in (*names, f"{stem}key" if plain.endswith("key") else f"{stem}id"):
+        if one in known:
+            return known[one]
+    found = difflib.get_close_matches(plain, known, n=1, cutoff=0.8)
+    return known[found[0]] if found else ""
+
+
+def _simplify(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
