@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctConfigError
+
+log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://api.intacct.com/ia/api/v1"
 AUTO: Literal["auto"] = "auto"
@@ -76,6 +79,7 @@ class IntacctConfig:
         """Reject values that cannot be used, before anything is sent."""
         _check_types(self)
         _check_grant(self)
+        _split_company(self)
         object.__setattr__(self, "base_url", self.base_url.strip().rstrip("/"))
         for name, label in _REQUIRED.items():
             if not getattr(self, name) and not (name in _ONLY_NAMED and self.auth_type == "refresh_token"):
@@ -187,12 +191,44 @@ def _check_types(config: IntacctConfig) -> None:
             raise IntacctConfigError(f"{name} must be text, not {type(value).__name__}.")
 
 
+def _split_company(config: IntacctConfig) -> None:
+    """Take ``company|entity``, as people write it at the sign-in of Intacct, apart."""
+    company, separator, entity = (config.company_id or "").partition("|")
+    company, entity = company.strip(), entity.strip()
+    if not separator:
+        return
+    if not company or not entity or "|" in entity:
+        raise IntacctConfigError(
+            f"company_id {config.company_id!r} must be a company, or company|entity; give the entity as entity_id."
+        )
+    if config.entity_id not in ("", entity):
+        raise IntacctConfigError(
+            f"company_id {config.company_id!r} names the entity {entity!r}, but entity_id is {config.entity_id!r}; "
+            f"give company_id {company!r} and one entity_id."
+        )
+    log.info("company_id %r is taken as company %r and entity %r.", config.company_id, company, entity)
+    object.__setattr__(config, "company_id", company)
+    object.__setattr__(config, "entity_id", entity)
+
+
+def _check_line_breaks(name: str, secret: str) -> None:
+    """Reject a secret that was pasted or read from a file with its line break, without repeating it."""
+    if "\n" in secret or "\r" in secret:
+        where = "ends with" if not set("\r\n") & set(secret.rstrip("\r\n")) else "has"
+        raise IntacctConfigError(
+            f"{name} {where} a line break, which is not part of it; remove it. (A file or secret manager often adds "
+            "one: write it with printf or echo -n.)"
+        )
+
+
 def _check_texts(config: IntacctConfig) -> None:
     """Reject text that cannot be sent; what is secret is not repeated."""
     for name in ("client_id", "client_secret", "company_id", "user_id", "refresh_token", "entity_id"):
         text = getattr(config, name)
         if text and not _is_encodable(text, "utf-8"):
             raise IntacctConfigError(f"{name} must be text that UTF-8 can encode.")
+    for name in ("client_secret", "refresh_token"):
+        _check_line_breaks(name, getattr(config, name))
     entity = config.entity_id
     if not (entity.isprintable() and entity == entity.strip() and _is_encodable(entity, "latin-1")):
         raise IntacctConfigError(

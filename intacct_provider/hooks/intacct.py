@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from intacct_provider.exceptions import IntacctError, IntacctPermissionError
+from intacct_provider.exceptions import IntacctConfigError, IntacctError, IntacctPermissionError
 from intacct_provider.hooks.idempotency import assign_to_task, current_context
 
 # What the hook works with is loaded when it works: a DAG file that names it, or an operator, must not wait for that.
@@ -52,9 +52,16 @@ class IntacctHook(BaseHook):
         from intacct_provider.client.config import IntacctConfig
 
         conn = self.get_connection(self.intacct_conn_id)
-        config = IntacctConfig.from_connection(
-            host=conn.host, port=conn.port, login=conn.login, password=conn.password, extra=conn.extra_dejson
-        )
+        try:
+            config = IntacctConfig.from_connection(
+                host=conn.host,
+                port=conn.port,
+                login=conn.login,
+                password=conn.password,
+                extra=conn.extra_dejson,
+            )
+        except IntacctConfigError as err:
+            raise IntacctConfigError(f"{self._describe(conn)}: {err}") from None
         return config if self.entity_id is None else replace(config, entity_id=self.entity_id)
 
     @property
@@ -75,6 +82,12 @@ class IntacctHook(BaseHook):
             assign_to_task(client.idempotency, current_context() if context is None else context)
             self._client = client
         return self._client
+
+    def _describe(self, conn: Any) -> str:
+        """Return the name of the connection for an error, with its type if that is another one."""
+        other = conn.conn_type != self.conn_type
+        kind = f" (of type {conn.conn_type or ''!r}, not {self.conn_type!r})" if other else ""
+        return f"Connection {self.intacct_conn_id!r}{kind}"
 
     def get_conn(self) -> IntacctClient:
         """Return :attr:`client`, under the name that Airflow gives it."""

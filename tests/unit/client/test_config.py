@@ -466,3 +466,30 @@ def test_no_other_host_is_loopback(host):
 @pytest.mark.parametrize("host", ["LOCALHOST:8765", "[::1]:8765", "127.1:8765"])
 def test_a_loopback_host_without_a_scheme_is_reached_in_the_clear(host):
     assert connection(host=host).base_url == f"http://{host}/ia/api/v1"
+
+
+def test_a_company_with_its_entity_is_taken_apart_and_said(caplog):
+    caplog.set_level("INFO")
+    config = connection({**WHO, "company_id": "Acme | E-10"})
+    assert (config.company_id, config.entity_id, config.username) == ("Acme", "E-10", "ws_user@Acme")
+    assert "company 'Acme' and entity 'E-10'" in caplog.text
+    same = connection({**WHO, "company_id": "Acme|E-10", "entity_id": "E-10"})
+    assert (same.company_id, same.entity_id) == ("Acme", "E-10")
+
+
+@pytest.mark.parametrize(
+    ("company", "entity", "part"),
+    [
+        ("Acme|E-10", "E-11", "entity_id is 'E-11'"),
+        ("Acme|", "", "company|entity"),
+        ("A|B|C", "", "company|entity"),
+    ],
+)
+def test_a_company_with_another_entity_is_refused(company, entity, part):
+    assert part in refusal({**WHO, "company_id": company, "entity_id": entity})
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_break_at_the_end_of_a_secret_is_said(end):
+    assert "client_secret ends with a line break" in refusal(password=f"s3cret{end}")
+    assert "client_secret has a line break" in refusal(password=f"s3{end}cret")
