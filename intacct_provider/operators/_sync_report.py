@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctRejectedRecordsError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctPlanInUseError,
+    IntacctRejectedRecordsError,
+    IntacctStalePlanError,
+    IntacctSyncGuardError,
+)
 from intacct_provider.sync.applying.outcomes import Outcome
 from intacct_provider.sync.applying.output_files import choose_rejects_path, write_rejects
 from intacct_provider.sync.applying.rejects import Tolerance, format_rejects
@@ -129,6 +136,17 @@ def push_result(context: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     task = context.get("ti")
     if task is not None:
         task.xcom_push(key="return_value", value=dict(result))
+
+
+@contextmanager
+def name_plan(path: ObjectStoragePath | str | None) -> Iterator[None]:
+    """Add the path of the plan to the errors that say why it is not applied."""
+    try:
+        yield
+    except (IntacctPlanInUseError, IntacctStalePlanError, IntacctSyncGuardError) as error:
+        if path is not None:
+            error.args = (f"{error.args[0]} The plan is {path}.", *error.args[1:])
+        raise
 
 
 def check_company(client: IntacctClient, plan: Plan, path: str) -> None:

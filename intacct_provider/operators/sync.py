@@ -382,6 +382,7 @@ class IntacctApplySyncOperator(IntacctOperator):
             check_rejects,
             describe_files,
             log_outcome,
+            name_plan,
         )
         from intacct_provider.sync.applying.apply import apply_plan
         from intacct_provider.sync.applying.journal import Journal
@@ -396,14 +397,15 @@ class IntacctApplySyncOperator(IntacctOperator):
         with self.client(context, default_entity_id=plan.entity_id) as client:
             check_company(client, plan, path)
             journal = Journal(ObjectStoragePath(path), plan, name_task(context))
-            outcome = apply_plan(
-                client,
-                plan,
-                journal=journal,
-                on_stale=self.on_stale,
-                tolerance=tolerance,
-                verify=self.verify,
-            )
+            with name_plan(path):
+                outcome = apply_plan(
+                    client,
+                    plan,
+                    journal=journal,
+                    on_stale=self.on_stale,
+                    tolerance=tolerance,
+                    verify=self.verify,
+                )
             written = {"plan": path, "sha256": plan.digest, "transactions": client.transactions}
             result = outcome.counts | describe_files(journal) | written
             log_outcome(plan, outcome, result)
@@ -451,6 +453,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
             check_rejects,
             describe_files,
             log_outcome,
+            name_plan,
             summarize_plan,
         )
         from intacct_provider.sync.applying.apply import apply_plan
@@ -474,14 +477,15 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
                 self.log.info("Dry run: nothing was written to %s.", plan.object_name)
             else:
                 journal = None if path is None else Journal(path, plan, owner)
-                outcome = apply_plan(
-                    client,
-                    plan,
-                    journal=journal,
-                    tolerance=tolerance,
-                    fresh=not begun,
-                    verify=self.verify,
-                )
+                with name_plan(path):
+                    outcome = apply_plan(
+                        client,
+                        plan,
+                        journal=journal,
+                        tolerance=tolerance,
+                        fresh=not begun,
+                        verify=self.verify,
+                    )
                 files = describe_files(journal) if journal else {}
             result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}
             log_outcome(plan, outcome, files)
