@@ -322,7 +322,7 @@ class IntacctApplySyncOperator(IntacctOperator):
     """Apply exactly the plan that :class:`IntacctPlanSyncOperator` wrote.
 
     An approval belongs to the content of a plan, so give what the plan task returned, with its path and its digest; any
-    other content is refused, whoever changed it. Reads the records of the plan again, and fails if one of them changed,
+    other content is refused. Reads the records of the plan again, and fails if one of them changed,
     left the scope or became protected since the plan was made. Before the first write it writes the reverse plan, and
     after each call the journal. An Airflow retry continues where the last attempt ended, and writes nothing twice. Only
     one task can apply a plan.
