@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.query.expressions import field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
     IntacctIncompleteReadError,
     IntacctNotFoundError,
@@ -16,6 +17,8 @@ from intacct_provider.exceptions import (
 )
 from intacct_provider.sync.lookalikes import fold_text
 from intacct_provider.sync.object_facts import collect_types, find_self_references, has_owned_lists
+from intacct_provider.sync.planning.conflicts import INACTIVE
+from intacct_provider.sync.planning.cost import reads_by_page
 from intacct_provider.sync.planning.diff import compare_flat, select_fields
 from intacct_provider.sync.planning.unknown_fields import is_given
 from intacct_provider.sync.records import flatten, look_up, match_text
@@ -64,7 +67,9 @@ def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request
 
     Fields that queries can return, nested ones among them, are read for all records, 4,000 a call. Only if a desired
     record gives a list, such as ``groupMembers``, are records fetched by key, 500 a call, and only those that the plan
-    could touch. Intacct evaluates the filters, one call per 4,000 records that they select.
+    could touch. Intacct evaluates the filters, one call per 4,000 records that they select. A filter that decides what
+    is deleted is not believed once: protection is read twice, and records that would be deleted, or are desired and out
+    of scope, are looked up once more.
 
     :param desired: typed records.
     :param model: the response of Intacct's model service for the object.
@@ -82,8 +87,11 @@ def read_live(client: IntacctClient, desired: Sequence[Row], model: Row, request
     rows = reader.read_by_key(names, types) if by_key else reader.read(names, types)
     if request.mode == "mirror" and has_owned_lists(model, request.object_name):
         rows = reader.add_lists(rows)
-    protect = request.protect
-    protected = frozenset() if protect is None else _read_keys(client, request.object_name, protect)
+    protected = _read_protected(client, request)
+    if scope is not None and in_scope is not None:
+        doubtful = reader.list_doubtful(rows, protected)
+        matching = _read_matching(client, request.object_name, scope, doubtful, len(in_scope))
+        in_scope = in_scope - doubtful | matching
     return Live(rows, in_scope, protected, reader.count, reader.full_records, reader.unknown, reader.fetched)
 
 
@@ -119,6 +127,7 @@ class _Reader:
         self._object_name = request.object_name
         self._match_on = request.match_on
         self._mirror = request.mode == "mirror"
+        self._deactivates = request.deactivates
         self._in_scope = in_scope
         self._wanted = {match_text(flat.get(request.match_on)): flat for flat in wanted}
         self._folded = {form for match in self._wanted for form in fold_text(match)}
@@ -173,14 +182,29 @@ class _Reader:
         full = fetch_records(self._client, self._object_name, others)
         return [{**_select_lists(full.get(str(row["key"]), {})), **row} for row in rows]
 
+    def list_doubtful(self, rows: Sequence[Row], protected: frozenset[str]) -> frozenset[str]:
+        """Return the keys of those rows that would be deleted, or are desired and yet out of scope."""
+        doubtful = set()
+        for row in rows:
+            key = str(row["key"])
+            if self._deactivates and row.get("status") == INACTIVE:
+                continue
+            wanted = match_text(look_up(row, self._match_on)) in self._wanted
+            if wanted != self._is_in_scope(key) and (wanted or key not in protected):
+                doubtful.add(key)
+        return frozenset(doubtful)
+
+    def _is_in_scope(self, key: str) -> bool:
+        return self._in_scope is None or key in self._in_scope
+
     def _query(self, names: Sequence[str]) -> Iterator[Row]:
-        match_on, wanted, near, in_scope = self._match_on, self._wanted, self._folded, self._in_scope
+        match_on, wanted, near = self._match_on, self._wanted, self._folded
         self.count = 0
         for row in self._client.iter_rows(self._object_name, names):
             self.count += 1
             match = match_text(row[match_on])
             similar = match in wanted or not near.isdisjoint(fold_text(match))
-            if similar or (self._mirror and (in_scope is None or str(row["key"]) in in_scope)):
+            if similar or (self._mirror and self._is_in_scope(str(row["key"]))):
                 yield row
             elif len(self._others) < _SHOWING:
                 self._others.append(str(row["key"]))
@@ -188,6 +212,31 @@ class _Reader:
 
 def _read_keys(client: IntacctClient, object_name: str, filters: Filters) -> frozenset[str]:
     return frozenset(str(row["key"]) for row in client.iter_rows(object_name, ["key"], filters=filters))
+
+
+def _read_protected(client: IntacctClient, request: SyncRequest) -> frozenset[str]:
+    """Return the keys of the records that match at either of two readings, so that one false answer exposes none."""
+    if request.protect is None:
+        return frozenset()
+    first, second = (_read_keys(client, request.object_name, request.protect) for _ in range(2))
+    return first | second
+
+
+def _read_matching(
+    client: IntacctClient, object_name: str, filters: Filters, keys: frozenset[str], matching: int
+) -> frozenset[str]:
+    """Return those of some keys whose records match filters now: 500 a call, or all that match if that is cheaper.
+
+    :param matching: about how many records match.
+    """
+    if reads_by_page(len(keys), matching, client.config.page_size):
+        return keys & _read_keys(client, object_name, filters)
+    query, rest = Query.build(object_name, ["key"], filters=filters), sorted(keys)
+    found: set[str] = set()
+    for start in range(0, len(rest), BATCH_SIZE):
+        some = query.narrow(field("key").in_(rest[start : start + BATCH_SIZE]))
+        found.update(str(row["key"]) for row in client.iter_rows(some))
+    return keys & found
 
 
 def _mirror_fields(model: Row, request: SyncRequest, types: Mapping[str, str]) -> list[str]:
