@@ -23,6 +23,7 @@ from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
+    IntacctAnswerTooLargeError,
     IntacctArgumentError,
     IntacctError,
     IntacctIncompleteReadError,
@@ -30,6 +31,8 @@ from intacct_provider.exceptions import (
 )
 
 QUERY = "/services/core/query"
+#: Rows of a page that is not made smaller when it is too large.
+_FEW = 2
 
 
 class QueryReader:
@@ -125,7 +128,14 @@ class QueryReader:
             stopped=stopped,
         )
         began = time.monotonic()
-        reply = self._catalog.read(query.object_name, request)
+        try:
+            reply = self._catalog.read(query.object_name, request)
+        except IntacctAnswerTooLargeError:
+            if size > _FEW:
+                raise
+            # So few rows are not that large, unless a second answer says so, too.
+            began = time.monotonic()
+            reply = self._catalog.read(query.object_name, request)
         page: Page | None = reply.decoded
         if page is None:
             raise _build_response_error(query, reply.result)

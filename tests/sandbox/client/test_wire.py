@@ -21,6 +21,7 @@ from sandbox_client import client_of, running
 
 from intacct_provider.client.http import connections, content
 from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
     IntacctAPIError,
@@ -256,6 +257,21 @@ def test_a_page_that_is_too_large_is_halved_and_the_read_is_complete(monkeypatch
     with running(f"{CUSTOMER}=500") as company, client_of(company) as client:
         rows = [*client.iter_rows(CUSTOMER, ["key", "id", "name"])]
         assert len({row["key"] for row in rows}) == 500
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_count_that_is_too_large_is_asked_for_once_more(monkeypatch, times):
+    monkeypatch.setattr(content, "LARGEST", 2**20)
+    count = {"ia::result": [{"count:key": "3"}], "ia::meta": {"totalCount": 1}}
+    false = response(bomb(4), Content_Encoding="gzip")
+    with raw_server(one_by_one(*[false] * times, response(count))) as server:
+        query = Query.build(CUSTOMER, ["key"])
+        if times == 1:
+            assert raw_client(server.url).totals(query).count == 3
+        else:
+            with pytest.raises(IntacctAnswerTooLargeError):
+                raw_client(server.url).totals(query)
+        assert len(server.asked("/services/core/query")) == 2
 
 
 def test_a_row_that_is_too_large_is_an_error(monkeypatch):
