@@ -17,6 +17,8 @@ from intacct_provider.export.key_range import KeyRange
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
+#: How often an answer must contradict the order of keys: one alone may be wrong.
+_TRIES = 2
 _ADVICE = "Leave the ranges out, and export it in one task."
 
 
@@ -63,17 +65,21 @@ class _Keys:
 
     def count_and_highest(self) -> tuple[int, int]:
         """Return how many records there are and the highest key, 0 if there is none."""
-        count, keys = self._ask(self._query, 1, "desc")
-        if count is None:
-            raise self._reject("Intacct does not report how many there are")
-        return count, self._number(keys[0]) if keys else 0
+        for _ in range(_TRIES):
+            count, keys = self._ask(self._query, 1, "desc")
+            if count is not None:
+                return count, self._number(keys[0]) if keys else 0
+        raise self._reject("Intacct does not report how many there are")
 
     def check_comparison(self, highest: int) -> None:
         """Make sure that filters compare keys as numbers; as text, "9" is above "1000"."""
         beyond = 10 ** len(str(highest))
-        _, keys = self._ask(self._query.narrow(field("key") > str(beyond)), 1, "desc", again=False)
-        if any(self._number(key) <= beyond for key in keys):
-            raise self._reject(f"Intacct compares them as text: it says that key {keys[0]} is above {beyond}")
+        above = self._query.narrow(field("key") > str(beyond))
+        for _ in range(_TRIES):
+            _, keys = self._ask(above, 1, "desc", again=False)
+            if all(self._number(key) > beyond for key in keys):
+                return
+        raise self._reject(f"Intacct compares them as text: it says that key {keys[0]} is above {beyond}")
 
     def boundaries(self, count: int, step: int, highest: int) -> list[str]:
         """Return up to ``count`` keys, with ``step`` records from each one to the next."""
@@ -81,9 +87,12 @@ class _Keys:
         last = 0
         for _ in range(count):
             above = self._query.narrow(field("key") > found[-1]) if found else self._query
-            _, keys = self._ask(above, step)
-            key = self._number(keys[0]) if keys else highest
-            if key <= last:
+            for _ in range(_TRIES):
+                _, keys = self._ask(above, step)
+                key = self._number(keys[0]) if keys else highest
+                if key > last:
+                    break
+            else:
                 raise self._reject(f"key {key} follows {last}")
             if key >= highest:
                 break  # enough records were deleted meanwhile
