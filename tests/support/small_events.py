@@ -17,6 +17,9 @@ CHANGES = {
     "leave": lambda company, key: company.set(key, status="inactive"),
     "enter": lambda company, key: company.set(key, status="active"),
     "enter unstamped": lambda company, key: company.set_unstamped(key, status="active"),
+    # What a sync protects, and what it has in scope.
+    "protect": lambda company, key: company.set(key, totalDue="77.00"),
+    "move out": lambda company, key: company.set(key, totalDue="55.00"),
     "move first": lambda company, key: company.set(key, name=f"!{key}"),
     "move last": lambda company, key: company.set(key, name=f"~{key}"),
 }

@@ -1,7 +1,8 @@
 """Syncs in small worlds: plan, apply and undo as tasks that are killed and tried again, and a second writer."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -15,13 +16,14 @@ from small_play import EndlessError, KilledError, World, airflow_of, crash_of, o
 from small_reads import MEMORY
 from small_world import FIRST_KEY, OBJECT, Company
 
+from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctStalePlanError
 
 #: C7 to C11 exist. C7 stays, C8 changes, C9 is not desired, nor is C10, which is protected; C11 is not in scope.
 EXISTING = 5
 KEPT, CHANGED, UNWANTED, PROTECTED, OUTSIDE = (FIRST_KEY + n for n in range(EXISTING))
-SCOPE = [{"$in": {"id": [f"C{key}" for key in range(FIRST_KEY, OUTSIDE)]}}]
-PROTECT = [{"$eq": {"id": f"C{PROTECTED}"}}]
+SCOPE = [{"$in": {"id": [f"C{key}" for key in range(FIRST_KEY, OUTSIDE)]}}, {"$ne": {"totalDue": "55.00"}}]
+PROTECT = (field("id") == f"C{PROTECTED}") | (field("totalDue") == "77.00")
 NEW = {"N1": "new 1", "N2": "new 2"}
 TRIES = 4
 KILLS = ("killed before", "killed after")
@@ -49,13 +51,13 @@ class Scenario(NamedTuple):
 class Judged:
     """What came of a schedule: of each task its result, if it came to one, and the errors of its tries."""
 
-    results: dict = field(default_factory=dict)
-    errors: dict = field(default_factory=dict)
+    results: dict = attribute(default_factory=dict)
+    errors: dict = attribute(default_factory=dict)
     #: Calls that were made when each task began.
-    begun: dict = field(default_factory=dict)
+    begun: dict = attribute(default_factory=dict)
     calls: int = 0
     struck: tuple = ()
-    faults: dict = field(default_factory=dict)
+    faults: dict = attribute(default_factory=dict)
 
 
 def desired_of(company):
@@ -195,14 +197,16 @@ def _not_as_desired(c):
 
 
 def _miscounted(c):
-    """Safety: a task reports what was written."""
-    if "apply" not in c.judged.results or _changed(c):
+    """Safety: a task reports what was written; a record that somebody else deleted first is reported as deleted."""
+    if "apply" not in c.judged.results or _lied(c):
         return ""
     result = c.judged.results["apply"]
     told = {"POST": result["created"], "PATCH": result["updated"], "DELETE": result["deleted"]}
     done = Counter(method for method, _key in c.judged.writes)
-    found = result["found"]
-    wrong = {m: (n, done[m]) for m, n in told.items() if not n <= done[m] <= n + found}
+    if _changed(c):
+        wrong = {m: (n, done[m]) for m, n in told.items() if m != "DELETE" and n > done[m]}
+    else:
+        wrong = {m: (n, done[m]) for m, n in told.items() if not n <= done[m] <= n + result["found"]}
     return f"reported and done: {wrong}" if wrong else ""
 
 
@@ -215,6 +219,42 @@ def _overwritten(c):
     theirs = {event.key for event in c.judged.struck if event.call == first and event.what == "move first"}
     over = [key for _method, key in c.judged.writes if key in theirs]
     return f"records with keys {over}" if over else ""
+
+
+def _forbidden(c):
+    """Safety: what became protected or left the scope before a plan or an undo was applied is left alone."""
+    if not c.scenario.removes:
+        return ""
+    over = [
+        (task, method, key)
+        for task in ("apply", "undo")
+        for method, key in _written_by(c, task)
+        for event in c.judged.struck
+        if event.what in ("protect", "move out") and event.key == key and event.call <= c.judged.begun[task]
+    ]
+    return f"{over}" if over else ""
+
+
+def _undone_more(c):
+    """Safety: an undo leaves alone what somebody changed after the plan was applied."""
+    ours = {key for _method, key in _written_by(c, "apply")}
+    begun = c.judged.begun
+    over = [
+        (method, key)
+        for method, key in _written_by(c, "undo")
+        for event in c.judged.struck
+        if event.what == "move first" and event.key == key
+        and (event.call == begun["undo"] or (begun["apply"] <= event.call <= begun["undo"] and key not in ours))
+    ]  # fmt: skip
+    return f"{over}" if over else ""
+
+
+def _written_by(c, task):
+    """Return what a task wrote, as far as is known: all that came before an undo is the application's."""
+    written = c.world.company.written
+    if task == "apply":
+        return getattr(c.judged, "writes", written)
+    return written[len(c.judged.writes) :] if "undo" in c.judged.begun else []
 
 
 def _not_undone(c):
@@ -264,6 +304,8 @@ ORACLES = {
     "not as desired": _not_as_desired,
     "miscounted": _miscounted,
     "overwritten": _overwritten,
+    "forbidden": _forbidden,
+    "undone more": _undone_more,
     "not undone": _not_undone,
     "endless": _endless,
     "crash": _crash,
@@ -285,7 +327,7 @@ def events_at(scenario, call):
     """Yield everything that can happen at a call of a sync."""
     yield from (At(call, what) for what in FAILURES if what not in ("size refused", "409 in progress"))
     yield from (At(call, what) for what in (*LIES, *WRITE_LIES))
-    for what in ("go", "change", "move first"):
+    for what in ("go", "change", "protect", "move out", "move first"):
         yield from (At(call, what, key) for key in range(FIRST_KEY, FIRST_KEY + EXISTING))
     yield At(call, "come")
 

@@ -3,9 +3,9 @@
 from random import Random
 
 import pytest
-from small_events import LIES
+from small_events import LIES, At
 from small_explore import at_random, singles
-from small_syncs import FAMILY, KILLS, SCENARIOS, Scenario, play
+from small_syncs import CHANGED, FAMILY, KILLS, SCENARIOS, UNWANTED, Scenario, play
 
 #: What hides records from the only call that reads which are protected.
 HIDDEN = {"empty", "middle row hidden", "last row hidden"}
@@ -37,6 +37,22 @@ def test_one_event_at_any_call_harms_nothing():
 def test_records_that_one_answer_hides_stay_protected(what):
     schedules = [events for events in singles(FAMILY, MIRROR) if events[0].what == what and not events[0].on]
     assert not any("protected record touched" in play(MIRROR, events).faults for events in schedules)
+
+
+@pytest.mark.parametrize("what", ["protect", "move out", "move first", "go"])
+def test_a_second_writer_between_plan_apply_and_undo_is_respected(what):
+    begun = play(MIRROR).begun
+    schedules = [(At(begun[task], what, key),) for task in ("apply", "undo") for key in (CHANGED, UNWANTED)]
+    faulty = [(events, faults) for events in schedules if (faults := play(MIRROR, events).faults)]
+    assert not faulty
+
+
+@pytest.mark.slow
+def test_a_second_writer_between_any_two_calls_is_respected():
+    schedules = [events for events in singles(FAMILY, MIRROR) if events[0].kind == "change"]
+    some = Random(15).sample(schedules, 150)
+    faulty = [(events, faults) for events in some if (faults := play(MIRROR, events).faults)]
+    assert not faulty, f"{len(faulty)} of {len(some)} schedules, such as {faulty[:3]}"
 
 
 @pytest.mark.slow
