@@ -314,7 +314,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
 
 def _mark_sql(text: Any) -> Any:
-    """Return SQL that ends in ``.sql`` with a space, so that Airflow does not take it for the name of a file."""
+    """Return SQL that ends in ``.sql`` with a space, so that Airflow does not treat it as the name of a file."""
     return f"{text} " if isinstance(text, str) and text.endswith(".sql") and is_sql_text(text) else text
 
 
