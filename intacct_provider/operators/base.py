@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctAuthenticationError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
@@ -121,13 +121,18 @@ def read_flag(argument: str, value: Any, *, blank: bool | None = None) -> bool:
 
 
 @contextmanager
-def airflow_errors() -> Iterator[None]:
-    """Turn errors that a retry cannot fix into ``AirflowFailException``; raise all others as they are."""
+def airflow_errors(intacct_conn_id: str = "") -> Iterator[None]:
+    """Turn errors that a retry cannot fix into ``AirflowFailException``; raise all others as they are.
+
+    :param intacct_conn_id: connection that an error about credentials names.
+    """
     try:
         yield
     except IntacctError as err:
         if not err.retryable:
-            raise AirflowFailException(f"{type(err).__name__}: {err}") from err
+            denied = intacct_conn_id and isinstance(err, IntacctAuthenticationError)
+            where = f" (connection {intacct_conn_id!r})" if denied else ""
+            raise AirflowFailException(f"{type(err).__name__}: {err}{where}") from err
         raise
 
 
@@ -169,7 +174,7 @@ class IntacctOperator(BaseOperator):
         started = time.monotonic()
         client: IntacctClient | None = None
         try:
-            with airflow_errors():
+            with airflow_errors(self.intacct_conn_id):
                 hook = self.hook
                 if self.entity_id is None and default_entity_id is not None:
                     hook = IntacctHook(self.intacct_conn_id, entity_id=default_entity_id)

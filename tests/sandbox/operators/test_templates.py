@@ -1,5 +1,8 @@
 """What templates render by mistake is refused before anything is sent."""
 
+import json
+
+import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls
@@ -109,8 +112,6 @@ def test_sql_that_ends_like_a_file_is_no_file(text):
 
 
 def test_a_path_that_ends_in_sql_is_a_file(tmp_path):
-    import jinja2
-
     (tmp_path / "customers.sql").write_text("SELECT {{ 1 + 1 }}")
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(tmp_path), autoescape=True)
     operator = IntacctPlanSyncOperator(
@@ -135,3 +136,10 @@ def test_several_sql_statements_are_counted(airflow, monkeypatch, tmp_path, sql,
         task_id="p", object_name=CUSTOMER, desired_sql=sql, sql_conn_id="db", plan_path=None
     )
     assert f"desired_sql has {count} SQL statements" in refuse(operator)
+
+
+def test_refused_credentials_name_the_connection(sandbox, monkeypatch):
+    connection = json.loads(sandbox.connection())
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({**connection, "password": "wrong"}))
+    operator = IntacctGetRecordOperator(task_id="g", object_name=CUSTOMER, key="1", intacct_conn_id="other")
+    assert refuse(operator).endswith("(connection 'other')")
