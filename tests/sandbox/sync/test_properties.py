@@ -5,12 +5,13 @@ compared here, not by the code that plans.
 """
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from sandbox_client import client_of, running
+from sandbox_client import InterruptedClient, client_of, running
 from sync_work import applied, planned, saved, undone
 
 from intacct_provider.client.query.expressions import field
@@ -325,3 +326,60 @@ def test_account_groups_that_list_each_other(company, before, desired, mode):
         assume(desired)
     generations(sandbox, client, ACCOUNT_GROUP, before)
     check_live(company, ACCOUNT_GROUP, desired, mode)
+
+
+class CutError(BaseException):
+    """The process ends here."""
+
+
+@st.composite
+def families(draw):
+    """Return customers by id, each with a name and perhaps one before it as its parent."""
+    found = {}
+    for name in draw(st.lists(st.sampled_from("ABCDE"), unique=True, min_size=1, max_size=5)):
+        parent = draw(st.sampled_from([None, *found]))
+        found[name] = {"name": draw(texts).strip(), "parent": {"id": parent} if parent else None}
+    return found
+
+
+def cut_and_undo(sandbox, object_name, desired, cut):
+    """Apply a mirror that ends after some call, undo it, and return what differs from before."""
+    first, calls = snapshot(sandbox, object_name), []
+
+    def happen():
+        calls.append(1)
+        if len(calls) > cut:
+            raise CutError
+
+    wanted = [{"id": name, **record} for name, record in desired.items()]
+    with tempfile.TemporaryDirectory() as folder, client_of(sandbox) as client:
+        path = saved(planned(client, object_name, wanted, mode="mirror"), Path(folder))
+        with (
+            InterruptedClient(sandbox, happen, concerns=lambda request: "token" not in request.path) as dying,
+            suppress(CutError),
+        ):
+            applied(dying, path)
+        if path.with_name(path.name.replace(".json", ".undo.json")).exists():
+            undoing = undone(client, path)
+            assert [str(reject.error) for reject in undoing.rejects] == []
+    return differing(snapshot(sandbox, object_name), first)
+
+
+@settings(PROPERTY, max_examples=40)
+@given(before=families(), desired=families(), cut=st.integers(0, 14))
+def test_an_undo_of_a_mirror_that_was_cut_anywhere_restores_parents_and_children(before, desired, cut):
+    with running() as sandbox, client_of(sandbox) as client:
+        for name, record in before.items():
+            client.create(CUSTOMER, {"id": name, **{k: v for k, v in record.items() if v}})
+        assert cut_and_undo(sandbox, CUSTOMER, desired, cut) == []
+
+
+@settings(PROPERTY, max_examples=40)
+@given(
+    before=states(named(LISTED_GROUPS)),
+    desired=states(named(LISTED_GROUPS), least=1),
+    cut=st.integers(0, 10),
+)
+def test_an_undo_of_a_mirror_that_was_cut_anywhere_restores_members(company, before, desired, cut):
+    fill(*company, CUSTOMER_GROUP, before)
+    assert cut_and_undo(company[0], CUSTOMER_GROUP, desired, cut) == []
