@@ -140,3 +140,15 @@ def test_a_mirror_costs_what_it_says(tmp_path):
             # The worker asks for the model, which says what of a deleted record can be written again.
             assert meter.billed == plan.transactions + meter.calls["model"] == plan.transactions + 1
         assert [record["id"] for record in sandbox.records(CUSTOMER_GROUP)] == ids[:2]
+
+
+def test_scope_and_protection_cost_one_query_for_500_records_each(company, client, tmp_path):
+    desired = groups("bounded", changed=100, new=0)
+    how = {"scope": field("id").startswith("GROUP"), "protect": field("description") == "nobody's"}
+    plan = planned(client, CUSTOMER_GROUP, desired, **how)
+    assert plan.counts == {"update": 100}
+    meter = Meter(company)
+    assert applied(client, saved(plan, tmp_path)).updated == 100
+    # The records, the scope, protection (asked twice, since nothing is protected), and the records afterwards.
+    assert meter.calls == {"query": 1 + 1 + 2 + 1, "write": 1}
+    assert meter.billed == plan.transactions
