@@ -81,7 +81,7 @@ class IntacctClient:
         return self._session.transactions
 
     def server_time(self, seconds_before: float = 0.0) -> str | None:
-        """Return when Intacct last responded, by its own clock, or so many seconds earlier; None if unknown."""
+        """Return when Intacct last responded, by its own clock, or this many seconds earlier; None if unknown."""
         return self._session.server_time(seconds_before)
 
     @property

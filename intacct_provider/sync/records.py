@@ -85,3 +85,14 @@ def _collect_leaves(record: Mapping[str, Any], prefix: str, flat: dict[str, Any]
             raise IntacctArgumentError(f"{path} is given twice, nested and dotted; give it once")
         else:
             flat[path] = value
+
+
+def is_given(record: Mapping[str, Any], path: str) -> bool:
+    """Return whether a whole record has a field, even if it is empty, or may have it below an empty object."""
+    name, _, rest = path.partition(".")
+    if path in record:
+        return True
+    if name not in record:
+        return False
+    inner = record[name]
+    return inner is None or (isinstance(inner, Mapping) and is_given(inner, rest))

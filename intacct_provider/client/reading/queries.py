@@ -33,6 +33,8 @@ from intacct_provider.exceptions import (
 QUERY = "/services/core/query"
 #: Rows of a page that is not made smaller when it is too large.
 _FEW = 2
+#: How often an answer without rows must come before it is believed.
+_BELIEVED = 2
 
 
 class QueryReader:
@@ -79,9 +81,21 @@ class QueryReader:
         return self.fetch_page(query, start, size, rows=rows)
 
     def first_page(self, query: Query, size: int) -> Page:
-        """Return the first page, whose rows are mappings; that there are none is believed if it comes twice."""
-        page = self.page(query, 1, size)
-        return page if page.rows else self.page(query, 1, size)
+        """Return the first page, whose rows are mappings; that there are none is believed if it comes twice.
+
+        :raises IntacctIncompleteReadError: if rows are counted and not sent, and again when they are asked for.
+        """
+        answers = [0, 0]  # without a row: those that count none, and those that count some
+        while True:
+            page = self.page(query, 1, size)
+            answers[page.is_followed(1)] += 1
+            if page.rows or answers[False] == _BELIEVED:
+                return page
+            if answers[True] == _BELIEVED:
+                raise IntacctIncompleteReadError(
+                    f"Intacct says that a query of {query.object_name} has {page.total_count or 'more'} records, and "
+                    "sends none of them, and the same when it is asked again."
+                )
 
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row that existed during the whole read, once, or raise."""

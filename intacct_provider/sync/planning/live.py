@@ -20,8 +20,7 @@ from intacct_provider.sync.object_facts import collect_types, find_self_referenc
 from intacct_provider.sync.planning.conflicts import INACTIVE
 from intacct_provider.sync.planning.cost import reads_by_page
 from intacct_provider.sync.planning.diff import compare_flat, select_fields
-from intacct_provider.sync.planning.unknown_fields import is_given
-from intacct_provider.sync.records import flatten, look_up, match_text
+from intacct_provider.sync.records import flatten, is_given, look_up, match_text
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient

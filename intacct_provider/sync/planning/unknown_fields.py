@@ -27,17 +27,6 @@ _XML_NAMES = {
 }
 
 
-def is_given(record: Mapping[str, Any], path: str) -> bool:
-    """Return whether a whole record has a field, even if it is empty, or may have it below an empty object."""
-    name, _, rest = path.partition(".")
-    if path in record:
-        return True
-    if name not in record:
-        return False
-    inner = record[name]
-    return inner is None or (isinstance(inner, Mapping) and is_given(inner, rest))
-
-
 def check_known_fields(
     desired: Desired, live: Live, model: Mapping[str, Any], object_name: str
 ) -> list[Problem]:

@@ -4,10 +4,12 @@ import pytest
 from contrary_server import bending, contrary
 from small_world import FIRST_KEY, OBJECT
 
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIncompleteReadError,
     IntacctResponseError,
 )
 
@@ -260,3 +262,38 @@ def test_an_unknown_outcome_never_passes_for_a_known_one():
                 results = []
             assert all(one.ok and one.id == f"N{n}" for n, one in enumerate(results)), wrong
             assert server.written() == 3
+
+
+# --- the first page of a query
+
+
+def hiding(times):
+    """Return what takes the rows off the first answers to queries, and leaves their count."""
+    left = [times]
+
+    def bend(_method, path, status, body):
+        if not path.endswith("/query") or not left[0]:
+            return status, body
+        left[0] -= 1
+        return status, {**body, "ia::result": []}
+
+    return bend
+
+
+def test_rows_that_are_counted_and_not_sent_are_asked_for_again():
+    with contrary() as (server, client):
+        server.bend = hiding(1)
+        page = client.first_page(Query.build(OBJECT, ["key"]), 2)
+        assert {row["key"] for row in page.rows} < {*KEYS}
+        assert len(server.calls) == 2
+
+
+def test_rows_that_are_counted_and_never_sent_are_not_nothing():
+    """An export of what changed would find no timestamp at all, and succeed without a row."""
+    with contrary() as (server, client):
+        server.bend = hiding(9)
+        with pytest.raises(
+            IntacctIncompleteReadError, match=r"has 4 records, and sends none of them, and the same"
+        ):
+            client.first_page(Query.build(OBJECT, ["key"]), 2)
+        assert len(server.calls) == 2

@@ -52,7 +52,7 @@ def client_of(server, retry=None, **changes):
     ],
 )
 def test_reads_by_several_workers_end_although_their_tokens_do_not_last(behavior):
-    """A token that another worker has used up meanwhile is no reason to give up."""
+    """A token that another worker has used up meanwhile is not a reason to give up."""
     with MovingServer(Company(500), behavior) as server, client_of(server) as client:
         with ThreadPoolExecutor(4) as workers:
             reads = [workers.submit(lambda: len([*client.iter_rows(OBJECT, FIELDS)])) for _ in range(4)]

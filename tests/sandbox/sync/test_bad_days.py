@@ -254,7 +254,7 @@ def test_killed_while_a_plan_is_taken_back_the_next_try_ends_it(processes, day, 
     os.kill(pid, signal.SIGKILL)
     assert processes.ended() == [KILLED]
     [second] = processes.run(job(day.sandbox, undo, owner="dag/undo/apply"))
-    # What had been refused is no part of the undo.
+    # What had been refused is not part of the undo.
     counts = {"created": 2, "updated": 1, "deleted": 2}
     assert second == DONE | counts | {"refused": []}
     assert day.state() == day.before
