@@ -94,6 +94,7 @@ def test_every_spelling_of_the_header_is_respected(sandbox, header):
     assert gap(sandbox) >= 0.29
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew", [-300, 300])
 @line(
     "Retry-After as an HTTP date, with either clock five minutes wrong",

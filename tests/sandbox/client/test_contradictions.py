@@ -239,6 +239,7 @@ def test_composite_answers_that_contradict_say_what_is_known(change, said):
             client.composite(parts())
 
 
+@pytest.mark.slow
 def test_an_unknown_outcome_never_passes_for_a_known_one():
     """Whatever one result says, no other kind of error than ours is raised, and nothing is written twice."""
     bends = [

@@ -32,6 +32,7 @@ def test_a_small_read_costs_no_more_calls_than_with_few_requests(rows, slots):
     assert read(BusyServer(slots, rows=rows)) == read(BusyServer(slots, rows=rows), max_concurrency=2)
 
 
+@pytest.mark.slow
 def test_without_headers_it_stays_at_four():
     server = BusyServer(20, reports=None)
     read(server)
@@ -46,6 +47,7 @@ def test_a_server_that_refuses_without_headers_is_read_completely():
     assert server.refused <= 15
 
 
+@pytest.mark.slow
 def test_a_server_that_reports_more_than_it_takes_is_read_completely():
     server = BusyServer(3, reports=lambda slots: 20)
     read(server)

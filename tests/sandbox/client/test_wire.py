@@ -143,6 +143,7 @@ def test_no_error_shows_a_secret_that_the_server_repeats(where, caplog):
 LONG = "9" * 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", [LONG, "-" + LONG, "nan", "inf", "-1", "1e400", "Mon, 01 Jan 99999 00:00:00 GMT", "x", ""]
 )
@@ -349,6 +350,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr(connections, "RESPONSE_SECONDS", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["status line", "header", "body", "chunk sizes", "interim responses"])
 def test_a_response_that_never_ends_is_an_error_in_time(hurry, part):
     def answer(*_):
@@ -388,6 +390,7 @@ def test_a_slow_response_within_its_time_is_read(hurry):
         assert raw_client(server.url, timeout=0.2).list(CUSTOMER) == LIST["ia::result"]
 
 
+@pytest.mark.slow
 def test_the_next_request_on_a_connection_has_all_its_time(hurry):
     with raw_server(lambda *_: slowly(response(LIST), 0.1, piece=40)) as server:
         client = raw_client(server.url, timeout=0.2)

@@ -288,6 +288,7 @@ def after_pages(busy, monkeypatch):
     return let
 
 
+@pytest.mark.slow
 @outputs
 def test_five_records_deleted_after_the_third_page(busy, after_pages, output):
     before = {record["key"] for record in busy.company.records(PURPOSE)}
@@ -302,6 +303,7 @@ def test_five_records_deleted_after_the_third_page(busy, after_pages, output):
     assert assert_complete(busy, output, before) == {"1", "2", "3", "4", "5"}
 
 
+@pytest.mark.slow
 @outputs
 def test_records_come_and_go_after_every_page(busy, after_pages, output):
     before = {record["key"] for record in busy.company.records(PURPOSE)}

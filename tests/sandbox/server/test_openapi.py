@@ -101,6 +101,7 @@ def test_no_component_is_left_over():
     assert made - used == elsewhere
 
 
+@pytest.mark.slow
 def test_schemathesis_reads_it():
     schema = schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))
     operations = [operation.ok() for operation in schema.get_all_operations()]

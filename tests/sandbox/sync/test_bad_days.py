@@ -191,6 +191,7 @@ def test_killed_while_a_call_is_under_way_the_next_try_ends_it_and_repeats_nothi
     day.assert_applied_once()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["two days later", "an object without idempotency keys"])
 def test_killed_where_intacct_does_not_remember_only_what_cannot_be_seen_is_sent_again(processes, day, why):
     """The update was carried out, another one of its call was refused, and nobody read the answer."""

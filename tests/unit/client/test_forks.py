@@ -2,6 +2,8 @@
 
 import gc
 
+import pytest
+
 from intacct_provider.client import forks, idempotency
 from intacct_provider.client.http import auth
 from intacct_provider.client.http.transport import Transport
@@ -20,6 +22,7 @@ def count_transports():
     return sum(type(one) is Transport for one in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_a_thousand_connections_one_after_another_leave_a_bounded_number_of_tokens(intacct, monkeypatch):
     monkeypatch.setattr(auth, "MAX_GRANTS", 20)
     intacct.on("GET", intacct.customers, json={"ia::result": []})

@@ -15,6 +15,7 @@ def faults_of(scenario, schedules):
     return f"{len(faulty)} of {len(schedules)} schedules, such as {faulty[:3]}" if faulty else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["come backdated", "come from the future", *KILLS])
 def test_what_happens_at_any_call_of_two_runs_is_in_the_runs_after_it(what):
     schedules = [(At(call, what),) for call in range(undisturbed(ALL))]

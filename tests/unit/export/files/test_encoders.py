@@ -395,6 +395,7 @@ def test_what_there_is_not_is_refused_with_what_there_is(options, message):
         FileOptions(**options).check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["'parquet'", "'jsonl', 'zstd'"])
 def test_without_pyarrow_the_extra_that_brings_it_is_named(arguments):
     program = (

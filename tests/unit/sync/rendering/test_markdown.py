@@ -147,6 +147,7 @@ def test_new_records_are_condensed_to_a_line_each_where_their_fields_would_not_f
     assert len(Shown(render_markdown(plan(*steps), limit=45)).rows) == 46
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     size=st.integers(0, 70),
