@@ -214,13 +214,16 @@ class _RecordConverter:
             self.add_problem(f"{path}.filters", group["filters"], f"is not valid: {error}")
 
     def convert_list(self, path: str, value: Any, spec: Mapping[str, Any]) -> Any:
+        part = self.members.elements(spec)
+        if self.desired.from_text and isinstance(value, str) and part.get("references"):
+            value = [{"id": one.strip()} for one in value.split("|")]
         if isinstance(value, list | tuple):
-            part = self.members.elements(spec)
             return [self.convert_element(f"{path}.{n}", item, part) for n, item in enumerate(value, start=1)]
         if isinstance(value, Mapping):
             # A free object, such as a group's filter, may be described among the lists.
             return self.convert_free(path, value)
         text = f"is {show_value(value)}, but it is a list; in a table name its columns '{path}.1.id', '{path}.2.id'"
+        text += f", or give all in one column '{path}[].id', separated by |"
         self.add_problem(path, value, text)
         return value
 

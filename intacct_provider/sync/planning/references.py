@@ -86,7 +86,7 @@ def check_references(
         if reference.value in deleted[reference.kind]:
             reason = "which this plan deletes"
         elif reference.value in missing[reference.kind]:
-            guess = guesses.guess(reference)
+            guess = _suggest_separator(reference) or guesses.guess(reference)
             reason = f"but there is no {reference.target} with this {reference.leaf}.{guess}"
         else:
             continue
@@ -132,6 +132,17 @@ class _Finder:
                 yield from _read_leaves(get_object_name(spec), item, f"{path}.{number}")
             else:
                 yield from self.find(item, part, f"{path}.{number}.")
+
+
+def _suggest_separator(reference: _Reference) -> str:
+    """Return how to give several members in one cell, if this looks like several; else ``""``."""
+    if not any(part.isdigit() for part in reference.path.split(".")):
+        return ""
+    if any(mark in reference.value for mark in ",;\n"):
+        return " If these are several, separate them by |."
+    if "|" in reference.value:
+        return " If these are several, give them in a column whose name ends in '[].id'."
+    return ""
 
 
 def _read_leaves(target: str, value: Mapping[str, Any], path: str) -> Iterator[_Reference]:

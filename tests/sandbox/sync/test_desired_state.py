@@ -366,3 +366,34 @@ def test_what_intacct_refused_can_be_fed_back_with_the_arguments_of_before(compa
         ),
     )
     assert checked(company, CUSTOMER_GROUP, again) == ([{**record, "groupMembers": [{"id": "C-1"}]}], [])
+
+
+# --- members in one cell
+
+
+@pytest.mark.parametrize("header", ["groupMembers", "groupMembers[].id"])
+def test_members_are_joined_in_one_cell(company, header):
+    text = f"id,name,groupType,{header}\nG-1,One,specific,C-00001 | C-00002\nG-2,Two,specific,C-00003\n"
+    desired = read_desired_file("groups.csv", text.encode(), Layout(match_on="id"))
+    records, problems = checked(company, CUSTOMER_GROUP, desired)
+    assert problems == []
+    assert [record["groupMembers"] for record in records] == [
+        [{"id": "C-00001"}, {"id": "C-00002"}],
+        [{"id": "C-00003"}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "hint"),
+    [
+        ("groupMembers", "C-00001,C-00002", "If these are several, separate them by |."),
+        ("groupMembers[].id", "C-00001; C-00002", "If these are several, separate them by |."),
+        ("groupMembers.1.id", "C-00001|C-00002", "give them in a column whose name ends in '[].id'"),
+    ],
+)
+def test_members_with_another_separator_get_a_hint(company, header, cell, hint):
+    text = f'id,name,groupType,{header}\nG-1,One,specific,"{cell}"\n'
+    desired = read_desired_file("groups.csv", text.encode(), Layout(match_on="id"))
+    with pytest.raises(IntacctDesiredStateError) as caught:
+        build_plan(company, desired, SyncRequest(CUSTOMER_GROUP))
+    assert hint in str(caught.value)
