@@ -295,13 +295,15 @@ class _Found:
         if not self.records:
             raise _no_records_error(self.source, self.left_out)
         records = _add_constants(self.records, self.layout.constants, self.names, self.source)
+        match_on = self.layout.match_on
+        column = self.names.get(match_on, match_on)
+        known = {problem.place for problem in self.problems if problem.column == column}
         readable = [
             (place, record)
             for place, given, record in zip(self.places, self.records, records, strict=True)
-            if given or place not in self.unreadable
+            if (given or place not in self.unreadable) and place not in known
         ]
-        match_on = self.layout.match_on
-        problems = (*self.problems, *check_identity(readable, match_on, self.names.get(match_on, match_on)))
+        problems = (*self.problems, *check_identity(readable, match_on, column))
         return Desired(
             tuple(records),
             tuple(self.places),
