@@ -73,6 +73,15 @@ def test_a_file_with_too_many_changes_is_refused_before_any_write(run_dag, sandb
     assert writes(sandbox) == []
 
 
+def test_a_damaged_workbook_is_not_planned_and_its_rows_are_left_to_be_corrected(run_dag, sandbox, tmp_path):
+    run = run_dag("intacct_sync_from_spreadsheet", folder=f"file://{tmp_path}")
+    assert states(run) == {"plan": "failed", "approve": "upstream_failed", "apply": "upstream_failed"}
+    (rejects,) = tmp_path.rglob("*.rejects.jsonl")
+    assert all("_reject" in json.loads(line) for line in rejects.read_text().splitlines())
+    assert not [*tmp_path.rglob("groups.plan.json")]
+    assert writes(sandbox) == []
+
+
 def test_all_account_groups_are_exported_to_a_dated_file_and_the_asset_is_updated(run_dag, sandbox, tmp_path):
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}")
     assert states(run) == {"export_account_groups": "success"}
