@@ -182,11 +182,12 @@ def undisturbed(scenario):
 # --- oracles: each returns what is wrong, or nothing
 
 
-def _lost(_scenario, judged, witness, _world):
+def _lost(scenario, judged, witness, _world):
     """Safety: what existed throughout was read, unless the read failed."""
     if judged.rows is None or _lies(judged) > 1:  # two lies can agree with each other
         return ""
-    if judged.calls == 1 and any(event.what in CONSISTENT for event in judged.struck):
+    is_single = len(witness.throughout) <= scenario.page
+    if is_single and any(event.what in CONSISTENT for event in judged.struck):
         return ""  # a single page costs no second call, and says the same as a company with fewer records
     lost = {str(key) for key in witness.throughout} - {row["key"] for row in judged.rows}
     return f"green without {sorted(lost, key=int)}" if lost else ""
