@@ -14,7 +14,7 @@ from intacct_provider.exceptions import (
     IntacctStalePlanError,
     IntacctSyncGuardError,
 )
-from intacct_provider.sync.applying.outcomes import Outcome
+from intacct_provider.sync.applying.outcomes import WORDS, Outcome
 from intacct_provider.sync.applying.output_files import choose_rejects_path, write_rejects
 from intacct_provider.sync.applying.rejects import Tolerance, format_rejects
 from intacct_provider.sync.desired.state import Desired, encode_rejected
@@ -30,9 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Outcomes that the log names only if there are any.
 _LESS_COMMON = ("deactivated", "found", "held", "stale", "unprocessed", "changed_meanwhile")
-
-#: Words for counts whose names say too little.
-_WORDS = {"found": "already as planned"}
 
 #: Stale records that a log line names.
 _MAX_NAMED = 50
@@ -80,7 +77,7 @@ def log_outcome(plan: Plan, outcome: Outcome, files: Mapping[str, Any]) -> None:
     done = outcome.counts | {"unchanged": plan.unchanged}
     always = ("created", "updated", "deleted", "unchanged", "rejected")
     others = [name for name in _LESS_COMMON if done[name]]
-    numbers = ", ".join(f"{done[name]} {_WORDS.get(name, name)}" for name in (*always, *others))
+    numbers = ", ".join(f"{done[name]} {WORDS.get(name, name)}" for name in (*always, *others))
     log.info("%s: %s.", plan.object_name, numbers)
     for action, removed in outcome.removed.items():
         hidden = len(removed) - _MAX_REMOVED

@@ -28,7 +28,7 @@ from intacct_provider.sync.applying.current import (
     read_current,
 )
 from intacct_provider.sync.applying.journal import Journal, Moments, RecordOutcome, Sending
-from intacct_provider.sync.applying.outcomes import Outcome, collect_outcomes
+from intacct_provider.sync.applying.outcomes import WORDS, Outcome, collect_outcomes
 from intacct_provider.sync.applying.rejects import Reject, Tolerance, encode_rejects
 from intacct_provider.sync.applying.summary import list_rejects, sum_up
 from intacct_provider.sync.applying.undo import build_merge, changes_list
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ON_STALE = ("fail", "skip")
-_WORDS = {"found": "already as planned", "refused": "rejected"}
 
 
 def apply_plan(
@@ -269,7 +268,7 @@ class _Run:
             len(self.batches),
             self.plan.object_name,
             batch.action,
-            ", ".join(f"{number} {_WORDS.get(outcome, outcome)}" for outcome, number in counts.items()),
+            ", ".join(f"{number} {WORDS.get(outcome, outcome)}" for outcome, number in counts.items()),
         )
 
     def _choose_sending(self, batch: Batch, before: Sending | None) -> Sending:

@@ -71,9 +71,9 @@ def build_stale_error(
     :param reasons: what happened to each, by position of the step.
     :param more: whether something was written before.
     """
-    positions: Collection[int] = sorted(reasons)
+    positions = sorted(reasons)
     steps = [plan.steps[n] for n in positions]
-    named = ", ".join(f"{plan.steps[n].match!r} {reasons[n]}" for n in sorted(reasons)[:_MAX_NAMED])
+    named = ", ".join(f"{plan.steps[n].match!r} {reasons[n]}" for n in positions[:_MAX_NAMED])
     rest = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
     written = "Nothing more was written" if more else "Nothing was written"
     return IntacctStalePlanError(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from intacct_provider.sync.applying.rejects import Reject
     from intacct_provider.sync.plan import Step
 
+#: Words for outcomes whose names say too little.
+WORDS = {"found": "already as planned", "refused": "rejected"}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
