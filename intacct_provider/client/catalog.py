@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from intacct_provider.client.http.transport import Reply, Request
 from intacct_provider.client.model import (
     WELL_KNOWN_OBJECTS,
     ModelField,
+    get_entries,
     list_queryable,
     read_fields,
     read_model,
@@ -39,6 +41,8 @@ class Catalog:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._models: dict[str, dict[str, Any]] = {}
+        #: Objects whose model was asked for without success, by :meth:`models`.
+        self._without_model: set[str] = set()
         self._model_lock = threading.Lock()
         self._object_names: list[str] | None = None
         self._unreadable = False
@@ -55,6 +59,20 @@ class Catalog:
             if object_name not in self._models:
                 self._models[object_name] = self._read_model(object_name)
         return self._models[object_name]
+
+    def models(self, object_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the models of owned objects as far as they can be read, several for one call."""
+        with self._model_lock:
+            wanted = [name for name in object_names if name not in self._models.keys() | self._without_model]
+            if len(wanted) > 1:
+                self._models |= self._list_owned_models(wanted)
+            for name in wanted:
+                model = self._models.get(name) or self._read_model_if_readable(name)
+                if model:
+                    self._models[name] = model
+                else:
+                    self._without_model.add(name)
+            return {name: self._models[name] for name in object_names if name in self._models}
 
     def fields(self, object_name: str) -> dict[str, ModelField]:
         """Return the fields of an object by dotted name."""
@@ -119,15 +137,49 @@ class Catalog:
         return error
 
     def _read_model(self, object_name: str) -> dict[str, Any]:
+        found = self._request_model(object_name)
+        if not found:
+            raise IntacctNotFoundError(
+                f"Intacct has no object {object_name!r}.", hint=self._hint_for_object(object_name)
+            )
+        return found
+
+    def _request_model(self, object_name: str) -> dict[str, Any]:
+        """Return the model of an object; empty if Intacct has no such object."""
         found = self._session.read(
             Request("GET", MODEL, params={"name": object_name, "schema": "true"})
         ).result
         # Intacct answers an unknown object with HTTP 200 and an empty list.
-        if not isinstance(found, Mapping) or not found:
-            raise IntacctNotFoundError(
-                f"Intacct has no object {object_name!r}.", hint=self._hint_for_object(object_name)
-            )
-        return read_model(found)
+        return read_model(found) if isinstance(found, Mapping) else {}
+
+    def _read_model_if_readable(self, object_name: str) -> dict[str, Any]:
+        """Return the model of an object; empty if Intacct has none, or refuses to show it."""
+        try:
+            return self._request_model(object_name)
+        except IntacctAPIError as err:
+            if err.retryable:
+                raise
+            log.warning("Intacct: could not read the model of %s: %s", object_name, err)
+            return {}
+
+    def _list_owned_models(self, object_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return those of some models that the list of models has, whole, for one call."""
+        # Not re.escape, which puts a backslash before hyphens, too: some dialects of regular expressions reject that.
+        either = "|".join(re.sub(r"[^\w/: -]", r"\\\g<0>", name) for name in object_names)
+        pattern = f"^(objects/)?({either})$"
+        params = {"filter": pattern, "type": "ownedObject", "schema": "true"}
+        try:
+            listed = self._session.read(Request("GET", MODEL, params=params)).result
+        except IntacctAPIError as err:
+            if err.retryable:
+                raise
+            return {}  # each one is asked for by its name
+        models = {
+            str(one.get("apiObject") or "").removeprefix("objects/"): read_model(one)
+            for one in (listed if isinstance(listed, list) else ())
+            if isinstance(one, Mapping) and get_entries(one, "fields")
+        }
+        return {name: models[name] for name in object_names if name in models}
 
     def _hint_for_object(self, object_name: str) -> str:
         """Return what is wrong with an object's path, or an empty string when it exists."""

@@ -449,6 +449,14 @@ class IntacctClient:
         """
         return self._catalog.model(object_name)
 
+    def models(self, object_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the models of objects that are owned by others, such as the lines of an invoice, by object.
+
+        One call reads all that Intacct lists, and each of the others is asked for once by its name. Objects without a
+        model, or whose model may not be read, are missing.
+        """
+        return self._catalog.models(object_names)
+
     def fields(self, object_name: str) -> dict[str, ModelField]:
         """Return the object's fields by dotted name, those of groups and references and lists included.
 

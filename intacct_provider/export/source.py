@@ -18,6 +18,7 @@ from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column, detail_columns, query_columns
+from intacct_provider.export.schema.element_models import read_element_models
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -259,7 +260,9 @@ def _check_sums(control_totals: Sequence[str], columns: Sequence[Column]) -> tup
 def _record_columns(
     client: IntacctClient, object_name: str, named: Mapping[str, str] | None, *, typed: bool
 ) -> tuple[Column, ...]:
-    columns = detail_columns(client.model(object_name), client.model if typed else None)
+    model = client.model(object_name)
+    elements = read_element_models(client, model) if typed else {}
+    columns = detail_columns(model, lambda path: elements.get(path, {}))
     if named is None:
         return columns
     by_field = {column.field: column for column in columns}

@@ -16,6 +16,7 @@ from intacct_provider.sandbox.objects.audit_history import VIEW
 from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP, ACCOUNT_GROUP_PURPOSE, CUSTOMER, ENTITY
+from intacct_provider.sandbox.objects.owned import make_views
 from intacct_provider.sandbox.objects.values import sql_type, to_stored
 
 # Deleting a record of these looks for references to it, so the references have an index.
@@ -122,7 +123,7 @@ class Store:
                 for statement in table_statements(object_type):
                     conn.execute(statement)
                 add_missing_columns(conn, object_type)
-        self._connection.executescript(VIEW)
+        self._connection.executescript(VIEW + make_views(OBJECTS.values()))
 
 
 def table_statements(object_type: ObjectType) -> Sequence[str]:

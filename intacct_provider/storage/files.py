@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import uuid
@@ -16,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath as ObjectStoragePath,  # for rooms without Airflow
 )
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
@@ -24,10 +23,6 @@ _BLOCK = 16 << 20
 GZIP_WINDOW = 31
 #: Storages without folders, which may create a bucket when asked for a folder.
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "wasb", "wasbs"})
-
-#: Errors of files and storages that stay when the same is tried again. All others, such as a full disk, may pass.
-_REFUSALS = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
-_REFUSAL_NUMBERS = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EROFS, errno.EOPNOTSUPP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +126,19 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
 def writable(target: ObjectStoragePath) -> Iterator[None]:
     """Turn errors that keep a destination from being written into one that names it.
 
-    Errors of networks, full disks and busy storages are raised as they are: the next attempt may succeed.
+    Network errors are raised as they are: the next attempt may succeed.
 
     :raises IntacctArgumentError: for everything that another attempt cannot fix.
     """
     try:
         yield
-    except IntacctError:
+    except (ConnectionError, TimeoutError):
         raise
     except ImportError as err:
         raise IntacctArgumentError(
             f"destination {str(target)!r} needs a package that is not installed ({err})."
         ) from err
-    except (OSError, ValueError, NotImplementedError) as err:
-        if isinstance(err, OSError) and not (isinstance(err, _REFUSALS) or err.errno in _REFUSAL_NUMBERS):
-            raise
+    except (OSError, ValueError) as err:
         raise IntacctArgumentError(
             f"destination {str(target)!r} cannot be written ({type(err).__name__})."
         ) from err
@@ -220,20 +213,6 @@ def read_small(path: ObjectStoragePath) -> bytes | None:
     except FileNotFoundError:
         return None
     return content
-
-
-def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePath]:
-    """Return the files in the folder of a file whose names begin with a prefix, in order of name."""
-    folder = target.parent.path
-    target.fs.invalidate_cache()
-    # Without a prefix, an object storage would send the names of all files of the folder.
-    only = {"prefix": prefix} if target.protocol in _WITHOUT_FOLDERS else {}
-    try:
-        found = target.fs.find(folder, **only) if only else target.fs.ls(folder, detail=False)
-    except FileNotFoundError:
-        return []
-    names = {path.removeprefix(folder).lstrip("/") for path in found}
-    return [target.with_name(name) for name in sorted(names) if name.startswith(prefix) and "/" not in name]
 
 
 def hash_file(path: ObjectStoragePath) -> Written | None:

@@ -73,8 +73,9 @@ def detail_columns(model: Mapping[str, Any], element_model: ModelOf | None = Non
     The last column is :data:`REST`, and so is the last member of the elements of lists, for members that no model
     describes: nothing of a record is lost.
 
-    :param element_model: returns the model of an object by its path, for the types of the members of list elements;
-        without it, and where Intacct has no model, these are ``key``, ``id``, ``href`` and :data:`REST`.
+    :param element_model: returns the model of an object by its path, for the types of the members of list elements, and
+        of the lists within them; without it, and where Intacct has no model, these are ``key``, ``id``, ``href`` and
+        :data:`REST`.
     """
     return (*_members(model, element_model), _REST)
 
@@ -91,8 +92,13 @@ def _column(name: str, field: str, found: ModelField | None) -> Column:
     return Column(name, field, _PLAIN.get(found.type) or _TEXT.get(found.format) or "string")
 
 
-def _members(model: Mapping[str, Any], element_model: ModelOf | None) -> tuple[Column, ...]:
-    """Return the columns of a model or a part of it: fields with ``key`` first, then groups, references and lists."""
+def _members(
+    model: Mapping[str, Any], element_model: ModelOf | None, above: frozenset[str] = frozenset()
+) -> tuple[Column, ...]:
+    """Return the columns of a model or a part of it: fields with ``key`` first, then groups, references and lists.
+
+    :param above: objects whose elements this is within, lest an object that holds its own kind has columns without end.
+    """
     own = {
         name: found for name, found in read_fields(model).items() if "." not in name and not found.write_only
     }
@@ -100,25 +106,25 @@ def _members(model: Mapping[str, Any], element_model: ModelOf | None) -> tuple[C
     columns = [_column(name, name, own[name]) for name in plain]
     for kind in ("groups", "refs"):
         for name, inner in sorted(get_entries(model, kind).items()):
-            members = _members(inner, element_model)
+            members = _members(inner, element_model, above)
             # Parquet has no struct without members.
             columns.append(_struct(name, members) if members else Column(name, name, "json"))
     for name, part in sorted(get_entries(model, "lists").items()):
-        columns.append(Column(name, name, "list", members=(_element(part, element_model),)))
+        columns.append(Column(name, name, "list", members=(_element(part, element_model, above),)))
     return _unique(columns)
 
 
-def _element(part: Mapping[str, Any], element_model: ModelOf | None) -> Column:
+def _element(part: Mapping[str, Any], element_model: ModelOf | None, above: frozenset[str]) -> Column:
     path = str(part.get("apiObject") or "").removeprefix("objects/")
     if not path:
         plain = part.get("type") in ("string", "boolean", "integer", "number")
         return _column("item", "item", _field(part)) if plain else Column("item", "item", "json")
     try:
-        model = element_model(path) if element_model else {}
+        model = element_model(path) if element_model and path not in above else {}
     except IntacctNotFoundError:
         model = {}
     # A list shows little more of another record than its key and id, whatever the record itself has.
-    members = () if model.get("type") == "rootObject" else _members(model, None)
+    members = () if model.get("type") == "rootObject" else _members(model, element_model, above | {path})
     return _struct("item", (*(members or _REFERENCE), _REST))
 
 

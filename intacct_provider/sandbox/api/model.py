@@ -13,11 +13,14 @@ from typing import Any
 
 from intacct_provider.sandbox.api.messages import meta
 from intacct_provider.sandbox.errors import invalid
-from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
+from intacct_provider.sandbox.objects.catalog import OBJECTS, OWNED, QUERYABLE
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
 
 METHODS = "OPTIONS,GET,POST,DELETE,PATCH"
 ROOT_OBJECT = "rootObject"
+OWNED_OBJECT = "ownedObject"
+#: What the types that can be listed are; "object" is any.
+KINDS = {ROOT_OBJECT: (ROOT_OBJECT,), OWNED_OBJECT: (OWNED_OBJECT,), "object": (ROOT_OBJECT, OWNED_OBJECT)}
 _HREF = Field("href", read_only=True)
 
 
@@ -27,40 +30,40 @@ def describe(params: Mapping[str, str]) -> dict[str, Any]:
     With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and its methods;
     ``schema=false`` omits the four maps. For an unknown name the result is an empty array, not an error, as in
     recorded traffic. Without ``name`` it lists the objects; ``filter`` (a regular expression) and ``type``
-    restrict the list. Other parameters have no effect.
+    restrict the list, and with ``schema=true`` each has its four maps. Other parameters have no effect.
     """
     if params.get("name"):
-        return _describe_object(params["name"], with_schema=params.get("schema", "true") != "false")
-    return _response(_list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT)))
+        object_type = QUERYABLE.get(params["name"].removeprefix("objects/"))
+        schema = params.get("schema", "true") != "false"
+        return _response(_describe_object(object_type, with_schema=schema) if object_type else [])
+    listed = _list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT))
+    if params.get("schema") == "true":
+        return _response([_describe_object(object_type, with_schema=True) for object_type in listed])
+    return _response([_summarize_object(object_type) for object_type in listed])
 
 
-def _describe_object(name: str, *, with_schema: bool) -> dict[str, Any]:
-    object_type = QUERYABLE.get(name.removeprefix("objects/"))
-    if object_type is None:
-        return _response([])
+def _describe_object(object_type: ObjectType, *, with_schema: bool) -> dict[str, Any]:
+    summary = _summarize_object(object_type)
+    href = f"/services/core/model?version=v1&name={summary['apiObject']}"
     schema = _schema(object_type) if with_schema else {}
-    resource = f"objects/{object_type.name}"
-    properties = {
-        "httpMethods": METHODS,
-        "idempotenceSupported": True,
-        "apiObject": resource,
-        "type": ROOT_OBJECT,
-        "href": f"/services/core/model?version=v1&name={resource}",
-    }
-    return _response({**schema, **properties})
+    return {**schema, **summary, "idempotenceSupported": True, "href": href}
 
 
-def _list_objects(pattern: str, kind: str) -> list[dict[str, str]]:
+def _summarize_object(object_type: ObjectType) -> dict[str, Any]:
+    kind = OWNED_OBJECT if object_type.name in OWNED else ROOT_OBJECT
+    return {"apiObject": f"objects/{object_type.name}", "type": kind, "httpMethods": METHODS}
+
+
+def _list_objects(pattern: str, kind: str) -> list[ObjectType]:
     try:
         matches = re.compile(pattern)
     except re.error:
         raise invalid(f"filter {pattern[:100]!r} is not a regular expression") from None
-    if kind not in (ROOT_OBJECT, "object"):
-        return []
+    wanted = KINDS.get(kind, ())
     return [
-        {"apiObject": f"objects/{name}", "type": ROOT_OBJECT, "httpMethods": METHODS}
+        QUERYABLE[name]
         for name in sorted(QUERYABLE)
-        if matches.search(name)
+        if matches.search(name) and (OWNED_OBJECT if name in OWNED else ROOT_OBJECT) in wanted
     ]
 
 
@@ -145,7 +148,7 @@ def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
     if ref.linked:
         shown["fields"]["href"] = _field(_HREF)
     below = _maps(members, f"{ref.path}.")
-    described: dict[str, Any] = {"apiObject": ref.target}
+    described: dict[str, Any] = {"apiObject": ref.target} | ({"isOwner": True} if ref.owner else {})
     for name, entries in shown.items():
         if name == "fields" or entries or below[name]:
             described[name] = dict(entries) | dict(below[name])

@@ -9,6 +9,7 @@ from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects import ledger, neighbors, people, places, receivable
 from intacct_provider.sandbox.objects.audit_history import AUDIT_HISTORY
 from intacct_provider.sandbox.objects.definitions import ObjectType
+from intacct_provider.sandbox.objects.owned import list_owned
 
 OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
     {
@@ -23,7 +24,12 @@ OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
     }
 )
 
-QUERYABLE: Mapping[str, ObjectType] = MappingProxyType({**OBJECTS, AUDIT_HISTORY.name: AUDIT_HISTORY})
+OWNED: Mapping[str, ObjectType] = MappingProxyType(list_owned(OBJECTS.values()))
+"""The objects whose records exist only in lists of others."""
+
+QUERYABLE: Mapping[str, ObjectType] = MappingProxyType(
+    {**OBJECTS, AUDIT_HISTORY.name: AUDIT_HISTORY, **OWNED}
+)
 """The objects above, and those that have no address and can only be queried."""
 
 

@@ -53,6 +53,7 @@ class Ref:
     :param required: whether a create requires it; then it cannot be cleared.
     :param required_when: path and value of another field that makes this one required.
     :param hidden: stored, but never shown, written or queried.
+    :param owner: of an owned record, the record that it is a part of.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Ref:
     required: bool = False
     required_when: tuple[str, str] | None = None
     hidden: bool = False
+    owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

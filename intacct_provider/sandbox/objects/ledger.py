@@ -74,7 +74,7 @@ REPORT_FILTERS: tuple[Member, ...] = (
     choice("reportFilters.loanAccount", *SPECIFIC),
 )
 
-OWNER = Ref("glAccountGroup", ACCOUNT_GROUP, read_only=True)
+OWNER = Ref("glAccountGroup", ACCOUNT_GROUP, read_only=True, owner=True)
 OWNED: tuple[Field | Ref, ...] = (KEY, Field("id", read_only=True))
 OWNED_AUDIT: tuple[Field | Ref, ...] = tuple(member for member in AUDIT if isinstance(member, Field | Ref))
 RANGE: tuple[Field | Ref, ...] = (

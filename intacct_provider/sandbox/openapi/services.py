@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from intacct_provider.sandbox.api.model import METHODS, ROOT_OBJECT
+from intacct_provider.sandbox.api.model import METHODS, OWNED_OBJECT, ROOT_OBJECT
 from intacct_provider.sandbox.auth import OFFLINE
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.gateway import BASE
@@ -242,28 +242,27 @@ def _name_pattern(names: list[str]) -> str:
 def _model_call() -> Schema:
     known = {
         "name": "An object; without it all objects are listed.",
-        "type": "What to list; there are only rootObjects.",
+        "type": "What to list: rootObject, which is the default, ownedObject, or object for both.",
         "version": "Has no effect.",
-        "schema": "false omits the members.",
+        "schema": "false omits the members of an object; true includes those of listed objects.",
         "description": "Has no effect.",
         "filter": "Lists the names that match this regular expression.",
         "descriptionFilter": "Has no effect.",
         "tags": "Has no effect.",
     }
-    listed = exact_object(
-        {"apiObject": _RESOURCE, "type": {"const": ROOT_OBJECT}, "httpMethods": {"const": METHODS}}
-    )
+    kind: Schema = {"enum": [ROOT_OBJECT, OWNED_OBJECT]}
+    listed = exact_object({"apiObject": _RESOURCE, "type": kind, "httpMethods": {"const": METHODS}})
     properties: Schema = {
         "httpMethods": {"const": METHODS},
         "idempotenceSupported": {"const": True},
         "apiObject": _RESOURCE,
-        "type": {"const": ROOT_OBJECT},
+        "type": kind,
         "href": {"type": "string", "pattern": "^/services/core/model[?]version=v1&name=objects/"},
     }
     described = object_schema(_maps() | properties, properties) | {
         "dependentRequired": {"fields": list(_MAPS)}
     }
-    result = {"anyOf": [described, {"type": "array", "items": listed}]}
+    result = {"anyOf": [described, {"type": "array", "items": {"anyOf": [listed, described]}}]}
     return service_operation(
         "model",
         "Describe an object, or list the objects.",
@@ -284,6 +283,7 @@ def _model_members() -> Schema:
             "apiObject": _TEXT,
             **_maps(),
             "deprecated": {"const": True},
+            "isOwner": {"const": True},
         },
         ["apiObject", "fields"],
     )

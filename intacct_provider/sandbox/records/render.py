@@ -32,7 +32,7 @@ def render_record(conn: sqlite3.Connection, object_type: ObjectType, row: Mappin
         elif isinstance(member, Ref):
             put_value(result, member.path, render_reference(conn, member, row[f"{member.path}.key"]))
         else:
-            put_value(result, member.path, render_list(conn, object_type, row, member))
+            put_value(result, member.path, render_list(conn, row, member))
     result["href"] = record_href(object_type.name, row["key"])
     if object_type.name == ACCOUNT_GROUP:
         del result["key"]  # Sage's sample of an account group has no key
@@ -65,9 +65,7 @@ def render_reference(conn: sqlite3.Connection, ref: Ref, key: int | None) -> Rec
     return shown
 
 
-def render_list(
-    conn: sqlite3.Connection, object_type: ObjectType, row: Mapping[str, Any], list_field: ListField
-) -> object:
+def render_list(conn: sqlite3.Connection, row: Mapping[str, Any], list_field: ListField) -> object:
     """Return a list, or the object of a member filter."""
     stored = row[list_field.path]
     if list_field.shape == "object":
@@ -77,7 +75,7 @@ def render_list(
         return values
     if list_field.whole:
         return [render_group_member(conn, list_field.target, key, at) for at, key in enumerate(values)]
-    return [render_owned(conn, object_type, row, list_field, value) for value in values]
+    return [render_owned(conn, row, list_field, value) for value in values]
 
 
 def render_group_member(conn: sqlite3.Connection, target: str, key: int, position: int) -> Record:
@@ -88,7 +86,6 @@ def render_group_member(conn: sqlite3.Connection, target: str, key: int, positio
 
 def render_owned(
     conn: sqlite3.Connection,
-    owner: ObjectType,
     row: Mapping[str, Any],
     list_field: ListField,
     value: Mapping[str, Any],
@@ -97,6 +94,5 @@ def render_owned(
     element = element_type(list_field)
     columns: dict[str, Any] = dict.fromkeys(field.path for field in element.fields)
     for ref in element.refs:
-        back = ref.read_only and ref.target == owner.name
-        columns[f"{ref.path}.key"] = row["key"] if back else None
+        columns[f"{ref.path}.key"] = row["key"] if ref.owner else None
     return render_record(conn, element, {**columns, **value})

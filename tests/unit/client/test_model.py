@@ -8,7 +8,12 @@ from dataclasses import asdict
 import pytest
 
 from intacct_provider.client.model import ModelField
-from intacct_provider.exceptions import IntacctNotFoundError, IntacctResponseError, IntacctValidationError
+from intacct_provider.exceptions import (
+    IntacctNotFoundError,
+    IntacctResponseError,
+    IntacctServerError,
+    IntacctValidationError,
+)
 
 CUSTOMER = "accounts-receivable/customer"
 MODEL = {
@@ -204,3 +209,49 @@ def test_a_field_that_queries_do_not_take_comes_with_the_nearest_that_they_do(in
 def test_a_field_of_a_star_that_is_refused_fails_the_query_and_is_not_left_out(intacct):
     assert "The model lists 'totalDue'" in refused(intacct, "totalDue", "*")
     assert len(intacct.calls(intacct.query)) == 1
+
+
+LINE, ENTRY, PART = "ledger/line", "ledger/entry", "ledger/part"
+
+
+def owned(name):
+    return {"apiObject": f"objects/{name}", "type": "ownedObject", "fields": {"key": {}}, "lists": []}
+
+
+def test_models_of_owned_objects_are_read_with_one_call_and_once(intacct):
+    intacct.on("GET", intacct.model, json={"ia::result": [owned(LINE), owned(ENTRY), owned("ledger/other")]})
+    client = intacct.client()
+    for _ in range(2):
+        assert set(client.models([LINE, ENTRY])) == {LINE, ENTRY}
+    assert client.model(LINE)["lists"] == {}
+    [call] = model_calls(intacct)
+    assert call.qs == {
+        "filter": [r"^(objects/)?(ledger/line|ledger/entry)$"], "type": ["ownedobject"], "schema": ["true"]
+    }  # fmt: skip
+    assert client.transactions == 1
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"json": {"ia::result": [{"apiObject": f"objects/{LINE}", "type": "ownedObject"}]}},
+        {"json": {"ia::result": []}},
+        {"json": {"ia::result": {"odd": True}}},
+        {"status_code": 400, "json": {"ia::error": {"code": "invalidRequest", "message": "no filter"}}},
+    ],
+    ids=["without schema", "empty", "no list", "refused"],
+)
+def test_what_the_list_of_models_does_not_have_is_asked_for_by_name_and_once(intacct, listed):
+    unknown, refused = {"json": {"ia::result": []}}, {"status_code": 403, "json": {}}
+    intacct.on("GET", intacct.model, listed, {"json": {"ia::result": owned(LINE)}}, unknown, refused)
+    client = intacct.client()
+    for _ in range(2):
+        assert set(client.models([LINE, ENTRY, PART])) == {LINE}
+    assert [call.qs.get("name") for call in model_calls(intacct)] == [None, [LINE], [ENTRY], [PART]]
+
+
+def test_a_model_service_that_is_down_is_no_missing_model(intacct):
+    intacct.on("GET", intacct.model, status_code=503, json={})
+    for names in ([LINE], [LINE, ENTRY]):
+        with pytest.raises(IntacctServerError):
+            intacct.client().models(names)

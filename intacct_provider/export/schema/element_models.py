@@ -1,0 +1,53 @@
+"""The models of the objects that the lists of a record hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+
+Model = Mapping[str, Any]
+
+
+def read_element_models(client: IntacctClient, model: Model) -> dict[str, Model]:
+    """Return the models of the elements of a model's lists, and of the lists within these, by object.
+
+    Costs one call for each level of lists, rather than one for each list. Objects whose model cannot be read are
+    missing, and so are standalone records, of which a list shows no more than a reference.
+    """
+    found: dict[str, Model] = {}
+    asked: set[str] = set(WELL_KNOWN_OBJECTS)
+    wanted = set(find_element_objects(model).values()) - asked
+    while wanted:
+        asked |= wanted
+        read = client.models(sorted(wanted))
+        found |= read
+        wanted = {
+            path for one in read.values() if is_owned(one) for path in find_element_objects(one).values()
+        }
+        wanted -= asked
+    return found
+
+
+def find_element_objects(model: Model) -> dict[str, str]:
+    """Return the object of the elements of each list of records, by the list's dotted name."""
+    return dict(_walk(model, ""))
+
+
+def is_owned(model: Model) -> bool:
+    """Whether a model is of records that exist only within others."""
+    return model.get("type") != "rootObject"
+
+
+def _walk(model: Model, prefix: str) -> Iterator[tuple[str, str]]:
+    for kind in ("groups", "refs"):
+        for name, inner in get_entries(model, kind).items():
+            yield from _walk(inner, f"{prefix}{name}.")
+    for name, part in get_entries(model, "lists").items():
+        path = str(part.get("apiObject") or "").removeprefix("objects/")
+        if path:
+            yield prefix + name, path
