@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from intacct_provider.exceptions import IntacctColumnError
@@ -176,6 +177,17 @@ def _by_arrow(column: Column, values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.int64())
     if column.type in ("string", "boolean"):
         return pa.array(values, _type(column))
-    if column.type == "decimal" and not {str, type(None)}.issuperset(map(type, values)):
-        values = [value if value is None else str(value) for value in values]
-    return pa.array(values, pa.string()).cast(_type(column))
+    if column.type == "decimal":
+        return pa.array(_texts_within(column, values), pa.string()).cast(_type(column))
+    made = pa.array(values, pa.string()).cast(_type(column))
+    pc.min_max(made).as_py()  # raises for what Python has no date for: the year 0, and 9999 in another zone
+    return made
+
+
+def _texts_within(column: Column, values: Sequence[Any]) -> Sequence[str | None]:
+    """Return amounts as text, if Arrow's cast keeps them: longer ones, and exponents, become other amounts."""
+    texts = [value if value is None else str(value) for value in values]
+    room = PRECISION - (column.scale or 0)
+    if max(map(len, filter(None, texts)), default=0) > room or "E" in "".join(filter(None, texts)).upper():
+        raise ValueError("Arrow may change these")
+    return texts

@@ -15,12 +15,15 @@ from intacct_provider.export.schema.columns import REST, Column
 
 #: Digits that a decimal column has room for, before and after the point together.
 PRECISION = 38
+#: Digits that a number may have when it is written without an exponent.
+MOST_DIGITS = 60
 _DECIMAL = Context(prec=PRECISION)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIMESTAMP = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?(?:Z|[+-]\d\d(?::?\d\d)?)", re.ASCII
-)
+_CLOCK = r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?"
+_OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
+_TIMESTAMP = re.compile(_CLOCK + _OFFSET, re.ASCII)
+_MOMENT = re.compile(f"{_CLOCK}{_OFFSET}?", re.ASCII)
 #: Intacct mixes null and empty text; in columns that are not text, both are null.
 _NOTHING = (None, "")
 _BOOLEANS = {"true": True, "false": False}
@@ -43,13 +46,17 @@ def read_values(rows: Sequence[Any], columns: Sequence[Column]) -> list[tuple[An
 
 
 def to_text(value: Any) -> str | None:
-    """Return any value as text: text unchanged, amounts with every digit, objects and lists as JSON."""
+    """Return any value as text: text unchanged, amounts with every digit, objects and lists as JSON.
+
+    Only an amount of more than 60 digits has an exponent.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return format(value, "f")
+        # One of more digits keeps its exponent: 1E+999999999 would fill the memory.
+        return format(value, "f") if _is_writable(value) else str(value)
     return _encode(value).decode()
 
 
@@ -83,12 +90,66 @@ def convert_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -
     for value, key in zip(values, keys, strict=True):
         try:
             made.append(convert(value))
-        except ValueError:
-            raise IntacctColumnError(
-                f"Column {column.name!r} is {_describe(column)}, and record {key} has {_show(value)} in it, which "
-                "does not fit exactly. Leave the field out, or write jsonl or csv, which accept whatever Intacct sends."
-            ) from None
+        except (ValueError, OverflowError):
+            raise reject(column, key, value) from None
     return made
+
+
+def check_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -> None:
+    """Check that values are what the column's type is for, before a database reads them in its own way.
+
+    A moment may lack an offset, and an integer or a decimal may have up to 60 digits.
+
+    :raises IntacctColumnError: naming the column, the key and the value of the first that is not.
+    """
+    check = _CHECKS.get(column.type)
+    if check is None:
+        return
+    for value, key in zip(values, keys, strict=True):
+        try:
+            if value is not None:
+                check(value)
+        except (ValueError, OverflowError):
+            raise reject(column, key, value) from None
+
+
+def reject(column: Column, key: str, value: Any) -> IntacctColumnError:
+    """Return the error for a value that a column cannot hold."""
+    return IntacctColumnError(
+        f"Column {column.name!r} is {_describe(column)}, and record {key} has {show_value(value)} in it, which does "
+        "not fit exactly. Leave the field out, or write jsonl or csv, which accept whatever Intacct sends."
+    )
+
+
+def read_moment(value: Any) -> dt.datetime:
+    """Return a moment in UTC; one without an offset is in UTC.
+
+    :raises ValueError: if it is not one, or has digits beyond microseconds.
+    """
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("not a date and time")
+    moment = dt.datetime.fromisoformat(value)
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def read_number(value: Any) -> Decimal:
+    """Return a number that can be written with at most 60 digits.
+
+    :raises ValueError: if it is not one.
+    """
+    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
+        raise ValueError("not a number")
+    number = Decimal(str(value))
+    if not _is_writable(number):
+        raise ValueError("too many digits")
+    return number
+
+
+def _is_writable(number: Decimal) -> bool:
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
+        return False
+    return max(len(digits) + exponent, 0) + max(-exponent, 0) <= MOST_DIGITS
 
 
 def find_rest(value: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
@@ -184,13 +245,36 @@ def _timestamp(value: Any) -> dt.datetime | None:
     return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
 
 
+def _text(value: Any) -> str | None:
+    text = to_text(value)
+    if text is not None:
+        text.encode()  # raises for a lone surrogate, which UTF-8 cannot encode
+    return text
+
+
 _PLAIN: dict[str, Convert] = {
-    "string": to_text,
+    "string": _text,
     "json": to_json,
     "boolean": _boolean,
     "integer": _integer,
     "date": _date,
     "timestamp": _timestamp,
+}
+
+
+def _whole(value: Any) -> None:
+    number = read_number(value)
+    if number != number.to_integral_value():
+        raise ValueError("not a whole number")
+
+
+_CHECKS: dict[str, Convert] = {
+    "string": _text,
+    "boolean": _boolean,
+    "integer": _whole,
+    "decimal": read_number,
+    "date": _date,
+    "timestamp": read_moment,
 }
 
 
@@ -200,7 +284,7 @@ def _describe(column: Column) -> str:
     return "a list" if column.type == "list" else column.type
 
 
-def _show(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value, or its kind if it is long."""
     shown = repr(to_text(value)) if not isinstance(value, Mapping | list) else ""
     return shown if shown and len(shown) <= 80 else f"a {type(value).__name__}"

@@ -5,6 +5,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import zlib
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from export_pages import COLUMNS, page_of, pages_of, row
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from intacct_provider.client.paging.pages import Page
@@ -260,6 +261,77 @@ def test_parquet_refuses_what_does_not_fit(type, value):  # noqa: A002
     page.rows[1].f1 = value
     with pytest.raises(IntacctColumnError, match=r"Column 'due' is .* record 2 has"):
         encoded([Page(page.rows[1:], keys=page.keys[1:])], (Column("due", "name", type, 2),), "parquet")
+
+
+NUMBERS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "-", "+"]),
+    st.text("0123456789", min_size=1, max_size=45) | st.sampled_from(["9" * 39, str(2**128)]),
+    st.just("") | st.text("0123456789", min_size=1, max_size=12).map(".{}".format),
+    st.just("") | st.integers(-60, 60).map("E{}".format),
+)
+DATES = st.dates().map(str) | st.sampled_from(["0000-01-01", "10000-01-01", "infinity", "2026-02-30"])
+MOMENTS = st.builds(
+    "{}T{}{}".format,
+    st.dates().map(str) | st.sampled_from(["0000-01-01", "0001-01-01", "9999-12-31", "10000-01-01"]),
+    st.times().map(str) | st.sampled_from(["24:00:00", "23:59:60", "23:59:59.1234567"]),
+    st.sampled_from(["Z", "+05:00", "-05:00", ""]),
+)
+
+
+def parquet_or_error(column, value):
+    """Return what a Parquet file keeps of a value; None if it is refused, with column and key."""
+    page = texts(None)
+    page.rows[0].f1 = value
+    try:
+        written = encoded([page], (TEXT[0], column), "parquet")
+    except IntacctColumnError as err:
+        return None if re.match(r"Column 'c' is .*, and record 1 has ", str(err)) else err
+    return pq.read_table(io.BytesIO(written))["c"].to_pylist()[0]
+
+
+@given(NUMBERS, st.sampled_from([0, 2, 10, 38]), st.booleans())
+@example("9" * 39, 0, False)
+@example("56397E32", 14, True)
+def test_parquet_keeps_a_number_exactly_or_refuses_it(text, scale, as_number):
+    kept = parquet_or_error(Column("c", "name", "decimal", scale), Decimal(text) if as_number else text)
+    assert kept is None or kept == Decimal(text)
+
+
+@given(DATES)
+def test_parquet_keeps_a_date_exactly_or_refuses_it(text):
+    kept = parquet_or_error(Column("c", "name", "date"), text)
+    assert kept is None or str(kept) == text
+
+
+@given(MOMENTS)
+def test_parquet_keeps_a_moment_exactly_or_refuses_it(text):
+    kept = parquet_or_error(Column("c", "name", "timestamp"), text)
+    assert kept is None or kept == dt.datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("decimal", "9" * 39),
+        ("decimal", "NaN"),
+        ("decimal", "Infinity"),
+        ("decimal", Decimal("1E+999999999")),
+        ("date", "10000-01-01"),
+        ("date", "0000-01-01"),
+        ("timestamp", "infinity"),
+        ("timestamp", "9999-12-31T23:59:59-05:00"),
+        ("string", "\ud800"),
+    ],
+)
+def test_parquet_names_what_no_type_holds(kind, value):
+    assert parquet_or_error(Column("c", "name", kind, 0), value) is None
+
+
+def test_a_number_of_too_many_digits_is_text_with_an_exponent():
+    page = texts(None)
+    page.rows[0].f1 = Decimal("1E+999999999")
+    assert cells(encoded([page], TEXT, "csv"))[1] == ["1", "1E+999999999"]
 
 
 def test_parquet_of_whole_records_has_structs_lists_and_the_rest():
