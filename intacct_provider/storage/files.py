@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.storage.places import check_absolute, require_storage
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
@@ -33,19 +34,28 @@ class Written:
     sha256: str
 
 
-def parse_destination(destination: str) -> ObjectStoragePath:
+def parse_destination(destination: str, argument: str = "destination") -> ObjectStoragePath:
     """Return the path of a file that a user names.
 
-    :raises IntacctArgumentError: if it names no file, or a storage that Airflow does not know.
+    :param argument: that names it.
+    :raises IntacctArgumentError: if it names no file, is a relative path, or is on a storage that Airflow does not know
+        or whose package is not installed.
     """
     if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
-        raise IntacctArgumentError(f"destination must be the path or URI of a file, not {destination!r}.")
+        raise IntacctArgumentError(f"{argument} must be the path or URI of a file, not {destination!r}.")
+    check_absolute(argument, destination)
     try:
-        return ObjectStoragePath(destination)
+        path = ObjectStoragePath(destination)
     except ValueError as err:
         raise IntacctArgumentError(
-            f"destination {destination!r} is on a storage that Airflow does not know: {err}"
+            f"{argument} {destination!r} is on a storage that Airflow does not know: {err}"
         ) from err
+    require_storage(argument, path)
+    if path.protocol in _WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} names a bucket and no file in it, such as '{destination}/customers.csv'."
+        )
+    return path
 
 
 def open_path(uri: str) -> ObjectStoragePath:

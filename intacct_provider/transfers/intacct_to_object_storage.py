@@ -38,11 +38,17 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
     :param destination: path or URI of the file, such as ``s3://aws_default@bucket/groups/2026-11-21.csv``. With several
         parts their numbers go before the suffix: ``2026-11-21-00001.csv``. (templated)
-    :param file_format: ``jsonl``, ``csv`` or ``parquet``, which needs the extra ``parquet``. (templated)
-    :param compression: ``gzip`` or ``zstd``; None for none, except in Parquet files, which then have zstd. (templated)
+    :param file_format: ``jsonl``, ``csv`` or ``parquet``, which needs the extra ``parquet``. By default what the name
+        of ``destination`` says, and ``jsonl`` if it says nothing; an argument that contradicts the name is refused,
+        here and below. (templated)
+    :param compression: ``gzip`` or ``zstd``; by default what the name says (``.gz``, ``.zst``), and zstd inside of
+        Parquet files. (templated)
     :param rows_per_part: rows of a part at most; by default there is one part.
     :param bytes_per_part: a part ends with the row that brings it to this many bytes, before compression.
     :param csv_safe: put an apostrophe before CSV cells that a spreadsheet would run as a formula.
+    :param delimiter: between the cells of CSV files: ``;``, a tab, ``|``, ``^`` or ``~``; by default a comma, and a tab
+        in ``.tsv``.
+    :param bom: begin CSV files with a byte order mark, so that Excel reads them as UTF-8.
     :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (None for several parts),
         ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed).
     """
@@ -58,11 +64,13 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         self,
         *,
         destination: str,
-        file_format: str = "jsonl",
+        file_format: str | None = None,
         compression: str | None = None,
         rows_per_part: int | None = None,
         bytes_per_part: int | None = None,
         csv_safe: bool = False,
+        delimiter: str | None = None,
+        bom: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,12 +80,14 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         self.rows_per_part = rows_per_part
         self.bytes_per_part = bytes_per_part
         self.csv_safe = csv_safe
+        self.delimiter = delimiter
+        self.bom = bom
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Export the rows."""
         with self.client(context) as client:
             target, options = self._check_files()
-            export = self._plan_export(client, context, target)
+            export = self._plan_export(client, context, target, options)
             with export, self._open_sink(target, export.source, options, context) as sink:
                 files = export.run(sink)
         result = self._result(files)
@@ -94,19 +104,27 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         from intacct_provider.storage.files import check_place, parse_destination
 
         target = parse_destination(self.destination)
-        options = FileOptions(
-            self.file_format, self.compression, self.csv_safe, self.rows_per_part, self.bytes_per_part
+        options = FileOptions.for_file(
+            target.name,
+            file_format=self.file_format,
+            compression=self.compression,
+            delimiter=self.delimiter,
+            csv_safe=self.csv_safe,
+            rows_per_part=self.rows_per_part,
+            bytes_per_part=self.bytes_per_part,
+            bom=self.bom,
         )
-        options.check()
         check_place(target)
         return target, options
 
-    def _plan_export(self, client: IntacctClient, context: Context, target: ObjectStoragePath) -> Export:
+    def _plan_export(
+        self, client: IntacctClient, context: Context, target: ObjectStoragePath, options: FileOptions
+    ) -> Export:
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
         from intacct_provider.export.files.manifest import manifest_path, read_manifest
 
         full_refresh = self.wants_full_refresh
-        export = self.prepare(client, context, typed=self.file_format == "parquet")
+        export = self.prepare(client, context, typed=options.file_format == "parquet")
         export = self.narrow(export, full_refresh=full_refresh)
         replaced = read_manifest(manifest_path(target))
         drift = self.check_schema(export, replaced.columns if replaced else None)

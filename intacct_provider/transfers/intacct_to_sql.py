@@ -11,11 +11,10 @@ from intacct_provider.operators._sql_hook import sql_hook
 from intacct_provider.operators.export import IntacctExportOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.client import IntacctClient
-    from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.run import Export
     from intacct_provider.export.sql.load_log import LoadFacts
     from intacct_provider.export.sql.sink import TableSink
@@ -129,6 +128,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
         from intacct_provider.export.sql.names import name_for_sql
 
+        keys_path = self._parse_keys_path()
         names = self._known_columns()
         if names is not None:
             load.check(names)
@@ -137,7 +137,9 @@ class IntacctToSqlOperator(IntacctExportOperator):
         export = self.narrow(export, full_refresh=full_refresh)
         export = replace(export, source=replace(export.source, columns=name_for_sql(export.source.columns)))
         self.check_schema(export)
-        return replace(export, deletions=self._find_deletions(export, full_refresh=full_refresh))
+        if keys_path is None:
+            return export
+        return replace(export, deletions=self.find_deletions(export, keys_path, full_refresh=full_refresh))
 
     def _lost_rows(self, load: TableLoad, export: Export) -> bool:
         """Whether the table does not have what the last export left, so that everything is read again.
@@ -157,12 +159,15 @@ class IntacctToSqlOperator(IntacctExportOperator):
         )
         return True
 
-    def _find_deletions(self, export: Export, *, full_refresh: bool) -> Deletions | None:
-        from intacct_provider.storage.files import parse_destination
+    def _parse_keys_path(self) -> ObjectStoragePath | None:
+        from intacct_provider.storage.files import check_place, parse_destination
 
         if self.keys_path is None:
             return None
-        return self.find_deletions(export, parse_destination(self.keys_path), full_refresh=full_refresh)
+        path = parse_destination(self.keys_path, "keys_path")
+        if self.detect_deletes is not None:
+            check_place(path)
+        return path
 
     def _sink(self, load: TableLoad, export: Export) -> TableSink:
         from intacct_provider.export.sql.sink import TableSink

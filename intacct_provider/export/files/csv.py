@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values, to_json, to_text
 
-_MARKS = ',"\r\n'
-_marked = re.compile(f"[{_MARKS}]").search
 #: A spreadsheet treats text that begins with one of these as a formula, the full-width forms included.
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212")
 _NUMBER = frozenset("0123456789.")
 
 
 class CsvLines:
-    """CSV by RFC 4180: UTF-8, a header, CRLF, commas, quotes where needed.
+    """CSV by RFC 4180: UTF-8, a header, CRLF, commas or another delimiter, quotes where needed.
 
     Null is an empty cell, and so is empty text; JSONL and Parquet keep them apart. Booleans are ``true`` and ``false``,
     amounts have every digit and no exponent, objects and lists are JSON.
 
     :param safe: put ``'`` before text that a spreadsheet would treat as a formula; numbers such as ``-12.50`` stay.
+    :param delimiter: between cells.
+    :param bom: begin with a byte order mark.
     """
 
-    def __init__(self, columns: Sequence[Column], *, safe: bool = False) -> None:
+    def __init__(
+        self, columns: Sequence[Column], *, safe: bool = False, delimiter: str = ",", bom: bool = False
+    ) -> None:
         self._columns = columns
         self._safe = safe
-        self.header = self._lines([column.name] for column in columns)
+        self._delimiter = delimiter
+        self._marks = f'{delimiter}"\r\n'
+        self._marked = re.compile(f"[{re.escape(self._marks)}]").search
+        self.header = (BOM_UTF8 if bom else b"") + self._lines([column.name] for column in columns)
 
     def encode(self, rows: Sequence[Any]) -> bytes:
         """Return the lines of rows of one kind."""
@@ -52,7 +58,7 @@ class CsvLines:
         if len(cells) == 1:
             # An empty line would not be a row.
             cells = [[cell or '""' for cell in cells[0]]]
-        lines = list(map(",".join, zip(*cells, strict=True)))
+        lines = list(map(self._delimiter.join, zip(*cells, strict=True)))
         lines.append("")
         return "\r\n".join(lines).encode()
 
@@ -63,8 +69,8 @@ class CsvLines:
         if self._safe:
             texts = [_defuse(text) if text and text[0] in _FORMULA else text for text in texts]
         together = "".join(texts)
-        if any(mark in together for mark in _MARKS):
-            texts = [_quote(text) if _marked(text) else text for text in texts]
+        if any(mark in together for mark in self._marks):
+            texts = [_quote(text) if self._marked(text) else text for text in texts]
         return texts
 
 

@@ -49,7 +49,7 @@ def encoder_factory(columns: Sequence[Column], options: FileOptions) -> MakeEnco
     if options.file_format == "csv":
         from intacct_provider.export.files.csv import CsvLines
 
-        table = CsvLines(columns, safe=options.csv_safe)
+        table = CsvLines(columns, safe=options.csv_safe, delimiter=options.delimiter, bom=options.bom)
         return partial(_LineEncoder, table.encode, table.header, compression)
     return partial(_LineEncoder, JsonLines(columns).encode, b"", compression)
 

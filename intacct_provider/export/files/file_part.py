@@ -5,11 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from intacct_provider.export.completeness.tally import Tally
-
-#: Endings that belong to the kind of a file and stay last in the names of its parts.
-_ENDINGS = frozenset(
-    {".jsonl", ".ndjson", ".json", ".csv", ".txt", ".parquet", ".pq", ".gz", ".gzip", ".zst", ".zstd"}
-)
+from intacct_provider.export.files.file_names import ENDINGS
 
 
 class FilePart(msgspec.Struct, frozen=True):
@@ -56,6 +52,6 @@ def part_name(name: str, label: str, number: int) -> str:
 def split_name(name: str) -> tuple[str, str]:
     """Return a file's name without the endings that belong to its kind, and these endings."""
     stem, endings = name, ""
-    while (dot := stem.rfind(".")) > 0 and stem[dot:].lower() in _ENDINGS:
+    while (dot := stem.rfind(".")) > 0 and stem[dot:].lower() in ENDINGS:
         stem, endings = stem[:dot], stem[dot:] + endings
     return stem, endings

@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     file_format: str
     compression: str | None
     csv_safe: bool | UnsetType = UNSET
+    delimiter: str | UnsetType = UNSET
+    bom: bool | UnsetType = UNSET
     path: str
     parts: tuple[PartSummary, ...]
     rows: int

@@ -148,6 +148,8 @@ class FilesSink:
             "file_format": self._options.file_format,
             "compression": self._options.compression,
             "csv_safe": self._options.csv_safe or UNSET,
+            "delimiter": self._options.delimiter if self._options.delimiter != "," else UNSET,
+            "bom": self._options.bom or UNSET,
             "path": str(self._target),
             **describe_parts(self._written),
             "completeness": outcome.completeness,

@@ -28,7 +28,7 @@ class TombstoneFile:
         stem, endings = split_name(target.name)
         self._target = target.with_name(f"{stem}.deleted{endings}")
         self._deletions = deletions
-        own_options = FileOptions(options.file_format, options.compression)
+        own_options = structs.replace(options, rows_per_part=None, bytes_per_part=None)
         count = Counter(TOMBSTONES.fields)
         self._parts = Parts(self._target, TOMBSTONE_COLUMNS, own_options, attempt, count=count)
         self._written: list[FilePart] = []

@@ -392,13 +392,28 @@ def test_ranges_of_two_plans_are_refused(company, folder):
         ({"fields": {"key": "key", "id": "id", "status": "state"}}, "another columns"),
         ({"filters": field("status") == "active"}, "another query"),
         ({"filter_parameters": {"includePrivate": True}}, "another query"),
-        ({"file_format": "csv"}, "another file_format"),
-        ({"compression": "gzip"}, "another compression"),
     ],
 )
 def test_ranges_of_different_exports_are_refused(company, folder, arguments, word):
     first, second = plan(ranges=2)
     exports = [folder.export(first), folder.export(second, **arguments)]
+    with pytest.raises(AirflowFailException, match=f"Range 2 was exported with {word}"):
+        folder.commit(exports)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({}, "another file_format"),
+        ({"file_format": "csv", "compression": "gzip"}, "another compression"),
+        ({"file_format": "csv", "delimiter": ";"}, "another delimiter"),
+        ({"file_format": "csv", "bom": True}, "another bom"),
+    ],
+)
+def test_ranges_of_different_files_are_refused(company, folder, arguments, word):
+    first, second = plan(ranges=2)
+    folder.destination = folder.destination.removesuffix(".jsonl")
+    exports = [folder.export(first, file_format="csv"), folder.export(second, **arguments)]
     with pytest.raises(AirflowFailException, match=f"Range 2 was exported with {word}"):
         folder.commit(exports)
 
