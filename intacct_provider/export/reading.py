@@ -15,6 +15,7 @@ from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.proof import Proof, prove
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.completeness.tally import Counter
+from intacct_provider.export.schema.masks import Masker
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -42,6 +43,7 @@ class Reading:
         self._client, self._source, self._earlier = client, source, earlier
         fields = ("key",) if source.detail else source.query.fields
         asked = (*fields, source.stamp) if source.stamp and source.stamp not in fields else fields
+        self._masker = Masker(source.masks, None if source.detail else fields)
         self._changed = ChangedRows(Counter(fields, source.sums)) if source.stamp else None
         self._pages = begun or client.read_pages(
             replace(source.query, fields=asked),
@@ -61,7 +63,7 @@ class Reading:
         return self._pages.expected
 
     def __iter__(self) -> Iterator[Page]:
-        """Yield every row that existed during the whole read, once, or raise; late ones last.
+        """Yield every row that existed during the whole read, once, or raise; late ones last. What is hidden is masked.
 
         :raises IntacctIncompleteReadError: if completeness cannot be proven.
         """
@@ -69,12 +71,13 @@ class Reading:
             for page in self._pages:
                 if self._changed:
                     self._changed.add(page, self._pages.began)
-                yield page
+                yield self._masker.mask(page)
             return
         with closing(iter(self._pages)) as pages:
             for late, some in groupby(pages, attrgetter("late")):
                 for records in self._client.read_records(self._source.object_name, some):
-                    yield Page(records, keys=[str(record["key"]) for record in records], late=late)
+                    keys = [str(record["key"]) for record in records]
+                    yield self._masker.mask(Page(records, keys=keys, late=late))
 
     def prove(self, tally: Tally) -> Proof:
         """Compare what was read with what Intacct counts, after the last page.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
@@ -19,6 +19,14 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column, detail_columns, query_columns
 from intacct_provider.export.schema.element_models import read_element_models
+from intacct_provider.export.schema.masks import (
+    DROP,
+    Masks,
+    check_filters_hide,
+    check_not_used,
+    mask_columns,
+    parse_masks,
+)
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -44,6 +52,8 @@ class Source:
     :param upto: rows have keys up to this one.
     :param detail: whether whole records are read by key, after their keys.
     :param stamp: field that says when a record last changed, where that is wanted of every row.
+    :param masks: how fields of the rows are hidden; the columns are those of masked rows, and
+    :param unmasked: those that the rows would have without masks.
     """
 
     query: Query
@@ -53,6 +63,8 @@ class Source:
     upto: str | None = None
     detail: bool = False
     stamp: str | None = None
+    masks: Masks = field(default_factory=dict)
+    unmasked: tuple[Column, ...] = ()
 
     @property
     def object_name(self) -> str:
@@ -66,12 +78,26 @@ class Source:
         dropped = ("object", "start", "size", "orderBy", *(["fields"] if self.detail else []))
         return {name: body[name] for name in body if name not in dropped}
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What is exported, whatever of it is hidden."""
+        columns = self.unmasked or self.columns
+        fields = {} if self.detail else {"fields": [column.field for column in columns]}
+        return {
+            "object": self.object_name,
+            "query": self.asked | fields,
+            "detail": self.detail,
+            "columns": columns,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What a user asks to be exported, as far as it can be checked without a call.
 
+    :param query: does not ask for fields that are dropped.
     :param named: columns by field; None for all.
+    :param masks: how fields are hidden.
     :param above: rows have keys above this one, and
     :param upto: up to this one.
     """
@@ -83,6 +109,7 @@ class Selection:
     control_totals: Sequence[str]
     above: str | None
     upto: str | None
+    masks: Masks
 
     @classmethod
     def parse(
@@ -98,15 +125,17 @@ class Selection:
         as_of: str | dt.date | None = None,
         control_totals: Sequence[str] = (),
         key_range: Mapping[str, Any] | None = None,
+        mask: Any = None,
     ) -> Self:
         """Check the arguments of an export.
 
         :raises IntacctArgumentError: naming the argument, the value and what to do.
         """
+        masks = parse_masks(mask)
         named = name_columns(fields, detail=detail)
         query = Query.build(
             object_name,
-            ["key"] if detail or named is None else list(named),
+            ["key"] if detail or named is None else _list_asked(named, entities, masks),
             filters=filters,
             filter_expression=filter_expression,
             filter_parameters=_parameters(filter_parameters, entities, as_of),
@@ -116,11 +145,14 @@ class Selection:
                 "fields has an aggregate; an export is of records. Aggregates are read by IntacctQueryOperator, and "
                 "control_totals has Intacct add up fields of the export."
             )
+        check_filters_hide(masks, query.filters)
+        sums = [control_totals] if isinstance(control_totals, str) else control_totals
+        check_not_used(masks, "control_totals", sums, "their sum would be in the manifest")
         above = upto = None
         if key_range is not None:
             among = KeyRange.parse(key_range)
             above, upto = among.above, among.upto
-        return cls(query, named, detail, entities, control_totals, above, upto)
+        return cls(query, named, detail, entities, control_totals, above, upto, masks)
 
     def begin(self, client: IntacctClient) -> CompleteRead | None:
         """Ask for the first page while the model is read, where the model cannot change what is asked."""
@@ -139,17 +171,28 @@ class Selection:
         name, query = self.query.object_name, self.query
         known = client.fields(name)
         if self.detail:
+            # What is within lists is known by the models of their elements only.
+            typed = typed or any("." in name for name in self.masks)
             columns = _record_columns(client, name, self.named, typed=typed)
-            return Source(query, columns, above=self.above, upto=self.upto, detail=True)
+            return self._build(query, columns, detail=True)
         named = self.named or {field: field for field in client.queryable_fields(name)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
+            check_filters_hide(self.masks, query.filters)
         _reject_lists(named, known)
         columns = query_columns(named, known)
-        query = replace(query, fields=tuple(named))
         sums = _check_sums(self.control_totals, columns)
         stamped = sums and MODIFIED in known and known[MODIFIED].queryable
-        return Source(query, columns, sums, self.above, self.upto, stamp=MODIFIED if stamped else None)
+        return self._build(query, columns, sums=sums, stamp=MODIFIED if stamped else None)
+
+    def _build(self, query: Query, columns: tuple[Column, ...], **others: Any) -> Source:
+        masked = mask_columns(columns, self.masks)
+        source = Source(
+            query, masked, above=self.above, upto=self.upto, masks=self.masks, unmasked=columns, **others
+        )
+        if source.detail:
+            return source
+        return replace(source, query=replace(query, fields=tuple(column.field for column in masked)))
 
 
 def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:
@@ -177,6 +220,13 @@ def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:
             )
         taken[column] = name
     return named
+
+
+def _list_asked(named: Mapping[str, str], entities: str | Sequence[str] | None, masks: Masks) -> list[str]:
+    """Return the fields to ask for: what is dropped never leaves Intacct."""
+    exported = named if entities is None else {_ENTITY: ENTITY_COLUMN, **named}
+    mask_columns(query_columns(exported, {}), masks)
+    return [name for name in named if masks.get(name) != DROP]
 
 
 def _parameters(

@@ -125,6 +125,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
         full_refresh = self.wants_full_refresh
         export = self.prepare(client, context, typed=options.file_format == "parquet")
+        full_refresh = full_refresh or self.reads_all_again(export)
         export = self.narrow(export, full_refresh=full_refresh)
         replaced = read_manifest(manifest_path(target))
         drift = self.check_schema(export, replaced.columns if replaced else None)

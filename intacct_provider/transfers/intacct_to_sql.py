@@ -128,12 +128,15 @@ class IntacctToSqlOperator(IntacctExportOperator):
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
         from intacct_provider.export.sql.names import name_for_sql
 
+        self._check_key_mask()
         keys_path = self._parse_keys_path()
         names = self._known_columns()
         if names is not None:
             load.check(names)
         export = self.prepare(client, context)
         full_refresh = self.wants_full_refresh or self._lost_rows(load, export)
+        if self.mode == "merge" and self.reads_all_again(export):
+            full_refresh = True
         export = self.narrow(export, full_refresh=full_refresh)
         export = replace(export, source=replace(export.source, columns=name_for_sql(export.source.columns)))
         self.check_schema(export)
@@ -158,6 +161,19 @@ class IntacctToSqlOperator(IntacctExportOperator):
             "%s does not have what was loaded up to %s; everything is read again.", self.table, mark
         )
         return True
+
+    def _check_key_mask(self) -> None:
+        """Reject a hidden key of ``merge``: rows that are in the table already would not be found by it."""
+        from intacct_provider.export.schema.masks import parse_masks
+        from intacct_provider.export.source import name_columns
+        from intacct_provider.export.sql.names import sql_name
+
+        named = name_columns(self.fields, detail=self.detail) or {}
+        for field in parse_masks(self.mask) if self.mode == "merge" else ():
+            if self.key in (field, sql_name(field, named.get(field, field))):
+                raise IntacctArgumentError(
+                    f"mask hides {field!r}, by which mode='merge' finds the rows of the table. Merge by 'key'."
+                )
 
     def _parse_keys_path(self) -> ObjectStoragePath | None:
         from intacct_provider.storage.files import check_place, parse_destination
@@ -206,13 +222,17 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _known_columns(self) -> list[str] | None:
         """Return the names of the columns, if they are known without a call."""
+        from intacct_provider.export.schema.masks import DROP, parse_masks
         from intacct_provider.export.source import ENTITY_COLUMN, name_columns
         from intacct_provider.export.sql.names import check_names, sql_name
 
         named = name_columns(self.fields, detail=self.detail)
         if named is None:
             return None
-        columns = {field: sql_name(field, name) for field, name in named.items()}
+        dropped = [field for field, how in parse_masks(self.mask).items() if how == DROP]
+        columns = {field: sql_name(field, name) for field, name in named.items() if field not in dropped}
         check_names(columns)
-        entity = [ENTITY_COLUMN] if self.entities is not None and "entity.id" not in columns else []
+        entity = (
+            [ENTITY_COLUMN] if self.entities is not None and "entity.id" not in {*columns, *dropped} else []
+        )
         return entity + list(columns.values())

@@ -63,14 +63,9 @@ class FilesSink:
     ) -> None:
         self._target, self._options = target, options
         # Rows of another query, or of another range, cannot be continued. The names of parts come from this, so its
-        # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed.
-        what = {
-            "object": source.object_name,
-            "query": source.asked,
-            "detail": source.detail,
-            "columns": source.columns,
-        }
-        asked = [what, source.above, source.upto]
+        # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed. That
+        # holds for parts of an attempt with other masks, too, whose form tells them apart.
+        asked = [source.identity, source.above, source.upto]
         self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
         count = Counter(source.query.fields, source.sums)
         self._parts = Parts(target, source.columns, options, self._attempt, count=count, label=label)

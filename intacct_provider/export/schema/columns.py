@@ -37,6 +37,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     :param type: ``json`` is JSON text of what has no fixed form.
     :param scale: digits after the point of a ``decimal``; at most 38 digits in all.
     :param members: of a ``struct``; the one member of a ``list`` is its element.
+    :param mask: ``sha256`` if its values are hashed.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     type: ColumnType
     scale: int | None = None
     members: tuple[Column, ...] = ()
+    mask: str | None = None
 
     @property
     def nested(self) -> bool:

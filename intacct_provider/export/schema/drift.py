@@ -101,4 +101,6 @@ def _describe(column: Column, other: Column) -> str:
         text += f" with {column.scale} decimals"
     if column.members:
         text += f" of {', '.join(f'{one.name} {_describe(one, one)}' for one in column.members)}"
+    if column.mask:
+        text += f" hashed by {column.mask}"
     return text if column.field == other.field else f"{text} from {column.field}"

@@ -100,6 +100,7 @@ class TableSink:
     def _digest(self) -> str:
         """Return what identifies the query, whatever the window."""
         source = replace(self._source, query=self._whole)
+        masks = {"masks": source.masks} if source.masks else {}
         return digest_query(
             {
                 "object": source.object_name,
@@ -108,5 +109,6 @@ class TableSink:
                 "columns": {column.name: column.field for column in source.columns},
                 "above": source.above,
                 "upto": source.upto,
+                **masks,
             }
         )
