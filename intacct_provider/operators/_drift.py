@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctAPIError
-from intacct_provider.sync.object_facts import collect_types
+from intacct_provider.sync.object_facts import MODIFIED, collect_types
 from intacct_provider.sync.records import flatten
 from intacct_provider.sync.rendering.wording import make_visible
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WHEN = "audit.modifiedDateTime"
 #: The id says more than the key.
 _WHO = ("audit.modifiedByUser.id", "audit.modifiedBy")
 #: Records that the error names; the log names all that were asked for.
@@ -34,7 +33,7 @@ def describe_drift(client: IntacctClient, plan: Plan) -> str:
     names = {step.key: step.match for step in plan.steps if step.key}
     keys = list(names)[:BATCH_SIZE]
     known = collect_types(client.model(plan.object_name))
-    audit = [name for name in (_WHEN, *_WHO) if name in known]
+    audit = [name for name in (MODIFIED, *_WHO) if name in known]
     if not keys or not audit:
         return ""
     try:
@@ -56,5 +55,5 @@ def describe_drift(client: IntacctClient, plan: Plan) -> str:
 
 def _describe_change(row: Mapping[str, Any]) -> str:
     who = next((str(row[name]) for name in _WHO if row.get(name)), "")
-    when = str(row.get(_WHEN) or "")
+    when = str(row.get(MODIFIED) or "")
     return " ".join([*([f"by {make_visible(who)}"] if who else []), *([f"at {when}"] if when else [])])

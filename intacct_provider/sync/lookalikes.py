@@ -55,8 +55,9 @@ def fold_text(text: str) -> frozenset[str]:
 
 
 def differ_by_case(one: str, other: str) -> bool:
-    """Return whether two texts with a form in common differ only by case or by how characters are composed."""
-    return _fold_case(one) == _fold_case(other)
+    """Return whether two texts with a form in common differ only by case, and not by characters that look alike."""
+    plain = all(unicodedata.is_normalized("NFKC", text) for text in (one, other))
+    return plain and one.casefold() == other.casefold()
 
 
 def describe_characters(text: str) -> str:
@@ -73,10 +74,6 @@ def find_control(text: str, *, allowed: str = "") -> str:
         return ""
     found = next((c for c in text if unicodedata.category(c) == "Cc" and c not in allowed), "")
     return f"U+{ord(found):04X}" if found else ""
-
-
-def _fold_case(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _drop_invisible(text: str) -> str:

@@ -13,6 +13,9 @@ LIST = "list"
 WRITE_ONLY = "write-only"
 #: What Intacct sets on every record, whether or not its model says so, and on every element of a list.
 SET_BY_INTACCT = frozenset({"key", "href", "audit"})
+#: When a record was created, and when any of its fields was changed last.
+CREATED = "audit.createdDateTime"
+MODIFIED = "audit.modifiedDateTime"
 #: Fields that a new record must have; Intacct's model marks no field as required. A customer's ``id`` is missing here,
 #: because Intacct can number customers.
 REQUIRED: Mapping[str, tuple[str, ...]] = {

@@ -59,6 +59,8 @@ class Step:
     :param level: steps of one action are written by rising level, since higher ones refer to lower ones.
     :param fingerprint: SHA-256 of the live record's compared fields, ``""`` for a creation; None if the old values of
         ``changes`` are compared instead (in an undo).
+    :param modified: when a record to delete was last changed, as its audit fields say; ``""`` if unknown. Any later
+        change, of whatever field, would be lost with the record.
     """
 
     action: Action
@@ -69,6 +71,7 @@ class Step:
     body: dict[str, Any] = field(default_factory=dict)
     level: int = 0
     fingerprint: str | None = ""
+    modified: str = ""
 
     @property
     def rank(self) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from intacct_provider.sync.applying.current import (
     build_stale_error,
     describe_changes,
     read_current,
+    recheck_selection,
 )
 from intacct_provider.sync.applying.journal import Journal, Moments, RecordOutcome, Sending
 from intacct_provider.sync.applying.outcomes import WORDS, Outcome, collect_outcomes
@@ -71,7 +72,8 @@ def apply_plan(
 
     :param on_stale: ``skip`` applies the rest of a plan if some of its records changed since the plan was made.
     :param tolerance: how many rejected records are tolerated; the caller decides whether to fail for them.
-    :param fresh: the plan was just made, so the first attempt need not read the records again.
+    :param fresh: the plan was just made, so the first attempt need not read the records again. It asks for scope and
+        protection only, and leaves alone what must not be touched any more.
     :param verify: whether to read the records that were written once more.
     :raises IntacctSyncGuardError: for a plan that exceeds a limit.
     :raises IntacctStalePlanError: if a record changed since the plan was made; nothing more is written.
@@ -121,7 +123,11 @@ class _Run:
         if self.completed:
             self._check_completed()
         left = [n for steps in self.left.values() for n in steps]
-        if not left or (fresh and not any(self._needs_row(self.plan.steps[n]) for n in left)):
+        if not left:
+            return
+        if fresh and not any(self._needs_row(self.plan.steps[n]) for n in left):
+            # Nobody has approved the plan, so these are left alone, as by a plan that is made now.
+            self.current = recheck_selection(self.client, self.plan, left)
             return
         self.current = read_current(self.client, self.plan, left)
         if self.current.stale and on_stale == "fail":

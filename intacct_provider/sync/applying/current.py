@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intacct_provider.exceptions import IntacctStalePlanError
 from intacct_provider.sync.applying.recheck import find_forbidden
 from intacct_provider.sync.applying.reread import reread_records
-from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
+from intacct_provider.sync.applying.staleness import find_stale_steps, is_done, list_stamps
 from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.records import flatten, match_text, value_at
 
@@ -43,10 +43,10 @@ def read_current(client: IntacctClient, plan: Plan, positions: Sequence[int]) ->
     """Read the records of some steps of a plan, and ask whether they may still be touched."""
     steps = plan.steps
     part = replace(plan, steps=tuple(steps[n] for n in positions))
-    rows = reread_records(client, part)
-    by_match = {match_text(value_at(flatten(row), plan.match_on)): row for row in rows}
     # The model is a billed call, which a plan does without as long as nothing has changed.
     types = read_types(client, plan) if any(step.fingerprint is None for step in part.steps) else {}
+    rows = reread_records(client, part, stamps=list_stamps(part.steps, types))
+    by_match = {match_text(value_at(flatten(row), plan.match_on)): row for row in rows}
     changed = {step.match for step in find_stale_steps(part, rows, types)}
     types = types or (read_types(client, plan) if changed else {})
     differing = [n for n in positions if steps[n].match in changed]
@@ -56,6 +56,12 @@ def read_current(client: IntacctClient, plan: Plan, positions: Sequence[int]) ->
     existing = [n for n in positions if n not in done and n not in stale and steps[n].action != "create"]
     forbidden = find_forbidden(client, plan, {n: current.get_key(steps[n]) for n in existing})
     return replace(current, stale={**stale, **forbidden})
+
+
+def recheck_selection(client: IntacctClient, plan: Plan, positions: Sequence[int]) -> Current:
+    """Ask whether the records of some steps of a plan that was just made may be touched, and do not read them."""
+    existing = {n: plan.steps[n].key for n in positions if plan.steps[n].action != "create"}
+    return Current(stale=find_forbidden(client, plan, existing))
 
 
 def read_types(client: IntacctClient, plan: Plan) -> dict[str, str]:

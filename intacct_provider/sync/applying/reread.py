@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-def reread_records(client: IntacctClient, plan: Plan) -> list[Row]:
+def reread_records(client: IntacctClient, plan: Plan, *, stamps: Sequence[str] = ()) -> list[Row]:
     """Read the records that a plan writes as they are now, with the plan's fields.
 
     By key if the plan knows it, else by the field that is matched on; or all records if that takes fewer calls.
     Deleted records are left out, and so are records that now have a key of the plan but another name.
 
+    :param stamps: further fields to read.
     :return: nested or dotted rows; there may be others among them.
     """
     if plan.is_empty:
         return []
     if not plan.full_records:
         try:
-            return _read(client, plan, plan.fields)
+            return _read(client, plan, [*plan.fields, *stamps])
         except IntacctValidationError as error:
             if not is_not_queryable(error, plan.object_name):
                 raise

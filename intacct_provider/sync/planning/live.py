@@ -16,7 +16,12 @@ from intacct_provider.exceptions import (
     IntacctValidationError,
 )
 from intacct_provider.sync.lookalikes import fold_text
-from intacct_provider.sync.object_facts import collect_types, find_self_references, has_owned_lists
+from intacct_provider.sync.object_facts import (
+    MODIFIED,
+    collect_types,
+    find_self_references,
+    has_owned_lists,
+)
 from intacct_provider.sync.planning.conflicts import INACTIVE
 from intacct_provider.sync.planning.cost import reads_by_page
 from intacct_provider.sync.planning.diff import compare_flat, select_fields
@@ -239,11 +244,16 @@ def _read_matching(
 
 
 def _mirror_fields(model: Row, request: SyncRequest, types: Mapping[str, str]) -> list[str]:
-    """Return what a mirror reads besides: the status, to deactivate, and references that order the deletions."""
+    """Return what a mirror reads besides.
+
+    The status, to deactivate; when a record was changed last, since it must not be changed between plan and deletion;
+    and references that order the deletions.
+    """
     if request.mode != "mirror":
         return []
     own = find_self_references(model, request.object_name)
-    names = ("status", *(f"{path}.{leaf}" for path in own for leaf in ("key", "id")))
+    stamps = () if request.deactivates else (MODIFIED,)
+    names = ("status", *stamps, *(f"{path}.{leaf}" for path in own for leaf in ("key", "id")))
     return [name for name in names if name in types]
 
 

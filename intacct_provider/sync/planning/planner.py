@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from intacct_provider.client.query.filters import check_filters
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.object_facts import collect_types, find_self_references
+from intacct_provider.sync.object_facts import MODIFIED, collect_types, find_self_references
 from intacct_provider.sync.plan import FieldChange, Plan, Step
 from intacct_provider.sync.planning import conflicts
 from intacct_provider.sync.planning.conflicts import INACTIVE
@@ -202,6 +202,7 @@ class _Planner:
             changes=tuple(FieldChange(path, value, None) for path, value in values if not is_blank(value)),
             level=level,
             fingerprint=fingerprint_record(row, self.fields),
+            modified=match_text(flat.get(MODIFIED)),
         )
 
     def _order(self, steps: Sequence[Step]) -> list[Step]:

@@ -142,7 +142,7 @@ def test_any_other_byte_is_refused_before_anything_is_sent(airflow, path, with_d
         content = file.read()
     before = len(writes(airflow))
 
-    @settings(max_examples=15)
+    @settings(max_examples=15, deadline=None)
     @given(place=st.integers(0, len(content) - 1), bit=st.integers(0, 7))
     def check(place, bit):
         changed = bytearray(content)

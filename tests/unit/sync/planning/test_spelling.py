@@ -90,17 +90,33 @@ def test_ids_that_only_resemble_each_other_are_two(new, other):
     [
         ("c-1", "C-1"),
         ("STRASSE", "straße"),
-        ("Zoe\u0308", "Zoë"),
         ("\u0432\u043e\u0432\u0430", "\u0412\u041e\u0412\u0410"),
         ("\u03bd\u03b1\u03bd", "\u039d\u0391\u039d"),
     ],
 )
-def test_a_difference_by_case_or_composition_is_called_that(new, other):
+def test_a_difference_by_case_is_called_that(new, other):
     [problem] = check([new], [other])
     assert "differs from it only by case" in problem
     [problem] = check([other, new])
     assert problem.startswith("record 2")
     assert "(record 1) differs from it only by case" in problem
+
+
+@pytest.mark.parametrize(
+    ("new", "other", "named"),
+    [
+        ("Zoe\u0308", "Zoë", "U+0308"),
+        ("\u212a", "k", "U+212A KELVIN SIGN"),
+        ("\ufb01n", "FIN", "U+FB01"),
+        ("\u017f1", "S1", "U+017F"),
+    ],
+)
+def test_what_is_more_than_a_difference_by_case_is_named(new, other, named):
+    for pair in ((new, other), (other, new)):
+        [problem] = check(pair[:1], pair[1:])
+        assert named in problem
+        assert "only by case" not in problem
+
 
 
 def test_the_message_names_code_points_and_places():
