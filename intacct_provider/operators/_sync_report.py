@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,7 @@ from intacct_provider.exceptions import (
 from intacct_provider.sync.applying.outcomes import WORDS, Outcome
 from intacct_provider.sync.applying.output_files import choose_rejects_path, write_rejects
 from intacct_provider.sync.applying.rejects import Tolerance, format_rejects
-from intacct_provider.sync.desired.state import Desired, encode_rejected
 from intacct_provider.sync.plan import ACTIONS, Plan
-from intacct_provider.sync.problems import Problem
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -52,17 +50,20 @@ def summarize_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def keep_rejected(plan_path: ObjectStoragePath | None, desired: Desired, problems: Sequence[Problem]) -> None:
-    """Write the desired records with problems to a file beside the plan, to be corrected.
+def keep_rejected(plan_path: ObjectStoragePath, source: str, rejected: bytes) -> dict[str, str]:
+    """Write the desired records with problems to a file beside their plan, to be corrected; return its path, if any.
 
-    If there are none, the file of an earlier run is removed.
+    If there are none, the file of an earlier attempt is removed.
+
+    :param source: path of the desired records, or another name of them.
+    :param rejected: their lines.
     """
-    if desired.left_out:
-        log.info("%s: %d rows do not count (where, DONOTIMPORT).", desired.source, desired.left_out)
-    if plan_path is not None:
-        path = choose_rejects_path(plan_path, desired.source)
-        if write_rejects(path, encode_rejected(desired, problems)):
-            log.error("The desired records with problems are in %s.", path)
+    path = choose_rejects_path(plan_path, source)
+    write_rejects(path, rejected)
+    if not rejected:
+        return {}
+    log.error("The desired records with problems are in %s.", path)
+    return {"rejects": str(path)}
 
 
 def describe_files(journal: Journal) -> dict[str, str]:

@@ -201,8 +201,9 @@ class IntacctPlanSyncOperator(IntacctOperator):
         from intacct_provider.sync.rendering.wording import describe_counts
 
         with self.client(context) as client:
-            plan = self._plan(client, context, self._read_guards())
-            result = summarize_plan(plan) | self._write_plan(plan) | {"transactions": client.transactions}
+            plan, rejected = self._plan(client, context, self._read_guards())
+            result = summarize_plan(plan) | self._write_plan(plan, rejected)
+            result["transactions"] = client.transactions
             self._check_limits(context, plan, result)
             if plan.steps and self.fail_on_change:
                 changes = describe_drift(client, plan)
@@ -231,14 +232,16 @@ class IntacctPlanSyncOperator(IntacctOperator):
                 max_reject_percent=self.max_reject_percent,
             )
 
-    def _plan(self, client: IntacctClient, context: Context, guards: Guards) -> Plan:
-        """Return the plan, with the limits that it exceeds."""
+    def _plan(self, client: IntacctClient, context: Context, guards: Guards) -> tuple[Plan, bytes]:
+        """Return the plan, with the limits that it exceeds, and the records that it leaves out as lines to correct."""
         from intacct_provider.exceptions import IntacctDesiredStateError
         from intacct_provider.operators._sync_report import keep_rejected
         from intacct_provider.sync.applying.output_files import check_output_files
         from intacct_provider.sync.build import plan_records
         from intacct_provider.sync.desired.cell_rules import CellRules
         from intacct_provider.sync.desired.sources import Layout
+        from intacct_provider.sync.desired.state import encode_rejected
+        from intacct_provider.sync.plan_files import choose_failed_path
         from intacct_provider.sync.planning.limits import find_breaches
         from intacct_provider.sync.problems import describe_problems
         from intacct_provider.sync.rendering.markdown import render_markdown
@@ -266,26 +269,30 @@ class IntacctPlanSyncOperator(IntacctOperator):
         desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
         if self._plan_file is not None:
             check_output_files(self._plan_file, desired.source)
+        if desired.left_out:
+            self.log.info("%s: %d rows do not count (where, DONOTIMPORT).", desired.source, desired.left_out)
+        origin = name_task(context, cleared=True)
         try:
-            plan, problems = plan_records(client, desired, request, origin=name_task(context, cleared=True))
+            plan, problems = plan_records(client, desired, request, origin=origin)
         except IntacctDesiredStateError as err:
-            keep_rejected(self._plan_file, desired, err.problems)
+            if self._plan_file is not None:
+                rejected = b"".join(encode_rejected(desired, err.problems))
+                keep_rejected(choose_failed_path(self._plan_file, origin, rejected), desired.source, rejected)
             raise
-        keep_rejected(self._plan_file, desired, problems)
         if problems:
             self.log.error("%s", describe_problems(desired.source, problems))
         plan = replace(plan, breaches=find_breaches(plan, guards))
         self.log.info("%s", render_markdown(plan))
-        return plan
+        return plan, b"".join(encode_rejected(desired, problems))
 
     @cached_property
     def _plan_file(self) -> ObjectStoragePath | None:
         return None if self.plan_path is None else ObjectStoragePath(self.plan_path)
 
-    def _write_plan(self, plan: Plan) -> dict[str, str]:
-        """Write the plan and its page, and return their paths and the digest."""
+    def _write_plan(self, plan: Plan, rejected: bytes) -> dict[str, str]:
+        """Write the plan, its page and the records that it leaves out, and return their paths and the digest."""
+        from intacct_provider.operators._sync_report import keep_rejected
         from intacct_provider.storage.files import write_whole
-        from intacct_provider.sync.applying.output_files import choose_rejects_path
         from intacct_provider.sync.plan import companion_path
         from intacct_provider.sync.plan_files import save_plan
         from intacct_provider.sync.rendering.markdown import render_markdown
@@ -298,7 +305,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
             self.log.warning("%s is the plan of another run, which was not overwritten.", self._plan_file)
         page = companion_path(path, ".html")
         write_whole(page, [render_page(plan)])
-        rejects = {"rejects": str(choose_rejects_path(self._plan_file, plan.source))} if plan.invalid else {}
+        rejects = keep_rejected(path, plan.source, rejected)
         self.log.info("The plan is %s, its SHA-256 %s, and its page %s.", path, plan.digest, page)
         markdown = render_markdown(plan, page=str(page))
         return {"plan": str(path), "sha256": plan.digest, "page": str(page), **rejects, "markdown": markdown}
@@ -466,8 +473,11 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
             dry_run = read_flag("dry_run", self.plan_only)
             path, owner = self._plan_file, name_task(context)
             path, begun = (path, None) if path is None or dry_run else find_begun(path, owner)
-            plan = begun or self._plan(client, context, guards)
-            written = {"plan": str(path), "sha256": plan.digest} if begun else self._write_plan(plan)
+            if begun is None:
+                plan, rejected = self._plan(client, context, guards)
+                written = self._write_plan(plan, rejected)
+            else:
+                plan, written = begun, {"plan": str(path), "sha256": begun.digest}
             path = ObjectStoragePath(written["plan"]) if written else None
             result = summarize_plan(plan) | written
             self._check_limits(context, plan, result)

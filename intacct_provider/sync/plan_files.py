@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.storage.files import ObjectStoragePath, create_whole, read_file, writable, write_whole
+from intacct_provider.storage.files import (
+    ObjectStoragePath,
+    create_whole,
+    read_file,
+    read_small,
+    writable,
+    write_whole,
+)
 from intacct_provider.sync.plan import Plan, companion_path
 from intacct_provider.sync.problems import show_value
 
@@ -29,19 +37,33 @@ def save_plan(plan_path: ObjectStoragePath, plan: Plan) -> ObjectStoragePath:
         if create_whole(plan_path, content):
             return plan_path
         path = plan_path
-        if not _is_own(plan_path.read_bytes(), plan):
+        if not _is_own(plan_path.read_bytes(), plan.origin, plan.digest):
             path = companion_path(plan_path, f".{plan.digest[:_DIGITS]}.json")
     write_whole(path, [content])
     return path
 
 
-def _is_own(content: bytes, plan: Plan) -> bool:
+def choose_failed_path(plan_path: ObjectStoragePath, origin: str, content: bytes) -> ObjectStoragePath:
+    """Return the path of a plan that was not made because of rejected records, so that they are kept beside it.
+
+    If somebody else's plan is under ``plan_path``, the files beside it are not touched.
+
+    :param origin: of the plan.
+    :param content: what will be written, from which the path gets a name of its own.
+    """
+    found = read_small(plan_path)
+    if found is None or _is_own(found, origin):
+        return plan_path
+    return companion_path(plan_path, f".{hashlib.sha256(content).hexdigest()[:_DIGITS]}.json")
+
+
+def _is_own(content: bytes, origin: str, digest: str = "") -> bool:
     """Return whether the plan in a file was made by the same task and run, or is the same."""
     try:
         found = Plan.from_json(content)
     except IntacctArgumentError:
         return False
-    return found.digest == plan.digest or (bool(plan.origin) and found.origin == plan.origin)
+    return found.digest == digest or (bool(origin) and found.origin == origin)
 
 
 def list_plan_files(plan_path: ObjectStoragePath) -> Iterator[ObjectStoragePath]:

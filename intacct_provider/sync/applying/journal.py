@@ -270,7 +270,7 @@ class Journal:
         The records that were left out when the plan was made stay in it.
         """
         invalid = read_invalid(self.rejects_path) if self.plan.invalid else []
-        write_rejects(self.rejects_path, [*invalid, *lines])
+        write_rejects(self.rejects_path, b"".join([*invalid, *lines]))
 
     def sending(self, batch: int) -> Sending | None:
         """Return what a batch sends; None if that was never written."""

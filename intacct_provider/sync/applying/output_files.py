@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,14 +39,12 @@ def choose_rejects_path(plan_path: ObjectStoragePath, source: str) -> ObjectStor
     return companion_path(plan_path, ".rejects-2.jsonl") if is_same_file(path, source) else path
 
 
-def write_rejects(path: ObjectStoragePath, lines: Iterable[bytes]) -> bool:
-    """Write a rejects file, or remove that of an earlier run if there are no rejects; return whether there are."""
-    content = b"".join(lines)
+def write_rejects(path: ObjectStoragePath, content: bytes) -> None:
+    """Write a rejects file, or remove that of an earlier attempt if there are no rejects."""
     if content:
         write_whole(path, [content])
     else:
         remove(path)
-    return bool(content)
 
 
 def read_invalid(path: ObjectStoragePath) -> list[bytes]:

@@ -47,7 +47,7 @@ def test_a_record_that_was_changed_in_any_field_is_not_deleted(sandbox, client, 
     sandbox.seed(CUSTOMER, customers("A", "B", "C"))
     path = saved(planned(client, CUSTOMER, customers("A"), mode="mirror", scope=scope), tmp_path)
     change(client, clock, "B", notes="keep this one, we still invoice it")
-    with pytest.raises(IntacctStalePlanError, match="'B' was changed.*Nothing was written"):
+    with pytest.raises(IntacctStalePlanError, match=r"'B' was changed.*Nothing was written"):
         applied(client, path)
     outcome = applied(client, path, on_stale="skip")
     assert (outcome.deleted, outcome.stale) == (1, ("B",))

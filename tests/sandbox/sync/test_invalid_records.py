@@ -252,6 +252,38 @@ def test_the_invalid_records_of_a_plan_stay_when_it_is_applied(airflow, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("later", "how"),
+    [
+        ([{"id": "D", "status": "active"}], {}),
+        (
+            [{"id": "D", "status": "active"}, {"id": "E", "status": "odd"}],
+            {"on_invalid": "reject", "max_rejects": 1},
+        ),
+        ([{"id": "D", "status": "active"}, {"id": "E", "status": "odd"}], {}),
+    ],
+)
+def test_each_plan_on_one_path_has_rejects_of_its_own(airflow, tmp_path, later, how):
+    first = plan(DESIRED, tmp_path, on_invalid="reject", max_rejects=1)
+    kept = (tmp_path / "x.plan.rejects.jsonl").read_bytes()
+    assert first["rejects"].endswith("/x.plan.rejects.jsonl")
+    wrong = len(later) > 1
+    if wrong and not how:
+        with pytest.raises(AirflowFailException):
+            plan(later, tmp_path)
+    else:
+        second = plan(later, tmp_path, **how)
+        assert second["plan"] != first["plan"]
+        assert ("rejects" in second) == wrong
+        # Applying it keeps the records that its own plan has left out.
+        IntacctApplySyncOperator(task_id="apply", plan=second).execute({})
+    assert (tmp_path / "x.plan.rejects.jsonl").read_bytes() == kept
+    others = [path for path in tmp_path.glob("*.rejects.jsonl") if path.name != "x.plan.rejects.jsonl"]
+    assert [[line["id"] for line in lines(path)] for path in others] == ([["E"]] if wrong else [])
+    IntacctApplySyncOperator(task_id="apply", plan=first).execute({})
+    assert [line["id"] for line in lines(tmp_path / "x.plan.rejects.jsonl")] == ["B"]
+
+
+@pytest.mark.parametrize(
     ("desired", "plan_path"),
     [
         ("x.json", "x.json"),

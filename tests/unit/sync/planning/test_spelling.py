@@ -118,7 +118,6 @@ def test_what_is_more_than_a_difference_by_case_is_named(new, other, named):
         assert "only by case" not in problem
 
 
-
 def test_the_message_names_code_points_and_places():
     [problem] = check(["FIN-2\u200b"], ["FIN-2"])
     assert problem == (
