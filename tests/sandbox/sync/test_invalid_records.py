@@ -188,7 +188,7 @@ def company():
         min_size=1,
     )
 )
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_property_invalid_records_never_change_or_delete_their_live_ones(company, rows):
     with pytest.MonkeyPatch.context() as patch, client_of(company) as client:
         patch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", company.connection())
