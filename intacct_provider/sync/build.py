@@ -65,7 +65,7 @@ def plan_records(
         entity_id=config.entity_id,
         source=desired.source,
         origin=origin,
-        warnings=tuple(warn_of_words(kept.desired)),
+        warnings=(*kept.desired.warnings, *warn_of_words(kept.desired)),
         invalid=len(kept.rejected),
     )
     return plan, problems

@@ -68,6 +68,11 @@ def describe_characters(text: str) -> str:
     return ", ".join([*names[:_MAX_DESCRIBED], *more])
 
 
+def is_unseen(text: str) -> bool:
+    """Return whether a person sees nothing of a text, so that its cell looks empty: spaces and invisible characters."""
+    return not text.strip() or not (text.isascii() or _drop_invisible(text).strip())
+
+
 def find_control(text: str, *, allowed: str = "") -> str:
     """Return the code point of the first control character in a text; ``""`` if there is none."""
     if text.isprintable():

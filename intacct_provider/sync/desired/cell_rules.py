@@ -52,6 +52,15 @@ class CellRules:
         object.__setattr__(self, "_wanted", wanted)
         object.__setattr__(self, "_meanings", meanings)
 
+    @property
+    def deciding(self) -> Collection[str]:
+        """The columns that say whether a row counts."""
+        return self._wanted.keys()
+
+    def wants(self, name: str, cell: Any) -> bool:
+        """Return whether rows with this cell in a column count, as far as this column says."""
+        return _get_text(cell) in self._wanted.get(name, ())
+
     def check_names(self, names: Collection[str], source: str) -> None:
         """Reject rules for columns that do not exist.
 

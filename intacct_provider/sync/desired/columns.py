@@ -12,10 +12,12 @@ from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.blanks import drop_nulls, is_missing
 from intacct_provider.sync.desired.cell_rules import CellRules
+from intacct_provider.sync.desired.damage import describe_damage
 from intacct_provider.sync.desired.identity import advise_match_on
 from intacct_provider.sync.desired.import_template import find_mark_column, get_field_name, is_marked
 from intacct_provider.sync.desired.json_reader import parse_cell
 from intacct_provider.sync.desired.xlsx_reader import CellProblem
+from intacct_provider.sync.lookalikes import is_unseen
 from intacct_provider.sync.problems import REJECT, Problem, raise_problems, show_value
 from intacct_provider.sync.records import unflatten
 
@@ -53,7 +55,8 @@ class TableColumns:
     :param place: where its header is, such as ``line 1``.
     :param columns: field path of each column that has another name.
     :param null_markers: cells that clear their field; an empty cell leaves it alone.
-    :param rules: what the values of cells stand for.
+    :param rules: which rows count, and what the values of cells stand for.
+    :param allow_damaged_text: whether text such as ``#N/A`` is taken as it is.
     :raises IntacctDesiredStateError: for headers that do not name a field, or name one twice.
     """
 
@@ -67,6 +70,7 @@ class TableColumns:
         columns: Renames | None = None,
         null_markers: Collection[str] = (),
         rules: CellRules = CellRules(),  # noqa: B008 - frozen
+        allow_damaged_text: bool = False,
     ) -> None:
         names = [header.strip() for header in headers]
         check_renames(columns, names, source)
@@ -96,6 +100,30 @@ class TableColumns:
         self._markers = frozenset(null_markers)
         self._headers = names
         self._rules = rules
+        self._allow_damaged_text = allow_damaged_text
+
+    def find_doubt(self, cells: Sequence[Any], place: str) -> Problem | None:
+        """Return why it is not certain whether a row counts: the cell that says so has no value that can be trusted."""
+        if self._mark is not None:
+            mark = cells[self._mark]
+            only_marks = isinstance(mark, str) and not mark.strip("# ")
+            doubt = None if only_marks else self._doubt_cell(self._headers[self._mark], mark, place)
+            if doubt or is_marked(mark):
+                return doubt
+        for name in self._rules.deciding:
+            cell = cells[self._headers.index(name)]
+            if not self._rules.wants(name, cell) and (doubt := self._doubt_cell(name, cell, place)):
+                return doubt
+        return None
+
+    def _doubt_cell(self, name: str, cell: Any, place: str) -> Problem | None:
+        if isinstance(cell, CellProblem):
+            text = str(cell)
+        elif isinstance(cell, str) and not self._allow_damaged_text and (damage := describe_damage(cell)):
+            text = f"is {show_value(cell)}, {damage}"
+        else:
+            return None
+        return Problem(place, "", name, show_value(str(cell)), f"{text}. It says whether the row counts")
 
     def is_marked(self, cells: Sequence[Any]) -> bool:
         """Return whether a row of an import template is marked as one that is not imported."""
@@ -150,7 +178,7 @@ class TableColumns:
         cell, known = self._rules.interpret(header, cell)
         if known:
             return cell
-        if cell is None or (isinstance(cell, str) and not cell.strip()):
+        if cell is None or (isinstance(cell, str) and is_unseen(cell)):
             return _NOTHING
         if isinstance(cell, str) and cell.strip() in self._markers:
             return None

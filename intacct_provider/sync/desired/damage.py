@@ -13,15 +13,20 @@ from intacct_provider.sync.records import flatten
 if TYPE_CHECKING:
     from intacct_provider.sync.desired.state import Desired
 
-#: ``#N/A``, ``#REF!``, ``#NAME?``, ``#DIV/0!``, ``#SPILL!``, ``#GETTING_DATA`` and their like.
-_ERROR = re.compile(r"#(N/A|[A-Z]+(/0)?[!?]|GETTING_DATA)( N/A)?|(Err|#ERR):?[0-9]{3}", re.IGNORECASE)
-#: A long number as Excel shows and saves it.
-_SCIENTIFIC = re.compile(r"-?[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
-_NOT_A_NUMBER = frozenset({"nan", "-nan", "nat", "<na>"})
+#: ``#N/A``, ``#REF!``, ``#NAME?``, ``#DIV/0!``, ``#SPILL!``, ``#GETTING_DATA`` and their like, also as Excel says them
+#: in other languages: ``#NV``, ``#N/D``, ``#¡VALOR!``, ``#¿NOMBRE?``, ``#ДЕЛ/0!``; and ``####``, a column too narrow.
+_ERROR = re.compile(
+    r"#([^\W\d_]/[^\W\d_]{1,4}|[¡¿]?[^\W\d]+(/0)?[!?]|NV|YOK|REF|GETTING_DATA|NENÍ_K_DISPOZICI|HIÁNYZIK)( N/A)?"
+    r"|#{3,}|(Err|#ERR):?[0-9]{3}",
+    re.IGNORECASE,
+)
+#: A long number as Excel and data frames show and save it.
+_SCIENTIFIC = re.compile(r"-?[0-9]{1,3}([.,][0-9]+)?E[+-][0-9]{2,3}", re.IGNORECASE)
+_NOT_A_NUMBER = frozenset({"nan", "-nan", "nat", "<na>", "#nan", "1.#qnan", "-1.#ind", "1.#inf", "-1.#inf"})
 #: Characters of the longest text that :func:`describe_damage` recognizes.
 MAX_DAMAGED = 60
 #: Words for nothing; some people are called so.
-_WORDS = frozenset({"null", "none", "n/a"})
+_WORDS = frozenset({"null", "none", "n/a", "(null)", "<null>", "nil", "\\n"})
 
 
 def describe_damage(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ def _describe_problem(flat: Mapping[str, Any], match_on: str) -> str:
         return f"is not given, but records are matched on it. {advise_match_on(match_on, list(flat))}"
     value = flat[match_on]
     whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    if isinstance(value, dt.date):
+        return f"is {show_value(value)}, a date; format the cell as text and enter the id again"
     if isinstance(value, bool) or not (whole or isinstance(value, str | int | None)):
         return f"is {show_value(value)}; it must be text"
     text = match_text(value)

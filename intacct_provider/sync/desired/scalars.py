@@ -47,7 +47,9 @@ def convert_untyped(value: Any) -> Any:
         return Decimal(str(value))
     if isinstance(value, dt.datetime):
         return _format_time(value)
-    if value is None or isinstance(value, bool | int | dt.date):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, bool | dt.date):
         return encode_value(value)
     raise ConversionError(f"which is of type {type(value).__name__}; give text, a number, a date or a list")
 
@@ -69,7 +71,7 @@ def _to_boolean(value: Any, from_text: bool) -> bool:
 def _to_integer(value: Any, _from_text: bool) -> int:
     value = _read_exponent(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return int(value)
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
     # Data frames make whole numbers 10.0; the bound keeps 1e999999 from becoming a million digits.
@@ -83,7 +85,7 @@ def _to_integer(value: Any, _from_text: bool) -> int:
 def _to_number(value: Any, _from_text: bool) -> int | Decimal:
     value = _read_exponent(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return int(value)
     if isinstance(value, float | Decimal) and is_finite(value) and abs(Decimal(str(value))) < 10**30:
         return Decimal(str(value))
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +38,7 @@ from intacct_provider.sync.desired.identity import check_identity
 from intacct_provider.sync.desired.json_reader import read_json, read_json_lines
 from intacct_provider.sync.desired.parquet_reader import read_parquet
 from intacct_provider.sync.desired.state import Desired
+from intacct_provider.sync.desired.xlsx_layout import SheetLayout
 from intacct_provider.sync.desired.xlsx_reader import read_xlsx
 from intacct_provider.sync.desired.yaml_reader import read_yaml
 from intacct_provider.sync.problems import REJECT, Problem, show_value
@@ -101,7 +102,8 @@ def read_desired_file(source_name: str, data: bytes, layout: Layout) -> Desired:
         lines = read_csv(source_name, _decode(source_name, data), separator=_SEPARATORS[suffix])
         return _read_lines(source_name, "line", lines, layout)
     if suffix in _WORKBOOKS:
-        return _read_lines(source_name, "row", read_xlsx(source_name, data, layout.sheet), layout)
+        sheet = read_xlsx(source_name, data, layout.sheet)
+        return _warn_of_hidden(_read_lines(source_name, "row", sheet.rows, layout), sheet.layout)
     if suffix == ".parquet":
         names, rows = read_parquet(source_name, data)
         placed = ((f"row {number}", cells) for number, cells in enumerate(rows, start=1))
@@ -162,6 +164,20 @@ def _read_lines(
     return _read_table(source, names, f"{kind} {number}", placed, layout)
 
 
+def _warn_of_hidden(desired: Desired, layout: SheetLayout) -> Desired:
+    """Add a warning of rows that count although Excel does not show them."""
+    hidden = {f"row {number}" for number in layout.hidden_rows}
+    found = [place for place in desired.places if place in hidden]
+    if not found:
+        return desired
+    rest = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+    warning = (
+        f"{found[0].capitalize()}{rest} of the sheet {'are' if rest else 'is'} hidden or filtered out in Excel, and "
+        "counted all the same. To leave rows out, delete them, or give where."
+    )
+    return replace(desired, warnings=(*desired.warnings, warning))
+
+
 def _read_query_rows(source: str, rows: _Rows, layout: Layout) -> Desired:
     """Read rows that are objects with the names of their columns."""
     if not rows:
@@ -187,6 +203,7 @@ def _read_table(
         columns=layout.columns,
         null_markers=layout.markers,
         rules=layout.rules,
+        allow_damaged_text=layout.allow_damaged_text,
     )
     found = _Found(source, layout, columns.names, from_text=True)
     for place, given in rows:
@@ -195,8 +212,15 @@ def _read_table(
             found.add_unreadable(
                 place,
                 f"{len(cells)} cells under a header of {len(header)}; "
-                "put a value that holds the separator in double quotes",
+                + (
+                    "put a value that holds the separator in double quotes"
+                    if header_place.startswith("line")
+                    else "name their columns in the header, or remove the values"
+                ),
             )
+        elif doubt := columns.find_doubt(cells, place):
+            record, problems = columns.record(cells, place)
+            found.add(place, record, [doubt, *(one for one in problems if one.column != doubt.column)])
         elif columns.is_marked(cells):
             found.add_marked(columns.record(cells, place)[0])
         elif not columns.selects(cells):
@@ -402,7 +426,7 @@ def _decompress(source: str, data: bytes) -> tuple[str, bytes]:
 
 def _decode(source: str, data: bytes) -> str:
     try:
-        return data.decode("utf-8").removeprefix("\ufeff")
+        return data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise IntacctArgumentError(

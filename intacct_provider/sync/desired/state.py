@@ -31,6 +31,7 @@ class Desired:
     :param spared: values of ``match_on`` in rows that are marked as not to be imported; a mirror leaves them alone.
     :param partial: whether these records were rejected before, so that they are not all that is desired; a mirror
         deletes nothing then.
+    :param warnings: sentences about how the source was read, for the person who approves.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -43,6 +44,7 @@ class Desired:
     left_out: int = 0
     spared: frozenset[str] = frozenset()
     partial: bool = False
+    warnings: tuple[str, ...] = ()
 
     def column(self, path: str) -> str:
         """Return the name of a field in the source: its column, or its path and the column that it is part of."""
@@ -102,6 +104,8 @@ def _to_json(value: Any) -> Any:
         return [_to_json(item) for item in value]
     if isinstance(value, float | Decimal) and not is_finite(value):
         return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
     found = encode_value(value)
     return found if found is None or isinstance(found, bool | int | float | Decimal | str) else str(found)
 

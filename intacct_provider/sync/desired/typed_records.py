@@ -15,6 +15,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.damage import MAX_DAMAGED, describe_damage
 from intacct_provider.sync.desired.scalars import CONVERTERS, ConversionError, convert_untyped
 from intacct_provider.sync.desired.state import Desired
+from intacct_provider.sync.desired.xlsx_reader import ShownDate, ShownNumber
 from intacct_provider.sync.object_facts import SET_BY_INTACCT, ModelMembers, read_type
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text, unflatten
@@ -166,7 +167,25 @@ class _RecordConverter:
             return value
         self.check_enum(path, converted, enum)
         self.check_damage(path, converted)
+        if converted.__class__ is str:
+            self.check_shown(path, value, read_type(spec))
         return converted
+
+    def check_shown(self, path: str, value: Any, kind: str) -> None:
+        """Check that a text was entered as text: Excel makes dates and numbers of texts that look like one."""
+        if kind != "string" or self.desired.allow_damaged_text:
+            return
+        if isinstance(value, ShownDate):
+            what = "a date in Excel, which may have been another text when it was entered"
+        elif isinstance(value, ShownNumber):
+            what = f"a number that Excel shows in the format {show_value(value.shown)}"
+        else:
+            return
+        text = (
+            f"is {show_value(value)}, {what}; format the cell as text and enter what it should be, or set "
+            "allow_damaged_text=True to take it as it is"
+        )
+        self.add_problem(path, value, text)
 
     def check_damage(self, path: str, value: Any) -> None:
         """Check that a text is not what a spreadsheet left of a value."""

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.cell_rules import CellRules
 from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
+from intacct_provider.sync.desired.state import encode_rejected
 from intacct_provider.sync.desired.typed_records import convert_records
+from intacct_provider.sync.lookalikes import is_unseen
 
 MODEL = {
     "fields": {
@@ -50,8 +52,8 @@ def problems(desired):
     return [str(problem) for problem in convert_records(desired, MODEL, match_on="id")[1]]
 
 
-def workbook(*rows, formats=(), sheets=()):
-    """Return a workbook with these rows, number formats by cell, and other sheets."""
+def workbook(*rows, formats=(), sheets=(), merged=(), hidden=()):
+    """Return a workbook with these rows, number formats by cell, other sheets, merged ranges and hidden rows."""
     import openpyxl
 
     book = openpyxl.Workbook()
@@ -61,6 +63,10 @@ def workbook(*rows, formats=(), sheets=()):
         sheet.append(row)
     for cell, number_format in dict(formats).items():
         sheet[cell].number_format = number_format
+    for cells in merged:
+        sheet.merge_cells(cells)
+    for number in hidden:
+        sheet.row_dimensions[number].hidden = True
     for name, other in dict(sheets).items():
         added = book.create_sheet(name)
         for row in other:
@@ -272,6 +278,80 @@ def test_formulas_have_the_value_that_excel_saved():
     assert desired.records == ({"id": "C-1", "name": 2}, {"id": "C-2"})
 
 
+def test_text_that_excel_made_a_date_of_is_a_problem_unless_allowed():
+    data = workbook(
+        ["id", "name", "startDate"], ["C-1", dt.date(2026, 3, 1), dt.date(2026, 3, 1)], ["C-2", "3-1", None]
+    )
+    [problem] = problems(read(data, "x.xlsx"))
+    assert problem.startswith("row 2 ('C-1'): name is 2026-03-01, a date in Excel")
+    typed, found = convert_records(read(data, "x.xlsx", allow_damaged_text=True), MODEL, match_on="id")
+    assert not found
+    assert typed[0] == {"id": "C-1", "name": "2026-03-01", "startDate": "2026-03-01"}
+    assert "is 2026-03-01, a date" in problems(read(workbook(["id"], [dt.date(2026, 3, 1)]), "x.xlsx"))[0]
+
+
+@pytest.mark.parametrize(
+    "shown", ['"INV-"0000', "000-00-0000", "(000) 000-0000", "0%", "$#,##0", "[$€-407] #,##0", "0\\.00"]
+)
+def test_text_is_not_what_excel_does_not_show(shown):
+    data = workbook(
+        ["id", "name", "creditLimit"], ["C-1", 5551234, 5551234], formats={"B2": shown, "C2": shown}
+    )
+    [problem] = problems(read(data, "x.xlsx"))
+    assert problem.startswith("row 2 ('C-1'): name is 5551234, a number that Excel shows in the format")
+    typed, found = convert_records(read(data, "x.xlsx", allow_damaged_text=True), MODEL, match_on="id")
+    assert not found
+    assert typed == [{"id": "C-1", "name": "5551234", "creditLimit": "5551234"}]
+    desired = read(data, "x.xlsx")
+    assert b'"name":5551234' in b"".join(
+        encode_rejected(desired, convert_records(desired, MODEL, match_on="id")[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [("General", "7"), ("0", "7"), ("#,##0", "7"), ("@", "7"), ("[Red]0;-0", "7"), ("_(* #,##0_)", "7"), ("000", "007"),
+     ("0000;@", "0007"), ("#\\ ##0", "7"), ("0.00E+00", "7")],
+)  # fmt: skip
+def test_numbers_whose_digits_excel_shows_are_text_too(shown, text):
+    data = workbook(["id", "name"], ["C-1", 7], formats={"B2": shown})
+    assert convert_records(read(data, "x.xlsx"), MODEL, match_on="id") == ([{"id": "C-1", "name": text}], [])
+
+
+def test_cells_that_are_merged_with_another_are_problems():
+    book = workbook(
+        ["id", "name", "isOnHold"], ["C-1", "x"], ["C-2"], ["C-3", "y"], merged=["B2:B3", "C2:C4"]
+    )
+    assert problems(read(book, "x.xlsx")) == [
+        "row 3 ('C-2'): name is merged with B2; unmerge the cells and fill in each"
+    ]
+    titled = workbook(["id", None], ["C-1"], merged=["A1:B1"])
+    assert records(titled, "x.xlsx") == [{"id": "C-1"}]
+
+
+def test_hidden_rows_count_and_are_told():
+    rows = [["id"], ["C-1"], ["C-2"], ["C-3"], [None]]
+    assert read(workbook(*rows), "x.xlsx").warnings == ()
+    desired = read(workbook(*rows, hidden=[3, 4, 5]), "x.xlsx")
+    assert len(desired.records) == 3
+    [warning] = desired.warnings
+    assert warning.startswith("Row 3 and 1 more of the sheet are hidden or filtered out in Excel")
+    assert read(workbook(*rows, hidden=[3, 4]), "x.xlsx", rules=CellRules(where={"id": "C-1"})).warnings == ()
+
+
+def test_characters_that_excel_escapes_are_read():
+    data = workbook(
+        ["id", "name"], ["C-1", "two_x000D_\nlines"], ["C-2", "a_x005F_x000D_b"], ["C-3", "_x00e9_"]
+    )
+    assert [record["name"] for record in records(data, "x.xlsx")] == ["two\r\nlines", "a_x000D_b", "é"]
+
+
+def test_a_value_beyond_the_header_is_told_in_the_words_of_a_sheet():
+    data = workbook(["id"], ["C-1", "x"])
+    [problem] = problems(read(data, "x.xlsx"))
+    assert "2 cells under a header of 1; name their columns in the header" in problem
+
+
 def test_dimensions_that_a_program_wrote_wrong_cut_nothing_off():
     data = workbook(["id", "name"], ["C-1", "x"], ["C-2", "y"])
     wrong = rewrite(data, r'<dimension ref="[^"]*"', '<dimension ref="A1:A2"')
@@ -319,7 +399,9 @@ VALUES = st.one_of(
     st.decimals(-(10**9), 10**9, places=2).map(float),
     st.dates(dt.date(1950, 1, 1), dt.date(2100, 1, 1)),
     st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12).filter(
-        lambda text: text == text.strip() and text[:1] not in ("=", "{", "[")
+        lambda text: (
+            text == text.strip() and text[:1] not in ("=", "{", "[") and not (text and is_unseen(text))
+        )
     ),
 )
 
