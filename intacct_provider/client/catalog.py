@@ -16,6 +16,7 @@ from intacct_provider.client.model import (
     WELL_KNOWN_OBJECTS,
     ModelField,
     get_entries,
+    find_reference,
     list_queryable,
     read_fields,
     read_model,
@@ -77,6 +78,16 @@ class Catalog:
     def fields(self, object_name: str) -> dict[str, ModelField]:
         """Return the fields of an object by dotted name."""
         return read_fields(self.model(object_name))
+
+    def find_field(self, object_name: str, name: str) -> ModelField | None:
+        """Return a field by its dotted name; None if no model describes it.
+
+        What the object's model does not say of a referenced object is in that object's model, one more call.
+        """
+        model = self.model(object_name)
+        found = read_fields(model).get(name)
+        further = None if found else find_reference(model, name)
+        return self.find_field(*further) if further else found
 
     def queryable_fields(self, object_name: str) -> list[str]:
         """Return the names of the fields that a query can return, ``key`` first."""

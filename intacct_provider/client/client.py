@@ -17,6 +17,7 @@ from intacct_provider.client.paging.pages import Page, Row, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_page
+from intacct_provider.client.reading.filter_values import FilterValues
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.reading.records import RecordReader
 from intacct_provider.client.results import RecordResult
@@ -53,6 +54,7 @@ class IntacctClient:
         self._session = Session(config, store=store, on_secret=on_secret, retry=retry)
         self._catalog = Catalog(self._session)
         self._queries = QueryReader(self._session, self._catalog)
+        self._filter_values = FilterValues(self._catalog, self._queries)
         self._records = RecordReader(self._session, self._catalog, self._queries)
         self._writer = RecordWriter(self._session, self._catalog, self._queries)
         self._deleter = RecordDeleter(self._session, self._catalog, self._queries)
@@ -137,7 +139,7 @@ class IntacctClient:
             filter_parameters=filter_parameters,
             order_by=order_by,
         )
-        return self._queries.page(query, start, size)
+        return self._filter_values.read_page(query, lambda: self._queries.page(query, start, size))
 
     def first_page(self, query: Query, size: int) -> Page:
         """Return the first page of a query.
@@ -146,7 +148,7 @@ class IntacctClient:
         transaction more. So nothing is skipped, replaced or deleted because of one false response.
         """
         check_page(1, size)
-        return self._queries.first_page(query, size)
+        return self._filter_values.read_page(query, lambda: self._queries.first_page(query, size))
 
     def iter_rows(
         self,
@@ -180,7 +182,7 @@ class IntacctClient:
             filter_parameters=filter_parameters,
             order_by=order_by,
         )
-        return self._queries.iter_rows(query)
+        return self._filter_values.iter_rows(query)
 
     def read_pages(
         self,
@@ -216,7 +218,19 @@ class IntacctClient:
         :param above: only records with keys above this one.
         :param upto: only records with keys up to this one.
         """
-        return self._queries.totals(query, sums, above, upto)
+        return self._filter_values.read_totals(query, lambda: self._queries.totals(query, sums, above, upto))
+
+    def check_filters(self, query: Query, argument: str = "filters") -> Query:
+        """Return the query after its filters were checked for values that no record can have.
+
+        :meth:`query`, :meth:`iter_rows` and :meth:`totals` do so by themselves, :meth:`read_pages` does not. Values of
+        enumerations, booleans, numbers, dates and times are compared with the object's model, which costs one call per
+        client and object; what the model rules out costs one more, since a value that a record has is right.
+
+        :param argument: name of the argument that the filters come from, for the message.
+        :raises IntacctArgumentError: naming the field, the value and the nearest one.
+        """
+        return self._filter_values.check(query, argument)
 
     # --- records
 

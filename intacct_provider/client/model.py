@@ -94,6 +94,26 @@ def get_entries(model: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, A
     return {name: part for name, part in found.items() if isinstance(part, Mapping)}
 
 
+def find_reference(model: Mapping[str, Any], name: str) -> tuple[str, str] | None:
+    """Return the object that the first reference in a dotted name leads to, with the rest of the name."""
+    first, _, rest = name.partition(".")
+    if not rest:
+        return None
+    for kind in ("refs", "groups"):
+        inner = get_entries(model, kind).get(first, {})
+        target = get_object_name(inner) if kind == "refs" else ""
+        if target:
+            return target, rest
+        if inner:
+            return find_reference(inner, rest)
+    return None
+
+
+def get_object_name(part: Mapping[str, Any]) -> str:
+    """Return the path of the object that a reference or list of a model leads to; ``""`` if unknown."""
+    return str(part.get("apiObject") or "").removeprefix("objects/")
+
+
 def _walk_fields(model: Mapping[str, Any], prefix: str, *, deprecated: bool) -> Iterator[ModelField]:
     for name, part in get_entries(model, "fields").items():
         yield _read_field(prefix + name, "field", part, deprecated=deprecated)

@@ -170,6 +170,7 @@ class Selection:
         """
         name, query = self.query.object_name, self.query
         known = client.fields(name)
+        query = client.check_filters(query)
         if self.detail:
             # What is within lists is known by the models of their elements only.
             typed = typed or any("." in name for name in self.masks)

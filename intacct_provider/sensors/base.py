@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
+        self._polled = False
 
     def condition(self) -> Condition:
         """Return the condition to wait for, checked."""
@@ -55,8 +57,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
 
         with self.client(context) as client:
             check_interval("poke_interval", self.poke_interval)
-            condition = self.condition()
+            condition = replace(self.condition(), checked=self._is_checked(context))
             count = condition.count(client)
+        self._polled = True
         self.log.info(
             "%s: matching records: %d, waiting for %d.", condition.object_name, count, condition.at_least
         )
@@ -77,12 +80,16 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             trigger=IntacctQueryTrigger(
                 intacct_conn_id=self.intacct_conn_id,
                 entity_id=self.entity_id,
-                condition=self.condition().to_dict(),
+                condition=replace(self.condition(), checked=True).to_dict(),
                 poll_interval=float(self.poke_interval),
                 deadline=time.time() + self.timeout,
             ),
             method_name="execute_complete",
         )
+
+    def _is_checked(self, context: Context) -> bool:
+        """Whether an earlier poll of this attempt has checked the values of the condition, which costs calls."""
+        return self._polled or bool(context.get("task_reschedule_count"))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:  # noqa: ARG002
         """Return the count that the trigger reports; a missing or unknown event is a failure.

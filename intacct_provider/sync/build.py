@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.damage import warn_of_words
 from intacct_provider.sync.desired.typed_records import convert_records
@@ -40,10 +41,12 @@ def plan_records(
 
     :param origin: whose plan it is, such as the task and run.
     :raises IntacctDesiredStateError: for such problems, and if no record is without them.
-    :raises IntacctArgumentError: if desired and live records conflict.
+    :raises IntacctArgumentError: if desired and live records conflict, or scope or protection has values that no
+        record has.
     :raises IntacctIncompleteReadError: if it cannot be proven that all live records were read.
     """
     model = client.model(request.object_name)
+    _check_selections(client, request)
     typed, problems = convert_records(desired, model, match_on=request.match_on)
     live: Live | None = None
     while True:
@@ -69,6 +72,13 @@ def plan_records(
         invalid=len(kept.rejected),
     )
     return plan, problems
+
+
+def _check_selections(client: IntacctClient, request: SyncRequest) -> None:
+    """Reject a scope or protection with values that no record has, which would select nothing, or everything."""
+    for argument, filters in (("scope", request.scope_filters), ("protect", request.protect)):
+        if filters is not None:
+            client.check_filters(Query.build(request.object_name, ["key"], filters=filters), argument)
 
 
 def _plan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries
+from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries, get_object_name
 
 #: Type of a field that queries cannot read.
 LIST = "list"
@@ -118,11 +118,6 @@ class ModelMembers:
         if id(spec) not in self._elements:
             self._elements[id(spec)] = spec, describe_elements(spec)
         return self._elements[id(spec)][1]
-
-
-def get_object_name(spec: Mapping[str, Any]) -> str:
-    """Return the path of the object that a reference or list of the model leads to; ``""`` if unknown."""
-    return str(spec.get("apiObject") or "").removeprefix("objects/")
 
 
 def collect_types(model: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from intacct_provider.client.arguments import check_whole_number
@@ -25,6 +25,7 @@ class Condition:
     :param filter_expression: how they are joined.
     :param filter_parameters: ``asOfDate``, ``includePrivate`` and so on.
     :param at_least: records that must match.
+    :param checked: whether the values of the filters were checked by an earlier poll.
     """
 
     object_name: str
@@ -32,6 +33,7 @@ class Condition:
     filter_expression: str
     filter_parameters: Mapping[str, Any] | None
     at_least: int
+    checked: bool = False
 
     @classmethod
     def build(
@@ -57,15 +59,18 @@ class Condition:
         return cls(object_name, list(query.filters), query.expression, query.parameters, at_least)
 
     def count(self, client: IntacctClient) -> int:
-        """Return how many records match now; one billed call of one row."""
-        page = client.query(
+        """Return how many records match now; one billed call of one row.
+
+        :raises IntacctArgumentError: for values in the filters that no record has, unless they are checked already.
+        """
+        query = Query.build(
             self.object_name,
             ["key"],
             filters=self.filters,
             filter_expression=self.filter_expression,
             filter_parameters=self.filter_parameters,
-            size=1,
         )
+        page = client.query(replace(query, values_checked=self.checked), size=1)
         return len(page.rows) if page.total_count is None else page.total_count
 
     def to_dict(self) -> dict[str, Any]:

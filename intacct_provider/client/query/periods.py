@@ -12,3 +12,16 @@ CURRENT_QUARTER = "currentQuarter"
 PRIOR_QUARTER = "priorQuarter"
 CURRENT_YEAR = "currentYear"
 PRIOR_YEAR = "priorYear"
+
+PERIODS = (
+    TODAY,
+    YESTERDAY,
+    CURRENT_WEEK,
+    LAST_WEEK,
+    CURRENT_MONTH,
+    PRIOR_MONTH,
+    CURRENT_QUARTER,
+    PRIOR_QUARTER,
+    CURRENT_YEAR,
+    PRIOR_YEAR,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from intacct_provider.client.arguments import check_whole_number
@@ -31,6 +31,7 @@ class Query:
     :param expression: how they are joined.
     :param parameters: ``asOfDate``, ``includePrivate`` and so on.
     :param order_by: fields with their directions.
+    :param values_checked: whether the values of the filters are known to be such that records can have.
     """
 
     object_name: str
@@ -39,6 +40,7 @@ class Query:
     expression: str = "and"
     parameters: Mapping[str, Any] | None = None
     order_by: tuple[Mapping[str, str], ...] = ()
+    values_checked: bool = field(default=False, compare=False, repr=False)
 
     @classmethod
     def build(
@@ -85,7 +87,7 @@ class Query:
         if len(more) > 1:
             added = f"({added})"
         expression = f"({own}) and {added}" if self.filters else joined
-        return replace(self, filters=(*self.filters, *more), expression=expression)
+        return replace(self, filters=(*self.filters, *more), expression=expression, values_checked=False)
 
     def payload(self, *, start: int = 1, size: int = MAX_PAGE_SIZE) -> dict[str, Any]:
         """Return the request body for one page."""

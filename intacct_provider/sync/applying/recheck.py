@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.query.request import Query
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -53,6 +55,8 @@ def _select(client: IntacctClient, plan: Plan, selection: Selection, asked: Mapp
     found: set[str] = set()
     for start in range(0, len(keys), BATCH_SIZE):
         filters, expression = selection.narrow(keys[start : start + BATCH_SIZE])
-        rows = client.iter_rows(plan.object_name, ["key"], filters=filters, filter_expression=expression)
+        query = Query.build(plan.object_name, ["key"], filters=filters, filter_expression=expression)
+        # The values were checked when the plan was made.
+        rows = client.iter_rows(replace(query, values_checked=True))
         found.update(str(row["key"]) for row in rows)
     return found

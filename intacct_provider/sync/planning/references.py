@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.keys import as_number
+from intacct_provider.client.model import get_object_name
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
-from intacct_provider.sync.object_facts import ModelMembers, get_object_name
+from intacct_provider.sync.object_facts import ModelMembers
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text, unflatten
 

@@ -1,0 +1,257 @@
+"""Values in filters that no record can have, as far as the model of the object says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from intacct_provider.client.model import ModelField
+from intacct_provider.client.query.expressions import OPPOSITES
+from intacct_provider.client.query.periods import PERIODS
+from intacct_provider.client.query.request import Query
+from intacct_provider.client.spelling import did_you_mean
+
+Kind = Literal["boolean", "date", "date-time", "integer", "key", "number", "text"]
+
+_EQUALITY = ("$eq", "$ne", "$in", "$notIn", "$has")
+_SEARCHES: Mapping[str, Callable[[str, str], bool]] = {
+    "$contains": str.__contains__,
+    "$startsWith": str.startswith,
+    "$endsWith": str.endswith,
+}
+#: Fields in which any text is possible, so that no model needs to be read for them.
+_FREE_TEXT = ("id", "name", "href")
+_MOST_SHOWN = 12
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
+)
+_YES, _NO = ("true", "t", "yes", "y", "1", "on"), ("false", "f", "no", "n", "0", "off")
+_DESCRIPTIONS: Mapping[Kind, str] = {
+    "boolean": "true or false",
+    "date": "a date such as '2025-03-16', or a period such as 'today'",
+    "date-time": "a time such as '2025-03-16T13:26:56Z', a date, or a period such as 'today'",
+    "integer": "a whole number",
+    "key": "a whole number, as all keys are",
+    "number": "a number",
+    "text": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A value of a filter that no record can have, as far as the model says.
+
+    :param name: the field, and
+    :param value: what it is compared with.
+    :param holds: condition that selects the records that have it nevertheless.
+    :param problem: what is wrong, as the beginning of a sentence.
+    :param advice: the nearest value as a sentence of its own, or nothing.
+    """
+
+    name: str
+    value: Any
+    holds: Mapping[str, Any]
+    problem: str
+    advice: str
+
+
+def list_doubtful_values(query: Query, find_field: Callable[[str], ModelField | None]) -> Iterator[Doubt]:
+    """Yield the values in the filters of a query that no record can have.
+
+    :param find_field: returns the description of a field; None if the model has none. Only called for fields whose
+        values it can rule out.
+    """
+    folds = ignores_case(query)
+    for operator, name, values in _list_comparisons(query):
+        for value in values:
+            if not _is_free(name, value):
+                doubt = find_doubt(operator, name, value, find_field(name), ignore_case=folds)
+                if doubt:
+                    yield doubt
+
+
+def find_doubt(
+    operator: str, name: str, value: Any, found: ModelField | None, *, ignore_case: bool
+) -> Doubt | None:
+    """Return why no record can have a value; None if one can, or if the field is unknown."""
+    if found is None:
+        return None
+    kind = _find_kind(name, found)
+    allowed = [str(one) for one in found.enum if one is not None] if kind != "boolean" else []
+    search = operator if operator in _SEARCHES else OPPOSITES.get(operator, "")
+    if search in _SEARCHES and kind not in ("key", "text"):
+        problem = f"{name} is not text, and {operator} only compares text"
+        return Doubt(name, value, {search: {name: value}}, problem, "")
+    if allowed and (search in _SEARCHES or operator in _EQUALITY):
+        if _is_allowed(_SEARCHES.get(search, str.__eq__), value, allowed, ignore_case=ignore_case):
+            return None
+        test = search if search in _SEARCHES else "$has" if operator == "$has" else "$eq"
+        problem = f"{name} has no value {_describe_search(search)}{value!r}: the model lists {_show(allowed)}"
+        return Doubt(name, value, {test: {name: value}}, problem, did_you_mean(_to_text(value), allowed))
+    if search in _SEARCHES or _fits(kind, value, equality=operator in _EQUALITY):
+        return None
+    # A server that accepts a time for a date compares it as one; anything else is found by equality, if at all.
+    ordered = operator not in _EQUALITY and kind == "date" and _is_time(value)
+    holds = {operator: {name: value}} if ordered and "etween" not in operator else {"$eq": {name: value}}
+    problem = f"{name} is compared with {value!r}, which is not {_DESCRIPTIONS[kind]}"
+    return Doubt(name, value, holds, problem, _suggest(name, kind, value))
+
+
+def rows_prove_values(query: Query) -> bool:
+    """Whether a single row of the query proves that records have the values that its filters ask for.
+
+    If so, there is nothing to check as long as rows come.
+    """
+    joined = re.findall(r"[a-z]+", query.expression.lower())
+    return (
+        not query.aggregated
+        and ("or" not in joined or len(query.filters) == 1)
+        and all(_is_proven_by_rows(*comparison) for comparison in _list_comparisons(query))
+    )
+
+
+def has_values_to_check(query: Query) -> bool:
+    """Whether the model could rule out a value in the filters of a query."""
+    return any(
+        not _is_free(name, value) for _operator, name, values in _list_comparisons(query) for value in values
+    )
+
+
+def ignores_case(query: Query) -> bool:
+    """Whether the query compares text without regard to case."""
+    given = (query.parameters or {}).get("caseSensitiveComparison", True)
+    return _to_text(given).casefold() == "false"
+
+
+def fold_value(value: Any, *, ignore_case: bool) -> str:
+    """Return a value in the form in which Intacct compares it with text."""
+    return _to_text(value).casefold() if ignore_case else _to_text(value)
+
+
+def _list_comparisons(query: Query) -> Iterator[tuple[str, str, Sequence[Any]]]:
+    """Yield operator, field and values of each condition; null is a value that any field may have."""
+    for condition in query.filters:
+        ((operator, operand),) = condition.items()
+        ((name, given),) = operand.items()
+        values = given if isinstance(given, list) else [given]
+        yield operator, name, [value for value in values if value is not None]
+
+
+def _is_proven_by_rows(operator: str, _name: str, values: Sequence[Any]) -> bool:
+    if operator in ("$eq", "$has", *_SEARCHES):
+        return True
+    if operator in _EQUALITY:
+        return operator == "$in" and len(values) == 1
+    # Compared as text, a date is below or above any word.
+    return operator not in OPPOSITES or all(map(_is_ordered, values))
+
+
+def _is_ordered(value: Any) -> bool:
+    """Whether a value is a number, a date or a time, whatever the field's type."""
+    return any(_fits(kind, value, equality=False) for kind in ("number", "date-time"))
+
+
+def _is_free(name: str, value: Any) -> bool:
+    leaf = name.rpartition(".")[2]
+    return leaf in _FREE_TEXT or (leaf == "key" and _fits("key", value, equality=True))
+
+
+def _find_kind(name: str, found: ModelField) -> Kind:
+    if name.rpartition(".")[2] == "key":
+        return "key"
+    if found.type in ("boolean", "integer", "number"):
+        return found.type  # type: ignore[return-value]
+    if found.type == "decimal" or found.format.startswith("decimal"):
+        return "number"
+    return found.format if found.format in ("date", "date-time") else "text"  # type: ignore[return-value]
+
+
+def _fits(kind: Kind, value: Any, *, equality: bool) -> bool:
+    """Whether a field of a kind can be compared with a value.
+
+    :param equality: whether it is asked to be equal, which a whole number never is to a fraction.
+    """
+    text = _to_text(value)
+    if kind == "boolean":
+        return text in ("true", "false")
+    if isinstance(value, bool):
+        return False
+    if kind in ("integer", "number"):
+        return bool((_WHOLE if kind == "integer" and equality else _NUMBER).fullmatch(text))
+    if kind == "key":
+        return text.isascii() and text.isdigit()
+    if kind == "date":
+        return text in PERIODS or _is_date(text)
+    if kind == "date-time":
+        return text in PERIODS or _is_date(text) or _is_time(text)
+    return True
+
+
+def _is_date(text: str) -> bool:
+    return bool(_DATE.fullmatch(text)) and _is_in_calendar(text)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and bool(_TIME.fullmatch(value)) and _is_in_calendar(value.upper())
+
+
+def _is_in_calendar(text: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_allowed(
+    compare: Callable[[str, str], bool], value: Any, allowed: Sequence[str], *, ignore_case: bool
+) -> bool:
+    if isinstance(value, bool):
+        return False
+    wanted = fold_value(value, ignore_case=ignore_case)
+    return any(compare(fold_value(one, ignore_case=ignore_case), wanted) for one in allowed)
+
+
+def _describe_search(search: str) -> str:
+    words = {
+        "$contains": "that contains ",
+        "$startsWith": "that starts with ",
+        "$endsWith": "that ends with ",
+    }
+    return words.get(search, "")
+
+
+def _show(allowed: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, allowed[:_MOST_SHOWN]))
+    return shown if len(allowed) <= _MOST_SHOWN else f"{shown} and {len(allowed) - _MOST_SHOWN} more"
+
+
+def _suggest(name: str, kind: Kind, value: Any) -> str:
+    """Return the value of the right kind that is probably meant, as a sentence; else nothing."""
+    text = _to_text(value).strip()
+    meant: object = None
+    if kind == "boolean":
+        meant = True if text.casefold() in _YES else False if text.casefold() in _NO else None
+    elif kind in ("integer", "number") and _GROUPED.fullmatch(text):
+        plain = text.replace(",", "")
+        meant = plain if _fits(kind, plain, equality=True) else None
+    elif kind == "text":
+        meant = text
+    elif kind == "key":
+        return f" Did you mean the field {name.removesuffix('key') + 'id'!r}?"
+    elif kind in ("date", "date-time"):
+        meant = text if _fits(kind, text, equality=True) else text[:10] if _is_time(text) else None
+        return f" Did you mean {meant!r}?" if meant else did_you_mean(text, PERIODS)
+    return "" if meant is None else f" Did you mean {meant!r}?"
+
+
+def _to_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

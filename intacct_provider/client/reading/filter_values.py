@@ -1,0 +1,140 @@
+"""Queries whose filters ask for values that no record has: an error instead of an empty result."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import TypeVar
+
+from intacct_provider.client.catalog import Catalog
+from intacct_provider.client.model import ModelField
+from intacct_provider.client.paging.pages import Page, Row, Totals
+from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.client.query.request import Query
+from intacct_provider.client.query.values import (
+    Doubt,
+    fold_value,
+    has_values_to_check,
+    ignores_case,
+    list_doubtful_values,
+    rows_prove_values,
+)
+from intacct_provider.client.reading.queries import QueryReader
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctValidationError
+
+log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
+_MOST_NAMED = 5
+
+
+class FilterValues:
+    """Checks the values in filters against the models of a company.
+
+    A model can be incomplete, so what it does not list is looked up once: a value that a record has is right.
+    """
+
+    def __init__(self, catalog: Catalog, queries: QueryReader) -> None:
+        self._catalog = catalog
+        self._queries = queries
+        self._held: set[tuple[str, str]] = set()
+
+    def check(self, query: Query, argument: str = "filters") -> Query:
+        """Return the query, whose values are then known to be checked.
+
+        :param argument: that has the filters, for the message.
+        :raises IntacctArgumentError: for values that no record has, with the nearest that exist.
+        """
+        if query.values_checked or not has_values_to_check(query):
+            return query
+        doubts = list_doubtful_values(query, partial(self._find_field, query.object_name))
+        refused = [
+            one
+            for _, some in groupby(doubts, attrgetter("name"))
+            for one in self._select_unheld(query, list(some))
+        ]
+        if refused:
+            raise _build_error(query, argument, refused)
+        return replace(query, values_checked=True)
+
+    def read(self, query: Query, read: Callable[[], Found], *, empty: Callable[[Found], bool]) -> Found:
+        """Return what a query reads; check its values first, unless rows prove them, and if there are none.
+
+        So a read that finds what it asks for does not pay for a model.
+        """
+        if not rows_prove_values(query):
+            query = self.check(query)
+        try:
+            found = read()
+        except IntacctValidationError:
+            self.check(query)
+            raise
+        if empty(found):
+            self.check(query)
+        return found
+
+    def read_page(self, query: Query, read: Callable[[], Page]) -> Page:
+        """Return the page that ``read`` reads of a query."""
+        return self.read(query, read, empty=lambda page: not page.rows and page.start <= 1)
+
+    def read_totals(self, query: Query, read: Callable[[], Totals]) -> Totals:
+        """Return the totals that ``read`` reads of a query."""
+        return self.read(query, read, empty=lambda totals: not totals.count)
+
+    def iter_rows(self, query: Query) -> Iterator[Row]:
+        """Yield every row of a query."""
+        rows = self._queries.iter_rows(query)
+        first = self.read(query, lambda: next(rows, None), empty=lambda row: row is None)
+        if first is not None:
+            yield from chain([first], rows)
+
+    def _find_field(self, object_name: str, name: str) -> ModelField | None:
+        """Return the description of a field; None if it cannot be read, which must not keep a query from running."""
+        try:
+            return self._catalog.find_field(object_name, name)
+        except IntacctError as err:
+            if err.retryable:
+                raise
+            log.warning("Intacct: the values of %s in filters are not checked: %s", name, err)
+            return None
+
+    def _select_unheld(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
+        """Return those of some values of one field that no record has; one billed call, unless known already."""
+        unknown = [one for one in doubts if (query.object_name, repr(one.holds)) not in self._held]
+        unheld = self._ask(query, unknown) if unknown else []
+        self._held.update((query.object_name, repr(one.holds)) for one in unknown if one not in unheld)
+        return unheld
+
+    def _ask(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
+        first = doubts[0]
+        equal = all("$eq" in one.holds for one in doubts)
+        if len(doubts) > 1 and not equal:
+            return [one for each in doubts for one in self._ask(query, [each])]
+        wanted = {"$in": {first.name: [one.value for one in doubts]}} if len(doubts) > 1 else first.holds
+        asked = replace(query, filters=(wanted,), expression="and", order_by=())
+        try:
+            if len(doubts) == 1:
+                return [] if self._queries.count(asked).count else [first]
+            rows = MappingRows((first.name, "count:key"), keyed=False)
+            asked = replace(asked, fields=(first.name, "count:key"))
+            page = self._queries.fetch_page(asked, 1, len(doubts), rows=rows)
+        except IntacctValidationError:
+            return list(doubts)  # Intacct does not compare the field with such a value
+        fold = partial(fold_value, ignore_case=ignores_case(query))
+        held = {fold(row[first.name]) for row in page.rows}
+        return [one for one in doubts if fold(one.value) not in held]
+
+
+def _build_error(query: Query, argument: str, refused: Sequence[Doubt]) -> IntacctArgumentError:
+    unique = list(dict.fromkeys((one.problem, one.advice) for one in refused))
+    told = [
+        f"{problem}, and no record of {query.object_name} has it.{advice}"
+        for problem, advice in unique[:_MOST_NAMED]
+    ]
+    if len(unique) > _MOST_NAMED:
+        told.append(f"And {len(unique) - _MOST_NAMED} more.")
+    return IntacctArgumentError(f"{argument}: {' '.join(told)}")
