@@ -15,8 +15,8 @@ from intacct_provider.client.http.transport import Reply, Request
 from intacct_provider.client.model import (
     WELL_KNOWN_OBJECTS,
     ModelField,
-    get_entries,
     find_reference,
+    get_entries,
     list_queryable,
     read_fields,
     read_model,
