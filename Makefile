@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox \
+.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox azurite \
   bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean worlds
 
 help:  ## Show what there is to make
@@ -57,6 +57,9 @@ reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliabilit
 
 reliability-table: $(VENV)/.dev  ## Read while people work, in every way, and write the table of docs/reliability.md (20 minutes)
 	@$(BIN)/python tools/reliability_under_change.py
+
+azurite: $(VENV)/.made  ## Install the emulator of Azure Blob for the tests of exports to it; needs npm
+	@npm install --prefix $(VENV) --no-save --no-package-lock --no-audit --no-fund --silent azurite@3.35.0
 
 soak: $(VENV)/.dev  ## Read and write under each of 1,000 random schedules of faults, changes and false answers
 	@$(BIN)/python tools/soak.py --schedules 1000

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.storage import azure
 from intacct_provider.storage.places import check_absolute, require_storage
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
@@ -23,7 +24,7 @@ _BLOCK = 16 << 20
 #: Window bits that make zlib read and write gzip's frame, which has no name and time 0.
 GZIP_WINDOW = 31
 #: Storages without folders, which may create a bucket when asked for a folder.
-_WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "wasb", "wasbs"})
+_WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs"}) | azure.PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,8 @@ def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
     if path.protocol in _WITHOUT_FOLDERS:
         # mv() would treat brackets and stars in a name as a pattern, and go into a "folder" of the target's name.
         path.fs.cp_file(path.path, target.path)
+        if path.protocol in azure.PROTOCOLS:
+            azure.finish_copy(target)
         path.fs.rm_file(path.path)
     else:
         path.fs.mv(path.path, target.path)
