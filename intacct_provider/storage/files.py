@@ -15,9 +15,10 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath as ObjectStoragePath,  # for rooms without Airflow
 )
 
-from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.storage import azure
 from intacct_provider.storage.places import check_absolute, require_storage
+from intacct_provider.storage.refusals import explain_refusals
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
@@ -142,7 +143,10 @@ def writable(target: ObjectStoragePath) -> Iterator[None]:
     :raises IntacctArgumentError: for everything that another attempt cannot fix.
     """
     try:
-        yield
+        with explain_refusals(target):
+            yield
+    except IntacctError:
+        raise
     except (ConnectionError, TimeoutError):
         raise
     except ImportError as err:

@@ -1,0 +1,79 @@
+"""Refusals of object storages, which every library reports in its own way: told apart from errors that may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+#: Errors of the libraries of AWS, Google and Azure where credentials are missing or not usable.
+_NO_CREDENTIALS = frozenset(
+    {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+        "DefaultCredentialsError",
+        "RefreshError",
+        "ClientAuthenticationError",
+        "CredentialUnavailableError",
+    }
+)
+
+
+@contextmanager
+def explain_refusals(target: ObjectStoragePath) -> Iterator[None]:
+    """Turn what an object storage refuses, and would refuse again, into an error that says why.
+
+    :raises IntacctArgumentError: if access is denied, the bucket does not exist, or its name is not possible.
+    """
+    try:
+        yield
+    except IntacctError:
+        raise
+    except Exception as err:
+        if (reason := _explain(err, target)) is None:
+            raise
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} cannot be written ({type(err).__name__}): {reason}"
+        ) from err
+
+
+def _explain(err: Exception, target: ObjectStoragePath) -> str | None:
+    if target.protocol in ("", "file", "local", "memory"):
+        return None
+    status = _find_status(err)
+    if status in (401, 403) or isinstance(err, PermissionError) or type(err).__name__ in _NO_CREDENTIALS:
+        whose = (
+            f"connection {target.conn_id!r}"
+            if target.conn_id
+            else "the worker, since the URI names no connection"
+        )
+        return (
+            f"the storage denied access. Check the credentials of {whose}, and that they may write, read, list and "
+            "delete there."
+        )
+    bucket = target.path.lstrip("/").partition("/")[0]
+    if status == 404 or isinstance(err, FileNotFoundError):
+        return f"bucket or container {bucket!r} does not exist. It is not created by an export."
+    if status == 400:
+        return f"the storage does not accept the name of the file, or of bucket or container {bucket!r}."
+    return None
+
+
+def _find_status(err: BaseException | None) -> int | None:
+    """Return the HTTP status that an error, or the one that it came from, has."""
+    while err is not None:
+        # gcsfs has an error without a status for 403 alone.
+        if type(err) is OSError and str(err).startswith("Forbidden:"):
+            return 403
+        for name in ("status_code", "status", "code"):
+            status = getattr(err, name, None)
+            if isinstance(status, int) and 400 <= status < 600:
+                return status
+        err = err.__cause__
+    return None
