@@ -44,6 +44,19 @@ class Completeness(Struct, frozen=True, kw_only=True):
     ranges: tuple[RangeCompleteness, ...] | UnsetType = UNSET
 
 
+class ListCompleteness(Struct, frozen=True, kw_only=True):
+    """How the rows of a list compare with a query of the object that its elements are.
+
+    :param result: ``equal``; ``changed meanwhile``, if records changed while they were read; or ``unproven``.
+    :param counted: what the query counts for the exported records, in all of their lists of the object.
+    :param reason: why nothing is proven.
+    """
+
+    result: str
+    counted: int | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
 class RunFacts(Struct, frozen=True, kw_only=True):
     """What differs from run to run.
 

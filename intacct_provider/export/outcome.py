@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from intacct_provider.export.facts import Completeness, RunFacts
+from intacct_provider.export.facts import Completeness, ListCompleteness, RunFacts
 
 if TYPE_CHECKING:
     from intacct_provider.export.deletes.detection import Deletions
@@ -20,6 +21,7 @@ class Outcome:
     :param company_id: where it was read.
     :param window: of an incremental export.
     :param deletions: what found the deleted records, if they are wanted.
+    :param lists: how complete each list is that is exported on its own, by its name.
     """
 
     source: Source
@@ -29,3 +31,4 @@ class Outcome:
     run: RunFacts
     window: Window | None = None
     deletions: Deletions | None = None
+    lists: Mapping[str, ListCompleteness] = field(default_factory=dict)

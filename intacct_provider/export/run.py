@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from intacct_provider.export.completeness.progress import Progress
 from intacct_provider.export.completeness.tally import Counter, Tally
-from intacct_provider.export.facts import Completeness, RunFacts
+from intacct_provider.export.facts import Completeness, ListCompleteness, RunFacts
 from intacct_provider.export.outcome import Outcome
 from intacct_provider.export.reading import Reading
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from intacct_provider.export.deletes.detection import Deletions
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
+    from intacct_provider.export.lists.proof import ListProof
     from intacct_provider.export.schema.drift import Drift
     from intacct_provider.export.source import Source
 
@@ -67,6 +68,19 @@ class Sink(Protocol[Published]):
         """Forget what a next attempt would have needed."""
 
 
+class Observer(Protocol):
+    """What gets every row beside the sink."""
+
+    def begin(self) -> None:
+        """Start with no rows."""
+
+    def add(self, page: Page) -> None:
+        """Add rows."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """One export, ready to be run; use it in a ``with`` statement, which closes what it has opened.
@@ -77,6 +91,7 @@ class Export:
     :param state: of earlier exports; None if nothing is remembered.
     :param window: None unless incremental.
     :param deletions: gets every row; None unless deleted records are wanted.
+    :param lists: compares the rows of lists; None unless they are exported on their own.
     :param drift: how the columns differ from those of the last export, for the manifest.
     :param begun: pages whose first one was asked for already.
     """
@@ -90,6 +105,7 @@ class Export:
     state: ExportState | None = None
     window: Window | None = None
     deletions: Deletions | None = None
+    lists: ListProof | None = None
     drift: Drift | None = None
     begun: CompleteRead | None = None
     started: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
@@ -100,8 +116,12 @@ class Export:
     def __exit__(self, *_: object) -> None:
         if self.begun is not None:
             self.begun.close()
-        if self.deletions is not None:
-            self.deletions.close()
+        for observer in self._observers:
+            observer.close()
+
+    @property
+    def _observers(self) -> list[Observer]:
+        return [one for one in (self.deletions, self.lists) if one is not None]
 
     def run(self, sink: Sink[Published]) -> Published:
         """Read everything into a sink and prove it complete, publish it, and let the next export begin after it.
@@ -114,7 +134,8 @@ class Export:
             proof = self._read_proven(sink)
             if self.deletions:
                 self.deletions.settle(proof.rows)
-            published = sink.publish(self._outcome(proof))
+            lists = self.lists.compare() if self.lists else {}
+            published = sink.publish(self._outcome(proof, lists))
         self._commit()
         sink.forget()
         return published
@@ -122,16 +143,16 @@ class Export:
     def _read_proven(self, sink: Sink[Any]) -> Proof:
         """Read everything, again if it cannot be proven complete."""
         for number in range(1, READINGS + 1):
-            if self.deletions:
-                self.deletions.begin()
+            for observer in self._observers:
+                observer.begin()
             earlier = sink.begin()
             reading = self._open_reading(earlier, again=number > 1)
             late: list[Page] = []
             rows = earlier.rows if earlier else 0
             for page in self._report_progress(reading, rows):
                 rows += len(page)
-                if self.deletions:
-                    self.deletions.add(page)
+                for observer in self._observers:
+                    observer.add(page)
                 if page.late:
                     late.append(page)
                 else:
@@ -167,6 +188,8 @@ class Export:
             self.log.info("%s: %d records that no export had are exported, too.", *what)
         for page in pages:
             self.deletions.add_missed(page)
+            if self.lists:
+                self.lists.add(page)
         return pages
 
     def _report_sums(self, compared: SumsComparison) -> None:
@@ -202,7 +225,7 @@ class Export:
             yield page
         progress.done()
 
-    def _outcome(self, proof: Proof) -> Outcome:
+    def _outcome(self, proof: Proof, lists: Mapping[str, ListCompleteness]) -> Outcome:
         config = self.client.config
         run = RunFacts(
             started_at=self.started.to_iso8601_string(),
@@ -212,7 +235,14 @@ class Export:
         )
         completeness = msgspec.convert(proof.facts(), Completeness)
         return Outcome(
-            self.source, config.company_id, config.entity_id, completeness, run, self.window, self.deletions
+            self.source,
+            config.company_id,
+            config.entity_id,
+            completeness,
+            run,
+            self.window,
+            self.deletions,
+            lists,
         )
 
     def _commit(self) -> None:
@@ -222,7 +252,7 @@ class Export:
         unneeded = self.state.commit(
             self.run_id,
             window=self.window,
-            columns=self.source.columns,
+            columns=self.source.all_columns,
             keys=self.deletions.keys if self.deletions else None,
             gone=self.deletions.found if self.deletions else None,
         )

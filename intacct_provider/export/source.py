@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
 
+from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.paging.control_totals import MODIFIED
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
@@ -18,7 +19,8 @@ from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column, detail_columns, query_columns
-from intacct_provider.export.schema.element_models import read_element_models
+from intacct_provider.export.schema.element_models import find_elements, read_element_models
+from intacct_provider.export.schema.lists import LISTS, ListTable, join_columns, split_columns
 from intacct_provider.export.schema.masks import (
     DROP,
     Masks,
@@ -54,6 +56,7 @@ class Source:
     :param stamp: field that says when a record last changed, where that is wanted of every row.
     :param masks: how fields of the rows are hidden; the columns are those of masked rows, and
     :param unmasked: those that the rows would have without masks.
+    :param lists: those that are exported as tables of their own; ``columns`` are without them.
     """
 
     query: Query
@@ -65,11 +68,17 @@ class Source:
     stamp: str | None = None
     masks: Masks = field(default_factory=dict)
     unmasked: tuple[Column, ...] = ()
+    lists: tuple[ListTable, ...] = ()
 
     @property
     def object_name(self) -> str:
         """The path of the object."""
         return self.query.object_name
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """The columns, those of lists that are tables of their own included."""
+        return join_columns(self.columns, self.lists)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -88,6 +97,7 @@ class Source:
             "query": self.asked | fields,
             "detail": self.detail,
             "columns": columns,
+            **({"lists": [one.name for one in self.lists]} if self.lists else {}),
         }
 
 
@@ -100,6 +110,7 @@ class Selection:
     :param masks: how fields are hidden.
     :param above: rows have keys above this one, and
     :param upto: up to this one.
+    :param lists: where the lists of whole records go, one of :data:`LISTS`.
     """
 
     query: Query
@@ -110,6 +121,7 @@ class Selection:
     above: str | None
     upto: str | None
     masks: Masks
+    lists: str = "nested"
 
     @classmethod
     def parse(
@@ -126,12 +138,18 @@ class Selection:
         control_totals: Sequence[str] = (),
         key_range: Mapping[str, Any] | None = None,
         mask: Any = None,
+        lists: str = "nested",
     ) -> Self:
         """Check the arguments of an export.
 
         :raises IntacctArgumentError: naming the argument, the value and what to do.
         """
         masks = parse_masks(mask)
+        check_choice("lists", lists, LISTS)
+        if lists == "tables" and not detail:
+            raise IntacctArgumentError(
+                "lists='tables' needs detail=True: no query returns the lists of records."
+            )
         named = name_columns(fields, detail=detail)
         query = Query.build(
             object_name,
@@ -152,7 +170,7 @@ class Selection:
         if key_range is not None:
             among = KeyRange.parse(key_range)
             above, upto = among.above, among.upto
-        return cls(query, named, detail, entities, control_totals, above, upto, masks)
+        return cls(query, named, detail, entities, control_totals, above, upto, masks, lists)
 
     def begin(self, client: IntacctClient) -> CompleteRead | None:
         """Ask for the first page while the model is read, where the model cannot change what is asked."""
@@ -172,10 +190,7 @@ class Selection:
         known = client.fields(name)
         query = client.check_filters(query)
         if self.detail:
-            # What is within lists is known by the models of their elements only.
-            typed = typed or any("." in name for name in self.masks)
-            columns = _record_columns(client, name, self.named, typed=typed)
-            return self._build(query, columns, detail=True)
+            return self._load_records(client, typed=typed)
         named = self.named or {field: field for field in client.queryable_fields(name)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
@@ -185,6 +200,22 @@ class Selection:
         sums = _check_sums(self.control_totals, columns)
         stamped = sums and MODIFIED in known and known[MODIFIED].queryable
         return self._build(query, columns, sums=sums, stamp=MODIFIED if stamped else None)
+
+    def _load_records(self, client: IntacctClient, *, typed: bool) -> Source:
+        """Return the source of whole records, whose lists are apart if that is wanted."""
+        name, apart = self.query.object_name, self.lists == "tables"
+        model = client.model(name)
+        # What is within lists is known by the models of their elements only.
+        typed = typed or apart or any("." in field for field in self.masks)
+        elements = read_element_models(client, model) if typed else {}
+        columns = _record_columns(
+            detail_columns(model, lambda path: elements.get(path, {})), name, self.named
+        )
+        source = self._build(self.query, columns, detail=True)
+        if not apart:
+            return source
+        columns, lists = split_columns(source.columns, find_elements(model, elements, name))
+        return replace(source, columns=columns, lists=lists)
 
     def _build(self, query: Query, columns: tuple[Column, ...], **others: Any) -> Source:
         masked = mask_columns(columns, self.masks)
@@ -309,11 +340,8 @@ def _check_sums(control_totals: Sequence[str], columns: Sequence[Column]) -> tup
 
 
 def _record_columns(
-    client: IntacctClient, object_name: str, named: Mapping[str, str] | None, *, typed: bool
+    columns: tuple[Column, ...], object_name: str, named: Mapping[str, str] | None
 ) -> tuple[Column, ...]:
-    model = client.model(object_name)
-    elements = read_element_models(client, model) if typed else {}
-    columns = detail_columns(model, lambda path: elements.get(path, {}))
     if named is None:
         return columns
     by_field = {column.field: column for column in columns}

@@ -36,6 +36,9 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
         ``includePrivate``. (templated)
     :param detail: read whole records, with their groups, references and lists, 500 a call.
+    :param lists: ``tables`` exports each list of whole records as a file or table of its own, whose rows have the
+        ``parent_key`` of the record and the ``position`` in its list; ``nested``, the default, leaves them in it.
+        (templated)
     :param entities: read the records of several entities at once: ``"all"``, or a list of entity ids, ``""`` for the
         top level. A column ``entity_id`` comes first, empty for records of the top level; no record is read twice.
         (templated)
@@ -65,6 +68,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         "filters",
         "filter_expression",
         "filter_parameters",
+        "lists",
         "entities",
         "as_of",
         "control_totals",
@@ -87,6 +91,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         detail: bool = False,
+        lists: str = "nested",
         entities: str | Sequence[str] | None = None,
         as_of: str | dt.date | None = None,
         control_totals: Sequence[str] = (),
@@ -106,6 +111,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.detail = detail
+        self.lists = lists
         self.entities = entities
         self.as_of = as_of
         self.control_totals = control_totals
@@ -125,6 +131,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         :raises IntacctArgumentError: for arguments that cannot be right.
         """
         from intacct_provider.export.completeness.budget import Budget
+        from intacct_provider.export.lists.proof import ListProof
         from intacct_provider.export.run import Export
         from intacct_provider.export.schema.masks import check_not_used
 
@@ -151,6 +158,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
             log=self.log,
             run_id=find_run_id(context),
             state=state,
+            lists=ListProof(client, source) if source.lists else None,
             begun=begun,
         )
 
@@ -170,6 +178,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
             control_totals=self.control_totals,
             key_range=self.key_range,
             mask=self.mask,
+            lists=self.lists,
         )
 
     def narrow(self, export: Export, *, full_refresh: bool) -> Export:
@@ -213,7 +222,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         from intacct_provider.export.schema.drift import compare
 
         remembered = export.state.columns if export.state else None
-        drift = compare(remembered or replaced, export.source.columns)
+        drift = compare(remembered or replaced, export.source.all_columns)
         drift.check(self.schema_drift, self.object_name)
         return drift or None
 

@@ -50,7 +50,8 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         in ``.tsv``.
     :param bom: begin CSV files with a byte order mark, so that Excel reads them as UTF-8.
     :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (None for several parts),
-        ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed).
+        ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed); with
+        ``lists="tables"`` also ``lists``: ``path`` and ``rows`` of each.
     """
 
     template_fields: Sequence[str] = (
@@ -128,7 +129,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         full_refresh = full_refresh or self.reads_all_again(export)
         export = self.narrow(export, full_refresh=full_refresh)
         replaced = read_manifest(manifest_path(target))
-        drift = self.check_schema(export, replaced.columns if replaced else None)
+        drift = self.check_schema(export, replaced.all_columns if replaced else None)
         deletions = self.find_deletions(export, target, full_refresh=full_refresh)
         return replace(export, drift=drift, deletions=deletions)
 
@@ -164,6 +165,8 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             "transactions": manifest.run.transactions,
             "manifest": files.path,
         }
+        if manifest.lists:
+            result["lists"] = {one.name: {"path": one.path, "rows": one.rows} for one in manifest.lists}
         return result if self.key_range is None else {**result, "manifest_sha256": files.sha256}
 
     def _report_files(self, context: Context, files: PublishedFiles) -> None:

@@ -204,6 +204,10 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _check_mode(self) -> None:
         """Reject arguments that exclude each other, before anything is sent."""
+        if self.lists == "tables":
+            raise IntacctArgumentError(
+                "lists='tables' is not supported for databases yet; give lists='nested'."
+            )
         if self.mode == "replace" and self.incremental:
             raise IntacctArgumentError(
                 "mode='replace' and incremental do not go together: records that did not change would be deleted from "

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.facts import Completeness, DeletionFacts, RunFacts
+from intacct_provider.export.facts import Completeness, DeletionFacts, ListCompleteness, RunFacts
 from intacct_provider.export.files.file_part import FilePart, PartSummary
 from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column
+from intacct_provider.export.schema.lists import join_columns
 from intacct_provider.storage.files import ObjectStoragePath, Written, read_small, write_whole
 
 SUFFIX = ".manifest.json"
@@ -26,6 +27,28 @@ class ManifestDeletions(DeletionFacts, frozen=True, kw_only=True):
     parts: tuple[PartSummary, ...]
 
 
+class ManifestList(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest says about a list of the records that has files of its own.
+
+    :param name: of the list, in the names of its files, too.
+    :param object: of its elements.
+    :param path: where a single file of it is.
+    :param first_key: of the first record that has rows in it.
+    """
+
+    name: str
+    object: str | UnsetType = UNSET
+    columns: tuple[Column, ...]
+    path: str
+    parts: tuple[PartSummary, ...]
+    rows: int
+    bytes: int
+    sha256: str | None
+    first_key: str | None
+    last_key: str | None
+    completeness: ListCompleteness
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a manifest says.
 
@@ -34,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     :param query: what Intacct was asked, in its own terms.
     :param sha256: of the only part; None with several.
+    :param lists: those of the records that have files of their own.
     :param window: of an incremental export.
     """
 
@@ -56,11 +80,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
     first_key: str | None
     last_key: str | None
+    lists: tuple[ManifestList, ...] | UnsetType = UNSET
     completeness: Completeness
     window: Window | UnsetType = UNSET
     deletions: ManifestDeletions | UnsetType = UNSET
     provider_version: str
     run: RunFacts
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """The columns, those of lists included."""
+        return join_columns(self.columns, self.lists or ())
 
     def write(self, path: ObjectStoragePath) -> Written:
         """Write it, indented, since people read it."""
@@ -72,10 +102,17 @@ class RangeManifest(Manifest, frozen=True, kw_only=True):
     """What the export of a range leaves for the task that commits all ranges.
 
     :param staged: the parts, which stay hidden until then.
+    :param staged_lists: those of each list, in the order of ``lists``.
     """
 
     range: KeyRange
     staged: tuple[FilePart, ...]
+    staged_lists: tuple[tuple[FilePart, ...], ...] = ()
+
+    @property
+    def all_staged(self) -> list[FilePart]:
+        """The parts, those of lists included."""
+        return [*self.staged, *(part for parts in self.staged_lists for part in parts)]
 
 
 AnyManifest = TypeVar("AnyManifest", bound=Manifest)

@@ -102,6 +102,7 @@ class Parts:
 
         :param late: rows of records with keys that the parts do not have yet.
         """
+        self.finish()
         rows = sorted(
             ((int(key), page.part(n, n + 1)) for page in late for n, key in enumerate(page.keys)),
             key=itemgetter(0),

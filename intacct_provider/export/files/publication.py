@@ -32,6 +32,7 @@ class _Listed(_NamedParts):
     """The files that a manifest of any version, or a note, names; the first version named one file by its path."""
 
     deletions: _NamedParts | None = None
+    lists: tuple[_NamedParts, ...] = ()
     path: str = ""
 
 
@@ -85,12 +86,14 @@ def _read_names(content: bytes | None) -> Iterator[str]:
         listed = msgspec.json.decode(content or b"{}", type=_Listed)
     except msgspec.DecodeError:
         return
-    deleted = listed.deletions.parts if listed.deletions else ()
-    names = [part.name for part in (*listed.parts, *deleted)]
+    others = (*listed.lists, *([listed.deletions] if listed.deletions else []))
+    names = [part.name for one in (listed, *others) for part in one.parts]
     yield from names or [listed.path.rpartition("/")[2]]
 
 
 def _belongs(name: str, target_name: str) -> bool:
     """Whether an export to the destination gives a file this name; no other file is ever deleted."""
     stem, endings = map(re.escape, split_name(target_name))
-    return name == target_name or bool(re.fullmatch(rf"{stem}(\.deleted|-[^/]*\d{{5,}}){endings}", name))
+    return name == target_name or bool(
+        re.fullmatch(rf"{stem}(\.[^/]+|(\.[^/]+)?-[^/]*\d{{5,}}){endings}", name)
+    )

@@ -13,12 +13,14 @@ from intacct_provider.client.http import codec
 from intacct_provider.exceptions import IntacctError
 from intacct_provider.export.completeness.tally import Counter, Tally
 from intacct_provider.export.files.file_part import FilePart
-from intacct_provider.export.files.manifest import Manifest, describe_parts, manifest_path
+from intacct_provider.export.files.list_parts import ListParts, list_target
+from intacct_provider.export.files.manifest import Manifest, ManifestList, describe_parts, manifest_path
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
 from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.files.tombstones import TombstoneFile
+from intacct_provider.export.schema.lists import ListTable
 from intacct_provider.storage.files import ObjectStoragePath
 
 if TYPE_CHECKING:
@@ -68,7 +70,11 @@ class FilesSink:
         asked = [source.identity, source.above, source.upto]
         self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
         count = Counter(source.query.fields, source.sums)
-        self._parts = Parts(target, source.columns, options, self._attempt, count=count, label=label)
+        self._parts: Parts | ListParts = Parts(
+            target, source.columns, options, self._attempt, count=count, label=label
+        )
+        if source.lists:
+            self._parts = ListParts(self._parts, target, source.lists, options, self._attempt, label=label)
         self._written: list[FilePart] = []
         self._published = False
 
@@ -94,7 +100,6 @@ class FilesSink:
 
     def insert(self, late: Sequence[Page]) -> None:
         """Put rows among the others in order of key."""
-        self._parts.finish()
         self._parts.insert(late)
 
     def finish(self) -> Tally:
@@ -113,7 +118,7 @@ class FilesSink:
         if outcome.deletions:
             tombstones = TombstoneFile(self._target, outcome.deletions, self._options, self._attempt)
             tombstones.write()
-        publish_parts(self._target, self._written, path)
+        publish_parts(self._target, [*self._written, *self._list_parts], path)
         if tombstones:
             tombstones.publish(path)
         manifest = Manifest(
@@ -147,8 +152,30 @@ class FilesSink:
             "bom": self._options.bom or UNSET,
             "path": str(self._target),
             **describe_parts(self._written),
+            "lists": self._describe_lists(outcome) or UNSET,
             "completeness": outcome.completeness,
             "window": outcome.window or UNSET,
             "provider_version": __version__,
             "run": outcome.run,
         }
+
+    @property
+    def _lists(self) -> list[tuple[ListTable, list[FilePart]]]:
+        return self._parts.written if isinstance(self._parts, ListParts) else []
+
+    @property
+    def _list_parts(self) -> list[FilePart]:
+        return [part for _, parts in self._lists for part in parts]
+
+    def _describe_lists(self, outcome: Outcome) -> tuple[ManifestList, ...]:
+        return tuple(
+            ManifestList(
+                name=one.name,
+                object=one.element.object if one.element else UNSET,
+                columns=one.columns,
+                path=str(list_target(self._target, one.name)),
+                **describe_parts(parts),
+                completeness=outcome.lists[one.name],
+            )
+            for one, parts in self._lists
+        )

@@ -27,7 +27,9 @@ from intacct_provider.export.files.manifest import (
 )
 from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.key_range import KeyRange
+from intacct_provider.export.ranges.lists import join_lists
 from intacct_provider.export.ranges.sink import forget_range, range_manifest_path
+from intacct_provider.export.schema.columns import Column
 from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 if TYPE_CHECKING:
@@ -35,7 +37,21 @@ if TYPE_CHECKING:
 
 #: Members that differ from range to range; all others must be the same.
 _OWN = frozenset(
-    {"parts", "rows", "bytes", "sha256", "first_key", "last_key", "completeness", "run", "range", "staged"}
+    {
+        *(
+            "parts",
+            "rows",
+            "bytes",
+            "sha256",
+            "first_key",
+            "last_key",
+            "completeness",
+            "run",
+            "range",
+            "staged",
+        ),
+        *("lists", "staged_lists"),
+    }
 )
 
 
@@ -54,6 +70,11 @@ class RangeExport:
     def rows(self) -> int:
         """How many records it has."""
         return self.manifest.rows
+
+    @property
+    def lists(self) -> tuple[tuple[str, tuple[Column, ...]], ...]:
+        """The lists that have files of their own, with their columns."""
+        return tuple((one.name, one.columns) for one in self.manifest.lists or ())
 
     @property
     def tally(self) -> Tally:
@@ -112,7 +133,8 @@ class Ranges:
         :param transactions: billed for the count.
         """
         parts = [part for one in self.exports for part in one.manifest.staged]
-        publish_parts(self._target, parts, self.manifest_path)
+        everything = [part for one in self.exports for part in one.manifest.all_staged]
+        publish_parts(self._target, everything, self.manifest_path)
         runs = [one.manifest.run for one in self.exports]
         run = structs.replace(
             runs[0],
@@ -123,7 +145,8 @@ class Ranges:
         )
         first = self.exports[0].manifest
         common = {name: getattr(first, name) for name in Manifest.__struct_fields__}
-        own = {**describe_parts(parts), "completeness": completeness, "run": run}
+        lists = join_lists([one.manifest for one in self.exports])
+        own = {**describe_parts(parts), "lists": lists or UNSET, "completeness": completeness, "run": run}
         manifest = Manifest(**{**common, **own})
         manifest.write(self.manifest_path)
         return manifest
@@ -232,10 +255,16 @@ def _check_cover(ranges: Sequence[KeyRange]) -> None:
 def _check_same(first: RangeExport, other: RangeExport) -> None:
     for name in sorted(set(RangeManifest.__struct_fields__) - _OWN):
         if getattr(first.manifest, name) != getattr(other.manifest, name):
-            raise IntacctArgumentError(
-                f"Range {other.key_range.number} was exported with another {name} than range {first.key_range.number}. "
-                "Clear the tasks of all ranges, and run them again."
-            )
+            raise _report_difference(first, other, name)
+    if first.lists != other.lists:
+        raise _report_difference(first, other, "set of lists")
+
+
+def _report_difference(first: RangeExport, other: RangeExport, name: str) -> IntacctArgumentError:
+    return IntacctArgumentError(
+        f"Range {other.key_range.number} was exported with another {name} than range {first.key_range.number}. "
+        "Clear the tasks of all ranges, and run them again."
+    )
 
 
 def _check_keys(one: RangeExport) -> None:

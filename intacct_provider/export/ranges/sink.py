@@ -37,7 +37,12 @@ class RangeSink(FilesSink):
     def publish(self, outcome: Outcome) -> PublishedFiles:
         """Write the manifest of the range."""
         path = range_manifest_path(self._target, self._range.number)
-        manifest = RangeManifest(**self._describe(outcome), range=self._range, staged=tuple(self._written))
+        manifest = RangeManifest(
+            **self._describe(outcome),
+            range=self._range,
+            staged=tuple(self._written),
+            staged_lists=tuple(tuple(parts) for _, parts in self._lists),
+        )
         written = manifest.write(path)
         self._published = True
         return PublishedFiles(manifest, str(path), written.sha256)
@@ -60,6 +65,6 @@ def forget_range(target: ObjectStoragePath, number: int) -> None:
     path = range_manifest_path(target, number)
     content = read_small(path)
     if content is not None:
-        for part in parse_manifest(content, path, RangeManifest).staged:
+        for part in parse_manifest(content, path, RangeManifest).all_staged:
             remove(target.with_name(part.staged))
         remove(path)

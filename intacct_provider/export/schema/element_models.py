@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS, get_entries
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 Model = Mapping[str, Any]
+
+
+class Element(msgspec.Struct, frozen=True):
+    """What the elements of lists are: records of an object.
+
+    :param object: their object.
+    :param owner: the reference of an element to the record; empty if it has none, or if it is unknown.
+    :param paths: all lists of a record that hold the object.
+    """
+
+    object: str
+    owner: str
+    paths: tuple[tuple[str, ...], ...]
 
 
 def read_element_models(client: IntacctClient, model: Model) -> dict[str, Model]:
@@ -36,6 +51,34 @@ def read_element_models(client: IntacctClient, model: Model) -> dict[str, Model]
 def find_element_objects(model: Model) -> dict[str, str]:
     """Return the object of the elements of each list of records, by the list's dotted name."""
     return dict(_walk(model, ""))
+
+
+def find_elements(model: Model, models: Mapping[str, Model], owner: str) -> list[Element]:
+    """Return what the elements of a model's lists are.
+
+    :param models: of their objects, as far as they can be read.
+    :param owner: the object of the model.
+    """
+    paths: dict[str, list[tuple[str, ...]]] = {}
+    for name, path in find_element_objects(model).items():
+        paths.setdefault(path, []).append(tuple(name.split(".")))
+    return [
+        Element(path, find_owner(models.get(path, {}), owner), tuple(among)) for path, among in paths.items()
+    ]
+
+
+def find_owner(model: Model, owner: str) -> str:
+    """Return the reference of an owned record to the record that it is a part of; empty if that is not clear.
+
+    :param owner: the object of that record.
+    """
+    refs = {
+        name: ref
+        for name, ref in get_entries(model, "refs").items()
+        if str(ref.get("apiObject") or "").removeprefix("objects/") == owner
+    }
+    marked = [name for name, ref in refs.items() if ref.get("isOwner") is True] or list(refs)
+    return marked[0] if len(marked) == 1 else ""
 
 
 def is_owned(model: Model) -> bool:

@@ -1,0 +1,1 @@
+"""The rows of lists, compared with what queries of the objects in them count."""
