@@ -29,6 +29,9 @@ _STATEMENT = re.compile(
     r"^\s*(--|/\*|\(|(with|values|table|from|exec|execute|call|show|pragma)\s)|\bselect\s", re.IGNORECASE
 )
 
+#: The end of a path: a file with a format.
+_FILE_NAME = re.compile(r"\.\w{1,8}$")
+
 
 def defer_call(desired: Any) -> Any:
     """Return a function so that it is called when the task runs; other values as they are.
@@ -75,8 +78,18 @@ def read_desired_state(
     if is_rendered_list(desired):
         raise IntacctArgumentError(describe_rendered_list("desired"))
     if isinstance(desired, str):
+        _check_path(desired)
         return read_desired_file(desired, read_file("desired", desired), layout)
     return read_desired_records(cast("Iterable[Mapping[str, Any]]", desired), layout, source="desired")
+
+
+def _check_path(desired: str) -> None:
+    """Reject text that is no path, without repeating it: it may be records."""
+    if "\n" in desired.strip() or not _FILE_NAME.search(desired.strip()):
+        raise IntacctArgumentError(
+            f"desired is a text of {len(desired)} characters that is not the path of a file with a format, such as "
+            "groups.csv. To give records, give a list of them, such as the output of a task: desired=upstream.output."
+        )
 
 
 def _run_query(sql: str, sql_conn_id: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ what the task cost.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 #: What templates render for flags; ``""`` and ``None`` where a parameter is not given.
 _FLAGS = {"true": True, "false": False}
+#: What templates render where there is no value.
+_NOTHINGS = frozenset({"", "None", "null", "nan", "NaN", "NaT", "<NA>"})
+#: What templates render for a list, a mapping, or an object such as ``OrderedDict([...])`` and ``<generator ...>``.
+_RENDERED = re.compile(r"""['"]?(\w+\(.*\)|\[.*\]|\{.*\}|\(.*\))['"]?|<.+>""", re.DOTALL)
+_QUOTED = re.compile(r"""['":]""")
 
 
 def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
@@ -40,13 +46,17 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
 def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:
     """Reject a record that is named by both its key and its id, by neither, or by what a template rendered to nothing.
 
-    :raises IntacctArgumentError: in that case, and for a key that is not a whole number.
+    :raises IntacctArgumentError: in that case, for a key that is not a whole number, and for an id that is a list.
     """
     from intacct_provider.client.paths import check_key
 
     for argument, value in (("key", key), ("record_id", record_id)):
         if value and is_rendered_nothing(value):
-            raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(value)}")
+            raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(str(value))}")
+    if record_id is not None and (isinstance(record_id, bool) or not isinstance(record_id, str | int)):
+        raise IntacctArgumentError(f"record_id must be the id of one record, not {type(record_id).__name__}.")
+    if is_rendered_list(record_id) and _QUOTED.search(str(record_id)):
+        raise IntacctArgumentError(describe_rendered_list("record_id"))
     if key not in (None, ""):
         check_key(key)
     if (key in (None, "")) == (record_id in (None, "")):
@@ -57,8 +67,8 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
 
 
 def is_rendered_nothing(value: Any) -> bool:
-    """Return whether a text is blank, or what a template makes of None."""
-    return isinstance(value, str) and value.strip() in ("", "None")
+    """Return whether a text is blank, or what a template makes of None or of a missing value of a data frame."""
+    return isinstance(value, str) and value.strip() in _NOTHINGS
 
 
 def describe_rendered_nothing(value: str) -> str:
@@ -70,8 +80,8 @@ def describe_rendered_nothing(value: str) -> str:
 
 
 def is_rendered_list(value: Any) -> bool:
-    """Return whether a text is a list or mapping that a template made into text, as Python or as JSON."""
-    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{", "(")
+    """Return whether a text is a list, mapping or other object that a template made into text, as Python or as JSON."""
+    return isinstance(value, str) and _RENDERED.fullmatch(value.strip()) is not None
 
 
 def describe_rendered_list(argument: str) -> str:

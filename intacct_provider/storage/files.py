@@ -26,6 +26,8 @@ _BLOCK = 16 << 20
 GZIP_WINDOW = 31
 #: Storages without folders, which may create a bucket when asked for a folder.
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs"}) | azure.PROTOCOLS
+#: Other names of one storage.
+_SAME_STORAGE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"} | dict.fromkeys(azure.PROTOCOLS, "abfs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,11 @@ def is_same_file(path: ObjectStoragePath, other: str) -> bool:
         return False
     if is_local(path) and is_local(named):
         return os.path.realpath(path.path) == os.path.realpath(named.path)
-    return path.protocol == named.protocol and normpath(path.path) == normpath(named.path)
+    return _name_storage(path) == _name_storage(named) and normpath(path.path) == normpath(named.path)
+
+
+def _name_storage(path: ObjectStoragePath) -> str:
+    return _SAME_STORAGE.get(path.protocol, path.protocol)
 
 
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:

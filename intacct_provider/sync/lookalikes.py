@@ -13,18 +13,23 @@ _PAIRS = (
     ("АВЕЅІЈКМНОРСТУХЗЬԚԜԌҺӀѴԁԛԝһӏаеорсухѕіјкѵ", "ABESIJKMHOPCTYX3bQWGhIVdqwhlaeopcyxsijkv"),
     # Greek
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿαγικνορυχϲϳ", "ABEZHIKMNOPTYXCJayikvopuxcj"),
+    ("ҮүꙆꙇѡ", "YyIiw"),
     # Armenian and Coptic
     ("ՕՏՍԼօոսհցզյ", "OSULonuhgqj"),
     ("ⲀⲈⲎⲒⲔⲘⲚⲞⲢⲤⲦⲨⲬⲌⲟⲣⲥ", "AEHIKMNOPCTYXZopc"),
+    ("ⲓⲏⲕⲙⲛⲧⲩⲭⲍ", "iHkMNTYxz"),
     # Cherokee and Lisu
     ("ᎠᎡᎢᎪᎫᎬᎳᎷᎻᏀᏃᏞᏟᏢᏦᏙᏴᎩᏚ", "DRTAJEWMHGZLCPKVBYS"),
     ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPDTGKJCZFMNLSRVHWXYAEIOU"),
-    # Latin letters beyond ASCII
-    ("ıɑɡɩȷ", "iagij"),
+    # Canadian syllabics, Tifinagh, Ethiopic, N'Ko, Hebrew and Runic
+    ("ᗅᗷᑕᗞᖴᕼᒍᒪᑭᖇᑌᐯᗯ᙭ⵔⵏዐߊ׀ᛁᛕᚷ", "ABCDFHJLPRUVWXOlOlllKX"),
+    # Latin letters beyond ASCII, small capitals among them
+    ("ıɑɡɩȷǀ", "iagijl"),
+    ("ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "ABCDEGHIJKLMNOPRSTUVWYZ"),
     # Hyphens and dashes, quotation marks, slashes and colons
-    ("‐‑‒–—―−˗⁃﹘", "----------"),
+    ("‐‑‒–—―−˗⁃﹘ー", "-----------"),
     ("‘’‛′ʼʹ＇“”″‟", "'''''''\"\"\"\""),
-    ("⁄∕⧸˸꞉∶ǃ∣⎮", "///:::!||"),
+    ("⁄∕⧸˸꞉∶ːǃ∣⎮∗‚ˍ‧", "///::::!||*,_·"),
 )
 _LATIN = str.maketrans(dict(chain.from_iterable(zip(odd, plain, strict=True) for odd, plain in _PAIRS)))
 #: Invisible, although Unicode does not class them as format characters: joiners, fillers, variation selectors and the
@@ -46,6 +51,8 @@ def fold_text(text: str) -> frozenset[str]:
     """
     if text.isascii() and text.isprintable():
         return frozenset((text.lower(),))
+    # Digits of other scripts are the same numbers.
+    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     visible = _drop_invisible(unicodedata.normalize("NFKC", text))
     # Letters are replaced in the text as it is, since NFKC makes a sigma of some that look like c, and decomposed,
     # since an accent does not make a letter of another script look different.

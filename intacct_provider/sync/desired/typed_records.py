@@ -132,7 +132,8 @@ class _RecordConverter:
     def convert_unknown(self, path: str, name: str, value: Any, part: Mapping[str, Any]) -> Any:
         near = "" if part.get("open") else self.members.correct(name, part)
         if near:
-            meant = f"{path.removesuffix(name)}{near}"
+            reference = self.members.of(part)[near][0] == "refs" and not isinstance(value, Mapping)
+            meant = f"{path.removesuffix(name)}{near}{'.id' if reference else ''}"
             text = f"(value {show_value(value)}) is not a field of the object. Did you mean {meant!r}?"
             text += f" To leave it out, give columns={{{self.desired.column(path)!r}: None}}"
             self.add_problem(path, value, text)

@@ -14,6 +14,7 @@ from intacct_provider.client.model import get_object_name
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctNotFoundError, IntacctPermissionError, IntacctValidationError
+from intacct_provider.sync.lookalikes import describe_characters
 from intacct_provider.sync.object_facts import ModelMembers
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text, unflatten
@@ -88,7 +89,10 @@ def check_references(
             reason = "which this plan deletes"
         elif reference.value in missing[reference.kind]:
             guess = _suggest_separator(reference) or guesses.guess(reference)
-            reason = f"but there is no {reference.target} with this {reference.leaf}.{guess}"
+            odd = describe_characters(reference.value)
+            reason = (
+                f"but there is no {reference.target} with this {reference.leaf}{odd and f' ({odd})'}.{guess}"
+            )
         else:
             continue
         column, place = desired.column(reference.path), places.get(step.match, "")

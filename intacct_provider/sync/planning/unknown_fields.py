@@ -17,13 +17,45 @@ if TYPE_CHECKING:
 #: Names of the XML API and of its import templates that no rule leads to a field of the REST API.
 _XML_NAMES = {
     "recordno": "key",
+    "custname": "name",
     "custtype": "customerType.id",
+    "custrepid": "salesRepresentative.id",
+    "vendname": "name",
     "vendtype": "vendorType.id",
     "whencreated": "audit.createdDateTime",
     "whenmodified": "audit.modifiedDateTime",
     "accountno": "id",
-    "glaccountno": "id",
     "title": "name",
+    "comments": "notes",
+    "resaleno": "resaleNumber",
+    "glaccountno": "defaultRevenueGLAccount.id",
+    "offsetglaccountno": "overrideOffsetGLAccount.id",
+    "vsoepricelist": "priceList.id",
+    "supdocid": "attachment.id",
+    "custmessageid": "customerMessage.id",
+    "arinvoiceprinttemplateid": "printTemplates.arInvoice.id",
+    "primarycontact": "contacts.primary.id",
+    "billto": "contacts.billTo.id",
+    "shipto": "contacts.shipTo.id",
+}
+#: How names of its groups begin, without dots, and what stands for it in the REST API; the longest first.
+_XML_GROUPS = {
+    "displaycontactmailaddress": "contacts.default.mailingAddress",
+    "displaycontact": "contacts.default",
+    "contactinfo": "contacts.primary",
+    "billto": "contacts.billTo",
+    "shipto": "contacts.shipTo",
+}
+#: Names within such a group.
+_XML_LEAVES = {
+    "contactname": "id",
+    "address1": "addressLine1",
+    "address2": "addressLine2",
+    "address3": "addressLine3",
+    "zip": "postCode",
+    "countrycode": "isoCountryCode",
+    "cellphone": "mobile",
+    "taxable": "tax.isTaxable",
 }
 
 
@@ -56,10 +88,13 @@ def suggest_field(name: str, paths: Iterable[str], object_name: str) -> str:
     plain, owner = _simplify(name), _simplify(object_name.rpartition("/")[2])
     own = {f"{owner}id": "id", f"{owner}name": "name", f"{owner}key": "key"}
     stem = re.sub(r"(id|name|key|no)$", "", plain)
+    group = next((one for one in _XML_GROUPS if plain.startswith(one)), "")
+    leaf = plain.removeprefix(group)
     names = (
         plain,
         _simplify(own.get(plain, "")),
         _simplify(_XML_NAMES.get(plain, "")),
+        _simplify(f"{_XML_GROUPS.get(group, '')}{_XML_LEAVES.get(leaf, leaf)}"),
         f"is{plain}",
         f"{plain}id",
     )

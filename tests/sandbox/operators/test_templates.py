@@ -53,6 +53,15 @@ def make_all(**name):
         {"key": "24\n"},
         {"key": ""},
         {"key": "None", "record_id": "C-1"},
+        {"record_id": "nan"},
+        {"record_id": "NaT"},
+        {"record_id": "<NA>"},
+        {"record_id": "null"},
+        {"record_id": "['C-1']"},
+        {"record_id": '{"id": "C-1"}'},
+        {"record_id": ["C-1"]},
+        {"record_id": {"id": "C-1"}},
+        {"record_id": True},
     ],
 )
 def test_what_a_template_rendered_to_nothing_names_no_record(airflow, name):
@@ -79,8 +88,11 @@ def test_ids_in_records_that_rendered_to_nothing_are_refused(airflow, fields):
 
 
 @pytest.mark.parametrize(
-    "text", [LIST, LIST.replace("'", '"'), "\n [\n]", "{'id': 'SECRET-1'}", "({'id': 'SECRET-1'},)"]
-)
+    "text", [LIST, LIST.replace("'", '"'), "\n [\n]", "{'id': 'SECRET-1'}", "({'id': 'SECRET-1'},)",
+     "[OrderedDict([('id', 'SECRET-1')])]", "OrderedDict([('id', 'SECRET-1')])", "deque([{'id': 'SECRET-1'}])",
+     "dict_values([{'id': 'SECRET-1'}])", "<generator object SECRET at 0x7f>", "LazyXComSequence(SECRET)",
+     '"[{\\"id\\": \\"SECRET-1\\"}]"', "set()"]
+)  # fmt: skip
 def test_a_list_that_a_template_made_into_text_is_recognized(airflow, text):
     for operator in (
         IntacctPlanSyncOperator(task_id="p", object_name=CUSTOMER, desired=text, plan_path=None),
@@ -91,6 +103,34 @@ def test_a_list_that_a_template_made_into_text_is_recognized(airflow, text):
         assert "render_template_as_native_obj=True" in message
         assert ".output" in message
         assert "SECRET" not in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["id,name\nSECRET-1,x", "- id: SECRET-1", "   id\n0  SECRET-1", "SECRET-1", "id,name\nSECRET-1,x.csv"],
+)
+def test_text_that_is_not_a_path_is_not_repeated(airflow, text):
+    message = refuse(IntacctPlanSyncOperator(task_id="p", object_name=CUSTOMER, desired=text, plan_path=None))
+    assert "is not the path of a file" in message
+    assert "desired=upstream.output" in message
+    assert "SECRET" not in message
+
+
+@pytest.mark.parametrize("name", ["[2026] groups.csv", "groups(1).csv", "(old).csv", "{x}.csv"])
+def test_names_of_files_are_not_taken_for_lists(airflow, tmp_path, name):
+    (tmp_path / name).write_text("id,name\nC-1,x\n")
+    for desired in (f"{tmp_path}/{name}", name):
+        operator = IntacctPlanSyncOperator(task_id="p", object_name=CUSTOMER, desired=desired, plan_path=None)
+        if desired == name:
+            assert "cannot be read" in refuse(operator)
+        else:
+            assert operator.execute({})["to_create"] == 1
+
+
+def test_ids_that_look_like_lists_are_ids(airflow):
+    airflow.seed(CUSTOMER, [{"id": "(OLD)", "name": "x"}])
+    operator = IntacctGetRecordOperator(task_id="a", object_name=CUSTOMER, record_id="(OLD)")
+    assert operator.execute({})["name"] == "x"
 
 
 def test_desired_that_rendered_to_nothing_is_said(airflow):
