@@ -84,7 +84,7 @@ def read_desired_state(
 
 
 def _check_path(desired: str) -> None:
-    """Reject text that is no path, without repeating it: it may be records."""
+    """Reject text that is not a path, without repeating it: it may be records."""
     if "\n" in desired.strip() or not _FILE_NAME.search(desired.strip()):
         raise IntacctArgumentError(
             f"desired is a text of {len(desired)} characters that is not the path of a file with a format, such as "

@@ -221,6 +221,18 @@ def _overwritten(c):
     return f"records with keys {over}" if over else ""
 
 
+def _lost(c):
+    """Safety: a record that somebody changed between plan and application, in any field, is not deleted."""
+    begun = c.judged.begun
+    over = [
+        (task, event.key)
+        for task, what in (("apply", "change"), ("apply", "move first"), ("undo", "move first"))
+        for event in c.judged.struck
+        if event.what == what and event.call == begun.get(task) and ("DELETE", event.key) in _written_by(c, task)
+    ]
+    return f"{over}" if over else ""
+
+
 def _forbidden(c):
     """Safety: what became protected or left the scope before a plan or an undo was applied is left alone."""
     if not c.scenario.removes:
@@ -304,6 +316,7 @@ ORACLES = {
     "not as desired": _not_as_desired,
     "miscounted": _miscounted,
     "overwritten": _overwritten,
+    "lost": _lost,
     "forbidden": _forbidden,
     "undone more": _undone_more,
     "not undone": _not_undone,

@@ -24,7 +24,7 @@ def find_stale_steps(
 
     A record to create exists now; one to write no longer exists, has another key, or another value in one of
     ``plan.fields``. If a step has no fingerprint, the old values of its changes are compared instead. A record to
-    delete must not have been changed at all, as far as its audit fields tell. Other records may change freely. A record
+    delete must not have been changed at all, as far as its audit fields show. Other records may change freely. A record
     that is already as planned differs from when the plan was made, too: see :func:`is_done`.
 
     :param rows: from :func:`~intacct_provider.sync.applying.reread.reread_records`.
@@ -87,7 +87,7 @@ def _was_edited(step: Step, row: Mapping[str, Any]) -> bool:
 
 
 def list_stamps(steps: Iterable[Step], types: Mapping[str, str]) -> list[str]:
-    """Return the audit fields that tell whether records to delete were changed.
+    """Return the audit fields that show whether records to delete were changed.
 
     :param types: of the object's fields; needed for an undo only.
     """

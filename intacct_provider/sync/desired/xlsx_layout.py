@@ -1,4 +1,4 @@
-"""How a sheet of a workbook is laid out: merged cells and hidden rows, which its values do not tell."""
+"""How a sheet of a workbook is laid out: merged cells and hidden rows, which its values do not show."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import zipfile
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
@@ -406,6 +406,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(VALUES, min_size=2, max_size=2), min_size=1, max_size=5))
 def test_what_is_entered_in_a_workbook_is_read(rows):
     data = workbook(["id", "a", "b"], *([f"C-{n}", *row] for n, row in enumerate(rows)))
