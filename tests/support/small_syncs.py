@@ -228,7 +228,9 @@ def _lost(c):
         (task, event.key)
         for task, what in (("apply", "change"), ("apply", "move first"), ("undo", "move first"))
         for event in c.judged.struck
-        if event.what == what and event.call == begun.get(task) and ("DELETE", event.key) in _written_by(c, task)
+        if event.what == what
+        and event.call == begun.get(task)
+        and ("DELETE", event.key) in _written_by(c, task)
     ]
     return f"{over}" if over else ""
 
