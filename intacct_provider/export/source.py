@@ -254,10 +254,23 @@ def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:
     return named
 
 
+def with_entity(named: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns by field with that of the entity, which comes first unless it is among them.
+
+    :raises IntacctArgumentError: if another field has its name.
+    """
+    if _ENTITY in named:
+        return dict(named)
+    if ENTITY_COLUMN in named.values():
+        raise IntacctArgumentError(
+            f"fields has a column {ENTITY_COLUMN!r}, which is the name of the column that entities adds."
+        )
+    return {_ENTITY: ENTITY_COLUMN, **named}
+
+
 def _list_asked(named: Mapping[str, str], entities: str | Sequence[str] | None, masks: Masks) -> list[str]:
     """Return the fields to ask for: what is dropped never leaves Intacct."""
-    exported = named if entities is None else {_ENTITY: ENTITY_COLUMN, **named}
-    mask_columns(query_columns(exported, {}), masks)
+    mask_columns(query_columns(named if entities is None else with_entity(named), {}), masks)
     return [name for name in named if masks.get(name) != DROP]
 
 
@@ -298,12 +311,7 @@ def _select_entities(
         raise IntacctArgumentError(
             f"entities cannot be used with {query.object_name}: its model has no field {_ENTITY}. Leave entities out."
         )
-    if named.get(_ENTITY) is None:
-        if ENTITY_COLUMN in named.values():
-            raise IntacctArgumentError(
-                f"fields has a column {ENTITY_COLUMN!r}, which is the name of the column that entities adds."
-            )
-        named = {_ENTITY: ENTITY_COLUMN, **named}
+    named = with_entity(named)
     if entities == "all":
         return named, query
     ids = sorted({one for one in entities if one})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from intacct_provider.export.files.options import FileOptions
     from intacct_provider.export.files.sink import FilesSink, PublishedFiles
     from intacct_provider.export.run import Export
+    from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.source import Source
 
 
@@ -126,12 +127,23 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
         full_refresh = self.wants_full_refresh
         export = self.prepare(client, context, typed=options.file_format == "parquet")
+        self._warn_of_alike(export.source.columns)
         full_refresh = full_refresh or self.reads_all_again(export)
         export = self.narrow(export, full_refresh=full_refresh)
         replaced = read_manifest(manifest_path(target))
         drift = self.check_schema(export, replaced.all_columns if replaced else None)
         deletions = self.find_deletions(export, target, full_refresh=full_refresh)
         return replace(export, drift=drift, deletions=deletions)
+
+    def _warn_of_alike(self, columns: Sequence[Column]) -> None:
+        from intacct_provider.export.schema.columns import find_alike
+
+        for pair in find_alike(columns):
+            self.log.warning(
+                "%s: columns %r and %r differ by case only, which Spark, DuckDB and others take for the same. Give one "
+                "of them another name by fields={'field': 'column'}.",
+                self.object_name, *pair,
+            )  # fmt: skip
 
     def _open_sink(
         self, target: ObjectStoragePath, source: Source, options: FileOptions, context: Context

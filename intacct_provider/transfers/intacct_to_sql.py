@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.export.run import Export
+    from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.sql.load_log import LoadFacts
     from intacct_provider.export.sql.sink import TableSink
     from intacct_provider.export.sql.table_load import TableLoad
@@ -126,11 +127,9 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _plan_export(self, client: IntacctClient, context: Context, load: TableLoad) -> Export:
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
-        from intacct_provider.export.sql.names import name_for_sql
-
         self._check_key_mask()
         keys_path = self._parse_keys_path()
-        names = self._known_columns()
+        names = self._known_columns(load)
         if names is not None:
             load.check(names)
         export = self.prepare(client, context)
@@ -138,11 +137,21 @@ class IntacctToSqlOperator(IntacctExportOperator):
         if self.mode == "merge" and self.reads_all_again(export):
             full_refresh = True
         export = self.narrow(export, full_refresh=full_refresh)
-        export = replace(export, source=replace(export.source, columns=name_for_sql(export.source.columns)))
+        export = replace(export, source=replace(export.source, columns=self._name_columns(export, load)))
         self.check_schema(export)
         if keys_path is None:
             return export
         return replace(export, deletions=self.find_deletions(export, keys_path, full_refresh=full_refresh))
+
+    def _name_columns(self, export: Export, load: TableLoad) -> tuple[Column, ...]:
+        """Return the columns as the table has them, and log those whose names nobody would expect."""
+        from intacct_provider.export.sql.names import plain_name
+
+        columns = load.name_columns(export.source.columns)
+        for column, before in zip(columns, export.source.columns, strict=True):
+            if column.name not in (before.name, plain_name(column.field)):
+                self.log.info("%s: field %r is column %r.", self.table, column.field, column.name)
+        return columns
 
     def _lost_rows(self, load: TableLoad, export: Export) -> bool:
         """Whether the table does not have what the last export left, so that everything is read again.
@@ -166,11 +175,11 @@ class IntacctToSqlOperator(IntacctExportOperator):
         """Reject a hidden key of ``merge``: rows that are in the table already would not be found by it."""
         from intacct_provider.export.schema.masks import parse_masks
         from intacct_provider.export.source import name_columns
-        from intacct_provider.export.sql.names import sql_name
+        from intacct_provider.export.sql.names import plain_name
 
         named = name_columns(self.fields, detail=self.detail) or {}
         for field in parse_masks(self.mask) if self.mode == "merge" else ():
-            if self.key in (field, sql_name(field, named.get(field, field))):
+            if self.key in (field, named.get(field), plain_name(field)):
                 raise IntacctArgumentError(
                     f"mask hides {field!r}, by which mode='merge' finds the rows of the table. Merge by 'key'."
                 )
@@ -224,19 +233,17 @@ class IntacctToSqlOperator(IntacctExportOperator):
                 "of the table's rows are kept."
             )
 
-    def _known_columns(self) -> list[str] | None:
+    def _known_columns(self, load: TableLoad) -> list[str] | None:
         """Return the names of the columns, if they are known without a call."""
+        from intacct_provider.export.schema.columns import query_columns
         from intacct_provider.export.schema.masks import DROP, parse_masks
-        from intacct_provider.export.source import ENTITY_COLUMN, name_columns
-        from intacct_provider.export.sql.names import check_names, sql_name
+        from intacct_provider.export.source import name_columns, with_entity
 
         named = name_columns(self.fields, detail=self.detail)
         if named is None:
             return None
-        dropped = [field for field, how in parse_masks(self.mask).items() if how == DROP]
-        columns = {field: sql_name(field, name) for field, name in named.items() if field not in dropped}
-        check_names(columns)
-        entity = (
-            [ENTITY_COLUMN] if self.entities is not None and "entity.id" not in {*columns, *dropped} else []
-        )
-        return entity + list(columns.values())
+        if self.entities is not None:
+            named = with_entity(named)
+        masks = parse_masks(self.mask)
+        columns = query_columns({f: name for f, name in named.items() if masks.get(f) != DROP}, {})
+        return [column.name for column in load.name_columns(columns)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -80,6 +80,16 @@ def detail_columns(model: Mapping[str, Any], element_model: ModelOf | None = Non
         :data:`REST`.
     """
     return (*_members(model, element_model), _REST)
+
+
+def find_alike(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """Yield names of columns, and of members of one, that differ by case only, which many readers take for the same."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.name.casefold(), column.name)
+        if other != column.name:
+            yield other, column.name
+        yield from find_alike(column.members)
 
 
 def _column(name: str, field: str, found: ModelField | None) -> Column:

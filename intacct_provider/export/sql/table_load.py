@@ -24,7 +24,7 @@ from intacct_provider.export.schema.values import read_values
 from intacct_provider.export.sql.databases import find_dialect, row_values
 from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn
 from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
-from intacct_provider.export.sql.names import find_column, split_table_name
+from intacct_provider.export.sql.names import find_column, name_for_sql, split_table_name
 from intacct_provider.export.sql.statements import TableSql
 
 MODES = ("append", "replace", "merge")
@@ -127,6 +127,10 @@ class TableLoad:
                     f"Column {column.name!r} of table {self.table!r} must not be null and has no default, and the "
                     "export has no such column."
                 )
+
+    def name_columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """Return columns under the names that they have in the table, each one its own."""
+        return name_for_sql(columns, self._dialect, [column.name for column in self._existing or ()])
 
     @property
     def log_table(self) -> str:

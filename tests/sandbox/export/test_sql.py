@@ -276,7 +276,7 @@ def test_a_missing_column_is_added_with_schema_drift_add(airflow, database):
         ),
         ({"detect_deletes": "keys", "keys_path": "/k"}, "detect_deletes needs mode='merge'"),
         ({"detect_deletes": "keys", "mode": "merge"}, "detect_deletes needs mode='merge', and keys_path"),
-        ({"fields": ["term.id", "term_id"]}, "'term.id' and 'term_id' would both be column"),
+        ({"fields": {"id": "term", "term.id": "Term"}}, "'id' and 'term.id' would both be column 'Term'"),
         ({"create_table": False}, "'customers' does not exist"),
         ({"table": "a.b.c.d"}, "table must be a name"),
     ],

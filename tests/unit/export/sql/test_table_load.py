@@ -15,7 +15,6 @@ from sql_tables import COLUMNS, KEY, KINDS, LIMIT, NAME, POSTGRES, Database, cou
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.load_log import TABLE, LoadEntry, Owner
-from intacct_provider.export.sql.names import name_for_sql
 from intacct_provider.export.sql.table_load import MODES
 
 OWNER = Owner("dag", "run", "task")
@@ -530,14 +529,6 @@ def test_deleted_records_are_for_merging_by_key(sqlite, how):
         load.begin(columns)
         with pytest.raises(IntacctArgumentError, match="mode='merge' and 'key'"):
             load.remove(["1"])
-
-
-def test_dots_become_underscores_and_two_columns_of_one_name_are_named():
-    columns = [Column(name, name, "string") for name in ("key", "audit.modifiedDateTime")]
-    assert [column.name for column in name_for_sql(columns)] == ["key", "audit_modifiedDateTime"]
-    assert name_for_sql([Column("as.is", "a.b", "string")])[0].name == "as.is"
-    with pytest.raises(IntacctArgumentError, match=r"'term.id' and 'term_ID' would both be column"):
-        name_for_sql([Column(name, name, "string") for name in ("term.id", "term_ID")])
 
 
 # --- values
