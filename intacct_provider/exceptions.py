@@ -313,5 +313,9 @@ class IntacctPlanInUseError(IntacctError):
     retryable = False
 
 
+class IntacctDestinationInUseError(IntacctError):
+    """Another task writes to the destination of an export; this one published nothing, or nothing more."""
+
+
 class IntacctAuthorizeError(IntacctError):
     """``python -m intacct_provider.authorize`` got no token; the message is the line for stderr."""

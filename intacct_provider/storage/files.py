@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -28,6 +29,10 @@ GZIP_WINDOW = 31
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs"}) | azure.PROTOCOLS
 #: Other names of one storage.
 _SAME_STORAGE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"} | dict.fromkeys(azure.PROTOCOLS, "abfs")
+
+#: Errors of files and storages that stay when the same is tried again. All others, such as a full disk, may pass.
+_REFUSALS = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+_REFUSAL_NUMBERS = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EROFS, errno.EOPNOTSUPP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
 def writable(target: ObjectStoragePath) -> Iterator[None]:
     """Turn errors that keep a destination from being written into one that names it.
 
-    Network errors are raised as they are: the next attempt may succeed.
+    Errors of networks, full disks and busy storages are raised as they are: the next attempt may succeed.
 
     :raises IntacctArgumentError: for everything that another attempt cannot fix.
     """
@@ -149,13 +154,13 @@ def writable(target: ObjectStoragePath) -> Iterator[None]:
             yield
     except IntacctError:
         raise
-    except (ConnectionError, TimeoutError):
-        raise
     except ImportError as err:
         raise IntacctArgumentError(
             f"destination {str(target)!r} needs a package that is not installed ({err})."
         ) from err
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, NotImplementedError) as err:
+        if isinstance(err, OSError) and not (isinstance(err, _REFUSALS) or err.errno in _REFUSAL_NUMBERS):
+            raise
         raise IntacctArgumentError(
             f"destination {str(target)!r} cannot be written ({type(err).__name__})."
         ) from err
@@ -236,6 +241,20 @@ def read_small(path: ObjectStoragePath) -> bytes | None:
     except FileNotFoundError:
         return None
     return content
+
+
+def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePath]:
+    """Return the files in the folder of a file whose names begin with a prefix, in order of name."""
+    folder = target.parent.path
+    target.fs.invalidate_cache()
+    # Without a prefix, an object storage would send the names of all files of the folder.
+    only = {"prefix": prefix} if target.protocol in _WITHOUT_FOLDERS else {}
+    try:
+        found = target.fs.find(folder, **only) if only else target.fs.ls(folder, detail=False)
+    except FileNotFoundError:
+        return []
+    names = {path.removeprefix(folder).lstrip("/") for path in found}
+    return [target.with_name(name) for name in sorted(names) if name.startswith(prefix) and "/" not in name]
 
 
 def hash_file(path: ObjectStoragePath) -> Written | None:

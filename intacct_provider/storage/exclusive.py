@@ -1,0 +1,63 @@
+"""Creating a file only if it does not exist, which of several writers at once only one can do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from intacct_provider.storage.files import ObjectStoragePath
+
+#: Writes content to a file that does not exist; False if it exists. The file is never seen in part.
+Create = Callable[[ObjectStoragePath, bytes], bool]
+
+
+def can_create_exclusively(path: ObjectStoragePath) -> bool:
+    """Whether the storage of a path makes sure that only one of several writers creates a file."""
+    return path.protocol in _CREATORS
+
+
+def create_exclusively(path: ObjectStoragePath, content: bytes) -> bool:
+    """Create a file, whole or not at all; its folder exists.
+
+    :return: False if the file exists: nothing was changed.
+    :raises KeyError: for a storage of which :func:`can_create_exclusively` is False.
+    """
+    return _CREATORS[path.protocol](path, content)
+
+
+def _create_local(path: ObjectStoragePath, content: bytes) -> bool:
+    """Create a file on a disk, and leave nothing if the process is killed meanwhile."""
+    try:
+        return _link_nameless(path.path, content)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without nameless files or links, or a system without /proc
+        return _open_exclusively(path.path, content)
+
+
+def _link_nameless(path: str, content: bytes) -> bool:
+    """Write a file without a name, and give it one when it is complete."""
+    file = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY, 0o666)
+    try:
+        os.write(file, content)
+        # With src_dir_fd, which an absolute path makes no use of, Python follows the link to the file itself.
+        os.link(f"/proc/self/fd/{file}", path, src_dir_fd=file, follow_symlinks=True)
+    finally:
+        os.close(file)
+    return True
+
+
+def _open_exclusively(path: str, content: bytes) -> bool:
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        os.write(file, content)
+    finally:
+        os.close(file)
+    return True
+
+
+#: By the protocol of a path. On a storage that is not listed, exports do without an owner.
+_CREATORS: Mapping[str, Create] = {"": _create_local, "file": _create_local, "local": _create_local}

@@ -1,0 +1,247 @@
+"""Claims: one owner at a time, named to the next; taken over after silence, and at once by the same task."""
+
+import datetime as dt
+import json
+import threading
+import time
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from intacct_provider.exceptions import IntacctArgumentError, IntacctDestinationInUseError
+from intacct_provider.storage import claims, exclusive
+from intacct_provider.storage.claims import Claim, Holder
+
+MANUAL = Holder("books", "manual__1", "export")
+SCHEDULED = Holder("books", "scheduled__1", "export")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(claims, "WAIT", 0.0)
+    monkeypatch.setattr(claims, "_POLL", 0.001)
+
+
+@pytest.fixture
+def target(tmp_path):
+    return ObjectStoragePath(f"file://{tmp_path}/out/customers.jsonl")
+
+
+def names(target):
+    return sorted(path.name for path in target.parent.iterdir())
+
+
+def silence(target, seconds=700):
+    """Let every claim have been silent for so long."""
+    for path in target.parent.iterdir():
+        record = json.loads(path.read_bytes())
+        renewed = dt.datetime.fromisoformat(record["renewed"]) - dt.timedelta(seconds=seconds)
+        path.write_text(json.dumps({**record, "renewed": renewed.isoformat()}))
+
+
+def abandon(claim):
+    """Let the owner of a claim die."""
+    claim.__enter__()
+    claim._done.set()
+    return claim
+
+
+def test_a_second_owner_is_refused_retryably_by_the_name_of_the_first(target):
+    with (
+        Claim(target, MANUAL) as first,
+        pytest.raises(IntacctDestinationInUseError) as caught,
+        Claim(target, SCHEDULED),
+    ):
+        pytest.fail("two owners")
+    for name in (
+        "customers.jsonl",
+        "'export'",
+        "'manual__1'",
+        "'books'",
+        f"since {first._record.since:%Y-%m-%d %H:%M:%S}",
+    ):
+        assert name in str(caught.value)
+    assert caught.value.retryable
+    assert names(target) == []
+
+
+def test_a_second_owner_waits_for_the_first(target, monkeypatch):
+    monkeypatch.setattr(claims, "WAIT", 30.0)
+    entered = threading.Event()
+
+    def second():
+        with Claim(target, SCHEDULED) as claim:
+            claim.check()
+            entered.set()
+
+    with Claim(target, MANUAL) as first:
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert not entered.wait(0.1)
+        first.check()
+    waiting.join(10)
+    assert entered.is_set()
+
+
+def test_a_claim_is_renewed_while_its_owner_works(target, monkeypatch):
+    monkeypatch.setattr(claims, "RENEWAL", 0.005)
+    with Claim(target, MANUAL):
+        [path] = target.parent.iterdir()
+        before = path.read_bytes()
+        until = time.monotonic() + 10
+        while path.read_bytes() == before and time.monotonic() < until:
+            time.sleep(0.005)
+        after = json.loads(path.read_bytes())
+    assert after["renewed"] > json.loads(before)["renewed"]
+    assert after["since"] == json.loads(before)["since"]
+
+
+def test_it_may_be_taken_over_after_ten_minutes_of_silence_and_not_before(target):
+    first = abandon(Claim(target, MANUAL))
+    silence(target, 500)
+    with pytest.raises(IntacctDestinationInUseError), Claim(target, SCHEDULED):
+        pass
+    silence(target, 110)
+    with Claim(target, SCHEDULED) as second:
+        second.check()
+        with pytest.raises(
+            IntacctDestinationInUseError, match=r"taken over by task 'export' of run 'scheduled__1'"
+        ):
+            first.check()
+        first.__exit__()
+        second.check()
+        with pytest.raises(IntacctDestinationInUseError, match="scheduled__1"), Claim(target, MANUAL):
+            pass
+    assert names(target) == []
+
+
+def test_of_many_who_take_over_one_succeeds(target):
+    abandon(Claim(target, MANUAL))
+    silence(target)
+    owners, starts = [], threading.Barrier(8)
+
+    def take(number):
+        claim = Claim(target, Holder("books", f"run {number}", "export"))
+        starts.wait()
+        try:
+            claim.__enter__()
+        except IntacctDestinationInUseError:
+            return
+        owners.append(claim)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [owner] = owners
+    owner.check()
+    owner.__exit__()
+    assert names(target) == []
+
+
+def test_the_next_attempt_of_a_task_takes_its_own_claim_over_at_once(target):
+    first = abandon(Claim(target, MANUAL))
+    with Claim(target, MANUAL) as second:
+        second.check()
+        with pytest.raises(IntacctDestinationInUseError):
+            first.check()
+    assert names(target) == []
+
+
+def test_mapped_tasks_with_one_destination_are_refused_permanently_and_both_named(target):
+    first = Claim(target, Holder("books", "run", "export", 0))
+    with (
+        first,
+        pytest.raises(IntacctArgumentError, match=r"Mapped tasks 0 and 3 of task 'export' in run 'run'"),
+    ):
+        Claim(target, Holder("books", "run", "export", 3)).__enter__()
+
+
+def test_processes_outside_of_airflow_are_never_the_same_owner(target):
+    with Claim(target, Holder()), pytest.raises(IntacctDestinationInUseError, match=r"by process \d+ on "):
+        Claim(target, Holder()).__enter__()
+
+
+def test_a_claim_that_a_person_removed_is_made_again(target):
+    with Claim(target, MANUAL) as claim:
+        for path in target.parent.iterdir():
+            path.unlink()
+        claim.check()
+        with pytest.raises(IntacctDestinationInUseError), Claim(target, SCHEDULED):
+            pass
+    assert names(target) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
+def test_a_claim_that_cannot_be_read_counts_for_ten_minutes(target, content, monkeypatch):
+    target.parent.mkdir()
+    (target.parent / ".customers.jsonl.claim").write_bytes(content)
+    with pytest.raises(IntacctDestinationInUseError, match="an unknown process since"), Claim(target, MANUAL):
+        pass
+    monkeypatch.setattr(claims, "SILENCE", -1.0)
+    with Claim(target, MANUAL) as claim:
+        claim.check()
+    assert names(target) == []
+
+
+def test_one_who_is_late_does_not_follow_a_claim_that_is_gone(target):
+    """It found the claim silent; before it created its own, that one ended and another owner came."""
+    old = abandon(Claim(target, MANUAL))
+    silence(target)
+    late = Claim(target, Holder("books", "late", "export"))
+    [silent] = late._read_chain()
+    old._release()
+    with Claim(target, SCHEDULED) as owner:
+        assert not late._create(late._successor(silent))
+        owner.check()
+
+
+def test_an_owner_that_was_asleep_does_not_renew_what_is_no_longer_its_own(target):
+    first = abandon(Claim(target, MANUAL))
+    silence(target)
+    with Claim(target, SCHEDULED) as second:
+        first._renew()
+        second.check()
+    with pytest.raises(FileNotFoundError):
+        first._renew()
+    assert names(target) == []
+
+
+def test_a_disk_is_published_to_by_one_at_a_time(target):
+    """The next attempt begins while the one before is publishing."""
+    first, order = abandon(Claim(target, MANUAL)), []
+    with first.publishing():
+        second = abandon(Claim(target, MANUAL))
+
+        def publish():
+            with second.publishing():
+                order.append("second")
+
+        waiting = threading.Thread(target=publish)
+        waiting.start()
+        waiting.join(0.1)
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]
+    with pytest.raises(IntacctDestinationInUseError), first.publishing():
+        pass
+
+
+def test_a_file_system_without_nameless_files_creates_exclusively_too(target, monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    monkeypatch.setattr(exclusive, "_link_nameless", refuse)
+    with Claim(target, MANUAL), pytest.raises(IntacctDestinationInUseError), Claim(target, SCHEDULED):
+        pass
+    assert names(target) == []
+
+
+def test_storages_without_exclusive_creation_have_no_owner():
+    target = ObjectStoragePath("memory://claims/customers.jsonl")
+    with Claim(target, MANUAL) as one, Claim(target, SCHEDULED) as other:
+        assert not one.exclusive
+        one.check()
+        with other.publishing():
+            assert not target.parent.exists()
