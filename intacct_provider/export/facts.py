@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import UNSET, Struct, UnsetType
 
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.drift import Drift
+
+if TYPE_CHECKING:
+    from intacct_provider.storage.claims import Holder
 
 
 class RangeCompleteness(KeyRange, frozen=True):
@@ -57,12 +62,29 @@ class ListCompleteness(Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
 
 
+class TaskFacts(Struct, frozen=True):
+    """A task of Airflow."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+def describe_task(holder: Holder) -> TaskFacts | UnsetType:
+    """Return the task that owns a destination."""
+    if holder.task is None:
+        return UNSET
+    return TaskFacts(*holder.task, holder.map_index)
+
+
 class RunFacts(Struct, frozen=True, kw_only=True):
     """What differs from run to run.
 
     :param transactions: billed.
     :param schema_drift: how the columns differ from those of the last export.
     :param ranges: digests of what the tasks left, by path, of an export by many tasks.
+    :param task: that published; not outside of Airflow.
     """
 
     started_at: str
@@ -70,6 +92,7 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     transactions: int
     schema_drift: Drift | UnsetType = UNSET
     ranges: dict[str, str] | UnsetType = UNSET
+    task: TaskFacts | UnsetType = UNSET
 
 
 class FileRef(Struct, frozen=True):

@@ -12,10 +12,11 @@ from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, report_to_outlets
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.operators.lineage import ExportLineage
+    from intacct_provider.storage.claims import Claim
 
 
 class ManyEntitiesOperator(IntacctOperator):
@@ -34,6 +35,16 @@ class ReportingOperator(IntacctOperator):
 
     #: For OpenLineage, which asks for it after ``execute``.
     _lineage: ExportLineage | None = None
+
+    def claim(self, path: ObjectStoragePath, context: Context) -> Claim:
+        """Return a claim of this task on a file that it publishes, to be used in a ``with`` statement."""
+        from intacct_provider.storage.claims import Claim, Holder
+
+        task = context.get("ti")
+        if task is None:
+            return Claim(path, Holder())
+        index = -1 if task.map_index is None else task.map_index
+        return Claim(path, Holder(task.dag_id, task.run_id, task.task_id, index))
 
     def report(self, context: Context, lineage: ExportLineage, extra: Mapping[str, Any]) -> None:
         """Report a finished export to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.export.files.manifest import Manifest
     from intacct_provider.export.ranges.commit import Ranges
+    from intacct_provider.storage.claims import Claim
 
 
 class IntacctKeyRangesOperator(ManyEntitiesOperator):
@@ -123,15 +124,19 @@ class IntacctCommitExportOperator(ReportingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, count and publish; if an earlier attempt has done so, only remove what is left."""
+        from intacct_provider.export.files.destination import check_destination
         from intacct_provider.export.ranges.commit import Ranges
         from intacct_provider.storage.files import parse_destination
 
         with airflow_errors():
-            ranges = Ranges(parse_destination(self.destination), self.exports)
-            manifest, billed = ranges.find_published(), 0
-        if manifest is None:
-            manifest, billed = self._publish(ranges, context)
-        ranges.forget()
+            target = parse_destination(self.destination)
+            ranges = Ranges(target, self.exports)
+            check_destination(target)
+            with self.claim(target, context) as claim:
+                manifest, billed = ranges.find_published(claim), 0
+                if manifest is None:
+                    manifest, billed = self._publish(ranges, claim, context)
+                ranges.forget(claim)
         self._report(context, manifest, str(ranges.manifest_path))
         return {
             "path": manifest.path,
@@ -143,17 +148,16 @@ class IntacctCommitExportOperator(ReportingOperator):
             "transactions": billed,
         }
 
-    def _publish(self, ranges: Ranges, context: Context) -> tuple[Manifest, int]:
+    def _publish(self, ranges: Ranges, claim: Claim, context: Context) -> tuple[Manifest, int]:
         """Check and count the ranges and publish them; return the manifest and the billed transactions."""
         from intacct_provider.export.ranges.commit import count_again
 
-        with airflow_errors():
-            ranges.check()
+        ranges.check()
         exported_from = ranges.exports[0].manifest.entity_id
         with self.client(context, default_entity_id=exported_from) as client:
             ranges.check_company(client)
             completeness = count_again(client, ranges.exports)
-            return ranges.publish(completeness, client.transactions), client.transactions
+            return ranges.publish(claim, completeness, client.transactions), client.transactions
 
     def _report(self, context: Context, manifest: Manifest, path: str) -> None:
         """Report to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""

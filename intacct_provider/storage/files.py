@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import stat
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +62,11 @@ def parse_destination(destination: str, argument: str = "destination") -> Object
         raise IntacctArgumentError(
             f"{argument} {destination!r} is on a storage that Airflow does not know: {err}"
         ) from err
+    if path.protocol in ("http", "https"):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} cannot be written: {path.protocol} only reads. Name the storage behind it, "
+            "such as s3://, gs:// or abfs://, or a local path."
+        )
     require_storage(argument, path)
     if path.protocol in _WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
         raise IntacctArgumentError(
@@ -121,14 +129,14 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
     call. If anything fails, the temporary file is removed and an older ``target`` stays.
 
     :param chunks: content; may raise, which leaves no file.
-    :param alone: whether nobody else writes it at the same time; then the temporary name is always the same, so that
-        the next write replaces what a killed process leaves.
+    :param alone: whether nobody else writes it at the same time; then what killed processes have left is removed.
     :raises IntacctArgumentError: if the destination cannot be written.
     """
     with writable(target):
         prepare(target)
-        unique = "" if alone else f".{uuid.uuid4().hex[:8]}"
-        upload = Upload(target.with_name(f".{target.name}{unique}.part"))
+        if alone:
+            _remove_unfinished(target)
+        upload = Upload(target.with_name(f".{target.name}.{make_unique()}.part"))
     try:
         for chunk in chunks:
             upload.write(chunk)
@@ -139,6 +147,18 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
         upload.abandon()
         raise
     return written
+
+
+def make_unique() -> str:
+    """Return eight letters for the name of a file that no other process writes."""
+    return uuid.uuid4().hex[:8]
+
+
+def _remove_unfinished(target: ObjectStoragePath) -> None:
+    """Delete temporary files that :func:`write_whole` has left."""
+    for path in list_beside(target, f".{target.name}."):
+        if re.fullmatch(r"[0-9a-f]{8}\.part", path.name.removeprefix(f".{target.name}.")):
+            remove(path)
 
 
 @contextmanager
@@ -179,16 +199,58 @@ def prepare(target: ObjectStoragePath) -> None:
 
 
 def check_place(target: ObjectStoragePath) -> None:
-    """Make sure that a destination can be written, by writing a hidden file beside it and removing it.
+    """Make sure that a destination can be written, by writing a file beside it that does not stay.
 
     :raises IntacctArgumentError: if it cannot.
     """
     with writable(target):
         prepare(target)
-        # The same name each time, so that the next call removes what a process that died here has left.
-        probe = target.with_name(f".{target.name}.probe")
-        write_small(probe, b"")
-        remove(probe)
+        check_regular(target)
+        if is_local(target):
+            # Without a name on most file systems, so a process that dies here leaves nothing.
+            with tempfile.TemporaryFile(dir=target.parent.path) as file:
+                file.write(b"0")
+        else:
+            probe = target.with_name(f".{target.name}.{make_unique()}.probe")
+            write_small(probe, b"")
+            remove(probe)
+
+
+def check_regular(path: ObjectStoragePath) -> None:
+    """Make sure that a name belongs to a regular file or to nothing.
+
+    :raises IntacctArgumentError: naming what else it belongs to, which a file must not take the place of.
+    """
+    kind = _find_kind(path)
+    if kind not in (None, "file"):
+        raise IntacctArgumentError(
+            f"{str(path)!r} cannot be written: it is a {kind}, and only a regular file is replaced. Name another "
+            f"file{', such as the one that it points to' if kind == 'symbolic link' else ''}, or remove it."
+        )
+
+
+#: What is on a disk, apart from regular files.
+_KINDS = {
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+def _find_kind(path: ObjectStoragePath) -> str | None:
+    """Return what has a name: ``file`` or something else; None for nothing."""
+    if path.protocol in _WITHOUT_FOLDERS:
+        return None  # a name is nothing but that of a file
+    try:
+        if is_local(path):
+            return _KINDS.get(stat.S_IFMT(os.lstat(path.path).st_mode), "file")
+        found: str = path.fs.info(path.path)["type"]
+    except FileNotFoundError:
+        return None
+    return "folder" if found == "directory" else found
 
 
 def is_local(path: ObjectStoragePath) -> bool:
@@ -258,8 +320,10 @@ def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePat
 
 
 def hash_file(path: ObjectStoragePath) -> Written | None:
-    """Return a file's size and SHA-256, reading it from end to end; None if it does not exist."""
+    """Return a file's size and SHA-256, reading it from end to end; None if there is no regular file."""
     digest, size = hashlib.sha256(), 0
+    if is_local(path) and _find_kind(path) != "file":
+        return None  # reading a pipe would never end
     try:
         with path.fs.open(path.path, "rb") as file:
             while chunk := file.read(1 << 20):
@@ -268,6 +332,13 @@ def hash_file(path: ObjectStoragePath) -> Written | None:
     except FileNotFoundError:
         return None
     return Written(size, digest.hexdigest())
+
+
+def remove_proven(path: ObjectStoragePath, sha256: str) -> None:
+    """Delete a file if it exists and has this SHA-256."""
+    found = hash_file(path)
+    if found and found.sha256 == sha256:
+        remove(path)
 
 
 def create_whole(target: ObjectStoragePath, content: bytes) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from intacct_provider.export.run import Export
     from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.source import Source
+    from intacct_provider.storage.claims import Claim
 
 
 class IntacctToObjectStorageOperator(IntacctExportOperator):
@@ -50,8 +51,9 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
     :param delimiter: between the cells of CSV files: ``;``, a tab, ``|``, ``^`` or ``~``; by default a comma, and a tab
         in ``.tsv``.
     :param bom: begin CSV files with a byte order mark, so that Excel reads them as UTF-8.
-    :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (None for several parts),
-        ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions`` (billed); with
+    :return: ``path``, ``manifest``, ``parts`` (how many), ``rows``, ``bytes``, ``sha256`` (that of the
+        manifest), ``watermark`` (None unless incremental), ``deleted`` (None unless detected) and ``transactions``
+        (billed); with
         ``lists="tables"`` also ``lists``: ``path`` and ``rows`` of each.
     """
 
@@ -89,9 +91,10 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         """Export the rows."""
         with self.client(context) as client:
             target, options = self._check_files()
-            export = self._plan_export(client, context, target, options)
-            with export, self._open_sink(target, export.source, options, context) as sink:
-                files = export.run(sink)
+            with self.claim(self._find_published(target), context) as claim:
+                export = self._plan_export(client, context, target, options, claim)
+                with export, self._open_sink(target, export.source, options, context, claim) as sink:
+                    files = export.run(sink)
         result = self._result(files)
         if self.key_range is None:
             self._report_files(context, files)
@@ -102,8 +105,9 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
     def _check_files(self) -> tuple[ObjectStoragePath, FileOptions]:
         """Return where the files go and how they are written, checked before anything is paid for."""
+        from intacct_provider.export.files.destination import check_destination
         from intacct_provider.export.files.options import FileOptions
-        from intacct_provider.storage.files import check_place, parse_destination
+        from intacct_provider.storage.files import parse_destination
 
         target = parse_destination(self.destination)
         options = FileOptions.for_file(
@@ -116,21 +120,35 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             bytes_per_part=self.bytes_per_part,
             bom=self.bom,
         )
-        check_place(target)
+        check_destination(target, keys=self.detect_deletes is not None)
         return target, options
 
+    def _find_published(self, target: ObjectStoragePath) -> ObjectStoragePath:
+        """Return what the task publishes: the destination, or what it leaves to the task that commits all ranges."""
+        from intacct_provider.export.key_range import KeyRange
+        from intacct_provider.export.ranges.sink import range_manifest_path
+
+        if self.key_range is None:
+            return target
+        return range_manifest_path(target, KeyRange.parse(self.key_range).number)
+
     def _plan_export(
-        self, client: IntacctClient, context: Context, target: ObjectStoragePath, options: FileOptions
+        self,
+        client: IntacctClient,
+        context: Context,
+        target: ObjectStoragePath,
+        options: FileOptions,
+        claim: Claim,
     ) -> Export:
         """Return the export: what changed since the last one, with the columns checked and deletions to be found."""
-        from intacct_provider.export.files.manifest import manifest_path, read_manifest
+        from intacct_provider.export.files.destination import read_replaced
 
         full_refresh = self.wants_full_refresh
+        replaced = read_replaced(target, claim.holder if self.key_range is None else None)
         export = self.prepare(client, context, typed=options.file_format == "parquet")
         self._warn_of_alike(export.source.columns)
         full_refresh = full_refresh or self.reads_all_again(export)
         export = self.narrow(export, full_refresh=full_refresh)
-        replaced = read_manifest(manifest_path(target))
         drift = self.check_schema(export, replaced.all_columns if replaced else None)
         deletions = self.find_deletions(export, target, full_refresh=full_refresh)
         return replace(export, drift=drift, deletions=deletions)
@@ -146,7 +164,12 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             )  # fmt: skip
 
     def _open_sink(
-        self, target: ObjectStoragePath, source: Source, options: FileOptions, context: Context
+        self,
+        target: ObjectStoragePath,
+        source: Source,
+        options: FileOptions,
+        context: Context,
+        claim: Claim,
     ) -> FilesSink:
         from intacct_provider.export.files.sink import FilesSink
         from intacct_provider.export.files.staging import Attempt
@@ -161,8 +184,8 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             last=task is None or task.try_number > task.max_tries,
         )
         if self.key_range is None:
-            return FilesSink(target, source, options, attempt)
-        return RangeSink(target, source, options, attempt, KeyRange.parse(self.key_range))
+            return FilesSink(target, source, options, attempt, claim=claim)
+        return RangeSink(target, source, options, attempt, KeyRange.parse(self.key_range), claim=claim)
 
     def _result(self, files: PublishedFiles) -> dict[str, Any]:
         manifest = files.manifest

@@ -11,9 +11,10 @@ from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.completeness.tally import Counter
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
-from intacct_provider.export.files.publication import forget_replaced, publish_parts
+from intacct_provider.export.files.publication import publish_parts, remove_replaced
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.schema.columns import Column
+from intacct_provider.storage.claims import Claim, Holder
 
 COLUMNS = (
     Column("key", "key", "string"),
@@ -83,11 +84,23 @@ def export(target, pages, columns=COLUMNS, **options):
 
 def conclude(target, parts, made):
     """Publish parts, and write their manifest."""
-    publish_parts(target, made, manifest_of(target))
-    content = msgspec.json.encode({"parts": [part.summarize() for part in made]})
-    target.fs.pipe_file(manifest_of(target).path, content)
-    forget_replaced(target)
+    with claim_of(target) as claim:
+        publish_parts(claim, made)
+        content = msgspec.json.encode({"parts": [part.summarize() for part in made]})
+        target.fs.pipe_file(manifest_of(target).path, content)
+        remove_replaced(claim)
     parts.forget()
+
+
+def claim_of(target):
+    """Return the claim of the task that exports to a target."""
+    return Claim(target, Holder("dag", "run", "task"))
+
+
+def publish_only(target, made):
+    """Give parts their names, and die before the manifest."""
+    with claim_of(target) as claim:
+        publish_parts(claim, made)
 
 
 def after(page, key):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from intacct_provider.export.completeness.tally import Tally
@@ -55,3 +57,9 @@ def split_name(name: str) -> tuple[str, str]:
     while (dot := stem.rfind(".")) > 0 and stem[dot:].lower() in ENDINGS:
         stem, endings = stem[:dot], stem[dot:] + endings
     return stem, endings
+
+
+def belongs(name: str, target_name: str) -> bool:
+    """Whether an export to a destination gives a file this name."""
+    stem, endings = map(re.escape, split_name(target_name))
+    return bool(re.fullmatch(rf"{stem}(\.[^/]+)?(-(r\d{{5,}}-)?\d{{5,}})?{endings}", name))

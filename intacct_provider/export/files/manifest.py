@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.schema.lists import join_columns
+from intacct_provider.storage.exclusive import can_create_exclusively
 from intacct_provider.storage.files import ObjectStoragePath, Written, read_small, write_whole
 
 SUFFIX = ".manifest.json"
@@ -56,7 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     have equal manifests.
 
     :param query: what Intacct was asked, in its own terms.
-    :param sha256: of the only part; None with several.
+    :param sha256: of the only part; with several, of a line for each as ``sha256sum`` writes it: its SHA-256, two
+        spaces, its name and a line feed.
     :param lists: those of the records that have files of their own.
     :param window: of an incremental export.
     """
@@ -77,7 +80,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartSummary, ...]
     rows: int
     bytes: int
-    sha256: str | None
+    sha256: str
     first_key: str | None
     last_key: str | None
     lists: tuple[ManifestList, ...] | UnsetType = UNSET
@@ -92,10 +95,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """The columns, those of lists included."""
         return join_columns(self.columns, self.lists or ())
 
+    @property
+    def names(self) -> set[str]:
+        """The names of all files that it is about."""
+        parts = [*self.parts, *(part for one in self.lists or () for part in one.parts)]
+        return {part.name for part in (*parts, *(self.deletions.parts if self.deletions else ()))}
+
     def write(self, path: ObjectStoragePath) -> Written:
         """Write it, indented, since people read it."""
         content = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-        return write_whole(path, [content], alone=True)
+        return write_whole(path, [content], alone=can_create_exclusively(path))
 
 
 class RangeManifest(Manifest, frozen=True, kw_only=True):
@@ -163,7 +172,12 @@ def describe_parts(parts: Sequence[FilePart]) -> dict[str, Any]:
         "parts": summaries,
         "rows": sum(part.rows for part in summaries),
         "bytes": sum(part.bytes for part in summaries),
-        "sha256": summaries[0].sha256 if len(summaries) == 1 else None,
+        "sha256": summaries[0].sha256 if len(summaries) == 1 else _hash_list(summaries),
         "first_key": with_rows[0].first_key if with_rows else None,
         "last_key": with_rows[-1].last_key if with_rows else None,
     }
+
+
+def _hash_list(parts: Sequence[PartSummary]) -> str:
+    lines = "".join(f"{part.sha256}  {part.name}\n" for part in parts)
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from intacct_provider import __version__
 from intacct_provider.client.http import codec
 from intacct_provider.exceptions import IntacctError
 from intacct_provider.export.completeness.tally import Counter, Tally
+from intacct_provider.export.facts import describe_task
 from intacct_provider.export.files.file_part import FilePart
 from intacct_provider.export.files.list_parts import ListParts, list_target
 from intacct_provider.export.files.manifest import Manifest, ManifestList, describe_parts, manifest_path
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
-from intacct_provider.export.files.publication import forget_replaced, publish_parts
+from intacct_provider.export.files.publication import publish, remove_replaced
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.files.tombstones import TombstoneFile
 from intacct_provider.export.schema.lists import ListTable
+from intacct_provider.storage.claims import Claim
 from intacct_provider.storage.files import ObjectStoragePath
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class FilesSink:
     :param target: the destination.
     :param source: what the rows are.
     :param options: checked.
+    :param claim: on what the sink publishes.
     :param label: goes into the names of parts.
     """
 
@@ -61,9 +64,10 @@ class FilesSink:
         options: FileOptions,
         attempt: Attempt,
         *,
+        claim: Claim,
         label: str = "",
     ) -> None:
-        self._target, self._options = target, options
+        self._target, self._options, self._claim = target, options, claim
         # Rows of another query, or of another range, cannot be continued. The names of parts come from this, so its
         # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed. That
         # holds for parts of an attempt with other masks, too, whose form tells them apart.
@@ -76,6 +80,7 @@ class FilesSink:
         if source.lists:
             self._parts = ListParts(self._parts, target, source.lists, options, self._attempt, label=label)
         self._written: list[FilePart] = []
+        self._tombstones: TombstoneFile | None = None
         self._published = False
 
     def __enter__(self) -> Self:
@@ -113,27 +118,25 @@ class FilesSink:
 
     def publish(self, outcome: Outcome) -> PublishedFiles:
         """Give the files their names, and write the manifest after them."""
-        path = manifest_path(self._target)
-        tombstones = None
         if outcome.deletions:
-            tombstones = TombstoneFile(self._target, outcome.deletions, self._options, self._attempt)
-            tombstones.write()
-        publish_parts(self._target, [*self._written, *self._list_parts], path)
-        if tombstones:
-            tombstones.publish(path)
+            self._tombstones = TombstoneFile(self._target, outcome.deletions, self._options, self._attempt)
+            self._tombstones.write()
+        tombstones = self._tombstones
         manifest = Manifest(
             **self._describe(outcome), deletions=tombstones.describe() if tombstones else UNSET
         )
-        written = manifest.write(path)
-        if tombstones:
-            tombstones.forget()
+        written = publish(
+            self._claim, [*self._written, *(tombstones.written if tombstones else ())], manifest
+        )
         self._published = True
-        return PublishedFiles(manifest, str(path), written.sha256)
+        return PublishedFiles(manifest, str(manifest_path(self._target)), written.sha256)
 
     def forget(self) -> None:
-        """Forget what a next attempt would have needed."""
-        forget_replaced(self._target)
-        self._parts.forget()
+        """Delete what earlier exports have left, and forget what a next attempt would have needed."""
+        remove_replaced(self._claim)
+        for made in (self._tombstones, self._parts):
+            if made:
+                made.forget()
 
     def _describe(self, outcome: Outcome) -> dict[str, Any]:
         """Return the members that a manifest has in any case."""
@@ -156,7 +159,7 @@ class FilesSink:
             "completeness": outcome.completeness,
             "window": outcome.window or UNSET,
             "provider_version": __version__,
-            "run": outcome.run,
+            "run": structs.replace(outcome.run, task=describe_task(self._claim.holder)),
         }
 
     @property

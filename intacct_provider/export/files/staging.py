@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from intacct_provider.export.files.file_part import FilePart
+from intacct_provider.export.files.file_part import FilePart, belongs
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     check_place,
     hash_file,
+    list_beside,
+    make_unique,
     read_small,
     remove,
     writable,
@@ -60,16 +61,16 @@ class Staging:
         self._prefix = f".{target.name}.{_digest([attempt.owner, label])[:16]}"
         self._form = _digest(form)
         self._attempt = attempt.number
+        # Two processes may run the same attempt, when Airflow has lost contact with the first one.
+        self._unique = make_unique()
 
-    def staged_path(
-        self, number: int, attempt: int | None = None, *, revised: bool = False
-    ) -> ObjectStoragePath:
+    def staged_path(self, number: int, *, revised: bool = False) -> ObjectStoragePath:
         """Return the path of a part until it is published.
 
         :param revised: whether it takes the place of one that the attempt has written before.
         """
         ending = "revised.part" if revised else "part"
-        return self._beside(f"-{number:05}.{attempt or self._attempt}.{ending}")
+        return self._beside(f".{self._unique}-{number:05}.{self._attempt}.{ending}")
 
     def find(self, part: FilePart) -> ObjectStoragePath:
         """Return where the file of a part is."""
@@ -90,8 +91,7 @@ class Staging:
         with writable(self._target):
             self._target.fs.invalidate_cache()
             found = list(self._list_committed())
-            self._clear(len(found) + 1)
-            self._remove_half_written(found)
+            self._clear(found)
         return found
 
     def commit(self, part: FilePart) -> None:
@@ -107,7 +107,7 @@ class Staging:
 
     def discard(self) -> None:
         """Delete every part that is not published."""
-        self._clear(1)
+        self._clear(())
 
     def _list_committed(self) -> Iterator[FilePart]:
         number = 1
@@ -119,9 +119,18 @@ class Staging:
         content = read_small(self._record(number)) or b""
         try:
             same = msgspec.json.decode(content, type=_Form).form == self._form
-            return msgspec.json.decode(content, type=FilePart) if same else None
+            part = msgspec.json.decode(content, type=FilePart) if same else None
         except msgspec.DecodeError:
             return None  # written in part, or by another version
+        return part if part and self._is_ours(part) else None
+
+    def _is_ours(self, part: FilePart) -> bool:
+        """Whether a part has names that this owner gives."""
+        return (
+            part.staged.startswith(self._prefix)
+            and "/" not in part.staged
+            and belongs(part.name, self._target.name)
+        )
 
     def _is_intact(self, part: FilePart) -> bool:
         """Whether the part's file is as it was written; it may have its final name if publishing was interrupted."""
@@ -131,25 +140,13 @@ class Staging:
                 return True
         return False
 
-    def _clear(self, first: int) -> None:
-        """Delete the part of a number and those after it."""
-        last = first
-        while read_small(self._record(last)) is not None:
-            last += 1
-        # In reverse, so that those that are left have consecutive numbers and a next attempt finds them all.
-        for number in range(last, first - 1, -1):
-            known = self._read_part(number)
-            remove(self._record(number))
-            remove(self._target.with_name(known.staged) if known else self.staged_path(number))
-
-    def _remove_half_written(self, committed: Sequence[FilePart]) -> None:
-        """Delete what earlier attempts were writing when they ended: the part after those committed by then."""
-        for attempt, revised in product(range(1, self._attempt), (False, True)):
-            for part in committed:
-                path = self.staged_path(part.number, attempt, revised=revised)
-                if part.staged != path.name:
-                    remove(path)
-            remove(self.staged_path(len(committed) + 1, attempt, revised=revised))
+    def _clear(self, kept: Sequence[FilePart]) -> None:
+        """Delete all of the owner's hidden files, but for those of some parts."""
+        names = {name for part in kept for name in (part.staged, self._record(part.number).name)}
+        # In reverse: files go before the records of them, and what is left has consecutive numbers.
+        for path in reversed(list_beside(self._target, self._prefix)):
+            if path.name not in names:
+                remove(path)
 
     def _record(self, number: int) -> ObjectStoragePath:
         return self._beside(f"-{number:05}.facts.json")

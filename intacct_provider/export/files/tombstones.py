@@ -10,7 +10,6 @@ from intacct_provider.export.files.file_part import FilePart, split_name
 from intacct_provider.export.files.manifest import ManifestDeletions
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
-from intacct_provider.export.files.publication import forget_replaced, publish_parts
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.storage.files import ObjectStoragePath
 
@@ -26,30 +25,25 @@ class TombstoneFile:
         self, target: ObjectStoragePath, deletions: Deletions, options: FileOptions, attempt: Attempt
     ) -> None:
         stem, endings = split_name(target.name)
-        self._target = target.with_name(f"{stem}.deleted{endings}")
+        own_target = target.with_name(f"{stem}.deleted{endings}")
         self._deletions = deletions
         own_options = structs.replace(options, rows_per_part=None, bytes_per_part=None)
         count = Counter(TOMBSTONES.fields)
-        self._parts = Parts(self._target, TOMBSTONE_COLUMNS, own_options, attempt, count=count)
-        self._written: list[FilePart] = []
+        self._parts = Parts(own_target, TOMBSTONE_COLUMNS, own_options, attempt, count=count)
+        self.written: list[FilePart] = []
 
     def write(self) -> None:
         """Write it under a hidden name."""
         self._parts.discard()
         for page in self._deletions.pages():
             self._parts.write(page)
-        self._written = self._parts.finish()
-
-    def publish(self, manifest: ObjectStoragePath) -> None:
-        """Give it its name."""
-        publish_parts(self._target, self._written, manifest)
+        self.written = self._parts.finish()
 
     def describe(self) -> ManifestDeletions:
         """Return what the manifest says about it."""
-        parts = tuple(part.summarize() for part in self._written)
+        parts = tuple(part.summarize() for part in self.written)
         return ManifestDeletions(**structs.asdict(self._deletions.summary), parts=parts)
 
     def forget(self) -> None:
         """Forget what a next attempt would have needed, after the manifest was written."""
-        forget_replaced(self._target)
         self._parts.forget()

@@ -16,20 +16,21 @@ from intacct_provider.client.paging.control_totals import EQUAL_UNCHANGED, NOT_C
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 from intacct_provider.export.completeness.tally import Tally
-from intacct_provider.export.facts import Completeness, RangeCompleteness
+from intacct_provider.export.facts import Completeness, RangeCompleteness, describe_task
+from intacct_provider.export.files.destination import read_replaced
 from intacct_provider.export.files.manifest import (
     Manifest,
     RangeManifest,
     describe_parts,
     manifest_path,
     parse_manifest,
-    read_manifest,
 )
-from intacct_provider.export.files.publication import forget_replaced, publish_parts
+from intacct_provider.export.files.publication import publish, remove_replaced
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.ranges.lists import join_lists
 from intacct_provider.export.ranges.sink import forget_range, range_manifest_path
 from intacct_provider.export.schema.columns import Column
+from intacct_provider.storage.claims import Claim
 from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ class Ranges:
         self._target = target
         self._digests = _parse_exports(exports)
 
-    def find_published(self) -> Manifest | None:
+    def find_published(self, claim: Claim) -> Manifest | None:
         """Return the manifest, if an earlier attempt has written it for just these ranges."""
-        found = read_manifest(self.manifest_path)
+        found = read_replaced(self._target, claim.holder)
         return found if found and found.run.ranges == self._digests else None
 
     def check(self) -> None:
@@ -127,14 +128,14 @@ class Ranges:
                     f"The ranges were exported with {name} {theirs!r}, and the commit has {ours!r}."
                 )
 
-    def publish(self, completeness: Completeness, transactions: int) -> Manifest:
+    def publish(self, claim: Claim, completeness: Completeness, transactions: int) -> Manifest:
         """Give all parts their names and write the manifest.
 
+        :param claim: of the destination.
         :param transactions: billed for the count.
         """
         parts = [part for one in self.exports for part in one.manifest.staged]
         everything = [part for one in self.exports for part in one.manifest.all_staged]
-        publish_parts(self._target, everything, self.manifest_path)
         runs = [one.manifest.run for one in self.exports]
         run = structs.replace(
             runs[0],
@@ -142,18 +143,19 @@ class Ranges:
             finished_at=pendulum.now("UTC").to_iso8601_string(),
             transactions=transactions + sum(one.transactions for one in runs),
             ranges=self._digests,
+            task=describe_task(claim.holder),
         )
         first = self.exports[0].manifest
         common = {name: getattr(first, name) for name in Manifest.__struct_fields__}
         lists = join_lists([one.manifest for one in self.exports])
         own = {**describe_parts(parts), "lists": lists or UNSET, "completeness": completeness, "run": run}
         manifest = Manifest(**{**common, **own})
-        manifest.write(self.manifest_path)
+        publish(claim, everything, manifest)
         return manifest
 
-    def forget(self) -> None:
+    def forget(self, claim: Claim) -> None:
         """Delete what the tasks left for this one, and what is left of a plan with more ranges."""
-        forget_replaced(self._target)
+        remove_replaced(claim)
         number = 1
         while number <= len(self._digests) or self._has_range(number):
             forget_range(self._target, number)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from intacct_provider.export.files.file_part import split_name
 from intacct_provider.export.files.manifest import SUFFIX, RangeManifest, parse_manifest
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.sink import FilesSink, PublishedFiles
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.key_range import KeyRange, range_label
-from intacct_provider.storage.files import ObjectStoragePath, read_small, remove
+from intacct_provider.storage.claims import Claim
+from intacct_provider.storage.files import ObjectStoragePath, read_small, remove, remove_proven
 
 if TYPE_CHECKING:
     from intacct_provider.export.outcome import Outcome
@@ -26,8 +28,10 @@ class RangeSink(FilesSink):
         options: FileOptions,
         attempt: Attempt,
         key_range: KeyRange,
+        *,
+        claim: Claim,
     ) -> None:
-        super().__init__(target, source, options, attempt, label=key_range.label)
+        super().__init__(target, source, options, attempt, claim=claim, label=key_range.label)
         self._range = key_range
 
     def __enter__(self) -> Self:
@@ -43,7 +47,8 @@ class RangeSink(FilesSink):
             staged=tuple(self._written),
             staged_lists=tuple(tuple(parts) for _, parts in self._lists),
         )
-        written = manifest.write(path)
+        with self._claim.publishing():
+            written = manifest.write(path)
         self._published = True
         return PublishedFiles(manifest, str(path), written.sha256)
 
@@ -65,6 +70,8 @@ def forget_range(target: ObjectStoragePath, number: int) -> None:
     path = range_manifest_path(target, number)
     content = read_small(path)
     if content is not None:
+        prefix = f".{split_name(target.name)[0]}."
         for part in parse_manifest(content, path, RangeManifest).all_staged:
-            remove(target.with_name(part.staged))
+            if part.staged.startswith(prefix) and "/" not in part.staged:
+                remove_proven(target.with_name(part.staged), part.sha256)
         remove(path)

@@ -142,7 +142,7 @@ def die_at(patch, fs, at):
 
     def watched(change):
         def changed(*args, **kwargs):
-            if next(changes) == at:
+            if next(changes) >= at:  # from then on nothing changes
                 raise KeyboardInterrupt
             return change(*args, **kwargs)
 

@@ -276,7 +276,7 @@ def test_the_manifest_is_that_of_one_export_but_for_its_parts(company, folder, t
     assert folder.rows() == lines
     assert list(of_ranges) == list(whole)
     differ = {name for name in whole if of_ranges[name] != whole[name]}
-    assert differ == {"parts", "completeness", "run"}
+    assert differ == {"parts", "sha256", "completeness", "run"}
     counted = of_ranges["completeness"]
     assert (counted["result"], counted["rows"], counted["counted"]) == ("equal", 2490, 2490)
     assert [one["rows"] for one in counted["ranges"]] == [830, 830, 830]

@@ -12,6 +12,7 @@ from intacct_provider.export.files.sink import FilesSink
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.source import Source
+from intacct_provider.storage.claims import Claim, Holder
 
 
 def test_the_owner_of_parts_keeps_its_form_so_that_parts_from_before_an_upgrade_are_continued(tmp_path):
@@ -22,7 +23,10 @@ def test_the_owner_of_parts_keeps_its_form_so_that_parts_from_before_an_upgrade_
     )
     target = ObjectStoragePath(f"file://{tmp_path}/x.jsonl")
 
-    sink = FilesSink(target, source, FileOptions("jsonl"), Attempt("dag/run/task", 1, last=False))
+    claim = Claim(target, Holder("dag", "run", "task"))
+    sink = FilesSink(
+        target, source, FileOptions("jsonl"), Attempt("dag/run/task", 1, last=False), claim=claim
+    )
 
     assert sink._attempt.owner.startswith("dag/run/task[")
     assert json.loads(sink._attempt.owner.removeprefix("dag/run/task")) == [

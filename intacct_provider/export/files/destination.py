@@ -1,0 +1,108 @@
+"""What may be the destination of an export, and what stands there from the one before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.files.file_part import split_name
+from intacct_provider.export.files.manifest import SUFFIX, Manifest, manifest_path, read_manifest
+from intacct_provider.storage.claims import Holder, describe_siblings
+from intacct_provider.storage.files import (
+    ObjectStoragePath,
+    check_place,
+    check_regular,
+    is_local,
+    make_unique,
+    rename,
+    writable,
+)
+
+#: Bytes of a name on nearly every disk.
+_NAME_BYTES = 255
+#: Bytes that the longest name beside a destination has more than it: that of a part of its tombstones, while hidden.
+_HIDDEN_BYTES = 64
+#: Likewise with the keys for the next export, which are named after the run.
+_KEYS_BYTES = 104
+
+
+def check_destination(target: ObjectStoragePath, *, keys: bool = False) -> None:
+    """Make sure that an export can write its files, before anything is paid for.
+
+    :param keys: whether it keeps keys for the next export.
+    :raises IntacctArgumentError: saying what is in the way.
+    """
+    if target.name.endswith(SUFFIX):
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} has the name of a manifest. Name the file itself; its manifest is written "
+            f"beside it, as {target.name + SUFFIX!r}."
+        )
+    most = _NAME_BYTES - (_KEYS_BYTES if keys else _HIDDEN_BYTES)
+    size = len(target.name.encode(errors="surrogateescape"))
+    if is_local(target) and size > most:
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} has a name of {size} bytes, and {most} are the most: the names of the files "
+            "that an export needs beside it are longer, and disks allow 255. Choose a shorter name."
+        )
+    check_place(target)
+    check_regular(manifest_path(target))
+
+
+def read_replaced(target: ObjectStoragePath, holder: Holder | None = None) -> Manifest | None:
+    """Return the manifest that an export is about to replace; None without one of this version.
+
+    A file that is not a manifest is renamed, so that the next attempt of the task, or the next run, can write one.
+
+    :param holder: the task; None if it publishes nothing itself.
+    :raises IntacctArgumentError: if that has happened; if another mapped task of the run has exported to the
+        destination; or if another export has a part of its name.
+    """
+    path = manifest_path(target)
+    try:
+        found = read_manifest(path)
+    except IntacctArgumentError as err:
+        raise IntacctArgumentError(f"{err} {_put_aside(path)}") from err
+    if found and found.run.task and holder:
+        other = Holder(**{name: getattr(found.run.task, name) for name in found.run.task.__struct_fields__})
+        if other.is_sibling(holder):
+            raise IntacctArgumentError(describe_siblings(target, other, holder))
+    _check_whole(target)
+    return found
+
+
+def _put_aside(path: ObjectStoragePath) -> str:
+    """Rename a file that is not a manifest; return what to do."""
+    aside = path.with_name(f"{path.name}.damaged-{make_unique()}")
+    with writable(path):
+        rename(path, aside)
+    return (
+        f"Or run the task again: the file was renamed to {aside.name!r}, so that the export can write a new manifest. "
+        "Do not use the exported files until then."
+    )
+
+
+def _check_whole(target: ObjectStoragePath) -> None:
+    """Make sure that a destination is not one of several files of another export."""
+    for name in _list_wholes(target.name):
+        path = target.with_name(name + SUFFIX)
+        try:
+            manifest = read_manifest(path)
+        except IntacctArgumentError:
+            continue
+        parts = (
+            [*manifest.parts, *(manifest.deletions.parts if manifest.deletions else ())] if manifest else []
+        )
+        if target.name in {part.name for part in parts}:
+            raise IntacctArgumentError(
+                f"destination {str(target)!r} is a part of another export, whose manifest is {path.name!r}. Name "
+                "another destination, or remove that export."
+            )
+
+
+def _list_wholes(name: str) -> Iterator[str]:
+    """Yield the destinations whose exports may have a file of this name."""
+    stem, endings = split_name(name)
+    unnumbered = {re.sub(rf"{number}$", "", stem) for number in ("", r"-\d{5,}", r"-r\d{5,}-\d{5,}")}
+    stems = unnumbered | {re.sub(r"(?<=.)\.[^.]+$", "", one) for one in unnumbered}
+    yield from (one + endings for one in sorted(stems) if one not in ("", stem))
