@@ -59,7 +59,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
     :param keys_path: file on any object storage beside which ``detect_deletes`` keeps the keys of the table's rows.
         (templated)
     :return: ``table``, ``mode``, ``rows`` (read), ``inserted``, ``updated``, ``deleted``, ``watermark`` (None unless
-        incremental) and ``transactions`` (billed).
+        incremental) and ``transactions`` (billed); with ``lists="tables"`` also ``lists``: ``table`` and ``rows`` of
+        each.
     """
 
     template_fields: Sequence[str] = (
@@ -99,7 +100,10 @@ class IntacctToSqlOperator(IntacctExportOperator):
                     facts = export.run(self._sink(load, export))
             transactions = client.transactions
         self._report_load(context, facts)
-        return {name: getattr(facts, name) for name in _RETURNED} | {"transactions": transactions}
+        result = {name: getattr(facts, name) for name in _RETURNED} | {"transactions": transactions}
+        if facts.lists:
+            result["lists"] = {one.name: {"table": one.table, "rows": one.rows} for one in facts.lists}
+        return result
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Report to OpenLineage what was loaded, with its schema and number of rows."""
@@ -158,17 +162,21 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
         :raises IntacctArgumentError: if it has other rows, to which everything would be appended.
         """
+        from intacct_provider.export.sql.list_load import list_table
+
         mark = export.state.watermark(self.incremental or "") if export.state else None
-        if mark is None or self.wants_full_refresh or load.reaches(mark):
+        if mark is None or self.wants_full_refresh:
+            return False
+        missing = load.find_missing([list_table(self.table, one.name) for one in export.source.lists])
+        if load.reaches(mark) and not missing:
             return False
         if load.exists and self.mode == "append":
             raise IntacctArgumentError(
                 f"table {self.table!r} does not match what the last export left: {load.log_table} has no entry of this "
                 f"task that reaches {mark}. Restore the table, or empty it and give full_refresh=True."
             )
-        self.log.warning(
-            "%s does not have what was loaded up to %s; everything is read again.", self.table, mark
-        )
+        what = ", ".join(missing) or self.table
+        self.log.warning("%s: what was loaded up to %s is missing; everything is read again.", what, mark)
         return True
 
     def _check_key_mask(self) -> None:
@@ -213,10 +221,6 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _check_mode(self) -> None:
         """Reject arguments that exclude each other, before anything is sent."""
-        if self.lists == "tables":
-            raise IntacctArgumentError(
-                "lists='tables' is not supported for databases yet; give lists='nested'."
-            )
         if self.mode == "replace" and self.incremental:
             raise IntacctArgumentError(
                 "mode='replace' and incremental do not go together: records that did not change would be deleted from "
@@ -240,7 +244,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
         from intacct_provider.export.source import name_columns, with_entity
 
         named = name_columns(self.fields, detail=self.detail)
-        if named is None:
+        if named is None or self.lists == "tables":  # which of the fields are lists is not known yet
             return None
         if self.entities is not None:
             named = with_entity(named)

@@ -14,7 +14,7 @@ import msgspec
 import pendulum
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.facts import Completeness, DeletionFacts, RunFacts
+from intacct_provider.export.facts import Completeness, DeletionFacts, ListCompleteness, RunFacts
 from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.databases import row_values
@@ -60,6 +60,16 @@ class Owner:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+class LoadedList(msgspec.Struct, frozen=True, kw_only=True):
+    """What a load has put into the table of a list of its records."""
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    rows: int
+    completeness: ListCompleteness
+
+
 class LoadFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a load has read and done, as its log entry has it.
 
@@ -81,6 +91,7 @@ class LoadFacts(msgspec.Struct, frozen=True, kw_only=True):
     window: Window | None = None
     watermark: str | None = None
     deletions: DeletionFacts | None = None
+    lists: tuple[LoadedList, ...] = ()
     provider_version: str
     run: RunFacts
     rows: int = 0

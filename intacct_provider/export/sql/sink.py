@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from intacct_provider import __version__
 from intacct_provider.client.query.request import Query
 from intacct_provider.export.completeness.tally import Counter, Tally
+from intacct_provider.export.sql.list_load import ListLoads
 from intacct_provider.export.sql.load_log import LoadFacts, digest_query
 from intacct_provider.export.sql.table_load import TableLoad
 
@@ -34,11 +35,13 @@ class TableSink:
         self._load, self._source, self._whole, self._again = load, source, whole, again
         self._count = Counter(source.query.fields, source.sums)
         self._tally = Tally()
+        self._lists = ListLoads(load, source.lists)
 
     def find_published(self) -> LoadFacts | None:
         """Return what an earlier attempt of the task has loaded, if it must not be loaded again."""
         entry = self._load.begin(self._source.columns, self._digest(), again=self._again)
         if entry is None:
+            self._lists.begin()
             return None
         log.info(
             "%s: an earlier attempt loaded its %d rows at %s; nothing is read.",
@@ -52,13 +55,13 @@ class TableSink:
 
     def write(self, page: Page, *, resumable: bool) -> None:  # noqa: ARG002 -- no next attempt continues
         """Write rows to the temporary table."""
-        self._load.write(page)
+        self._load.write(self._lists.write(page))
         self._tally.join(self._count(page))
 
     def insert(self, late: Sequence[Page]) -> None:
         """Write rows that were found last; a table has no order."""
         for page in late:
-            self._load.write(page)
+            self._load.write(self._lists.write(page))
             self._tally.insert(self._count(page))
 
     def finish(self) -> Tally:
@@ -68,12 +71,14 @@ class TableSink:
     def discard(self) -> None:
         """Forget all rows."""
         self._load.discard()
+        self._lists.discard()
 
     def publish(self, outcome: Outcome) -> LoadFacts:
         """Make the rows part of the table, and remove the rows of deleted records."""
         deletions, window, source = outcome.deletions, outcome.window, outcome.source
         if deletions:
             self._load.remove(key for page in deletions.pages() for key in page.keys)
+        self._lists.finish(key for page in (deletions.pages() if deletions else ()) for key in page.keys)
         facts = LoadFacts(
             object=source.object_name,
             query=source.asked,
@@ -89,6 +94,7 @@ class TableSink:
             window=window,
             watermark=window.upper if window else None,
             deletions=deletions.summary if deletions else None,
+            lists=self._lists.describe(outcome.lists),
             provider_version=__version__,
             run=outcome.run,
         )
@@ -101,6 +107,7 @@ class TableSink:
         """Return what identifies the query, whatever the window."""
         source = replace(self._source, query=self._whole)
         masks = {"masks": source.masks} if source.masks else {}
+        lists = {"lists": [one.name for one in source.lists]} if source.lists else {}
         return digest_query(
             {
                 "object": source.object_name,
@@ -110,5 +117,6 @@ class TableSink:
                 "above": source.above,
                 "upto": source.upto,
                 **masks,
+                **lists,
             }
         )

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from msgspec import structs
 
@@ -32,6 +32,16 @@ Mode = Literal["append", "replace", "merge"]
 #: Keys of deleted records that are sent at once.
 _KEYS_AT_ONCE = 4000
 _log = logging.getLogger(__name__)
+
+
+class PartOfLoad(Protocol):
+    """What is published in the transaction of a load."""
+
+    def define(self, cursor: Cursor) -> None:
+        """Create what is missing."""
+
+    def put(self, cursor: Cursor) -> None:
+        """Put everything into its table."""
 
 
 class TableLoad:
@@ -85,6 +95,8 @@ class TableLoad:
         self._gone: Slot | None = None
         self._sql: TableSql
         self.rows = 0
+        #: Loads of the lists of the records, which are published together with them.
+        self.lists: Sequence[PartOfLoad] = ()
 
     def __enter__(self) -> Self:
         self._conn = self._hook.get_conn()
@@ -136,6 +148,13 @@ class TableLoad:
     def log_table(self) -> str:
         """The table of the log, as SQL names it."""
         return self._log.path
+
+    def find_missing(self, tables: Sequence[str]) -> list[str]:
+        """Return those of some tables that do not exist."""
+        with self._transaction() as cursor:
+            return [
+                name for name in tables if self._dialect.read_columns(cursor, split_table_name(name)) is None
+            ]
 
     @property
     def exists(self) -> bool:
@@ -246,12 +265,16 @@ class TableLoad:
             done = self._find_done(cursor)
             if done is not None:
                 return done.facts
+            for one in self.lists:
+                one.define(cursor)
             counts = {"inserted": 0, "updated": 0, "deleted": 0}
             for sql, counted in self._sql.publish(replaces=self.mode == "replace", gone=self._gone):
                 cursor.execute(sql)
                 if counted:
                     counts[counted] += max(cursor.rowcount, 0)
             self._check_counts(counts["inserted"] + counts["updated"])
+            for one in self.lists:
+                one.put(cursor)
             facts = structs.replace(facts, rows=self.rows, **counts)
             if self._owner:
                 self._log.write(cursor, self._owner, self._digest, facts)
