@@ -131,10 +131,10 @@ class FilterValues:
 
 def _build_error(query: Query, argument: str, refused: Sequence[Doubt]) -> IntacctArgumentError:
     unique = list(dict.fromkeys((one.problem, one.advice) for one in refused))
-    told = [
+    lines = [
         f"{problem}, and no record of {query.object_name} has it.{advice}"
         for problem, advice in unique[:_MOST_NAMED]
     ]
     if len(unique) > _MOST_NAMED:
-        told.append(f"And {len(unique) - _MOST_NAMED} more.")
-    return IntacctArgumentError(f"{argument}: {' '.join(told)}")
+        lines.append(f"And {len(unique) - _MOST_NAMED} more.")
+    return IntacctArgumentError(f"{argument}: {' '.join(lines)}")
