@@ -1,10 +1,11 @@
 """Load the customers of several companies into one table with a column ``company``, every day.
 
 Each company has a connection and a folder of its own, ``company=us``, on partitioned paths that warehouses, Spark and
-DuckDB understand: the folder's name is the column. One mapped task exports each of them; if one fails, nothing is loaded.
+DuckDB understand: the folder's name is the column. One mapped task exports each of them; if one fails, nothing is
+loaded.
 
-The event of the asset ``intacct_customers`` has the day as its partition, from Airflow 3.3 on, so a DAG can be scheduled
-on the partitions.
+The events of the asset ``intacct_customers`` have the day as their partition, from Airflow 3.3 on, so a DAG can be
+scheduled on the partitions.
 
 Needs a connection of type ``intacct`` for each company, ``google_cloud_default``, and ``bigquery_default`` of type
 ``gcpbigquery``.

@@ -1,10 +1,11 @@
 """Merge the customers that changed into a table of Databricks, every hour: a Parquet file on S3, and one MERGE.
 
-Each run writes the records that changed since the last one, some of them twice over the runs, so they are merged on the
-key: a retry, or a run that is cleared, changes nothing twice.
+Each run writes the records that changed since the last one, some of them again in the next, so they are merged on the
+key: a retry, or a run that is cleared, changes nothing twice. A run whose load failed stops the loads after it, since
+no other file has its records: clear that task.
 
-Needs connections ``intacct_default``, ``aws_default`` and ``databricks_default``, the provider for Databricks, and in Unity
-Catalog the table and an external location for the bucket.
+Needs connections ``intacct_default``, ``aws_default`` and ``databricks_default``, the provider for Databricks, and in
+Unity Catalog the table and an external location for the bucket.
 """
 
 from __future__ import annotations
@@ -30,17 +31,13 @@ except ImportError:
 
 FILE = "intacct/customers/{{ dag_run.run_after | ts_nodash }}.parquet"
 
-MERGE = (
-    """
-MERGE INTO {{ params.table }} AS target
-USING (SELECT * FROM parquet.`s3://{{ params.bucket }}/"""
-    + FILE
-    + """`) AS changed
+MERGE = f"""
+MERGE INTO {{{{ params.table }}}} AS target
+USING (SELECT * FROM parquet.`s3://{{{{ params.bucket }}}}/{FILE}`) AS changed
 ON target.intacct_key = changed.intacct_key
 WHEN MATCHED THEN UPDATE SET *
 WHEN NOT MATCHED THEN INSERT *
 """
-)
 
 with DAG(
     dag_id="intacct_to_databricks",
@@ -74,5 +71,6 @@ with DAG(
         task_id="load",
         databricks_conn_id="databricks_default",
         sql=MERGE,
+        depends_on_past=True,
     )
     export >> load

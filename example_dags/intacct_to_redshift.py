@@ -1,8 +1,8 @@
 """Load all customers into Redshift, every day: Parquet files on S3, and one COPY of all of them.
 
-Redshift loads every object whose name begins with what ``FROM`` says. So the files are numbered parts, and the name ends
-before the number: the manifest, ``customers.parquet.manifest.json``, must not be among them. The table's old rows are
-deleted in the same transaction; ``TRUNCATE`` would commit it.
+Redshift loads every object whose name begins with what ``FROM`` says. So the files are numbered parts, and the name
+ends before the number: the manifest, ``customers.parquet.manifest.json``, must not be among them. The table's old rows
+are deleted in the same transaction; ``TRUNCATE`` would commit it.
 
 Needs connections ``intacct_default``, ``aws_default`` and ``redshift_default``, and a role of the cluster that may read
 the bucket.

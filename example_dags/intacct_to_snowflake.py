@@ -1,7 +1,8 @@
 """Load all customers into Snowflake, every day: a Parquet file on S3, a stage over it, and one COPY.
 
-The table's old rows are deleted and the new ones copied in one transaction, so readers see either. ``FORCE`` lets a task
-that is cleared load its file again: otherwise Snowflake skips a file that it has loaded before, after the rows are deleted.
+The table's old rows are deleted and the new ones copied in one transaction, so readers see either. ``FORCE`` lets a
+task that is cleared load its file again: otherwise Snowflake skips a file that it has loaded before, after the rows are
+deleted.
 
 Needs connections ``intacct_default``, ``aws_default`` and ``snowflake_default``, and in Snowflake the table and
 ``CREATE STAGE finance.intacct URL = 's3://finance/intacct/' STORAGE_INTEGRATION = ...``.

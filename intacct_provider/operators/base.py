@@ -93,12 +93,22 @@ def describe_rendered_list(argument: str) -> str:
     )
 
 
-def report_to_outlets(context: Mapping[str, Any], outlets: Sequence[Any], extra: Mapping[str, Any]) -> None:
-    """Attach a report to the events of the assets that the task declares as outlets."""
+def report_to_outlets(
+    context: Mapping[str, Any],
+    outlets: Sequence[Any],
+    extra: Mapping[str, Any],
+    partition_key: str | None = None,
+) -> None:
+    """Attach a report to the events of the assets that the task declares as outlets.
+
+    :param partition_key: of the events, where Airflow has partitions of assets.
+    """
     events = context.get("outlet_events")
     for outlet in outlets:
         if events is not None and isinstance(outlet, Asset):
             events[outlet].extra = dict(extra)
+            if partition_key is not None and hasattr(events[outlet], "add_partitions"):
+                events[outlet].add_partitions(partition_key)
 
 
 def name_task(context: Mapping[str, Any], *, cleared: bool = False) -> str:

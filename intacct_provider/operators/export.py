@@ -59,10 +59,12 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         ``detail`` also members of groups, references and lists, such as ``contacts.default.email1``. (templated)
     :param key_range: one of the ranges of ``IntacctKeyRangesOperator``, for mapped tasks. (templated)
     :param max_transactions: billed API transactions at most; the task fails before it would need more. (templated)
+    :param partition_key: partition of the assets among the outlets that the export is, such as ``"{{ ds }}"``; for
+        Airflow 3.3 and later. (templated)
     """
 
     template_fields: Sequence[str] = (
-        *ManyEntitiesOperator.template_fields,
+        *ReportingOperator.template_fields,
         "object_name",
         "fields",
         "filters",
@@ -297,6 +299,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
             raise IntacctArgumentError(
                 "Give entities, which is read from the top level, or entity_id, not both."
             )
+        self.check_partition_key()
         if self.detect_deletes is not None:
             check_choice("detect_deletes", self.detect_deletes, DETECTIONS)
         check_choice("schema_drift", self.schema_drift, POLICIES)

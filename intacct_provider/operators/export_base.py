@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, report_to_outlets
+from intacct_provider.operators.base import (
+    IntacctOperator,
+    describe_rendered_nothing,
+    is_rendered_nothing,
+    report_to_outlets,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -17,6 +23,9 @@ if TYPE_CHECKING:
 
     from intacct_provider.operators.lineage import ExportLineage
     from intacct_provider.storage.claims import Claim
+
+#: Of the column in Airflow's database.
+_LONGEST_PARTITION_KEY = 250
 
 
 class ManyEntitiesOperator(IntacctOperator):
@@ -31,10 +40,35 @@ class ManyEntitiesOperator(IntacctOperator):
 
 
 class ReportingOperator(IntacctOperator):
-    """Base of the operators that report a finished export to assets and lineage."""
+    """Base of the operators that report a finished export to assets and lineage.
+
+    :param partition_key: partition of the assets among the outlets that the export is, such as ``"{{ ds }}"``; for
+        Airflow 3.3 and later. (templated)
+    """
+
+    template_fields: Sequence[str] = (*IntacctOperator.template_fields, "partition_key")
 
     #: For OpenLineage, which asks for it after ``execute``.
     _lineage: ExportLineage | None = None
+
+    def __init__(self, *, partition_key: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.partition_key = partition_key
+
+    def check_partition_key(self) -> None:
+        """Reject a partition that Airflow would reject after the export.
+
+        :raises IntacctArgumentError: if it is blank, or too long for Airflow's database.
+        """
+        key = self.partition_key
+        if key is None:
+            return
+        if not isinstance(key, str) or is_rendered_nothing(key):
+            raise IntacctArgumentError(f"partition_key {describe_rendered_nothing(key)}")
+        if len(key) > _LONGEST_PARTITION_KEY:
+            raise IntacctArgumentError(
+                f"partition_key has {len(key)} characters, and Airflow takes {_LONGEST_PARTITION_KEY} at most."
+            )
 
     def claim(self, path: ObjectStoragePath, context: Context) -> Claim:
         """Return a claim of this task on a file that it publishes, to be used in a ``with`` statement."""
@@ -51,7 +85,8 @@ class ReportingOperator(IntacctOperator):
         from intacct_provider.operators.lineage import report_to_hooks
 
         self._lineage = lineage
-        report_to_outlets(context, self.outlets, {**extra, "schema": to_builtins(lineage.columns)})
+        schema = to_builtins(lineage.columns)
+        report_to_outlets(context, self.outlets, {**extra, "schema": schema}, self.partition_key)
         # Nobody collects lineage outside of a task, and the collector takes long to load.
         if context.get("ti") is not None:
             report_to_hooks(self.hook, lineage)

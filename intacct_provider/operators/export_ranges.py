@@ -111,6 +111,8 @@ class IntacctCommitExportOperator(ReportingOperator):
 
     :param destination: that of the mapped tasks. (templated)
     :param exports: what the mapped tasks returned, such as ``export.output``. (templated)
+    :param partition_key: partition of the assets among the outlets that the export is; for Airflow 3.3 and later.
+        (templated)
     :return: ``path``, ``manifest``, ``parts`` (their number), ``rows``, ``bytes``, ``ranges`` and ``transactions``
         (billed by this task).
     """
@@ -129,6 +131,7 @@ class IntacctCommitExportOperator(ReportingOperator):
         from intacct_provider.storage.files import parse_destination
 
         with airflow_errors():
+            self.check_partition_key()
             target = parse_destination(self.destination)
             ranges = Ranges(target, self.exports)
             check_destination(target)

@@ -1,4 +1,4 @@
-"""Refusals of object storages, which every library reports in its own way: told apart from errors that may pass."""
+"""Refusals of object storages, which every library reports in its own way, apart from errors that may pass."""
 
 from __future__ import annotations
 

@@ -81,6 +81,9 @@ class Cloud:
 
     def connect(self, **options: Any) -> None:
         """Let paths of this process, or of one that it starts, reach the storage."""
+        from airflow.sdk.io import attach, store
+
+        store._STORE_CACHE.pop(f"{self.scheme}-{self.conn_id}", None)
         if self.scheme == "s3":
             login = {"login": "testing", "password": "testing", **options}
             extra = {"endpoint_url": self.endpoint, "region_name": "us-east-1"}
@@ -88,8 +91,6 @@ class Cloud:
             connection = {"conn_type": "aws", **login, "extra": extra}
             os.environ[f"AIRFLOW_CONN_{self.conn_id.upper()}"] = json.dumps(connection)
             return
-        from airflow.sdk.io import attach
-
         make = {"gs": _google_file_system, "abfs": _azure_file_system}[self.scheme]
         attach(protocol=self.scheme, conn_id=self.conn_id, fs=make(self.endpoint, **options))
 
@@ -116,11 +117,14 @@ def _azure_file_system(endpoint: str, **options: Any) -> Any:
 
 
 @contextmanager
-def run_cloud(scheme: str) -> Iterator[Cloud]:
-    """Run an emulator; skip the test if it is not installed."""
+def run_cloud(scheme: str, conn_id: str | None = None) -> Iterator[Cloud]:
+    """Run an emulator; skip the test if it is not installed.
+
+    :param conn_id: for DAGs that name one.
+    """
     run = {"s3": _run_s3, "gs": _run_google, "abfs": _run_azure}[scheme]
     with run() as endpoint:
-        cloud = Cloud(scheme, f"{scheme}_{next(NUMBERS)}", endpoint)
+        cloud = Cloud(scheme, conn_id or f"{scheme}_{next(NUMBERS)}", endpoint)
         cloud.connect()
         yield cloud
 

@@ -1,4 +1,4 @@
-"""What object storages refuse, in their own words over HTTP: told with the way out, and apart from what may pass."""
+"""What object storages refuse, over HTTP: reported with the way out, and apart from what may pass."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
