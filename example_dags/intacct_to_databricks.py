@@ -22,7 +22,7 @@ try:
     from airflow.providers.databricks.operators.databricks_sql import DatabricksSqlOperator
 except ImportError:
 
-    class DatabricksSqlOperator(SQLExecuteQueryOperator):  # type: ignore[no-redef]
+    class DatabricksSqlOperator(SQLExecuteQueryOperator):
         """Stands for the real one until ``apache-airflow-providers-databricks`` is installed: the DAG can be shown."""
 
         def __init__(self, *, databricks_conn_id: str, **kwargs: object) -> None:
