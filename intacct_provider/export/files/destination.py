@@ -90,10 +90,7 @@ def _check_whole(target: ObjectStoragePath) -> None:
             manifest = read_manifest(path)
         except IntacctArgumentError:
             continue
-        parts = (
-            [*manifest.parts, *(manifest.deletions.parts if manifest.deletions else ())] if manifest else []
-        )
-        if target.name in {part.name for part in parts}:
+        if manifest and target.name in manifest.names:
             raise IntacctArgumentError(
                 f"destination {str(target)!r} is a part of another export, whose manifest is {path.name!r}. Name "
                 "another destination, or remove that export."

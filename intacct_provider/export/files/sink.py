@@ -125,9 +125,8 @@ class FilesSink:
         manifest = Manifest(
             **self._describe(outcome), deletions=tombstones.describe() if tombstones else UNSET
         )
-        written = publish(
-            self._claim, [*self._written, *(tombstones.written if tombstones else ())], manifest
-        )
+        parts = [*self._written, *self._list_parts, *(tombstones.written if tombstones else ())]
+        written = publish(self._claim, parts, manifest)
         self._published = True
         return PublishedFiles(manifest, str(manifest_path(self._target)), written.sha256)
 

@@ -291,6 +291,18 @@ def test_another_export_takes_the_place_of_all_files(small, tmp_path):
     assert {one.name for one in tmp_path.iterdir()} == {"g.jsonl", "g.jsonl.manifest.json"}
 
 
+def test_a_list_and_another_export_never_have_one_file(small, tmp_path):
+    export(tmp_path / "g.jsonl")
+    with pytest.raises(
+        AirflowFailException, match=r"is a part of another export, whose manifest is 'g\.jsonl"
+    ):
+        export(tmp_path / "g.accountRanges.jsonl", lists="nested")
+    export(tmp_path / "h.accountRanges.jsonl", lists="nested")
+    with pytest.raises(AirflowFailException, match="has the name of another export"):
+        export(tmp_path / "h.jsonl")
+    assert len(lines(tmp_path / "h.accountRanges.jsonl")) == 3
+
+
 def test_an_export_that_fails_leaves_the_files_of_the_one_before(small, tmp_path):
     path = tmp_path / "g.jsonl"
     export(path)
