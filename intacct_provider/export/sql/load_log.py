@@ -127,10 +127,14 @@ class LoadLog:
 
     def create(self, cursor: Cursor) -> None:
         """Create the table of the log, unless it exists."""
-        if self._dialect.read_columns(cursor, self._name) is not None:
+        if self.exists(cursor):
             return
         self._dialect.lock(cursor, self._name, rows=False)
         cursor.execute(self.ddl)
+
+    def exists(self, cursor: Cursor) -> bool:
+        """Whether the table of the log exists."""
+        return self._dialect.read_columns(cursor, self._name) is not None
 
     @property
     def ddl(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, Protocol, Self
 
@@ -21,6 +22,7 @@ from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values
+from intacct_provider.export.sql.access import Rights, check_schema
 from intacct_provider.export.sql.databases import find_dialect, row_values
 from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn
 from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
@@ -100,14 +102,34 @@ class TableLoad:
 
     def __enter__(self) -> Self:
         self._conn = self._hook.get_conn()
-        if getattr(self._hook, "supports_autocommit", False):
-            self._hook.set_autocommit(self._conn, False)
+        try:
+            if getattr(self._hook, "supports_autocommit", False):
+                self._hook.set_autocommit(self._conn, False)
+            self._look()
+        except BaseException:
+            self._conn.close()
+            raise
+        return self
+
+    def _look(self) -> None:
+        """Find out what there is, and whether the load may do there what it has to do."""
+        trial = partial(self._transaction, keep=False)
         with self._transaction() as cursor:
             self._dialect.prepare(cursor)
+        check_schema(self._dialect, trial, self.name)
+        with self._transaction() as cursor:
+            logged = self._log.exists(cursor) if self._owner else None
             self._existing = self._dialect.read_columns(cursor, self.name)
             if self.mode == "replace" and self._existing is not None:
                 self._matches_rows = self._dialect.has_references(cursor, self.name)
-        return self
+        Rights(
+            dialect=self._dialect,
+            table=self.name,
+            existing=self._existing,
+            mode=self.mode,
+            creates=logged is False or (self._create and self._existing is None),
+            log=self._log.path if logged else None,
+        ).check(trial)
 
     def __exit__(self, *_: object) -> None:
         # Temporary tables go with the connection.

@@ -2,9 +2,13 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
+import psycopg
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from postgres import cluster
+from sql_tables import Database
 
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 from intacct_provider.transfers.intacct_to_sql import IntacctToSqlOperator
@@ -36,6 +40,12 @@ def warehouse(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture(scope="module")
+def postgres_server():
+    with cluster() as server:
+        yield server
+
+
 def load(**arguments):
     given = {"object_name": GROUP, "fields": "*", "table": "groups"} | arguments
     return IntacctToSqlOperator(task_id="load", sql_conn_id="warehouse", **given).execute({})
@@ -63,3 +73,81 @@ def test_files_keep_such_names_and_say_so(airflow, tmp_path, capsys):
     assert (
         "'reportFilters.costType' and 'reportFilters.costtype' differ by case only" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize("fields", ["*", ["key", "id"]])
+def test_a_schema_that_does_not_exist_is_refused(unpaid, warehouse, fields):
+    with pytest.raises(AirflowFailException, match=r"no schema 'mian', or .* Did you mean 'main'\?"):
+        load(table="mian.groups", fields=fields)
+    assert query(warehouse, "SELECT * FROM sqlite_master") == []
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("mode", ["append", "replace", "merge"])
+def test_a_database_that_may_only_be_read_is_refused(unpaid, warehouse, monkeypatch, mode, create):
+    if create:
+        with closing(sqlite3.connect(warehouse)) as conn:
+            conn.execute("CREATE TABLE groups (key text, id text)")
+    else:
+        warehouse.write_bytes(b"")
+    connection = {"conn_type": "sqlite", "host": str(warehouse), "extra": {"mode": "ro"}}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    with pytest.raises(AirflowFailException, match=r"user of the connection may not .* readonly database"):
+        load(mode=mode)
+
+
+def test_trying_leaves_nothing_behind(airflow, warehouse):
+    with pytest.raises(AirflowFailException, match="nosuchfield"):
+        load(fields=["key", "nosuchfield"])
+    assert query(warehouse, "SELECT name FROM sqlite_master WHERE name LIKE 'intacct_try%'") == []
+
+
+RIGHTS = {
+    "create tables in its schema": ("customers", "append", "GRANT USAGE ON SCHEMA finance TO loader"),
+    "insert rows": ("finance.known", "append", "GRANT SELECT, UPDATE, DELETE ON finance.known TO loader"),
+    "update rows": ("finance.known", "merge", "GRANT SELECT, INSERT ON finance.known TO loader"),
+    "delete rows": ("finance.known", "replace", "GRANT SELECT, INSERT, UPDATE ON finance.known TO loader"),
+    "create temporary tables": ("finance.known", "append", "REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [*RIGHTS])
+def test_rights_that_are_missing_in_postgresql(unpaid, tmp_path, monkeypatch, postgres_server, what):
+    table, mode, grant = RIGHTS[what]
+    database = Database("postgres", tmp_path, monkeypatch, postgres_server)
+    connection = json.loads(database.connection)
+    with suppress(psycopg.errors.DuplicateObject):
+        database.run("CREATE ROLE loader LOGIN")
+    database.run(
+        "CREATE SCHEMA finance",
+        "CREATE TABLE finance.known (key text, id text)",
+        "GRANT USAGE, CREATE ON SCHEMA finance TO loader"
+        if what != "create tables in its schema"
+        else "SELECT 1",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        grant.format(name=connection["schema"]),
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection | {"login": "loader"}))
+    with pytest.raises(
+        AirflowFailException, match=f"user of the connection may not {what} \\(permission denied"
+    ):
+        load(table=table, mode=mode, fields=["key", "id"])
+    with pytest.raises(AirflowFailException, match=r"no schema 'finanse'.* Did you mean 'finance'\?"):
+        load(table="finanse.customers")
+
+
+@pytest.mark.slow
+def test_a_right_to_some_columns_is_enough(airflow, tmp_path, monkeypatch, postgres_server):
+    database = Database("postgres", tmp_path, monkeypatch, postgres_server)
+    with suppress(psycopg.errors.DuplicateObject):
+        database.run("CREATE ROLE loader LOGIN")
+    database.run(
+        "CREATE SCHEMA finance",
+        "CREATE TABLE finance.known (n bigint GENERATED ALWAYS AS IDENTITY, key text, id text)",
+        "GRANT USAGE, CREATE ON SCHEMA finance TO loader",
+        "GRANT SELECT (key, id), INSERT (key, id) ON finance.known TO loader",
+    )
+    connection = json.loads(database.connection) | {"login": "loader"}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    assert load(table="finance.known", fields=["key", "id"])["inserted"] == 60
