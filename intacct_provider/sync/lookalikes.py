@@ -77,7 +77,9 @@ def describe_characters(text: str) -> str:
 
 def is_unseen(text: str) -> bool:
     """Return whether a person sees nothing of a text, so that its cell looks empty: spaces and invisible characters."""
-    return not text.strip() or not (text.isascii() or _drop_invisible(text).strip())
+    if text.isascii():
+        return not text.strip()
+    return all(c.isspace() or not _drop_invisible(c) for c in text)
 
 
 def find_control(text: str, *, allowed: str = "") -> str:

@@ -136,9 +136,14 @@ def read_desired_records(
     :raises IntacctArgumentError: if there are no records, or they are not objects. Problems of single records are in
         ``problems`` of the result.
     """
-    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
+    if (
+        isinstance(records, str | bytes | Mapping)
+        or not isinstance(records, Iterable)
+        or hasattr(records, "columns")
+    ):
+        frame = "; give frame.to_dict('records')" if hasattr(records, "to_dict") else ""
         raise IntacctArgumentError(
-            f"{source}: desired records must be a list of objects, not {type(records).__name__}"
+            f"{source}: desired records must be a list of objects, not {type(records).__name__}{frame}"
         )
     name = "row" if table else "record"
     rows: _Rows = [(f"{name} {number}", record) for number, record in enumerate(records, start=1)]

@@ -7,7 +7,7 @@ import importlib
 import io
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -130,20 +130,27 @@ def _read_rows(
     source: str, values: Any, formulas: Any, layout: SheetLayout
 ) -> Iterator[tuple[int, list[Any]]]:
     with _readable(source):
-        filled: set[Cell] = set()
-        width = 0
-        for number, given in _read_cells(values, formulas):
-            # A row may end before the cells that show the value of one above them.
-            cells = given + [None] * (width - len(given))
-            places = [(number, column) for column in range(1, len(cells) + 1)]
-            filled.update(
-                p for p, cell in zip(places, cells, strict=True) if p in layout.names and cell is not None
-            )
-            # Titles above a table are often merged.
-            if width:
-                cells = [_mark_merged(p, cell, layout, filled) for p, cell in zip(places, cells, strict=True)]
-            width = width or len(cells)
-            yield number, cells
+        rows = _read_cells(values, formulas)
+        yield from _mark_merged_cells(rows, layout) if layout.merged else rows
+
+
+def _mark_merged_cells(
+    rows: Iterable[tuple[int, list[Any]]], layout: SheetLayout
+) -> Iterator[tuple[int, list[Any]]]:
+    filled: set[Cell] = set()
+    width = 0
+    for number, given in rows:
+        # A row may end before the cells that show the value of one above them.
+        cells = given + [None] * (width - len(given))
+        places = [(number, column) for column in range(1, len(cells) + 1)]
+        filled.update(
+            p for p, cell in zip(places, cells, strict=True) if p in layout.names and cell is not None
+        )
+        # Titles above a table are often merged.
+        if width:
+            cells = [_mark_merged(p, cell, layout, filled) for p, cell in zip(places, cells, strict=True)]
+        width = width or len(cells)
+        yield number, cells
 
 
 def _mark_merged(place: Cell, cell: Any, layout: SheetLayout, filled: Collection[Cell]) -> Any:
