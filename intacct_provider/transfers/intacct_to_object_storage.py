@@ -214,4 +214,6 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             "watermark": manifest.window.upper if manifest.window else None,
             "manifest": files.path,
         }
+        if manifest.lists:
+            extra["lists"] = {one.name: one.path for one in manifest.lists}
         self.report(context, ExportLineage.from_manifest(manifest), extra)

@@ -215,9 +215,10 @@ class IntacctToSqlOperator(IntacctExportOperator):
             self.object_name, facts.rows, facts.table, facts.mode, facts.inserted, facts.updated, facts.deleted,
         )  # fmt: skip
         lineage = ExportLineage(facts.company_id, self.object_name, facts.columns, facts.rows)
-        self.report(
-            context, lineage, {"table": facts.table, "rows": facts.rows, "watermark": facts.watermark}
-        )
+        extra = {"table": facts.table, "rows": facts.rows, "watermark": facts.watermark}
+        if facts.lists:
+            extra["lists"] = {one.name: one.table for one in facts.lists}
+        self.report(context, lineage, extra)
 
     def _check_mode(self) -> None:
         """Reject arguments that exclude each other, before anything is sent."""
