@@ -23,8 +23,10 @@ from intacct_provider.client.model import (
 )
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.session import Session
+from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import (
     IntacctAPIError,
+    IntacctArgumentError,
     IntacctError,
     IntacctNotFoundError,
     IntacctResponseError,
@@ -89,12 +91,21 @@ class Catalog:
         further = None if found else find_reference(model, name)
         return self.find_field(*further) if further else found
 
-    def queryable_fields(self, object_name: str) -> list[str]:
+    def queryable_fields(self, object_name: str, exclude: Sequence[str] = ()) -> list[str]:
         """Return the names of the fields that a query can return, ``key`` first."""
-        names = list_queryable(self.fields(object_name))
+        fields = self.fields(object_name)
+        names = list_queryable(fields)
         if not names:
             raise IntacctResponseError(f"Intacct's model of {object_name} has no field that can be queried.")
-        return names
+        for one in exclude:
+            if not any(_is_within(name, one) for name in fields):
+                raise IntacctArgumentError(
+                    f"exclude has {one!r}, which is not a field of {object_name}.{did_you_mean(one, names)}"
+                )
+        left = [name for name in names if not any(_is_within(name, one) for one in exclude)]
+        if not left:
+            raise IntacctArgumentError(f"exclude leaves no field of {object_name}.")
+        return left
 
     def object_names(self) -> list[str]:
         """Return the paths of all objects of the company."""
@@ -219,3 +230,8 @@ class Catalog:
             return self.fields(object_name)
         except IntacctError:
             return {}
+
+
+def _is_within(name: str, other: str) -> bool:
+    """Whether a field is the other one, or belongs to it as to a group or reference."""
+    return name == other or name.startswith(f"{other}.")

@@ -111,6 +111,7 @@ class IntacctClient:
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
+        exclude: Sequence[str] | None = None,
         start: int = 1,
         size: int | None = None,
     ) -> Page:
@@ -125,6 +126,7 @@ class IntacctClient:
         :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
             ``includePrivate``.
         :param order_by: such as ``[{"id": "asc"}]``. Without one Intacct guarantees no order.
+        :param exclude: fields that ``"*"`` does not stand for; a group or reference excludes all that is in it.
         :param start: position of the first row, from 1.
         :param size: rows at most, 1 to 4000; by default the connection's ``page_size``.
         :raises IntacctArgumentError: for a query that cannot be right, before a call is made.
@@ -138,6 +140,7 @@ class IntacctClient:
             filter_expression=filter_expression,
             filter_parameters=filter_parameters,
             order_by=order_by,
+            exclude=exclude,
         )
         return self._filter_values.read_page(query, lambda: self._queries.page(query, start, size))
 
@@ -159,6 +162,7 @@ class IntacctClient:
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
+        exclude: Sequence[str] | None = None,
     ) -> Iterator[Row]:
         """Yield every row that existed during the whole read, once, or raise.
 
@@ -181,6 +185,7 @@ class IntacctClient:
             filter_expression=filter_expression,
             filter_parameters=filter_parameters,
             order_by=order_by,
+            exclude=exclude,
         )
         return self._filter_values.iter_rows(query)
 
@@ -480,14 +485,14 @@ class IntacctClient:
         """
         return self._catalog.fields(object_name)
 
-    def queryable_fields(self, object_name: str) -> builtins.list[str]:
+    def queryable_fields(self, object_name: str, exclude: Sequence[str] = ()) -> builtins.list[str]:
         """Return the names that ``fields="*"`` stands for: all but lists and write-only fields, ``key`` first.
 
         Whatever order Intacct sends them in, the others are sorted, so that the columns of two exports agree.
 
         :raises IntacctNotFoundError: if Intacct has no such object, naming the closest.
         """
-        return self._catalog.queryable_fields(object_name)
+        return self._catalog.queryable_fields(object_name, exclude)
 
     def object_names(self) -> builtins.list[str]:
         """Return the paths of all objects of the company, custom ones included."""

@@ -71,10 +71,12 @@ def _hint_for_query(name: str, fields: Mapping[str, ModelField]) -> str:
         inside = [one for one in among if one.startswith(f"{name}.")]
         best = find_nearest(f"{name}.id", inside) or (inside[0] if inside else None)
         return f"Did you mean {best!r}?" if best else did_you_mean(name, among).strip()
-    if found.kind == "list":
+    if found.is_list:
         return (
             f"{name!r} is a list; lists and write-only fields cannot be queried: read it with client.get()."
         )
+    if found.is_metadata:
+        return f"{name!r} is what Intacct says about a record, which cannot be queried: leave it out."
     if found.write_only:
         return f"{name!r} is write-only; lists and write-only fields cannot be queried: leave it out."
     return (

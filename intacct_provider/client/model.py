@@ -53,8 +53,18 @@ class ModelField:
 
     @property
     def queryable(self) -> bool:
-        """Whether a query can return it, as far as the model says: it is not a list and not write-only."""
-        return self.kind == "field" and not self.write_only
+        """Whether a query can return it, as far as the model says: it is not a list, write-only or metadata."""
+        return not (self.is_list or self.write_only or self.is_metadata)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it has several values, or parts of its own, which queries do not return."""
+        return self.kind == "list" or self.type in ("array", "object")
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether Intacct says something about the record by it, as by ``ia::status``, and does not keep it."""
+        return any(part.startswith("ia::") for part in self.name.split("."))
 
 
 def read_fields(model: Mapping[str, Any]) -> dict[str, ModelField]:

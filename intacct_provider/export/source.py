@@ -14,7 +14,7 @@ from intacct_provider.client.paging.control_totals import MODIFIED
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
 from intacct_provider.client.query.filters import Filters
-from intacct_provider.client.query.request import Query
+from intacct_provider.client.query.request import Query, check_exclude
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
@@ -111,6 +111,7 @@ class Selection:
     :param above: rows have keys above this one, and
     :param upto: up to this one.
     :param lists: where the lists of whole records go, one of :data:`LISTS`.
+    :param exclude: fields that are left out if all are asked for.
     """
 
     query: Query
@@ -122,6 +123,7 @@ class Selection:
     upto: str | None
     masks: Masks
     lists: str = "nested"
+    exclude: tuple[str, ...] = ()
 
     @classmethod
     def parse(
@@ -129,6 +131,7 @@ class Selection:
         *,
         object_name: str,
         fields: Fields,
+        exclude: Sequence[str] | None = None,
         filters: Filters = None,
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
@@ -150,6 +153,11 @@ class Selection:
             raise IntacctArgumentError(
                 "lists='tables' needs detail=True: no query returns the lists of records."
             )
+        excluded = check_exclude(fields, exclude)
+        if excluded and detail:
+            raise IntacctArgumentError(
+                f"exclude needs detail=False: leave members of whole records out by mask={{{excluded[0]!r}: 'drop'}}."
+            )
         named = name_columns(fields, detail=detail)
         query = Query.build(
             object_name,
@@ -170,7 +178,7 @@ class Selection:
         if key_range is not None:
             among = KeyRange.parse(key_range)
             above, upto = among.above, among.upto
-        return cls(query, named, detail, entities, control_totals, above, upto, masks, lists)
+        return cls(query, named, detail, entities, control_totals, above, upto, masks, lists, excluded)
 
     def begin(self, client: IntacctClient) -> CompleteRead | None:
         """Ask for the first page while the model is read, where the model cannot change what is asked."""
@@ -191,7 +199,7 @@ class Selection:
         query = client.check_filters(query)
         if self.detail:
             return self._load_records(client, typed=typed)
-        named = self.named or {field: field for field in client.queryable_fields(name)}
+        named = self.named or {field: field for field in client.queryable_fields(name, self.exclude)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
             check_filters_hide(self.masks, query.filters)
@@ -324,10 +332,9 @@ def _select_entities(
 def _reject_lists(named: Mapping[str, str], known: Mapping[str, ModelField]) -> None:
     for name in named:
         if name in known and not known[name].queryable:
-            what = "write-only" if known[name].write_only else "a list"
-            more = (
-                "" if known[name].write_only else " With detail=True whole records are read, lists included."
-            )
+            listed = known[name].is_list
+            what = "a list" if listed else "write-only" if known[name].write_only else "metadata"
+            more = " With detail=True whole records are read, lists included." if listed else ""
             raise IntacctArgumentError(f"fields has {name!r}, which is {what}: no query returns it.{more}")
 
 

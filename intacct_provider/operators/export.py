@@ -31,6 +31,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
     :param fields: field names and ``relation.field`` names, in the order of the columns; a mapping of such names to
         column names; or ``"*"`` for every field that can be queried, ``key`` first and the others sorted. With
         ``detail``, members of the whole record; None for all of them. (templated)
+    :param exclude: fields that ``"*"`` does not stand for; a group or reference excludes all in it. (templated)
     :param filters: Intacct's JSON conditions or an expression of ``field(...)``. (templated)
     :param filter_expression: how a list of conditions is joined, such as ``(1 and 2) or 3``. (templated)
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
@@ -67,6 +68,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         *ReportingOperator.template_fields,
         "object_name",
         "fields",
+        "exclude",
         "filters",
         "filter_expression",
         "filter_parameters",
@@ -89,6 +91,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         *,
         object_name: str,
         fields: Sequence[str] | Mapping[str, str] | None = None,
+        exclude: Sequence[str] | None = None,
         filters: Filters = None,
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
@@ -110,6 +113,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         super().__init__(**kwargs)
         self.object_name = object_name
         self.fields = fields
+        self.exclude = exclude
         self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.detail = detail
@@ -171,6 +175,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         return Selection.parse(
             object_name=self.object_name,
             fields=self.fields,
+            exclude=self.exclude,
             filters=self.filters,
             filter_expression=self.filter_expression,
             filter_parameters=self.filter_parameters,

@@ -30,6 +30,7 @@ class IntacctQueryOperator(IntacctOperator):
     :param filter_parameters: ``asOfDate``, ``includeHierarchyFields``, ``caseSensitiveComparison``,
         ``includePrivate``. (templated)
     :param order_by: such as ``[{"id": "asc"}]``; by default rows come in order of key. (templated)
+    :param exclude: fields that ``"*"`` does not stand for; a group or reference excludes all in it. (templated)
     :param max_records: number of rows allowed.
     :return: list of flat rows with dotted names; numbers with a fraction as text.
     """
@@ -42,6 +43,7 @@ class IntacctQueryOperator(IntacctOperator):
         "filter_expression",
         "filter_parameters",
         "order_by",
+        "exclude",
     )
     template_fields_renderers = {"filters": "json", "filter_parameters": "json"}  # noqa: RUF012
 
@@ -54,6 +56,7 @@ class IntacctQueryOperator(IntacctOperator):
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
+        exclude: Sequence[str] | None = None,
         max_records: int = 1000,
         **kwargs: Any,
     ) -> None:
@@ -63,6 +66,7 @@ class IntacctQueryOperator(IntacctOperator):
         self.filters, self.filter_expression = make_templatable(filters, filter_expression)
         self.filter_parameters = filter_parameters
         self.order_by = order_by
+        self.exclude = exclude
         self.max_records = max_records
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -86,7 +90,7 @@ class IntacctQueryOperator(IntacctOperator):
         }
 
     def _read_rows(self, client: IntacctClient) -> list[dict[str, Any]]:
-        rows = client.iter_rows(self.object_name, self.fields, **self._query)
+        rows = client.iter_rows(self.object_name, self.fields, exclude=self.exclude, **self._query)
         found = list(islice(rows, self.max_records + 1))
         if len(found) > self.max_records:
             raise self._too_many_error(f"more than {self.max_records}")

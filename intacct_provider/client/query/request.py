@@ -113,6 +113,23 @@ def is_aggregate(fields: Sequence[str]) -> bool:
     return any(":" in name and name.partition(":")[0] in AGGREGATES for name in fields)
 
 
+def check_exclude(fields: Any, exclude: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of fields that ``"*"`` does not stand for.
+
+    :raises IntacctArgumentError: if they are not names, or ``fields`` is not ``"*"``.
+    """
+    if exclude is None:
+        return ()
+    names = () if isinstance(exclude, str) or not isinstance(exclude, Iterable) else tuple(exclude)
+    if not all(isinstance(name, str) and name.strip() for name in names) or (exclude and not names):
+        raise IntacctArgumentError(
+            f"exclude must be a list of field names, such as ['taxId', 'contacts'], not {exclude!r}."
+        )
+    if names and fields != "*":
+        raise IntacctArgumentError("exclude goes with fields='*'; a list of fields just leaves them out.")
+    return names
+
+
 def check_object_name(object_name: str) -> None:
     """Reject what cannot be an object's path, such as ``customer`` or ``/objects/...``.
 

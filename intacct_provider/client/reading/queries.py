@@ -20,7 +20,7 @@ from intacct_provider.client.paging.pages import Page, Row, Totals, whole_number
 from intacct_provider.client.paging.row_formats import MappingRows, RowFormat
 from intacct_provider.client.paging.rows import iter_rows
 from intacct_provider.client.query.filters import Filters
-from intacct_provider.client.query.request import Query
+from intacct_provider.client.query.request import Query, check_exclude
 from intacct_provider.client.session import Session
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
@@ -53,6 +53,7 @@ class QueryReader:
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
+        exclude: Sequence[str] | None = None,
     ) -> Query:
         """Return a query that is checked, from its parts or as it is.
 
@@ -67,13 +68,14 @@ class QueryReader:
             "order_by": order_by,
         }
         if isinstance(query, Query):
-            _reject_parts({"fields": fields, **parts})
+            _reject_parts({"fields": fields, **parts, "exclude": exclude})
             return query
+        excluded = check_exclude(fields, exclude)
         if fields != "*":
             return Query.build(query, fields, **parts)  # type: ignore[arg-type]
         # The other parts first, before the call is paid for.
         checked = Query.build(query, ["key"], **parts)  # type: ignore[arg-type]
-        return replace(checked, fields=tuple(self._catalog.queryable_fields(query)))
+        return replace(checked, fields=tuple(self._catalog.queryable_fields(query, excluded)))
 
     def page(self, query: Query, start: int, size: int) -> Page:
         """Return one page whose rows are mappings."""

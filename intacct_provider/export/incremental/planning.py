@@ -130,6 +130,6 @@ def _move_back(value: str, by: dt.timedelta) -> str:
 
 
 def _describe_field(found: ModelField) -> str:
-    if found.kind == "list":
+    if found.is_list:
         return "a list"
     return "a write-only field" if found.write_only else (found.type or "something else")

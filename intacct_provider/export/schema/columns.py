@@ -95,7 +95,7 @@ def find_alike(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
 def _column(name: str, field: str, found: ModelField | None) -> Column:
     if found is None:
         return Column(name, field, "string")
-    if found.kind == "list":
+    if found.is_list:
         return Column(name, field, "json")
     precision = _PRECISION.fullmatch(found.format)
     if precision or found.type == "number":
@@ -112,7 +112,9 @@ def _members(
     :param above: objects whose elements this is within, lest an object that holds its own kind has columns without end.
     """
     own = {
-        name: found for name, found in read_fields(model).items() if "." not in name and not found.write_only
+        name: found
+        for name, found in read_fields(model).items()
+        if not ("." in name or found.write_only or found.is_metadata)
     }
     plain = sorted((n for n, found in own.items() if found.kind == "field"), key=lambda n: (n != "key", n))
     columns = [_column(name, name, own[name]) for name in plain]

@@ -13,6 +13,9 @@ from intacct_provider.sync.records import flatten, unflatten, value_at
 #: Fields of an element that is only a reference to another record.
 _REFERENCE = frozenset({"key", "id", "href", "name", "sortOrder"})
 
+#: Types of fields that queries do not return.
+_LISTS = (LIST, "array", "object")
+
 
 def select_fields(
     flat: Iterable[Mapping[str, Any]], types: Mapping[str, str], *, match_on: str = "id"
@@ -39,7 +42,7 @@ def select_fields(
     wanted = {leaf for path in given for leaf in _list_readable(path, types)}
     wanted |= {_expression_path(path) for path in wanted if path.endswith(".filters")}
     seen = sorted(path for path in wanted if types.get(path) != WRITE_ONLY)
-    full = lists or any(types.get(path) == LIST for path in seen)
+    full = lists or any(types.get(path) in _LISTS for path in seen)
     return list(dict.fromkeys(["key", match_on, *seen])), full
 
 
