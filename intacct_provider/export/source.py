@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -41,6 +42,9 @@ _ENTITY = "entity.id"
 _NUMBERS = ("decimal", "integer")
 
 Fields = Sequence[str] | Mapping[str, str] | None
+
+#: Neither Intacct nor JSON Lines have these characters in the name of a field.
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +254,16 @@ def name_columns(fields: Fields, *, detail: bool) -> dict[str, str] | None:
     named = dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields}
     taken: dict[str, str] = {}
     for name, column in named.items():
-        if not isinstance(column, str) or not column.strip():
+        if not isinstance(name, str) or not isinstance(column, str) or not column.strip():
             raise IntacctArgumentError(
                 f"fields names the column of {name!r} {column!r}, which is not a name."
             )
+        for one in (name, column):
+            if _NOT_IN_NAMES.search(one):
+                raise IntacctArgumentError(
+                    f"fields has the name {one!r}. Names of fields and columns have no line breaks or other control "
+                    "characters, no double quotes and no backslashes."
+                )
         if column in taken:
             raise IntacctArgumentError(
                 f"fields gives {taken[column]!r} and {name!r} the same column, {column!r}."

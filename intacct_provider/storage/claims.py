@@ -145,8 +145,6 @@ class Claim:
         if not self.exclusive:
             return
         chain = self._read_chain()
-        if not chain and self._create(self._root):  # a person has removed it
-            chain = [self._record]
         if not chain or chain[-1].token != self._record.token:
             owner = chain[-1] if chain else "another task"
             raise IntacctDestinationInUseError(
@@ -160,10 +158,15 @@ class Claim:
 
         :raises IntacctDestinationInUseError: as :meth:`check` does.
         """
-        self.check()
+        self._restore()
         with self._lock():
             self.check()
             yield
+
+    def _restore(self) -> None:
+        """Create the claim again where a person has removed it, and nobody else owns the destination."""
+        if self.exclusive and not self._read_chain():
+            self._create(self._root)
 
     def _acquire(self) -> None:
         deadline, waited = time.monotonic() + WAIT, False
@@ -261,6 +264,7 @@ class Claim:
             try:
                 file = os.open(self._root.path, os.O_RDONLY)
             except FileNotFoundError:  # removed by an owner whose claim this one has followed
+                self._restore()
                 self.check()
                 continue
             try:

@@ -38,8 +38,14 @@ def check_destination(target: ObjectStoragePath, *, keys: bool = False) -> None:
             f"destination {str(target)!r} has the name of a manifest. Name the file itself; its manifest is written "
             f"beside it, as {target.name + SUFFIX!r}."
         )
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:
+        raise IntacctArgumentError(
+            f"destination {str(target)!r} is not text in UTF-8, which its manifest is written in. Name another file."
+        ) from None
     most = _NAME_BYTES - (_KEYS_BYTES if keys else _HIDDEN_BYTES)
-    size = len(target.name.encode(errors="surrogateescape"))
+    size = len(target.name.encode())
     if is_local(target) and size > most:
         raise IntacctArgumentError(
             f"destination {str(target)!r} has a name of {size} bytes, and {most} are the most: the names of the files "

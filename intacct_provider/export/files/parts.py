@@ -20,7 +20,7 @@ from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.staging import Attempt, Staging
 from intacct_provider.export.files.stored import insert_rows, is_stored, read_stored
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import ObjectStoragePath, Upload
+from intacct_provider.storage.files import ObjectStoragePath, Upload, writable
 
 #: Goes up when the same rows make other bytes, so that no export continues from parts of another kind.
 _BYTES_VERSION = 1
@@ -156,7 +156,8 @@ class Parts:
 
     def _open_next(self) -> _OpenPart:
         number = len(self._parts) + 1
-        upload = Upload(self._staging.staged_path(number, revised=self._revised))
+        with writable(self._target):
+            upload = Upload(self._staging.staged_path(number, revised=self._revised))
         part = _OpenPart(number, upload, self._make_encoder(upload.write))
         part.tally.join(self._carried)
         self._carried = Tally()

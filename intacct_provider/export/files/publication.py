@@ -184,4 +184,4 @@ def _read_files(content: bytes | None) -> Iterator[_File]:
         return
     others = (*listed.lists, *([listed.deletions] if listed.deletions else []))
     files = [file for one in (listed, *others) for file in one.parts]
-    yield from files or [_File(listed.path.rpartition("/")[2], listed.sha256)]
+    yield from files or ([_File(listed.path.rpartition("/")[2], listed.sha256)] if listed.path else ())
