@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,6 +56,11 @@ def parse_destination(destination: str, argument: str = "destination") -> Object
     """
     if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
         raise IntacctArgumentError(f"{argument} must be the path or URI of a file, not {destination!r}.")
+    if destination != destination.strip() or any(map(_is_control, destination)):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} begins or ends with a blank, or has a line break or another control character "
+            "in it. Look for it in what its template renders."
+        )
     check_absolute(argument, destination)
     try:
         path = ObjectStoragePath(destination)
@@ -73,6 +79,10 @@ def parse_destination(destination: str, argument: str = "destination") -> Object
             f"{argument} {destination!r} names a bucket and no file in it, such as '{destination}/customers.csv'."
         )
     return path
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc"
 
 
 def open_path(uri: str) -> ObjectStoragePath:

@@ -131,6 +131,9 @@ ARGUMENTS = {
         "fields",
         "destination",
         "file_format",
+        "delimiter",
+        "bom",
+        "mask",
         "filters",
     ],
     "transfers.intacct_to_sql.IntacctToSqlOperator": [

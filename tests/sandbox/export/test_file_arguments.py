@@ -130,6 +130,15 @@ def test_a_relative_path_is_refused(unpaid, tmp_path, monkeypatch, destination):
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize("name", ["c.csv\n", " c.csv", "c.csv ", "a\nb.csv", "a\tb.csv", "a\x00.csv"])
+def test_blanks_and_control_characters_are_refused(unpaid, tmp_path, name):
+    destination = f" {tmp_path}/c.csv" if name.startswith(" ") else f"{tmp_path}/{name}"
+    with pytest.raises(
+        AirflowFailException, match="begins or ends with a blank, or has a line break or another control"
+    ):
+        export(destination)
+
+
 def test_a_template_is_judged_by_what_it_renders_to(airflow, tmp_path):
     for folder, good in ((str(tmp_path), True), ("out", False), ("", False)):
         operator = operator_for("{{ params.folder }}c.csv".replace("}c", "}/c" if folder else "}c"))

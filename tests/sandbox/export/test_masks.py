@@ -189,6 +189,27 @@ def test_members_of_lists(demo, monkeypatch, tmp_path, name, how):
                 assert "rangeFrom" not in str(one.get("_rest"))
 
 
+@pytest.mark.parametrize("how", ["sha256", "drop"])
+def test_members_of_lists_that_are_tables(demo, monkeypatch, warehouse, tmp_path, how):
+    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", demo.connection())
+    what = {"object_name": GROUP, "fields": None, "detail": True, "lists": "tables"}
+    mask = {"accountRanges.rangeFrom": how, "accountGroupMembers": "drop", "title": "drop"}
+    export(tmp_path / "g.jsonl", mask=mask, **what)
+    export(tmp_path / "plain.jsonl", mask=None, **what)
+    load(mask=mask, table="groups", mode="replace", **what)
+    plain = [row["rangeFrom"] for row in rows_of(tmp_path / "plain.accountRanges.jsonl")]
+    masked = [row.get("rangeFrom") for row in rows_of(tmp_path / "g.accountRanges.jsonl")]
+    assert masked == [digest(value) if how == "sha256" else None for value in plain]
+    assert plain
+    assert not list(tmp_path.glob("g.accountGroupMembers*"))
+    with closing(sqlite3.connect(warehouse)) as conn:
+        tables = {row[0]: row[1] for row in conn.execute("SELECT name, sql FROM sqlite_master")}
+        assert not [name for name in tables if "Members" in name and "Category" not in name]
+        [ranges] = [name for name in tables if name.endswith("accountRanges")]
+        assert ("rangeFrom" in tables[ranges]) is (how == "sha256")
+        assert "title" not in tables["groups"]
+
+
 def test_a_member_without_a_model_is_masked_with_what_it_is_in(airflow, tmp_path):
     with pytest.raises(AirflowFailException, match=r"contacts is a group or a list\. Use 'drop'"):
         export(tmp_path / "c.jsonl", fields=None, detail=True, mask={"contacts": "sha256"})
@@ -341,6 +362,7 @@ def test_a_changed_mask_never_continues_from_parts_without_it(airflow, tmp_path)
         assert find_secrets(tmp_path)  # parts of the first attempt
         result = export(path, context_of(try_number=2, **attempt), mask={"taxId": "sha256"}, **what)
     assert result["rows"] == 5
+    assert find_secrets(tmp_path) == set()
     assert [rows_of(tmp_path / f"c-0000{n}.jsonl")[0]["taxId"] for n in (2, 3)] == [
         digest("TAX-é1"),
         digest("TAX-é0"),
