@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctAPIError, IntacctIncompleteReadError
 from intacct_provider.export.facts import ListCompleteness
-from intacct_provider.export.lists.owner_counts import (
-    KEYS_AT_ONCE,
-    NotComparableError,
-    read_counts,
-    read_counts_by_keys,
-)
+from intacct_provider.export.lists.owner_counts import KEYS_AT_ONCE, OwnerCounts
 from intacct_provider.export.lists.row_counts import Difference, RowCounts
 from intacct_provider.export.schema.element_models import Element
 from intacct_provider.export.schema.lists import count_elements
@@ -75,33 +70,33 @@ class ListProof:
             return _unproven(f"mask hides some of the lists that hold records of {element.object}")
         if not element.owner:
             return _unproven(f"no model of {element.object} says which of its references is the owner")
+        owners = OwnerCounts(self._client, element)
         try:
-            for counts in read_counts(self._client, element, self._counts):
-                self._counts.add_counted(element.object, counts)
-            changed = self._settle(element)
-        except (IntacctAPIError, NotComparableError) as err:
+            owners.read(self._counts)
+            changed = self._settle(element, owners)
+        except (IntacctAPIError, _FewerError) as err:
             if isinstance(err, IntacctAPIError) and err.retryable:
                 raise
             return _unproven(f"a query of {element.object} cannot count them: {err}")
         result = "changed meanwhile" if changed else "equal"
         return ListCompleteness(result=result, counted=self._counts.total_counted(element.object))
 
-    def _settle(self, element: Element) -> bool:
+    def _settle(self, element: Element, owners: OwnerCounts) -> bool:
         """Read again what differs, until it agrees; return whether records have changed meanwhile."""
         left = {one.key: one for one in self._counts.differences(element.object)}
         changed = False
         for _ in range(_TRIES):
-            now = self._read_again(list(left), element)
+            now = self._read_again(list(left), element, owners)
             for key in [key for key in left if key not in now or now[key].agrees]:
                 changed |= self._judge(left.pop(key), now.get(key), element)
             if not left:
                 return changed
         fewer = [now[key] for key in left if now[key].shown < now[key].counted]
         if not fewer:
-            raise NotComparableError(f"it has fewer than the record with key {next(iter(left))} shows")
+            raise _FewerError(f"it has fewer than the record with key {next(iter(left))} shows")
         raise self._reject(element, fewer[0].key, fewer[0].shown, fewer[0].counted)
 
-    def _read_again(self, keys: Sequence[str], element: Element) -> dict[str, _Now]:
+    def _read_again(self, keys: Sequence[str], element: Element, owners: OwnerCounts) -> dict[str, _Now]:
         """Return how many rows records have now, and how many a query counts; without those that are gone."""
         found: dict[str, _Now] = {}
         for start in range(0, len(keys), KEYS_AT_ONCE):
@@ -111,11 +106,7 @@ class ListProof:
                 for read in self._client.read_records(self._object, [Page([], keys=some)])
                 for record in read
             ]
-            counted = {
-                key: count
-                for counts in read_counts_by_keys(self._client, element, some)
-                for key, count in counts.items()
-            }
+            counted = owners.count(some)
             for record in records:
                 key = str(record["key"])
                 shown = count_elements(record, element)
@@ -149,6 +140,10 @@ class ListProof:
             f"{counted}: Intacct left some out. Export {name} by itself, which reads all of them by queries, and leave "
             "its lists out of fields here."
         )
+
+
+class _FewerError(Exception):
+    """The query shows fewer rows than the records."""
 
 
 class _Now(NamedTuple):

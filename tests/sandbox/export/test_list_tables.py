@@ -424,6 +424,16 @@ def test_a_list_that_no_query_can_count_is_unproven(airflow, tmp_path, fault):
     assert other == ("equal" if fault == "denied" else "unproven")
 
 
+def test_rows_are_counted_one_by_one_where_a_query_does_not_group_them(airflow, tmp_path):
+    airflow.fail(status=400, path=QUERY, skip=1, times=1)
+    since = len(airflow.requests)
+    export(tmp_path / "g.jsonl", fields=["key", "accountRanges"])
+    found = list_of(manifest_of(tmp_path / "g.jsonl"), "accountRanges")["completeness"]
+    assert found == {"result": "equal", "counted": len(airflow_ranges(airflow))}
+    asked = [call.status for call in list(airflow.requests)[since:] if call.path == QUERY]
+    assert asked[:3] == [200, 400, 200]
+
+
 def live_without_faults(company):
     company.clear_faults()
     return live(company)
