@@ -6,9 +6,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from postgres import cluster
 from sandbox_client import client_of
-from sql_tables import POSTGRES, Database
+from sql_tables import POSTGRES, Database, database_servers
 from sqlalchemy import select
 
 DAG_ID = "intacct_incremental_customers_to_sql"
@@ -17,15 +16,14 @@ COLUMNS = {"key": "intacct_key", "id": "customer_id", "name": "name", "term.id":
 
 
 @pytest.fixture(scope="module")
-def server():
-    with cluster() as running:
-        yield running
+def servers():
+    with database_servers() as found:
+        yield found
 
 
 @pytest.fixture(params=["sqlite", POSTGRES])
 def warehouse(request, tmp_path, monkeypatch):
-    server = None if request.param == "sqlite" else request.getfixturevalue("server")
-    return Database(request.param, tmp_path, monkeypatch, server)
+    return Database(request.param, tmp_path, monkeypatch, request.getfixturevalue("servers"))
 
 
 @pytest.fixture

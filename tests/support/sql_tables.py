@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from uuid import uuid4
 
 import pytest
-from postgres import Postgres
+from mariadb import mariadb
+from postgres import cluster
 
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.export.facts import Completeness, RunFacts
@@ -17,18 +19,53 @@ from intacct_provider.export.sql.load_log import LoadFacts
 from intacct_provider.export.sql.table_load import TableLoad
 
 CONN_ID = "warehouse"
+#: Databases that are files.
+FILES = ("sqlite", "duckdb")
 ENVIRONMENT = "AIRFLOW_CONN_WAREHOUSE"
-#: PostgreSQL by psycopg 3, by psycopg 2, and as a database of which nothing but the standard is known.
-POSTGRES = pytest.param("postgres", marks=pytest.mark.slow)
+#: PostgreSQL by psycopg 3, by psycopg 2, and as a database of which nothing but the standard is known; MariaDB by both
+#: drivers of Airflow's hook.
+POSTGRES, MARIADB = (pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "mysql"))
+#: Databases of which more than the standard is known.
+KNOWN = ("sqlite", "duckdb", POSTGRES, MARIADB)
 KINDS = (
-    "sqlite",
-    POSTGRES,
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("psycopg2", "standard")),
+    *KNOWN,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("psycopg2", "standard", "connector")),
 )
 KEY = Column("key", "key", "string")
 NAME = Column("name", "name", "string")
 LIMIT = Column("limit", "creditLimit", "decimal", 2)
 COLUMNS = (KEY, NAME, LIMIT)
+
+
+class Servers:
+    """Database servers, each started when it is first needed; close them when the tests are done."""
+
+    def __init__(self):
+        self._running = {}
+        self._exits = ExitStack()
+
+    def get(self, kind):
+        """Return the server for a kind of database; None if it is a file."""
+        if kind in FILES:
+            return None
+        start = mariadb if kind in ("mysql", "connector") else cluster
+        if start not in self._running:
+            self._running[start] = self._exits.enter_context(start())
+        return self._running[start]
+
+    def close(self):
+        """Stop them."""
+        self._exits.close()
+
+
+@contextmanager
+def database_servers():
+    """Give servers for :class:`Database`, and stop them in the end."""
+    servers = Servers()
+    try:
+        yield servers
+    finally:
+        servers.close()
 
 
 class Database:
@@ -37,18 +74,20 @@ class Database:
     :param kind: one of :data:`KINDS`.
     """
 
-    def __init__(self, kind, tmp_path, monkeypatch, server: Postgres | None = None):
+    def __init__(self, kind, tmp_path, monkeypatch, servers: Servers | None = None):
         self.kind = kind
-        self.sqlite = kind == "sqlite"
-        self._server = server
-        if self.sqlite:
+        self.sqlite, self.duckdb = kind == "sqlite", kind == "duckdb"
+        self.mysql = kind in ("mysql", "connector")
+        self._server = servers and servers.get(kind)
+        if kind in FILES:
             self._path = tmp_path / f"{uuid4().hex}.db"
-            connection = json.dumps({"conn_type": "sqlite", "host": str(self._path)})
+            connection = json.dumps({"conn_type": kind, "host": str(self._path)})
         else:
             self._name = f"d{uuid4().hex}"
-            with server.connect() as conn:
-                conn.execute(f"CREATE DATABASE {self._name}")
-            connection = server.connection(self._name)
+            with closing(self._server.connect()) as conn:
+                conn.cursor().execute(f"CREATE DATABASE {self._name}")
+            extra = {"client": "mysql-connector-python"} if kind == "connector" else {}
+            connection = self._server.connection(self._name, **extra)
         self.connection = connection
         monkeypatch.setenv(ENVIRONMENT, connection)
 
@@ -56,19 +95,31 @@ class Database:
         """Return a connection of a reader, which commits each statement."""
         if self.sqlite:
             return sqlite3.connect(self._path, isolation_level=None)
+        if self.duckdb:
+            import duckdb
+
+            return duckdb.connect(str(self._path))
         return self._server.connect(self._name)
 
     def run(self, *statements):
         """Execute statements and return the rows of the last one."""
         with closing(self.connect()) as conn:
+            cursor = conn.cursor()
             for sql in statements:
-                cursor = conn.execute(sql)
-            return cursor.fetchall() if cursor.description else []
+                # MySQL reserves the word.
+                cursor.execute(re.sub(r'(?<!["\w])key(?!["\w])', '"key"', sql) if self.mysql else sql)
+            return list(cursor.fetchall()) if cursor.description else []
 
     def tables(self):
         """Return the names of all tables that outlive a connection."""
         if self.sqlite:
             return {name for (name,) in self.run("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if self.duckdb:
+            return {
+                name for (name,) in self.run("SELECT table_name FROM duckdb_tables() WHERE NOT temporary")
+            }
+        if self.mysql:
+            return {name for (name,) in self.run("SHOW TABLES")}
         return {
             name
             for (name,) in self.run(
@@ -91,7 +142,11 @@ def hook_of(kind):
     """Return the hook of the connection ``warehouse``."""
     from airflow.providers.common.compat.sdk import BaseHook
 
-    if kind in ("sqlite", "postgres"):
+    if kind == "duckdb":
+        from duckdb_provider.hooks.duckdb_hook import DuckDBHook
+
+        return DuckDBHook(duckdb_conn_id=CONN_ID)
+    if kind in ("sqlite", "postgres", "mysql", "connector"):
         return BaseHook.get_connection(CONN_ID).get_hook()
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 

@@ -1,6 +1,6 @@
 """What differs between databases: names, types, values, and how many rows are written at once.
 
-PostgreSQL and SQLite are tested. All others get what the SQL standard says, which many of them follow.
+A database without a dialect of its own gets what the SQL standard says, which many of them follow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.export.schema.values import convert_values, to_json
+from intacct_provider.export.schema.values import (
+    check_values,
+    convert_values,
+    read_moment,
+    show_value,
+    to_json,
+)
 
 Cursor = Any
 #: Parts of a name: database, schema and table, of which only the last is required.
@@ -23,7 +29,7 @@ Name = tuple[str, ...]
 #: Types of columns that hold objects and lists, which become JSON.
 NESTED = frozenset({"json", "struct", "list"})
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
-_SCALE = re.compile(r"(?:numeric|decimal)\s*\(\s*\d+\s*,\s*(\d+)\s*\)", re.IGNORECASE)
+_SCALE = re.compile(r"(?:numeric|decimal)\s*\(\s*\d+\s*(?:,\s*(\d+)\s*)?\)", re.IGNORECASE)
 _BINARY = re.compile(r"real|double|float", re.IGNORECASE)
 
 
@@ -33,17 +39,19 @@ class TableColumn:
 
     :param type: in the database's own words; empty if unknown.
     :param required: whether a row without it is rejected.
+    :param nullable: whether it may be null.
     """
 
     name: str
     type: str = ""
     required: bool = False
+    nullable: bool = True
 
     @property
     def scale(self) -> int | None:
         """Digits after the point of a decimal type, which rounds further digits; None for other types."""
-        found = _SCALE.search(self.type)
-        return int(found[1]) if found else None
+        found = _SCALE.match(self.type)
+        return int(found[1] or 0) if found else None
 
     @property
     def rounds(self) -> bool:
@@ -56,12 +64,18 @@ class Slot:
     """Where the values of a column go.
 
     :param name: of the column that the table has, or will have.
+    :param type: of that column, in the database's own words; empty if unknown.
     :param scale: digits after the point that the column holds; None for any number.
+    :param nullable: whether the column may be null.
+    :param exact: whether it is known to keep each value, or to refuse it; else what it keeps is read back.
     """
 
     column: Column
     name: str
+    type: str = ""
     scale: int | None = None
+    nullable: bool = True
+    exact: bool = False
 
 
 class Dialect:
@@ -76,12 +90,15 @@ class Dialect:
         "string": "TEXT", "boolean": "BOOLEAN", "integer": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"
     }  # fmt: skip
     nested = "TEXT"
+    #: By the type of a column, the types that keep each value that passes the checks here, or refuse it.
+    exact: Mapping[str, str] = {}
     #: Whether a rollback undoes the creation of a table.
     undoes_ddl = False
+    #: What ends a statement that creates a table.
+    table_options = ""
 
     def __init__(self, hook: Any) -> None:
         self._hook = hook
-        self.merges = getattr(hook, "conn_type", None) != "mysql"
         self.placeholder = getattr(hook, "placeholder", None) or "%s"
 
     def quote(self, name: str) -> str:
@@ -107,9 +124,30 @@ class Dialect:
             return self.decimal(column.scale)
         return self.types.get(column.type, self.nested)
 
+    def key_type(self, column: Column) -> str:
+        """Return the type of a column that is created as the primary key."""
+        return self.column_type(column)
+
     def decimal(self, scale: int | None) -> str:
         """Return the type of exact numbers."""
         return "NUMERIC(38, 10)" if scale is None else f"NUMERIC(38, {scale})"
+
+    def slot(self, column: Column, found: TableColumn) -> Slot:
+        """Return where a column's values go.
+
+        :param found: the column that the table has, or will have.
+        """
+        kind = "nested" if column.type in NESTED else column.type
+        exact = re.fullmatch(self.exact.get(kind, ""), found.type, re.IGNORECASE) if found.type else None
+        return Slot(column, found.name, found.type, found.scale, found.nullable, exact is not None)
+
+    def begin(self, conn: Any) -> Cursor:
+        """Begin a transaction."""
+        return conn.cursor()
+
+    def end(self, cursor: Cursor) -> None:
+        """Clean up after a transaction."""
+        cursor.close()
 
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
@@ -137,8 +175,20 @@ class Dialect:
     def analyze(self, cursor: Cursor, table: str) -> None:
         """Let the query planner know how large a new table is."""
 
+    def identify(self, column: str) -> str:
+        """Return what two values of a column have in common only if they are the same to the last character."""
+        return column
+
+    def match(self, one: str, other: str) -> str:
+        """Return the condition that two columns have the same value."""
+        exactly = f" AND {self.identify(one)} = {self.identify(other)}" if self.identify(one) != one else ""
+        return f"{one} = {other}{exactly}"
+
     def merge(self, table: str, stage: str, key: str, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Return statements that update rows that exist and insert the others, each with what it counts."""
+        """Return statements that update rows that exist and insert the others, each with what it counts.
+
+        What is counted is the number that a statement selects, or else the number of rows that it changes.
+        """
         changes = ", ".join(f"{n} = s.{n}" for n in names if n != key)
         update = f"WHEN MATCHED THEN UPDATE SET {changes} " if changes else ""
         merge = (
@@ -146,6 +196,19 @@ class Dialect:
             f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(f's.{n}' for n in names)})"
         )
         return [(merge, "updated")]
+
+    def delete_matching(self, table: str, stage: str, key: str) -> str:
+        """Return the statement that deletes rows whose key is in another table."""
+        return f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {stage})"  # noqa: S608
+
+    def delete_missing(self, table: str, stage: str, key: str) -> str:
+        """Return the statement that deletes rows whose key is not in another table."""
+        return f"DELETE FROM {table} WHERE {key} NOT IN (SELECT {key} FROM {stage})"  # noqa: S608
+
+    def rejects(self, err: BaseException) -> bool:
+        """Whether an error is about a value, so that a retry meets it again."""
+        names = {kind.__name__ for kind in type(err).__mro__}
+        return not names.isdisjoint(("DataError", "IntegrityError", "UnicodeError", "OverflowError"))
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
@@ -156,6 +219,8 @@ class Dialect:
         """
         values = self.convert_rows(slots, keys, rows)
         names = ", ".join(self.quote(slot.name) for slot in slots)
+        if self.placeholder == "%s":
+            names = names.replace("%", "%%")
         marks = ", ".join([self.placeholder] * len(slots))
         cursor.executemany(f"INSERT INTO {stage} ({names}) VALUES ({marks})", list(zip(*values, strict=True)))  # noqa: S608
 
@@ -167,6 +232,9 @@ class Dialect:
         for slot, values in zip(slots, map(list, zip(*rows, strict=True)), strict=True):
             if slot.column.type != "string" and slot.column.type not in NESTED:
                 values = [None if value == "" else value for value in values]
+            check_values(slot.column, values, keys)
+            if not slot.nullable and None in values:
+                raise reject_value(slot, keys[values.index(None)], None, "must not be null")
             if slot.column.type == "decimal" and slot.scale is not None:
                 _reject_rounding(slot, keys, values)
             columns.append(self.convert(slot, keys, values))
@@ -179,6 +247,25 @@ class Dialect:
         return convert_values(slot.column, values, keys)
 
 
+def reject_value(slot: Slot, key: str, value: Any, why: str) -> IntacctColumnError:
+    """Return the error for a value that a column of the table cannot hold."""
+    kind = f" ({slot.type})" if slot.type else ""
+    return IntacctColumnError(
+        f"Column {slot.name!r}{kind} of the table cannot hold {show_value(value)} of the record with key {key}: {why}. "
+        "Give the column a type that holds it, or leave the field out."
+    )
+
+
+def to_utc(text: str | None) -> str | None:
+    """Return a moment in UTC, since types without a time zone drop the offset."""
+    return text if text is None or text.endswith("Z") else read_moment(text).isoformat()
+
+
+def row_values(row: Any) -> tuple[Any, ...]:
+    """Return a row's values, whatever kind of cursor the connection uses."""
+    return tuple(row.values()) if isinstance(row, Mapping) else tuple(row)
+
+
 def _reject_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
     """Reject an amount that the database would silently round."""
     room = -(slot.scale or 0)
@@ -187,7 +274,4 @@ def _reject_rounding(slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> 
             number = Decimal(str(value)) if value is not None else Decimal(0)
             digits, exponent = number.as_tuple().digits, number.as_tuple().exponent
             if isinstance(exponent, int) and exponent < room and any(digits[exponent - room :]):
-                raise IntacctColumnError(
-                    f"Column {slot.name!r} has room for {slot.scale} digits after the point; the amount of the record "
-                    f"with key {key} has more and would be rounded. Give the column a type with more digits."
-                )
+                raise reject_value(slot, key, value, f"it has room for {slot.scale} digits after the point")

@@ -17,8 +17,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.facts import Completeness, DeletionFacts, ListCompleteness, RunFacts
 from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.export.sql.databases import row_values
-from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, Slot
+from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, Slot, row_values
 
 #: The table of the log, in the schema of the table that rows go to.
 TABLE = "intacct_exports"
@@ -141,7 +140,8 @@ class LoadLog:
         """The statement that creates the table of the log, for users who may not create tables."""
         quote, column_type = self._dialect.quote, self._dialect.column_type
         rest = ", ".join(f"{quote(column.name)} {column_type(column)}" for column in _COLUMNS[1:])
-        return f"CREATE TABLE IF NOT EXISTS {self.path} ({quote('load_id')} VARCHAR(64) PRIMARY KEY, {rest})"
+        key = f"{quote('load_id')} VARCHAR(64) PRIMARY KEY"
+        return f"CREATE TABLE IF NOT EXISTS {self.path} ({key}, {rest}){self._dialect.table_options}"
 
     def find(self, cursor: Cursor, owner: Owner) -> LoadEntry | None:
         """Return the entry of an earlier load."""

@@ -41,6 +41,10 @@ class TableSql:
         suffix = uuid.uuid4().hex[:12]
         #: Temporary tables: of the rows, and of the keys of deleted records.
         self.rows, self.gone = (dialect.quote(f"intacct_{what}_{suffix}") for what in ("rows", "gone"))
+        #: Temporary tables for a page that is read back, of rows and of keys.
+        self.rows_page, self.gone_page = (
+            dialect.quote(f"intacct_{what}_page_{suffix}") for what in ("rows", "gone")
+        )
 
     @property
     def changes_table(self) -> bool:
@@ -55,7 +59,7 @@ class TableSql:
         """Create the temporary table, with the types of the table, so that every value fits later."""
         new = [self._define(slot) for slot in self._new]
         if not self._old:
-            yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)})"
+            yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)}){self._dialect.table_options}"
             return
         old = ", ".join(self._dialect.quote(slot.name) for slot in self._old)
         yield f"CREATE TEMPORARY TABLE {self.rows} AS SELECT {old} FROM {self._table} WHERE 1 = 0"  # noqa: S608
@@ -67,13 +71,10 @@ class TableSql:
         name = self._dialect.quote(slot.name)
         return f"CREATE TEMPORARY TABLE {self.gone} AS SELECT {name} FROM {self.rows} WHERE 1 = 0"  # noqa: S608
 
-    def empty_stage(self) -> str:
-        """Delete the rows so far."""
-        return f"DELETE FROM {self.rows}"  # noqa: S608
-
     def counts(self) -> str:
         """Count rows and values of the key."""
-        return f"SELECT count(*) AS n, count(DISTINCT {self._key}) AS d FROM {self.rows}"  # noqa: S608
+        key = self._dialect.identify(self._key)
+        return f"SELECT count(*) AS n, count(DISTINCT {key}) AS d FROM {self.rows}"  # noqa: S608
 
     def publish(
         self, *, replaces: bool, gone: Slot | None, rehearsal: bool = False
@@ -88,14 +89,13 @@ class TableSql:
         if not self._exists:
             parts = [self._define(slot) for slot in self._slots]
             parts += [f"PRIMARY KEY ({key})"] if self._primary else []
-            yield f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})", ""
+            yield f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)}){self._dialect.table_options}", ""
         for slot in self._new if self._exists else ():
             yield f"ALTER TABLE {table} ADD COLUMN {self._define(slot)}", ""
         if replaces and rehearsal:
             yield f"DELETE FROM {table} WHERE 1 = 0", ""  # noqa: S608
         elif replaces and key:
-            stays = f"SELECT 1 FROM {rows} AS s WHERE s.{key} = t.{key}"  # noqa: S608
-            yield f"DELETE FROM {table} AS t WHERE NOT EXISTS ({stays})", "deleted"  # noqa: S608
+            yield self._dialect.delete_missing(table, rows, key), "deleted"
         elif replaces:
             yield f"DELETE FROM {table}", "deleted"  # noqa: S608
         if key:
@@ -104,8 +104,7 @@ class TableSql:
             names = ", ".join(self._names)
             yield f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows}", "inserted"  # noqa: S608
         if gone:
-            name = self._dialect.quote(gone.name)
-            yield f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {self.gone})", "deleted"  # noqa: S608
+            yield self._dialect.delete_matching(table, self.gone, self._dialect.quote(gone.name)), "deleted"
 
     def _define(self, slot: Slot) -> str:
-        return f"{self._dialect.quote(slot.name)} {self._dialect.column_type(slot.column)}"
+        return f"{self._dialect.quote(slot.name)} {slot.type}"

@@ -23,10 +23,11 @@ from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values
 from intacct_provider.export.sql.access import Rights, check_schema
-from intacct_provider.export.sql.databases import find_dialect, row_values
-from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn
+from intacct_provider.export.sql.databases import find_dialect
+from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn, row_values
 from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
 from intacct_provider.export.sql.names import find_column, name_for_sql, split_table_name
+from intacct_provider.export.sql.stage import Stage, describe_error
 from intacct_provider.export.sql.statements import TableSql
 
 MODES = ("append", "replace", "merge")
@@ -96,6 +97,7 @@ class TableLoad:
         self._matches_rows = mode == "merge"
         self._gone: Slot | None = None
         self._sql: TableSql
+        self._stage: Stage
         self.rows = 0
         #: Loads of the lists of the records, which are published together with them.
         self.lists: Sequence[PartOfLoad] = ()
@@ -205,51 +207,45 @@ class TableLoad:
         """
         self._columns, self._digest, self._again = tuple(columns), digest, again
         self.check([column.name for column in columns])
-        existing = {one.name: one for one in self._existing or ()}
-        slots = []
-        for column in columns:
-            found = existing.get(find_column(column.name, existing) or "")
-            if found and found.rounds and column.type == "decimal":
-                _log.warning(
-                    "Column %r of %s is %s: amounts in it are not exact.", found.name, self.table, found.type
-                )
-            kind = found.type if found else self._dialect.column_type(column)
-            slots.append(Slot(column, found.name if found else column.name, TableColumn("", kind).scale))
-        self._slots = tuple(slots)
+        self._slots = tuple(map(self._make_slot, columns))
         key = self._key_slot
         self._check_key(key)
         self._sql = TableSql(
             self._dialect,
             self.name,
             self._existing,
-            slots,
+            self._slots,
             key if self._matches_rows else None,
             primary=self.mode == "merge",
+        )
+        self._stage = Stage(
+            self._dialect, self._sql.rows, self._sql.rows_page, self._slots, self._transaction
         )
         if self._owner:
             with self._transaction() as cursor:
                 self._log.create(cursor)
         with self._transaction() as cursor:
             done = self._find_done(cursor)
-            for sql in self._sql.stage() if done is None else ():
+            if done is not None:
+                return done
+            for sql in self._sql.stage():
                 cursor.execute(sql)
-        if done is None:
-            self._rehearse()
-        return done
+            self._stage.create_page(cursor)
+        self._rehearse()
+        return None
 
     def write(self, page: Page) -> None:
         """Write rows."""
         if not page.rows:
             return
         rows = read_values(self._with_rest(page.rows), self._columns)
-        with self._transaction() as cursor:
-            self._dialect.fill(cursor, self._sql.rows, self._slots, page.keys, rows)
+        self._stage.add(page.keys, rows)
         self.rows += len(page.rows)
 
     def discard(self) -> None:
         """Forget the rows so far, since they are read again."""
         with self._transaction() as cursor:
-            cursor.execute(self._sql.empty_stage())
+            self._stage.empty(cursor)
         self.rows = 0
 
     def remove(self, keys: Iterable[str]) -> None:
@@ -262,13 +258,14 @@ class TableLoad:
             raise IntacctArgumentError(
                 "Deleted records can only be removed from the table with mode='merge' and 'key' among the fields."
             )
+        stage = Stage(self._dialect, self._sql.gone, self._sql.gone_page, [slot], self._transaction)
+        with self._transaction() as cursor:
+            cursor.execute(self._sql.stage_gone(slot))
+            stage.create_page(cursor)
+        self._gone = slot
         keys = iter(keys)
         while some := list(islice(keys, _KEYS_AT_ONCE)):
-            with self._transaction() as cursor:
-                if self._gone is None:
-                    cursor.execute(self._sql.stage_gone(slot))
-                    self._gone = slot
-                self._dialect.fill(cursor, self._sql.gone, [slot], some, [(key,) for key in some])
+            stage.add(some, [(key,) for key in some])
 
     def publish(self, facts: LoadFacts) -> LoadFacts:
         """Put everything into the table, in one transaction.
@@ -289,11 +286,7 @@ class TableLoad:
                 return done.facts
             for one in self.lists:
                 one.define(cursor)
-            counts = {"inserted": 0, "updated": 0, "deleted": 0}
-            for sql, counted in self._sql.publish(replaces=self.mode == "replace", gone=self._gone):
-                cursor.execute(sql)
-                if counted:
-                    counts[counted] += max(cursor.rowcount, 0)
+            counts = self._put_rows(cursor)
             self._check_counts(counts["inserted"] + counts["updated"])
             for one in self.lists:
                 one.put(cursor)
@@ -301,6 +294,40 @@ class TableLoad:
             if self._owner:
                 self._log.write(cursor, self._owner, self._digest, facts)
         return facts
+
+    def _put_rows(self, cursor: Cursor) -> dict[str, int]:
+        """Make the rows part of the table; return how many were inserted, updated and deleted."""
+        counts = {"inserted": 0, "updated": 0, "deleted": 0}
+        try:
+            for sql, counted in self._sql.publish(replaces=self.mode == "replace", gone=self._gone):
+                number = _execute(cursor, sql)
+                if counted:
+                    counts[counted] += number
+        except Exception as err:
+            if not self._dialect.rejects(err):
+                raise
+            raise IntacctColumnError(
+                f"table {self.table!r} rejected the rows, so none was kept: {describe_error(err)}. Correct the "
+                "records, or a constraint of the table."
+            ) from err
+        return counts
+
+    def _make_slot(self, column: Column) -> Slot:
+        """Return where the values of a column go, which the table has or will have."""
+        existing = {one.name: one for one in self._existing or ()}
+        found = existing.get(find_column(column.name, existing) or "")
+        if found and found.rounds and column.type == "decimal":
+            _log.warning(
+                "Column %r of %s is %s: amounts in it are not exact, and one that it would change fails the task.",
+                found.name, self.table, found.type,
+            )  # fmt: skip
+        if found is None:
+            primary = (
+                self._existing is None and self.mode == "merge" and self._key in (column.field, column.name)
+            )
+            kind = self._dialect.key_type(column) if primary else self._dialect.column_type(column)
+            found = TableColumn(column.name, kind)
+        return self._dialect.slot(column, found)
 
     def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return whole records with what the model does not have in one more member, if that is a column."""
@@ -328,8 +355,6 @@ class TableLoad:
                 f"key {self._key!r} is not among the fields, but {why} needs it.{did_you_mean(self._key, names)} "
                 f"Fields: {', '.join(names)}."
             )
-        if self.mode == "merge" and self._dialect.merges is False:
-            raise IntacctArgumentError(f"mode='merge' is not supported for {self._dialect.title}.")
 
     def _find_done(self, cursor: Cursor) -> LoadEntry | None:
         """Return the log entry, if the load must not be done again.
@@ -357,7 +382,7 @@ class TableLoad:
         with self._transaction(keep=False) as cursor:
             self._dialect.lock(cursor, self.name, rows=False)
             for sql, _ in self._sql.publish(replaces=self.mode == "replace", gone=None, rehearsal=True):
-                cursor.execute(sql)
+                _execute(cursor, sql)
 
     def _check_unique(self, cursor: Cursor) -> None:
         cursor.execute(self._sql.counts())
@@ -382,7 +407,7 @@ class TableLoad:
 
     @contextmanager
     def _transaction(self, *, keep: bool = True) -> Iterator[Cursor]:
-        cursor = self._conn.cursor()
+        cursor = self._dialect.begin(self._conn)
         try:
             yield cursor
             (self._conn.commit if keep else self._conn.rollback)()
@@ -393,4 +418,11 @@ class TableLoad:
             raise
         finally:
             with suppress(Exception):
-                cursor.close()
+                self._dialect.end(cursor)
+
+
+def _execute(cursor: Cursor, sql: str) -> int:
+    """Return the number that a statement selects, or else the number of rows that it changed."""
+    cursor.execute(sql)
+    rows = cursor.fetchall() if cursor.description else ()
+    return int(row_values(rows[0])[0] if rows else max(cursor.rowcount, 0))

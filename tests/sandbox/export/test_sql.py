@@ -6,10 +6,9 @@ from decimal import Decimal
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from postgres import cluster
 from sandbox_client import calls, client_of, running
 from sql_deaths import KILLED, mortal_loads, task
-from sql_tables import ENVIRONMENT, POSTGRES, Database
+from sql_tables import ENVIRONMENT, POSTGRES, Database, database_servers
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctError
@@ -25,15 +24,14 @@ FEW = 100
 
 
 @pytest.fixture(scope="module")
-def server():
-    with cluster() as running_one:
-        yield running_one
+def servers():
+    with database_servers() as found:
+        yield found
 
 
 @pytest.fixture(params=["sqlite", POSTGRES])
 def database(request, tmp_path, monkeypatch):
-    server = None if request.param == "sqlite" else request.getfixturevalue("server")
-    return Database(request.param, tmp_path, monkeypatch, server)
+    return Database(request.param, tmp_path, monkeypatch, request.getfixturevalue("servers"))
 
 
 @pytest.fixture

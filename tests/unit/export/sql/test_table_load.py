@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import threading
 import time
 from contextlib import closing
@@ -9,8 +10,20 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from postgres import cluster
-from sql_tables import COLUMNS, KEY, KINDS, LIMIT, NAME, POSTGRES, Database, counts, facts_of, loaded, page
+from sql_tables import (
+    COLUMNS,
+    KEY,
+    KINDS,
+    KNOWN,
+    LIMIT,
+    NAME,
+    Database,
+    counts,
+    database_servers,
+    facts_of,
+    loaded,
+    page,
+)
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
@@ -26,14 +39,13 @@ MAKE = "CREATE TABLE customers (key text, name text, \"limit\" {decimal}, note t
 
 
 @pytest.fixture(scope="module")
-def server():
-    with cluster() as running:
-        yield running
+def servers():
+    with database_servers() as found:
+        yield found
 
 
 def database_of(kind, request, tmp_path, monkeypatch):
-    server = None if kind == "sqlite" else request.getfixturevalue("server")
-    return Database(kind, tmp_path, monkeypatch, server)
+    return Database(kind, tmp_path, monkeypatch, request.getfixturevalue("servers"))
 
 
 @pytest.fixture(params=KINDS)
@@ -41,7 +53,7 @@ def database(request, tmp_path, monkeypatch):
     return database_of(request.param, request, tmp_path, monkeypatch)
 
 
-@pytest.fixture(params=["sqlite", POSTGRES])
+@pytest.fixture(params=KNOWN)
 def known(request, tmp_path, monkeypatch):
     """A database of which more than the standard is known."""
     return database_of(request.param, request, tmp_path, monkeypatch)
@@ -59,7 +71,8 @@ def sqlite(request, tmp_path, monkeypatch):
 
 def made(database, *rows):
     """Make a table as a user has it, with a column that no export knows."""
-    statements = [MAKE.format(decimal="text" if database.sqlite else "numeric")]
+    exact = "text" if database.sqlite else "numeric(20, 2)" if database.mysql else "numeric"
+    statements = [MAKE.format(decimal=exact)]
     for key, name, limit, *note in rows or OLD:
         values = f"'{key}', '{name}', {limit}"
         names = 'key, name, "limit"' + (", note" if note else "")
@@ -365,6 +378,7 @@ def test_the_line_of_a_load_tells_what_it_was(known):
     assert line[:12] == written
     assert json.loads(line[12]).items() >= (facts | counts(3, inserted=3) | {"mode": "merge"}).items()
     finished = line[13] if isinstance(line[13], dt.datetime) else dt.datetime.fromisoformat(line[13])
+    finished = finished if finished.tzinfo else finished.replace(tzinfo=dt.UTC)
     assert abs(dt.datetime.now(dt.UTC) - finished) < dt.timedelta(minutes=5)
 
 
@@ -375,22 +389,32 @@ def test_tables_are_created_with_the_types_of_the_model(known):
     kinds = ("string", "boolean", "integer", "decimal", "date", "timestamp", "json")
     columns = [Column(kind, kind, kind, 4 if kind == "decimal" else None) for kind in kinds]
     loaded(known.load(), columns=[KEY, *columns])
-    if known.sqlite:
-        types = [kind for (kind,) in known.run("SELECT type FROM pragma_table_info('customers')")]
-        assert types == ["TEXT", "TEXT", "BOOLEAN", "INTEGER", "TEXT", "TEXT", "TEXT", "TEXT"]
-    else:
-        found = known.run(
-            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
-            "WHERE attrelid = 'customers'::regclass AND attnum > 0 ORDER BY attnum"
-        )
-        assert [kind for (kind,) in found] == [
-            "text", "text", "boolean", "bigint", "numeric(38,4)", "date", "timestamp with time zone", "jsonb"
-        ]  # fmt: skip
+    information = "SELECT column_type FROM information_schema.columns WHERE table_schema = database()"
+    asked, types = {
+        "sqlite": (
+            "SELECT type FROM pragma_table_info('customers')",
+            "TEXT, TEXT, BOOLEAN, INTEGER, TEXT, TEXT, TEXT, TEXT",
+        ),
+        "duckdb": (
+            "SELECT data_type FROM duckdb_columns() WHERE table_name = 'customers'",
+            "VARCHAR, VARCHAR, BOOLEAN, BIGINT, DECIMAL(38,4), DATE, TIMESTAMP WITH TIME ZONE, VARCHAR",
+        ),
+        "postgres": (
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attnum > 0 "  # noqa: ISC004
+            "AND attrelid = to_regclass('customers') ORDER BY attnum",
+            "text, text, boolean, bigint, numeric(38,4), date, timestamp with time zone, jsonb",
+        ),
+        "mysql": (
+            f"{information} AND table_name = 'customers' ORDER BY ordinal_position",
+            "longtext, longtext, tinyint(1), bigint(20), decimal(38,4), date, datetime(6), longtext",
+        ),
+    }[known.kind]
+    assert ", ".join(kind for (kind,) in known.run(asked)) == types
 
 
 def test_the_key_of_a_merged_table_that_is_created_is_its_primary_key(known):
     loaded(known.load(mode="merge"), FIRST)
-    with pytest.raises(Exception, match=r"(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         known.run("INSERT INTO customers (key) VALUES ('1')")
 
 
@@ -440,13 +464,19 @@ def test_a_column_that_must_have_a_value_is_found_before_anything_is_read(known)
 
 
 def test_columns_that_fill_themselves_need_no_value(known):
-    serial = "INTEGER PRIMARY KEY" if known.sqlite else "bigint GENERATED ALWAYS AS IDENTITY"
+    serial = {
+        "sqlite": "INTEGER PRIMARY KEY",
+        "duckdb": "bigint DEFAULT nextval('ids')",
+        "postgres": "bigint GENERATED ALWAYS AS IDENTITY",
+        "mysql": "bigint AUTO_INCREMENT PRIMARY KEY",
+    }[known.kind]
     known.run(
+        *(["CREATE SEQUENCE ids"] if known.duckdb else []),
         f'CREATE TABLE customers (id {serial}, key text, name text, "limit" numeric(9, 2), '
-        "at text NOT NULL DEFAULT 'now')"
+        "since varchar(9) NOT NULL DEFAULT 'now')",
     )
     loaded(known.load(), FIRST)
-    assert known.run("SELECT id, key, at FROM customers ORDER BY id") == [(1, "1", "now"), (2, "2", "now")]
+    assert known.run("SELECT id, key, since FROM customers ORDER BY id") == [(1, "1", "now"), (2, "2", "now")]
 
 
 @pytest.mark.slow
@@ -563,14 +593,18 @@ def test_an_amount_that_would_be_rounded_is_an_error_that_names_it(postgres):
         Decimal("1.23"), Decimal("0.01"), Decimal(0), Decimal(5)
     ]  # fmt: skip
     for amount in ("1.234", Decimal("0.001"), Decimal("1E-9")):
-        with pytest.raises(IntacctColumnError, match=r"'limit' has room for 2 digits.*with key 1 "):
+        with pytest.raises(
+            IntacctColumnError, match=r"'limit' \(numeric\(9,2\)\) .* key 1: it has room for 2"
+        ):
             one(postgres, LIMIT, "1.20", amount)
 
 
 def test_amounts_in_binary_fractions_are_warned_of(known, caplog):
     known.run('CREATE TABLE customers (key text, "limit" double precision)')
     one(known, LIMIT, "1.5")
-    assert "'limit' of customers is double precision: amounts in it are not exact" in caplog.text
+    assert re.search(
+        r"'limit' of customers is (?i:double)( precision)?: amounts in it are not exact", caplog.text
+    )
 
 
 def test_truths_dates_moments_and_whole_numbers(database):
@@ -587,7 +621,7 @@ def test_truths_dates_moments_and_whole_numbers(database):
         assert found[0] == (1, 9007199254740993, "2026-02-28", "2026-02-28T23:59:59Z")
         assert found[1] == (0, 12, "2024-02-29", "2026-02-28T23:59:59.5+02:00")
     else:
-        zone = None if database.kind == "standard" else dt.UTC
+        zone = None if database.kind == "standard" or database.mysql else dt.UTC
         late = dt.datetime(2026, 2, 28, 23, 59, 59, tzinfo=zone)
         early = late.replace(hour=21, microsecond=500000)
         assert found[0] == (True, 9007199254740993, dt.date(2026, 2, 28), late)
@@ -606,15 +640,20 @@ def test_a_moment_without_a_zone_is_in_utc_wherever_the_server_is(postgres):
     assert kept == dt.datetime(2026, 1, 31, 10, tzinfo=dt.UTC)
 
 
-def test_numbers_too_large_for_sqlite_are_kept_as_text(sqlite):
-    assert one(sqlite, Column("n", "n", "integer"), 2**63 - 1, 2**63, -(2**63) - 1)[0] == 2**63 - 1
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_whole_numbers_too_large_for_the_database_are_refused(known, number):
+    column = Column("n", "n", "integer")
+    assert one(known, column, 2**63 - 1, "12") == [2**63 - 1, 12]
+    with pytest.raises(IntacctColumnError, match=f"Column 'n' .* cannot hold '{number}' .* with key 1: "):
+        one(known, column, 1, number, mode="replace")
+    assert known.run("SELECT n FROM customers ORDER BY key") == [(2**63 - 1,), (12,)]
 
 
 def test_nested_values_are_json(known):
     value = {"id": "a", "lines": [{"amount": Decimal("0.30")}, "tab\t", None], "text": "\\u0000 is not a NUL"}
     (kept, none, text) = one(known, Column("more", "more", "struct"), value, None, "plain")
     assert none is None
-    if known.sqlite:
+    if known.kind != "postgres":
         assert json.loads(kept, parse_float=Decimal) == value
         assert json.loads(text) == "plain"
     else:
@@ -629,7 +668,7 @@ def test_nested_values_are_json(known):
 def test_a_nul_character_is_an_error_in_postgresql_that_names_column_and_key(postgres, kind):
     column, value = Column("name", "name", kind), "a\0b"
     value = value if kind == "string" else [value]
-    with pytest.raises(IntacctColumnError, match="'name' of the record with key 1 has a NUL"):
+    with pytest.raises(IntacctColumnError, match=r"'name' .* of the record with key 1: it has a NUL"):
         one(postgres, column, "fine", value)
     assert postgres.tables() == set()
 

@@ -1,0 +1,70 @@
+"""The dialect of SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from intacct_provider.export.schema.values import to_json, to_text
+from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn
+from intacct_provider.export.sql.quoting import QuotingDialect
+
+_LARGEST = 2**63
+
+
+class Sqlite(QuotingDialect):
+    """SQLite, which has no exact numbers: amounts are text, so that no digit is lost."""
+
+    title = "SQLite"
+    types: Mapping[str, str] = {
+        "string": "TEXT", "boolean": "BOOLEAN", "integer": "INTEGER", "date": "TEXT", "timestamp": "TEXT"
+    }  # fmt: skip
+
+    # Any other type may make numbers of texts, and binary fractions of amounts.
+    exact: Mapping[str, str] = dict.fromkeys(("string", "decimal", "date", "timestamp", "nested"), "TEXT")
+
+    def decimal(self, scale: int | None) -> str:  # noqa: ARG002
+        """Return the type of exact numbers."""
+        return "TEXT"
+
+    def prepare(self, cursor: Cursor) -> None:
+        """Make a new connection ready."""
+        # A writer has to wait while others read.
+        cursor.execute("PRAGMA busy_timeout = 60000")
+
+    def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
+        """Return the columns of a table, or None if it does not exist."""
+        schema = "".join(f"{self.quote(part)}." for part in table[:-1])
+        cursor.execute(f"PRAGMA {schema}table_info({self.quote(table[-1])})")
+        # A column INTEGER PRIMARY KEY numbers its rows itself.
+        found = [
+            TableColumn(
+                name,
+                kind,
+                bool(required) and default is None and not (key and kind.upper() == "INTEGER"),
+                not required,
+            )
+            for _, name, kind, required, default, key in cursor.fetchall()
+        ]
+        return found or None
+
+    def identify(self, column: str) -> str:
+        """Return a column whose own collation may ignore case, without it."""
+        return f"{column} COLLATE BINARY"
+
+    def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:  # noqa: ARG002
+        """Begin a transaction that keeps other loads into the table waiting for its end."""
+        cursor.execute("BEGIN IMMEDIATE")
+
+    def convert(self, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> list[Any]:
+        """Return the values of a column as the driver takes them."""
+        if slot.column.type == "integer":
+            return [
+                value
+                if value is None or (isinstance(value, int) and -_LARGEST <= value < _LARGEST)
+                else to_text(value)
+                for value in values
+            ]
+        if slot.column.type == "boolean":
+            return super().convert(slot, keys, values)
+        return list(map(to_json if slot.column.type in NESTED else to_text, values))
