@@ -67,11 +67,10 @@ class MySql(QuotingDialect):
 
     def prepare(self, cursor: Cursor) -> None:
         """Make a new connection ready."""
-        conn = getattr(cursor, "connection", None)
-        if hasattr(
-            conn, "set_character_set"
-        ):  # mysqlclient encodes texts in what it thinks the connection has
-            conn.set_character_set("utf8mb4")
+        # mysqlclient encodes texts as it believes the server wants them.
+        set_character_set = getattr(getattr(cursor, "connection", None), "set_character_set", None)
+        if set_character_set:
+            set_character_set("utf8mb4")
         cursor.execute("SET NAMES utf8mb4")
         # Without the strict mode a text is cut, and an amount becomes the largest that the column holds.
         cursor.execute(f"SET SESSION sql_mode = '{_MODE}'")
