@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctArgumentError
@@ -13,9 +13,6 @@ from intacct_provider.export.schema.lists import PARENT_KEY, ListTable, split_pa
 from intacct_provider.export.sql.dialect import Cursor
 from intacct_provider.export.sql.load_log import LoadedList
 from intacct_provider.export.sql.table_load import TableLoad
-
-#: Keys of records that are sent at once.
-_KEYS_AT_ONCE = 4000
 
 
 class ListLoad(TableLoad):
@@ -41,14 +38,7 @@ class ListLoad(TableLoad):
 
     def stage_parents(self, keys: Iterable[str]) -> None:
         """Note the records whose rows in the table are replaced, or deleted with them."""
-        slot = next(slot for slot in self._slots if slot.column.field == PARENT_KEY)
-        with self._transaction() as cursor:
-            cursor.execute(self._sql.stage_gone(slot))
-        keys = iter(keys)
-        while some := list(islice(keys, _KEYS_AT_ONCE)):
-            with self._transaction() as cursor:
-                self._dialect.fill(cursor, self._sql.gone, [slot], some, [(key,) for key in some])
-        self._gone = slot
+        self._stage_keys(next(slot for slot in self._slots if slot.column.field == PARENT_KEY), keys)
 
     def define(self, cursor: Cursor) -> None:
         """Create the table, or what it lacks: first, since some databases commit then."""
@@ -62,15 +52,13 @@ class ListLoad(TableLoad):
         :raises IntacctColumnError: if rows were lost.
         """
         table = self._dialect.path(self.name)
+        statements = [one for one in self._sql.publish(replaces=False, gone=None) if one[1]]
         if self.mode == "replace":
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+            statements.insert(0, (f"DELETE FROM {table}", "deleted"))  # noqa: S608
         elif self._gone:
             name = self._dialect.quote(self._gone.name)
-            cursor.execute(f"DELETE FROM {table} WHERE {name} IN (SELECT {name} FROM {self._sql.gone})")  # noqa: S608
-        for sql, counted in self._sql.publish(replaces=False, gone=None):
-            if counted:
-                cursor.execute(sql)
-                self._check_counts(max(cursor.rowcount, 0))
+            statements.insert(0, (self._dialect.delete_matching(table, self._sql.gone, name), "deleted"))
+        self._check_counts(self._run(cursor, statements)["inserted"])
 
 
 class ListLoads:

@@ -258,14 +258,7 @@ class TableLoad:
             raise IntacctArgumentError(
                 "Deleted records can only be removed from the table with mode='merge' and 'key' among the fields."
             )
-        stage = Stage(self._dialect, self._sql.gone, self._sql.gone_page, [slot], self._transaction)
-        with self._transaction() as cursor:
-            cursor.execute(self._sql.stage_gone(slot))
-            stage.create_page(cursor)
-        self._gone = slot
-        keys = iter(keys)
-        while some := list(islice(keys, _KEYS_AT_ONCE)):
-            stage.add(some, [(key,) for key in some])
+        self._stage_keys(slot, keys)
 
     def publish(self, facts: LoadFacts) -> LoadFacts:
         """Put everything into the table, in one transaction.
@@ -286,7 +279,7 @@ class TableLoad:
                 return done.facts
             for one in self.lists:
                 one.define(cursor)
-            counts = self._put_rows(cursor)
+            counts = self._run(cursor, self._sql.publish(replaces=self.mode == "replace", gone=self._gone))
             self._check_counts(counts["inserted"] + counts["updated"])
             for one in self.lists:
                 one.put(cursor)
@@ -295,11 +288,27 @@ class TableLoad:
                 self._log.write(cursor, self._owner, self._digest, facts)
         return facts
 
-    def _put_rows(self, cursor: Cursor) -> dict[str, int]:
-        """Make the rows part of the table; return how many were inserted, updated and deleted."""
+    def _stage_keys(self, slot: Slot, keys: Iterable[str]) -> None:
+        """Note keys, any number of them, whose rows the table loses when it is published."""
+        stage = Stage(self._dialect, self._sql.gone, self._sql.gone_page, [slot], self._transaction)
+        with self._transaction() as cursor:
+            cursor.execute(self._sql.stage_gone(slot))
+            stage.create_page(cursor)
+        keys = iter(keys)
+        while some := list(islice(keys, _KEYS_AT_ONCE)):
+            stage.add(some, [(key,) for key in some])
+        self._gone = slot
+
+    def _run(self, cursor: Cursor, statements: Iterable[tuple[str, str]]) -> dict[str, int]:
+        """Execute statements that make the rows part of the table.
+
+        :param statements: each with what it counts; empty if nothing.
+        :return: how many rows were inserted, updated and deleted.
+        :raises IntacctColumnError: if a constraint of the table rejects the rows.
+        """
         counts = {"inserted": 0, "updated": 0, "deleted": 0}
         try:
-            for sql, counted in self._sql.publish(replaces=self.mode == "replace", gone=self._gone):
+            for sql, counted in statements:
                 number = _execute(cursor, sql)
                 if counted:
                     counts[counted] += number
