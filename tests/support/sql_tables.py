@@ -72,13 +72,14 @@ class Database:
     """An empty database, and a connection ``warehouse`` to it.
 
     :param kind: one of :data:`KINDS`.
+    :param servers: the servers, or the one that the kind needs.
     """
 
-    def __init__(self, kind, tmp_path, monkeypatch, servers: Servers | None = None):
+    def __init__(self, kind, tmp_path, monkeypatch, servers=None):
         self.kind = kind
         self.sqlite, self.duckdb = kind == "sqlite", kind == "duckdb"
         self.mysql = kind in ("mysql", "connector")
-        self._server = servers and servers.get(kind)
+        self._server = servers.get(kind) if isinstance(servers, Servers) else servers
         if kind in FILES:
             self._path = tmp_path / f"{uuid4().hex}.db"
             connection = json.dumps({"conn_type": kind, "host": str(self._path)})

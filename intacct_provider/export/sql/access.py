@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.sql.databases import row_values
-from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, TableColumn
+from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, TableColumn, row_values
 from intacct_provider.export.sql.names import find_column
 
 #: What PostgreSQL calls a missing right, a missing schema and a transaction that may only read.
