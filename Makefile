@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox azurite \
-  bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean worlds
+  bench bench-smoke bench-sandbox bench-sync kills screenshot constraints clean worlds races
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -63,6 +63,10 @@ azurite: $(VENV)/.made  ## Install the emulator of Azure Blob for the tests of e
 
 soak: $(VENV)/.dev  ## Read and write under each of 1,000 random schedules of faults, changes and false answers
 	@$(BIN)/python tools/soak.py --schedules 1000
+
+races: $(VENV)/.dev  ## Export to one destination from two and five processes, 1,000 times on a disk and on S3 (1 hour)
+	@$(BIN)/python tools/races.py
+	@$(BIN)/python tools/races.py --s3
 
 worlds: $(VENV)/.dev  ## Try everything that can happen to reads, writes and syncs in 300,000 small worlds
 	@$(BIN)/python tools/worlds.py

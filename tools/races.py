@@ -2,6 +2,7 @@
 
     python tools/races.py                      # 1,000 races of two and of five processes
     python tools/races.py --races 20           # the short form
+    python tools/races.py --s3                 # on S3, by moto's server
     python tools/races.py --races 200 --pause  # processes are stopped for longer than their claims last
 
 The exports of a race differ in their rows, so that a file of one does not fit the manifest of another. In some races
@@ -23,8 +24,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,9 +45,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "customers.csv": {},
     "customers.parquet": {"file_format": "parquet"},
 }
-#: The only error that a race excuses; that of a part which the next attempt of the same task has removed aside.
+#: The only error that a race excuses.
 EXCUSED = "IntacctDestinationInUseError"
-#: So many races use one folder, each finding what the one before has left.
+BUCKET = "races"
+#: This many races use one folder, each finding what the one before has left.
 FOLDER = 10
 FORK = get_context("fork")
 
@@ -89,7 +91,6 @@ class Race:
         results = Counter(one.recv() if one.poll() else "died" for one, _ in ends)
         views: Counter[str] = looks.recv()
         reader.join()
-        views[f"end {look(self.destination)}"] += 1
         return results, views
 
     def _export(self, number: int, end: Connection) -> None:
@@ -142,6 +143,7 @@ def watch(destination: str, stop: Any, seen: Connection) -> None:
     while not stop.is_set():
         views[look(destination)] += 1
         time.sleep(0.0005)
+    views[f"end {look(destination)}"] += 1
     seen.send(views)
 
 
@@ -178,10 +180,10 @@ def read(uri: str) -> bytes | None:
 
 
 @contextmanager
-def company() -> Iterator[str]:
-    """Run a sandbox in another process, and return the connection to it."""
+def served(server: Callable[[Connection], None]) -> Iterator[str]:
+    """Run a server in another process, and return the connection to it."""
     ready, end = FORK.Pipe(duplex=False)
-    process = get_context("spawn").Process(target=serve, args=(end,), daemon=True)
+    process = get_context("spawn").Process(target=server, args=(end,), daemon=True)
     process.start()
     try:
         yield ready.recv()
@@ -190,11 +192,26 @@ def company() -> Iterator[str]:
         process.join()
 
 
-def serve(end: Connection) -> None:
+def serve_company(end: Connection) -> None:
     """Serve a sandbox until the process is ended."""
     with Sandbox(seed=f"{CUSTOMER}={ROWS}") as sandbox:
         end.send(sandbox.connection())
         signal.pause()
+
+
+def serve_s3(end: Connection) -> None:
+    """Serve S3 with a bucket until the process is ended."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket=BUCKET)
+    extra = {"endpoint_url": url, "region_name": "us-east-1"}
+    end.send(json.dumps({"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}))
+    signal.pause()
 
 
 def main() -> int:
@@ -202,13 +219,17 @@ def main() -> int:
     options = _options()
     logging.disable(logging.WARNING)
     begun, exports, views, wrong = time.monotonic(), Counter[str](), Counter[str](), 0
-    with company() as connection, tempfile.TemporaryDirectory(prefix="intacct-races-") as base:
-        os.environ["AIRFLOW_CONN_INTACCT_DEFAULT"] = connection
+    with ExitStack() as stack:
+        base = stack.enter_context(tempfile.TemporaryDirectory(prefix="intacct-races-"))
+        os.environ["AIRFLOW_CONN_INTACCT_DEFAULT"] = stack.enter_context(served(serve_company))
+        where = Path(base).as_uri()
+        if options.s3:
+            os.environ["AIRFLOW_CONN_RACES"] = stack.enter_context(served(serve_s3))
+            where = f"s3://races@{BUCKET}"
         for number in range(0, 2 * len(FORMS), 2):  # loads what the processes of the races need
             Race(number, f"{Path(base).as_uri()}/first", pause=False).export(0)
         for number in range(options.seed, options.seed + options.races):
-            folder = f"{options.folder or Path(base).as_uri()}/{number // FOLDER}"
-            race = Race(number, folder, pause=options.pause)
+            race = Race(number, f"{where}/{number // FOLDER}", pause=options.pause)
             ended, seen = race.run()
             exports += ended
             views += seen
@@ -237,9 +258,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--races", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="number of the first race")
-    parser.add_argument(
-        "--folder", default="", help="URI of the folder to export to; a temporary one by default"
-    )
+    parser.add_argument("--s3", action="store_true", help="export to S3, by moto's server")
     parser.add_argument(
         "--pause", action="store_true", help="stop processes for longer than their claims last"
     )
