@@ -20,13 +20,18 @@ from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column, detail_columns, query_columns
-from intacct_provider.export.schema.element_models import find_elements, read_element_models
+from intacct_provider.export.schema.element_models import (
+    find_element_objects,
+    find_elements,
+    read_element_models,
+)
 from intacct_provider.export.schema.lists import LISTS, ListTable, join_columns, split_columns
 from intacct_provider.export.schema.masks import (
     DROP,
     Masks,
     check_filters_hide,
     check_not_used,
+    expand_groups,
     mask_columns,
     parse_masks,
 )
@@ -218,7 +223,8 @@ class Selection:
         name, apart = self.query.object_name, self.lists == "tables"
         model = client.model(name)
         # What is within lists is known by the models of their elements only.
-        typed = typed or apart or any("." in field for field in self.masks)
+        in_lists = [f"{one}." for one in find_element_objects(model)]
+        typed = typed or apart or any(field.startswith(tuple(in_lists)) for field in self.masks)
         elements = read_element_models(client, model) if typed else {}
         columns = _record_columns(
             detail_columns(model, lambda path: elements.get(path, {})), name, self.named
@@ -230,9 +236,11 @@ class Selection:
         return replace(source, columns=columns, lists=lists)
 
     def _build(self, query: Query, columns: tuple[Column, ...], **others: Any) -> Source:
-        masked = mask_columns(columns, self.masks)
+        fields = [] if self.detail else [column.field for column in columns]
+        masks = expand_groups(self.masks, fields)
+        masked = mask_columns(columns, masks)
         source = Source(
-            query, masked, above=self.above, upto=self.upto, masks=self.masks, unmasked=columns, **others
+            query, masked, above=self.above, upto=self.upto, masks=masks, unmasked=columns, **others
         )
         if source.detail:
             return source
@@ -288,7 +296,9 @@ def with_entity(named: Mapping[str, str]) -> dict[str, str]:
 
 def _list_asked(named: Mapping[str, str], entities: str | Sequence[str] | None, masks: Masks) -> list[str]:
     """Return the fields to ask for: what is dropped never leaves Intacct."""
-    mask_columns(query_columns(named if entities is None else with_entity(named), {}), masks)
+    exported = named if entities is None else with_entity(named)
+    masks = expand_groups(masks, exported)
+    mask_columns(query_columns(exported, {}), masks)
     return [name for name in named if masks.get(name) != DROP]
 
 

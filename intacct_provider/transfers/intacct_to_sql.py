@@ -241,7 +241,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
     def _known_columns(self, load: TableLoad) -> list[str] | None:
         """Return the names of the columns, if they are known without a call."""
         from intacct_provider.export.schema.columns import query_columns
-        from intacct_provider.export.schema.masks import DROP, parse_masks
+        from intacct_provider.export.schema.masks import DROP, expand_groups, parse_masks
         from intacct_provider.export.source import name_columns, with_entity
 
         named = name_columns(self.fields, detail=self.detail)
@@ -249,6 +249,6 @@ class IntacctToSqlOperator(IntacctExportOperator):
             return None
         if self.entities is not None:
             named = with_entity(named)
-        masks = parse_masks(self.mask)
+        masks = expand_groups(parse_masks(self.mask), named)
         columns = query_columns({f: name for f, name in named.items() if masks.get(f) != DROP}, {})
         return [column.name for column in load.name_columns(columns)]

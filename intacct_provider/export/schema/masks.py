@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,15 @@ def parse_masks(given: Any) -> dict[str, str]:
             "Intacct's own number of the record; leave it out of fields if it is not wanted."
         )
     return dict(given)
+
+
+def expand_groups(masks: Masks, fields: Collection[str]) -> dict[str, str]:
+    """Return masks of a query's fields: a group or reference that is dropped stands for every field in it."""
+    expanded: dict[str, str] = {}
+    for name, how in masks.items():
+        within = [field for field in fields if field.startswith(f"{name}.")] if how == DROP else []
+        expanded |= dict.fromkeys(within, how) if within and name not in fields else {name: how}
+    return expanded
 
 
 def mask_columns(columns: Sequence[Column], masks: Masks) -> tuple[Column, ...]:

@@ -146,6 +146,26 @@ def test_what_is_dropped_never_leaves_intacct(airflow, bodies, tmp_path):
     assert len(rows_of(tmp_path / "b.jsonl")[0]) > 100
 
 
+def test_a_group_is_dropped_with_all_its_fields(airflow, bodies, warehouse, tmp_path):
+    mask = MASK | {"contacts": "drop"}
+    fields = [*FIELDS, "contacts.default.email1", "contacts.default.lastName"]
+    export(tmp_path / "a.jsonl", fields=fields, mask=mask)
+    export(tmp_path / "b.jsonl", fields="*", mask=mask)
+    load(fields=fields, mask=mask, mode="merge")
+    load(fields=fields, mask=mask, mode="merge")
+    asked = [json.loads(body).get("fields") or () for body in bodies if b'"fields"' in body]
+    assert not [name for fields in asked for name in fields if name.startswith("contacts.")]
+    assert find_secrets(warehouse.parent) == set()
+    with pytest.raises(AirflowFailException, match="mask has 'contacts', which is not among the fields"):
+        export(tmp_path / "c.jsonl", fields=fields, mask={"contacts": "sha256"})
+
+
+def test_models_of_lists_are_read_only_for_masks_within_them(airflow, tmp_path):
+    what = {"fields": None, "detail": True}
+    plain = export(tmp_path / "a.jsonl", mask=None, **what)["transactions"]
+    assert export(tmp_path / "b.jsonl", mask=DETAIL, **what)["transactions"] == plain
+
+
 DETAIL = MASK | {"contacts.default.email1": "sha256", "contacts.default.lastName": "drop"}
 
 
