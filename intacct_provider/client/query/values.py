@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from intacct_provider.client.model import ModelField
@@ -22,6 +23,7 @@ _SEARCHES: Mapping[str, Callable[[str, str], bool]] = {
     "$startsWith": str.startswith,
     "$endsWith": str.endswith,
 }
+_WORDS = {"$contains": "that contains ", "$startsWith": "that starts with ", "$endsWith": "that ends with "}
 #: Fields in which any text is possible, so that no model needs to be read for them.
 _FREE_TEXT = ("id", "name", "href")
 _MOST_SHOWN = 12
@@ -71,38 +73,43 @@ def list_doubtful_values(query: Query, find_field: Callable[[str], ModelField | 
     """
     folds = ignores_case(query)
     for operator, name, values in _list_comparisons(query):
-        for value in values:
-            if not _is_free(name, value):
-                doubt = find_doubt(operator, name, value, find_field(name), ignore_case=folds)
-                if doubt:
-                    yield doubt
+        checked = [value for value in values if not _is_free(name, value)]
+        found = find_field(name) if checked else None
+        if found is not None:
+            doubts = (_find_doubt(operator, name, value, found, ignore_case=folds) for value in checked)
+            yield from filter(None, doubts)
 
 
-def find_doubt(
-    operator: str, name: str, value: Any, found: ModelField | None, *, ignore_case: bool
+def _find_doubt(
+    operator: str, name: str, value: Any, found: ModelField, *, ignore_case: bool
 ) -> Doubt | None:
-    """Return why no record can have a value; None if one can, or if the field is unknown."""
-    if found is None:
-        return None
-    kind = _find_kind(name, found)
-    allowed = [str(one) for one in found.enum if one is not None] if kind != "boolean" else []
-    search = operator if operator in _SEARCHES else OPPOSITES.get(operator, "")
-    if search in _SEARCHES and kind not in ("key", "text"):
+    """Return why no record can have a value; None if one can."""
+    kind, test = _find_kind(name, found), _find_test(operator)
+    if test in _SEARCHES and kind not in ("key", "text"):
         problem = f"{name} is not text, and {operator} only compares text"
-        return Doubt(name, value, {search: {name: value}}, problem, "")
-    if allowed and (search in _SEARCHES or operator in _EQUALITY):
-        if _is_allowed(_SEARCHES.get(search, str.__eq__), value, allowed, ignore_case=ignore_case):
-            return None
-        test = search if search in _SEARCHES else "$has" if operator == "$has" else "$eq"
-        problem = f"{name} has no value {_describe_search(search)}{value!r}: the model lists {_show(allowed)}"
-        return Doubt(name, value, {test: {name: value}}, problem, did_you_mean(_to_text(value), allowed))
-    if search in _SEARCHES or _fits(kind, value, equality=operator in _EQUALITY):
+        return Doubt(name, value, {test: {name: value}}, problem, "")
+    listed = [str(one) for one in found.enum if one is not None]
+    if listed and kind != "boolean" and (test != "$eq" or operator in _EQUALITY):
+        return _find_unlisted(test, name, value, listed, ignore_case=ignore_case)
+    if test in _SEARCHES or _fits(kind, value, equality=operator in _EQUALITY):
         return None
     # A server that accepts a time for a date compares it as one; anything else is found by equality, if at all.
-    ordered = operator not in _EQUALITY and kind == "date" and _is_time(value)
-    holds = {operator: {name: value}} if ordered and "etween" not in operator else {"$eq": {name: value}}
+    if kind == "date" and _is_time(value) and operator in ("$lt", "$lte", "$gt", "$gte"):
+        test = operator
     problem = f"{name} is compared with {value!r}, which is not {_DESCRIPTIONS[kind]}"
-    return Doubt(name, value, holds, problem, _suggest(name, kind, value))
+    return Doubt(name, value, {test: {name: value}}, problem, _suggest(name, kind, value))
+
+
+def _find_unlisted(
+    test: str, name: str, value: Any, listed: Sequence[str], *, ignore_case: bool
+) -> Doubt | None:
+    """Return why none of the values that a field may have passes a test; None if one does."""
+    compare = _SEARCHES.get(test, str.__eq__)
+    fold = partial(fold_value, ignore_case=ignore_case)
+    if not isinstance(value, bool) and any(compare(fold(one), fold(value)) for one in listed):
+        return None
+    problem = f"{name} has no value {_WORDS.get(test, '')}{value!r}: the model lists {_show(listed)}"
+    return Doubt(name, value, {test: {name: value}}, problem, did_you_mean(_to_text(value), listed))
 
 
 def rows_prove_values(query: Query) -> bool:
@@ -164,6 +171,12 @@ def _is_free(name: str, value: Any) -> bool:
     return leaf in _FREE_TEXT or (leaf == "key" and _fits("key", value, equality=True))
 
 
+def _find_test(operator: str) -> str:
+    """Return the operator that finds records with a value: that of parts of text, or equality."""
+    tests = [one for one in (operator, OPPOSITES.get(operator, "")) if one in _SEARCHES or one == "$has"]
+    return tests[0] if tests else "$eq"
+
+
 def _find_kind(name: str, found: ModelField) -> Kind:
     if name.rpartition(".")[2] == "key":
         return "key"
@@ -211,27 +224,9 @@ def _is_in_calendar(text: str) -> bool:
     return True
 
 
-def _is_allowed(
-    compare: Callable[[str, str], bool], value: Any, allowed: Sequence[str], *, ignore_case: bool
-) -> bool:
-    if isinstance(value, bool):
-        return False
-    wanted = fold_value(value, ignore_case=ignore_case)
-    return any(compare(fold_value(one, ignore_case=ignore_case), wanted) for one in allowed)
-
-
-def _describe_search(search: str) -> str:
-    words = {
-        "$contains": "that contains ",
-        "$startsWith": "that starts with ",
-        "$endsWith": "that ends with ",
-    }
-    return words.get(search, "")
-
-
-def _show(allowed: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, allowed[:_MOST_SHOWN]))
-    return shown if len(allowed) <= _MOST_SHOWN else f"{shown} and {len(allowed) - _MOST_SHOWN} more"
+def _show(values: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, values[:_MOST_SHOWN]))
+    return shown if len(values) <= _MOST_SHOWN else f"{shown} and {len(values) - _MOST_SHOWN} more"
 
 
 def _suggest(name: str, kind: Kind, value: Any) -> str:

@@ -110,22 +110,27 @@ class FilterValues:
         return unheld
 
     def _ask(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
-        first = doubts[0]
-        equal = all("$eq" in one.holds for one in doubts)
-        if len(doubts) > 1 and not equal:
+        if len(doubts) > 1 and not all("$eq" in one.holds for one in doubts):
             return [one for each in doubts for one in self._ask(query, [each])]
-        wanted = {"$in": {first.name: [one.value for one in doubts]}} if len(doubts) > 1 else first.holds
-        asked = replace(query, filters=(wanted,), expression="and", order_by=())
         try:
-            if len(doubts) == 1:
-                return [] if self._queries.count(asked).count else [first]
-            rows = MappingRows((first.name, "count:key"), keyed=False)
-            asked = replace(asked, fields=(first.name, "count:key"))
-            page = self._queries.fetch_page(asked, 1, len(doubts), rows=rows)
+            return self._ask_for_one(query, *doubts) if len(doubts) == 1 else self._ask_for_all(query, doubts)
         except IntacctValidationError:
             return list(doubts)  # Intacct does not compare the field with such a value
+
+    def _ask_for_one(self, query: Query, doubt: Doubt) -> list[Doubt]:
+        asked = replace(query, filters=(doubt.holds,), expression="and")
+        return [] if self._queries.count(asked).count else [doubt]
+
+    def _ask_for_all(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
+        """Have the records that have one of the values grouped by it."""
+        name, values = doubts[0].name, [one.value for one in doubts]
+        fields = (name, "count:key")
+        asked = replace(
+            query, fields=fields, filters=({"$in": {name: values}},), expression="and", order_by=()
+        )
+        page = self._queries.fetch_page(asked, 1, len(doubts), rows=MappingRows(fields, keyed=False))
         fold = partial(fold_value, ignore_case=ignores_case(query))
-        held = {fold(row[first.name]) for row in page.rows}
+        held = {fold(row[name]) for row in page.rows}
         return [one for one in doubts if fold(one.value) not in held]
 
 

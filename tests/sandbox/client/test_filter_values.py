@@ -1,12 +1,15 @@
 """A filter that asks for a value no record has is an error over real HTTP, and a value that some record has is not."""
 
 import datetime as dt
+import json
 
 import pytest
+from contrary_server import contrary
 from sandbox_client import calls, client_of, running
+from small_world import OBJECT
 
 from intacct_provider.client.query import Query, field
-from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctServerError
 
 CUSTOMER = "accounts-receivable/customer"
 MODEL, QUERY = "/services/core/model", "/services/core/query"
@@ -164,3 +167,59 @@ def test_a_company_that_hides_its_models_answers_as_before(company, client, capl
     company.fail(path=MODEL, kind="status", status=403)
     assert client.query(CUSTOMER, ["key"], filters=field("status") == "Active").rows == []
     assert "the values of status in filters are not checked" in caplog.text
+
+
+def describe(change):
+    """Return what changes the fields in the answers of a model service."""
+
+    def bend(_method, path, status, body):
+        if "/model" in path and body["ia::result"]:
+            body = json.loads(json.dumps(body))
+            change(body["ia::result"]["fields"])
+        return status, body
+
+    return bend
+
+
+def test_a_value_that_an_incomplete_model_leaves_out_is_looked_up_once():
+    with contrary(4, inactive=2) as (server, client):
+        server.bend = describe(lambda fields: fields["status"].update(enum=["active"]))
+        for filters in (field("status") != "inactive", field("status").in_(["inactive", "active"])):
+            assert client.query(OBJECT, ["key"], filters=filters).rows
+        assert [path.partition("?")[0] for _, path in server.calls] == [MODEL, QUERY, QUERY, QUERY]
+        with pytest.raises(IntacctArgumentError, match="status has no value 'Inactive'"):
+            client.query(OBJECT, ["key"], filters=field("status") != "Inactive")
+
+
+def test_a_model_without_fields_or_enumerations_rules_nothing_out():
+    with contrary(4) as (server, client):
+        server.bend = describe(lambda fields: fields.clear())
+        assert client.query(OBJECT, ["key"], filters=field("status") == "Active").rows == []
+    with contrary(4) as (server, client):
+        server.bend = describe(lambda fields: fields["status"].pop("enum"))
+        assert client.query(OBJECT, ["key"], filters=field("status") == "Active").rows == []
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        field("totalDue") == "abc",
+        field("totalDue") < "abc",
+        field("totalDue").not_in(["5", "five"]),
+        field("audit.modifiedDateTime") < "last week",
+        field("audit.modifiedDateTime") > "last week",
+        ~(field("audit.modifiedDateTime") == "01/31/2025"),
+    ],
+    ids=str,
+)
+def test_a_server_that_compares_anything_as_text_makes_no_empty_or_full_result(filters):
+    with contrary(4) as (_server, client), pytest.raises(IntacctArgumentError, match="is compared with '"):
+        list(client.iter_rows(OBJECT, ["key"], filters=filters))
+
+
+def test_a_model_that_cannot_be_read_for_now_is_an_error_that_a_retry_may_mend():
+    with contrary(4) as (server, client):
+        server.bend = lambda _method, path, status, body: (503, {}) if "/model" in path else (status, body)
+        with pytest.raises(IntacctServerError) as caught:
+            client.query(OBJECT, ["key"], filters=field("status") != "active")
+        assert caught.value.retryable
