@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from intacct_provider.client.arguments import check_whole_number
@@ -70,7 +70,7 @@ class Condition:
             filter_expression=self.filter_expression,
             filter_parameters=self.filter_parameters,
         )
-        page = client.query(replace(query, values_checked=self.checked), size=1)
+        page = client.query(query.trust_values() if self.checked else query, size=1)
         return len(page.rows) if page.total_count is None else page.total_count
 
     def to_dict(self) -> dict[str, Any]:

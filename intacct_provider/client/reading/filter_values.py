@@ -59,7 +59,7 @@ class FilterValues:
         ]
         if refused:
             raise _build_error(query, argument, refused)
-        return replace(query, values_checked=True)
+        return query.trust_values()
 
     def read(self, query: Query, read: Callable[[], Found], *, empty: Callable[[Found], bool]) -> Found:
         """Return what a query reads; check its values first, unless rows prove them, and if there are none.

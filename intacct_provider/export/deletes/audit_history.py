@@ -63,10 +63,8 @@ class AuditHistory:
             wanted &= field(_TIME) >= dt.datetime.fromisoformat(since) - LATE
         found: dict[str, str] = {}
         # With an order, since its keys are not numbers and finding that out would take a call.
-        rows = self._client.iter_rows(
-            AUDIT_HISTORY, [_RECORD, _TIME], filters=wanted, order_by=[{_TIME: "asc"}]
-        )
-        for row in rows:
+        query = Query.build(AUDIT_HISTORY, [_RECORD, _TIME], filters=wanted, order_by=[{_TIME: "asc"}])
+        for row in self._client.iter_rows(query.trust_values()):
             record, time = str(row[_RECORD]), str(row[_TIME])
             found[record] = max(time, found.get(record, ""))
         return found

@@ -212,15 +212,16 @@ def _describe_range(one: RangeExport) -> RangeCompleteness:
 
 
 def _parse_query(manifest: Manifest) -> Query:
-    """Return the query of an export."""
+    """Return the query of an export, which has checked its filters."""
     asked = manifest.query
-    return Query.build(
+    query = Query.build(
         manifest.object,
         ["key"],
         filters=asked.get("filters"),
         filter_expression=asked.get("filterExpression"),
         filter_parameters=asked.get("filterParameters"),
     )
+    return query.trust_values()
 
 
 def _parse_exports(exports: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.client.query.expressions import Expression, field
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctValidationError
 from intacct_provider.sync.planning.cost import reads_by_page
 from intacct_provider.sync.planning.live import fetch_records, is_not_queryable
@@ -51,7 +52,8 @@ def _read(client: IntacctClient, plan: Plan, fields: Sequence[str]) -> list[Row]
 def _read_in_batches(client: IntacctClient, plan: Plan, fields: Sequence[str]) -> Iterator[Row]:
     for start in range(0, len(plan.steps), BATCH_SIZE):
         condition = _select_steps(plan.steps[start : start + BATCH_SIZE], plan.match_on)
-        yield from client.iter_rows(plan.object_name, fields, filters=condition)
+        query = Query.build(plan.object_name, fields, filters=condition)
+        yield from client.iter_rows(query.trust_values())
 
 
 def _select_steps(steps: Sequence[Step], match_on: str) -> Expression:

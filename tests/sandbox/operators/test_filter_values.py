@@ -1,18 +1,22 @@
 """A filter that asks for a value no record has fails tasks of every kind; a right one costs no call more."""
 
+import dataclasses
 import json
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk.exceptions import TaskDeferred
 from sandbox_client import calls, client_of, running
+from sync_plans import EMPTY, create
 
 from intacct_provider.client.query import field
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.deletes.audit_history import AuditHistory
 from intacct_provider.operators.export_ranges import IntacctKeyRangesOperator
 from intacct_provider.operators.query import IntacctQueryOperator
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
+from intacct_provider.sync.applying.reread import reread_records
 from intacct_provider.sync.build import build_plan
 from intacct_provider.sync.desired.sources import Layout, read_desired_records
 from intacct_provider.sync.request import SyncRequest
@@ -151,3 +155,13 @@ def test_a_scope_or_a_protection_that_selects_nothing_or_everything_is_refused(c
     desired = read_desired_records([{"id": "C-00001", "name": "Changed"}], Layout("id"), source="a list")
     with client_of(company) as client, pytest.raises(IntacctArgumentError, match=f"^{argument}: {NEAREST}"):
         build_plan(client, desired, SyncRequest(CUSTOMER, "mirror", **given))
+
+
+def test_what_the_provider_asks_by_itself_is_not_checked(company):
+    plan = dataclasses.replace(
+        EMPTY, object_name=CUSTOMER, match_on="taxId", steps=(create("T-1"), create("T-2")), live=10**6
+    )
+    with client_of(company) as client:
+        history = AuditHistory(client, CUSTOMER)
+        assert count(company, lambda: history.read_deletions("2026-01-01T00:00:00Z"))[0] == 0
+        assert count(company, lambda: reread_records(client, plan))[0] == 0
