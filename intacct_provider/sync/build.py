@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.sync.desired.damage import warn_of_words
+from intacct_provider.sync.desired.damage import warn_of_text
 from intacct_provider.sync.desired.typed_records import convert_records
 from intacct_provider.sync.planning.invalid import Sorted, guard_deletions, sort_records
 from intacct_provider.sync.planning.live import Live, read_live
@@ -68,7 +68,7 @@ def plan_records(
         entity_id=config.entity_id,
         source=desired.source,
         origin=origin,
-        warnings=(*kept.desired.warnings, *warn_of_words(kept.desired)),
+        warnings=(*kept.desired.warnings, *warn_of_text(kept.desired)),
         invalid=len(kept.rejected),
     )
     return plan, problems

@@ -25,6 +25,8 @@ _SCIENTIFIC = re.compile(r"-?[0-9]{1,3}([.,][0-9]+)?E[+-][0-9]{2,3}", re.IGNOREC
 _NOT_A_NUMBER = frozenset({"nan", "-nan", "nat", "<na>", "#nan", "1.#qnan", "-1.#ind", "1.#inf", "-1.#inf"})
 #: Characters of the longest text that :func:`describe_damage` recognizes.
 MAX_DAMAGED = 60
+#: A whole number as a data frame writes it once one of its column is missing.
+_FLOAT = re.compile(r"[0-9]+\.0")
 #: Words for nothing; some people are called so.
 _WORDS = frozenset({"null", "none", "n/a", "(null)", "<null>", "nil", "\\n"})
 
@@ -43,7 +45,33 @@ def describe_damage(text: str) -> str:
     return f"{what}; correct it, or set allow_damaged_text=True to take such text as it is"
 
 
-def warn_of_words(desired: Desired) -> Iterator[str]:
+def warn_of_text(desired: Desired) -> Iterator[str]:
+    """Yield warnings of texts that may not be meant, and are written as they are."""
+    yield from _warn_of_floats(desired)
+    yield from _warn_of_words(desired)
+
+
+def _warn_of_floats(desired: Desired) -> Iterator[str]:
+    """Yield a warning for each column of ids in which a data frame may have made ``17.0`` of ``17``."""
+    for column, (place, value, count) in _find_floats(desired).items():
+        number = f"{count:,} records have" if count > 1 else "1 record has"
+        yield (
+            f"{number} an id such as {show_value(value)} in {column} (from {place} on), which a data frame makes of "
+            f"{show_value(value[:-2])}, and which is written as it is."
+        )
+
+
+def _find_floats(desired: Desired) -> dict[str, tuple[str, str, int]]:
+    found: dict[str, tuple[str, str, int]] = {}
+    for place, record in zip(desired.places, desired.records, strict=True):
+        for path, value in flatten(record).items():
+            if path.rpartition(".")[2] == "id" and isinstance(value, str) and _FLOAT.fullmatch(value.strip()):
+                first = found.get(desired.column(path), (place, value.strip(), 0))
+                found[desired.column(path)] = (*first[:2], first[2] + 1)
+    return found
+
+
+def _warn_of_words(desired: Desired) -> Iterator[str]:
     """Yield a warning for each field and each word for nothing, such as ``NULL``, that records have as its text."""
     found: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}

@@ -106,6 +106,8 @@ def _to_json(value: Any) -> Any:
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
+    if isinstance(value, Decimal):
+        return Decimal(value)
     found = encode_value(value)
     return found if found is None or isinstance(found, bool | int | float | Decimal | str) else str(found)
 

@@ -15,7 +15,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.damage import MAX_DAMAGED, describe_damage
 from intacct_provider.sync.desired.scalars import CONVERTERS, ConversionError, convert_untyped
 from intacct_provider.sync.desired.state import Desired
-from intacct_provider.sync.desired.xlsx_reader import ShownDate, ShownNumber
+from intacct_provider.sync.desired.xlsx_reader import ShownDate, ShownNumber, ShownPercent
 from intacct_provider.sync.object_facts import SET_BY_INTACCT, ModelMembers, read_type
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text, unflatten
@@ -168,13 +168,24 @@ class _RecordConverter:
             return value
         self.check_enum(path, converted, enum)
         self.check_damage(path, converted)
-        if converted.__class__ is str:
-            self.check_shown(path, value, read_type(spec))
+        self.check_shown(path, value, read_type(spec))
         return converted
 
     def check_shown(self, path: str, value: Any, kind: str) -> None:
-        """Check that a text was entered as text: Excel makes dates and numbers of texts that look like one."""
-        if kind != "string" or self.desired.allow_damaged_text:
+        """Check that a cell of a workbook has what Excel shows, and that a text was entered as text.
+
+        Excel makes dates and numbers of texts that look like one.
+        """
+        percent = isinstance(value, ShownPercent)
+        if self.desired.allow_damaged_text or (kind != "string" and not percent):
+            return
+        if percent:
+            shown = f"{(value * 100).normalize():f} %"
+            text = (
+                f"is {value}, which Excel shows as {shown}; enter the number that the field should have, without %, or "
+                "set allow_damaged_text=True to take it as it is"
+            )
+            self.add_problem(path, value, text)
             return
         if isinstance(value, ShownDate):
             what = "a date in Excel, which may have been another text when it was entered"

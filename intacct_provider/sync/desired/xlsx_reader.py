@@ -50,6 +50,10 @@ class ShownNumber(int):
     shown = ""
 
 
+class ShownPercent(Decimal):
+    """A number that Excel shows as a percentage: a hundred times what is in the cell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """A sheet of a workbook.
@@ -196,8 +200,9 @@ def _read_number(value: int | float, number_format: str) -> Any:
                 f"is {number:f}, a number of which Excel keeps only {DIGITS} digits; format the cell as text and enter "
                 "the value again"
             )
-        return _format_whole(int(number), number_format.partition(";")[0])
-    return number
+        if "%" not in number_format:
+            return _format_whole(int(number), number_format.partition(";")[0])
+    return ShownPercent(number) if "%" in number_format else number
 
 
 def _format_whole(number: int, number_format: str) -> Any:

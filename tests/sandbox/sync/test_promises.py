@@ -146,6 +146,14 @@ def test_words_for_nothing_are_warnings(company, tmp_path, word):
     assert any(repr(word) in warning for warning in result["warnings"])
 
 
+@pytest.mark.parametrize("header", ["id,name", "name,id"])
+def test_ids_that_a_data_frame_made_numbers_are_warnings(company, tmp_path, header):
+    rows = ["17.0,18.0", "19,20"] if header == "id,name" else ["18.0,17.0", "20,19"]
+    result = sync(write(tmp_path, "x.csv", "\n".join([header, *rows])), dry_run=True)
+    [warning] = result["warnings"]
+    assert "1 record has an id such as '17.0' in id (from line 2 on)" in warning
+
+
 @pytest.mark.parametrize("cell", ["\u200b", "\ufeff", "\u2060"])
 def test_a_cell_that_looks_empty_changes_nothing(company, tmp_path, cell):
     company.seed(CUSTOMER, customers("A", notes="n"))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from intacct_provider.sync.desired.cell_rules import CellRules
-from intacct_provider.sync.desired.damage import warn_of_words
+from intacct_provider.sync.desired.damage import warn_of_text
 from intacct_provider.sync.desired.sources import Layout, read_desired_file, read_desired_records
 from intacct_provider.sync.desired.typed_records import convert_records
 
@@ -135,7 +135,7 @@ def test_a_bare_name_where_a_reference_is_needed_is_answered_with_the_object():
 def test_words_for_nothing_are_warnings_and_markers_clear():
     text = "id;name;term.id\nA;NULL;None\nB;NULL;N/A\nC;Nullmann;x\n"
     desired = read_desired_file("x.csv", text.encode(), Layout(match_on="id"))
-    two, *others = warn_of_words(desired)
+    two, *others = warn_of_text(desired)
     assert two == (
         "2 records have the text 'NULL' in name (from line 2 on), which is written as it is; to clear the field there, "
         "give null_markers=['NULL']."
@@ -146,5 +146,5 @@ def test_words_for_nothing_are_warnings_and_markers_clear():
     ]
     layout = Layout(match_on="id", null_markers=["NULL", "None", "N/A"])
     desired = read_desired_file("x.csv", text.encode(), layout)
-    assert list(warn_of_words(desired)) == []
+    assert list(warn_of_text(desired)) == []
     assert desired.records[0] == {"id": "A", "name": None, "term": {"id": None}}

@@ -291,7 +291,7 @@ def test_text_that_excel_made_a_date_of_is_a_problem_unless_allowed():
 
 
 @pytest.mark.parametrize(
-    "shown", ['"INV-"0000', "000-00-0000", "(000) 000-0000", "0%", "$#,##0", "[$€-407] #,##0", "0\\.00"]
+    "shown", ['"INV-"0000', "000-00-0000", "(000) 000-0000", "$#,##0", "[$€-407] #,##0", "0\\.00"]
 )
 def test_text_is_not_what_excel_does_not_show(shown):
     data = workbook(
@@ -316,6 +316,21 @@ def test_text_is_not_what_excel_does_not_show(shown):
 def test_numbers_whose_digits_excel_shows_are_text_too(shown, text):
     data = workbook(["id", "name"], ["C-1", 7], formats={"B2": shown})
     assert convert_records(read(data, "x.xlsx"), MODEL, match_on="id") == ([{"id": "C-1", "name": text}], [])
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.15, "15"), (1, "100"), (0.125, "12.5")])
+@pytest.mark.parametrize("column", ["name", "creditLimit"])
+def test_percentages_are_not_what_excel_shows(value, shown, column):
+    data = workbook(["id", column], ["C-1", value], formats={"B2": "0.0%"})
+    desired = read(data, "x.xlsx")
+    [problem] = problems(desired)
+    assert f"{column} is {value}" in problem
+    if column == "creditLimit":
+        assert f"which Excel shows as {shown}" in problem
+        typed, found = convert_records(read(data, "x.xlsx", allow_damaged_text=True), MODEL, match_on="id")
+        assert (typed, found) == ([{"id": "C-1", "creditLimit": str(value)}], [])
+    rejected = convert_records(desired, MODEL, match_on="id")[1]
+    assert f'"{column}":{value}'.encode() in b"".join(encode_rejected(desired, rejected))
 
 
 def test_cells_that_are_merged_with_another_are_problems():
