@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from intacct_provider.storage.files import ObjectStoragePath
+from intacct_provider.storage import azure
+from intacct_provider.storage.files import ObjectStoragePath, read_small, write_small
+from intacct_provider.storage.refusals import find_status
 
 #: Writes content to a file that does not exist; False if it exists. The file is never seen in part.
 Create = Callable[[ObjectStoragePath, bytes], bool]
@@ -59,5 +61,36 @@ def _open_exclusively(path: str, content: bytes) -> bool:
     return True
 
 
+def _create_object(path: ObjectStoragePath, content: bytes) -> bool:
+    """Create an object, on a condition that the storage decides on when it writes.
+
+    The condition is ``If-None-Match: *`` on S3 and Azure, and ``ifGenerationMatch=0`` on Google Cloud Storage.
+    """
+    condition = {"overwrite": False} if path.protocol in azure.PROTOCOLS else {"mode": "create"}
+    try:
+        path.fs.pipe_file(path.path, content, **condition)
+    except Exception as err:
+        status = find_status(err)
+        if status == _NO_CONDITIONS:
+            write_small(path, content)
+        elif not isinstance(err, FileExistsError) and status not in _EXISTS:
+            raise
+        found = read_small(path)
+        if found is None and status == _CONFLICT:
+            raise
+        # It may be ours: the response may have been lost, and the request repeated.
+        return found == content
+    return True
+
+
+#: HTTP statuses: the object exists, or is being changed by another request; the storage knows no conditions, as some
+#: that are compatible with S3.
+_EXISTS, _CONFLICT, _NO_CONDITIONS = (409, 412), 409, 501
+
+_OBJECT_STORAGES = ("s3", "s3a", "s3n", "gs", "gcs", *azure.PROTOCOLS)
+
 #: By the protocol of a path. On a storage that is not listed, exports do without an owner.
-_CREATORS: Mapping[str, Create] = {"": _create_local, "file": _create_local, "local": _create_local}
+_CREATORS: Mapping[str, Create] = {
+    **dict.fromkeys(("", "file", "local"), _create_local),
+    **dict.fromkeys(_OBJECT_STORAGES, _create_object),
+}

@@ -46,7 +46,7 @@ def explain_refusals(target: ObjectStoragePath) -> Iterator[None]:
 def _explain(err: Exception, target: ObjectStoragePath) -> str | None:
     if target.protocol in ("", "file", "local", "memory"):
         return None
-    status = _find_status(err)
+    status = find_status(err)
     if status in (401, 403) or isinstance(err, PermissionError) or type(err).__name__ in _NO_CREDENTIALS:
         whose = (
             f"connection {target.conn_id!r}"
@@ -65,14 +65,16 @@ def _explain(err: Exception, target: ObjectStoragePath) -> str | None:
     return None
 
 
-def _find_status(err: BaseException | None) -> int | None:
+def find_status(err: BaseException | None) -> int | None:
     """Return the HTTP status that an error, or the one that it came from, has."""
     while err is not None:
         # gcsfs has an error without a status for 403 alone.
         if type(err) is OSError and str(err).startswith("Forbidden:"):
             return 403
-        for name in ("status_code", "status", "code"):
-            status = getattr(err, name, None)
+        response = getattr(err, "response", None)  # a mapping in errors of botocore
+        answered = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+        named = (getattr(err, name, None) for name in ("status_code", "status", "code"))
+        for status in (*named, answered.get("HTTPStatusCode")):
             if isinstance(status, int) and 400 <= status < 600:
                 return status
         err = err.__cause__
