@@ -121,18 +121,21 @@ class Claim:
         now = _now()
         self._record = _Record(uuid.uuid4().hex[:16], holder, now, now)
         self._done = threading.Event()
+        self._renewing = threading.Thread(target=self._keep_renewing, name="renew-claim", daemon=True)
 
     def __enter__(self) -> Self:
         if self.exclusive:
             with writable(self.target):
                 prepare(self.target)
                 self._acquire()
-            threading.Thread(target=self._keep_renewing, name="renew-claim", daemon=True).start()
+            self._renewing.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         if self.exclusive:
+            # A renewal that arrives after the release would create the claim again.
+            self._renewing.join(WAIT)
             # What the task has done, or the error that ended it, matters more than a file that is left.
             with suppress(Exception):
                 self._release()

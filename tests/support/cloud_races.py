@@ -13,7 +13,7 @@ from typing import Any
 
 from clouds import Cloud
 
-#: Each process begins anew: libraries of clouds do not survive a fork.
+#: Not forked: the libraries of clouds run threads, which a fork does not have.
 SPAWN = get_context("spawn")
 
 
