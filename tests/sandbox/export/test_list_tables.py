@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 from sandbox_client import client_of, running
 
 from intacct_provider.client.query.expressions import field
@@ -345,6 +345,50 @@ def test_ranges_of_keys_are_one_export_with_one_set_of_lists(airflow, tmp_path):
 def airflow_ranges(company):
     with client_of(company) as client:
         return list(client.iter_rows(RANGE, ["key"]))
+
+
+def test_an_incremental_export_has_the_rows_of_what_changed_and_the_tombstones_of_what_is_gone(
+    small, tmp_path
+):
+    asset, shelf = Asset("groups"), Shelf()
+
+    def run(number):
+        context = attempt(1)
+        context["ti"].run_id = context["run_id"] = f"run {number}"
+        operator = IntacctToObjectStorageOperator(
+            task_id="e",
+            object_name=GROUP,
+            detail=True,
+            lists="tables",
+            destination=str(tmp_path / f"{number}.jsonl"),
+            incremental="audit.modifiedDateTime",
+            lookback=timedelta(0),
+            detect_deletes="keys",
+            outlets=[asset],
+        )
+        return operator.execute({**context, "asset_state_store": {asset: shelf}})
+
+    run(1)
+    small.store.clock = lambda: datetime.now(UTC) + timedelta(hours=1)
+    with client_of(small) as client:
+        client.update(GROUP, "2", {"accountRanges": [{"rangeFrom": "5000", "rangeTo": "5999"}]})
+        client.delete(GROUP, "3")
+    result = run(2)
+    assert result["deleted"] == 1
+    assert [row["key"] for row in lines(tmp_path / "2.deleted.jsonl")] == ["3"]
+    changed = {row["key"] for row in lines(tmp_path / "2.jsonl")}
+    ranges = lines(tmp_path / "2.accountRanges.jsonl")
+    assert "2" in changed
+    assert {row["parent_key"] for row in ranges} == changed
+    assert ("2", 0, "5000") in [(row["parent_key"], row["position"], row["rangeFrom"]) for row in ranges]
+    assert list_of(manifest_of(tmp_path / "2.jsonl"), "accountRanges")["completeness"]["result"] == "equal"
+
+
+class Shelf(dict):
+    """What Airflow keeps with an asset."""
+
+    def set(self, name, text):
+        self[name] = text
 
 
 # --- compared with queries
