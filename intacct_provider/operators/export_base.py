@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from intacct_provider.operators.lineage import ExportLineage
-    from intacct_provider.storage.claims import Claim
+    from intacct_provider.storage.claims import Claim, Holder
 
 #: Of the column in Airflow's database.
 _LONGEST_PARTITION_KEY = 250
@@ -37,6 +37,17 @@ class ManyEntitiesOperator(IntacctOperator):
     def hook(self) -> IntacctHook:
         """The hook; several entities are read from the top level, whatever entity the connection names."""
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id if self.entities is None else "")
+
+
+def find_holder(context: Context) -> Holder:
+    """Return the task as the owner of what it exports."""
+    from intacct_provider.storage.claims import Holder
+
+    task = context.get("ti")
+    if task is None:
+        return Holder()
+    index = -1 if task.map_index is None else task.map_index
+    return Holder(task.dag_id, task.run_id, task.task_id, index)
 
 
 class ReportingOperator(IntacctOperator):
@@ -72,13 +83,9 @@ class ReportingOperator(IntacctOperator):
 
     def claim(self, path: ObjectStoragePath, context: Context) -> Claim:
         """Return a claim of this task on a file that it publishes, to be used in a ``with`` statement."""
-        from intacct_provider.storage.claims import Claim, Holder
+        from intacct_provider.storage.claims import Claim
 
-        task = context.get("ti")
-        if task is None:
-            return Claim(path, Holder())
-        index = -1 if task.map_index is None else task.map_index
-        return Claim(path, Holder(task.dag_id, task.run_id, task.task_id, index))
+        return Claim(path, find_holder(context))
 
     def report(self, context: Context, lineage: ExportLineage, extra: Mapping[str, Any]) -> None:
         """Report a finished export to the assets among the outlets, to Airflow's lineage, and later to OpenLineage."""

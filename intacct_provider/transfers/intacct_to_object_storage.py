@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from intacct_provider.operators.base import name_task
 from intacct_provider.operators.export import IntacctExportOperator
+from intacct_provider.operators.export_base import find_holder
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -91,7 +92,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         """Export the rows."""
         with self.client(context) as client:
             target, options = self._check_files()
-            with self.claim(self._find_published(target), context) as claim:
+            with self.claim(self._find_published(target, context), context) as claim:
                 export = self._plan_export(client, context, target, options, claim)
                 with export, self._open_sink(target, export.source, options, context, claim) as sink:
                     files = export.run(sink)
@@ -123,14 +124,14 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         check_destination(target, keys=self.detect_deletes is not None)
         return target, options
 
-    def _find_published(self, target: ObjectStoragePath) -> ObjectStoragePath:
+    def _find_published(self, target: ObjectStoragePath, context: Context) -> ObjectStoragePath:
         """Return what the task publishes: the destination, or what it leaves to the task that commits all ranges."""
         from intacct_provider.export.key_range import KeyRange
         from intacct_provider.export.ranges.sink import range_manifest_path
 
         if self.key_range is None:
             return target
-        return range_manifest_path(target, KeyRange.parse(self.key_range).number)
+        return range_manifest_path(target, KeyRange.parse(self.key_range).number, find_holder(context))
 
     def _plan_export(
         self,

@@ -42,7 +42,7 @@ from intacct_provider.export.deletes.key_spool import (
 )
 from intacct_provider.export.facts import DeletionFacts, FileRef, KeySet, KeySetSummary
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.files import ObjectStoragePath, open_path, remove, write_whole
+from intacct_provider.storage.files import ObjectStoragePath, open_path, remove_proven, write_whole
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -245,7 +245,7 @@ class Deletions:
         """Remove files of keys that :meth:`ExportState.commit` says are no longer needed."""
         for file in files:
             try:
-                remove(open_path(file.path))
+                remove_proven(open_path(file.path), file.sha256)
             except OSError as err:
                 log.warning("Intacct: %s cannot be removed (%s).", file.path, type(err).__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +29,9 @@ from intacct_provider.export.files.manifest import (
 from intacct_provider.export.files.publication import publish, remove_replaced
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.ranges.lists import join_lists
-from intacct_provider.export.ranges.sink import forget_range, range_manifest_path
+from intacct_provider.export.ranges.sink import forget_range, list_range_manifests
 from intacct_provider.export.schema.columns import Column
-from intacct_provider.storage.claims import Claim
+from intacct_provider.storage.claims import Claim, Holder
 from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ _OWN = frozenset(
         *("lists", "staged_lists"),
     }
 )
+
+
+#: Age at which a range that was not committed is deleted by the next commit to its destination.
+_LEFT = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +159,11 @@ class Ranges:
         return manifest
 
     def forget(self, claim: Claim) -> None:
-        """Delete what the tasks left for this one, and what is left of a plan with more ranges."""
+        """Delete what the tasks left for this one, and what is left of older plans."""
         remove_replaced(claim)
-        number = 1
-        while number <= len(self._digests) or self._has_range(number):
-            forget_range(self._target, number)
-            number += 1
-
-    def _has_range(self, number: int) -> bool:
-        return read_small(range_manifest_path(self._target, number)) is not None
+        for path in list_range_manifests(self._target):
+            if str(path) in self._digests or _is_left(path, claim.holder):
+                forget_range(self._target, path)
 
     def _read(self, path: str, digest: str) -> RangeExport:
         file = self._target.with_name(path.rpartition("/")[2])
@@ -176,6 +177,18 @@ class Ranges:
                 f"{path} is gone, or is from another attempt. Clear the tasks of all ranges, and run them again."
             )
         return RangeExport(parse_manifest(content, file, RangeManifest))
+
+
+def _is_left(path: ObjectStoragePath, holder: Holder) -> bool:
+    """Whether nobody will commit a range: it is of the same run, or of none, or so old that its run has failed."""
+    content = read_small(path)
+    try:
+        run = parse_manifest(content or b"", path, RangeManifest).run
+    except IntacctArgumentError:
+        return False
+    if not run.task or (run.task.dag_id, run.task.run_id) == (holder.dag_id, holder.run_id):
+        return True
+    return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(run.finished_at) > _LEFT
 
 
 def count_again(client: IntacctClient, exports: Sequence[RangeExport]) -> Completeness:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TYPE_CHECKING, Self
 
 from intacct_provider.export.files.file_part import split_name
@@ -10,8 +12,8 @@ from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.sink import FilesSink, PublishedFiles
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.key_range import KeyRange, range_label
-from intacct_provider.storage.claims import Claim
-from intacct_provider.storage.files import ObjectStoragePath, read_small, remove, remove_proven
+from intacct_provider.storage.claims import Claim, Holder
+from intacct_provider.storage.files import ObjectStoragePath, list_beside, read_small, remove, remove_proven
 
 if TYPE_CHECKING:
     from intacct_provider.export.outcome import Outcome
@@ -35,12 +37,12 @@ class RangeSink(FilesSink):
         self._range = key_range
 
     def __enter__(self) -> Self:
-        forget_range(self._target, self._range.number)
+        forget_range(self._target, self._claim.target)
         return self
 
     def publish(self, outcome: Outcome) -> PublishedFiles:
         """Write the manifest of the range."""
-        path = range_manifest_path(self._target, self._range.number)
+        path = self._claim.target
         manifest = RangeManifest(
             **self._describe(outcome),
             range=self._range,
@@ -57,17 +59,28 @@ class RangeSink(FilesSink):
         self._parts.forget()
 
 
-def range_manifest_path(target: ObjectStoragePath, number: int) -> ObjectStoragePath:
-    """Return where the manifest of a range is until the commit; it is hidden, since it is not about the whole."""
-    return target.with_name(f".{target.name}.{range_label(number)}{SUFFIX}")
+def range_manifest_path(target: ObjectStoragePath, number: int, holder: Holder) -> ObjectStoragePath:
+    """Return where the manifest of a range is until the commit; it is hidden, since it is not about the whole.
+
+    Each run has names of its own, so that two that export at the same time do not replace each other's ranges.
+    """
+    run = f".{_digest_run(holder)}" if holder.task else ""
+    return target.with_name(f".{target.name}.{range_label(number)}{run}{SUFFIX}")
 
 
-def forget_range(target: ObjectStoragePath, number: int) -> None:
+def list_range_manifests(target: ObjectStoragePath) -> list[ObjectStoragePath]:
+    """Return the manifests of all ranges of a destination that were not forgotten."""
+    name = re.compile(rf"{re.escape(f'.{target.name}')}\.r\d{{5,}}(\.[0-9a-f]{{8}})?{re.escape(SUFFIX)}")
+    return [path for path in list_beside(target, f".{target.name}.r") if name.fullmatch(path.name)]
+
+
+def forget_range(target: ObjectStoragePath, path: ObjectStoragePath) -> None:
     """Delete what is left of a range that was exported before, so that it is exported again.
 
     A range whose task has died is not touched: its next attempt continues.
+
+    :param path: of its manifest.
     """
-    path = range_manifest_path(target, number)
     content = read_small(path)
     if content is not None:
         prefix = f".{split_name(target.name)[0]}."
@@ -75,3 +88,7 @@ def forget_range(target: ObjectStoragePath, number: int) -> None:
             if part.staged.startswith(prefix) and "/" not in part.staged:
                 remove_proven(target.with_name(part.staged), part.sha256)
         remove(path)
+
+
+def _digest_run(holder: Holder) -> str:
+    return hashlib.sha256(f"{holder.dag_id}/{holder.run_id}".encode()).hexdigest()[:8]

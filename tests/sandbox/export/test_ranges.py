@@ -4,6 +4,7 @@ import hashlib
 import json
 from decimal import Decimal
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -493,4 +494,34 @@ def test_a_commit_that_is_run_again_changes_nothing(company, folder):
 def test_what_is_left_of_an_older_plan_with_more_ranges_goes(company, folder):
     folder.ranges(plan(ranges=5))
     folder.commit(folder.ranges(plan(ranges=2)))
+    assert folder.names == ["rows-r00001-00001.jsonl", "rows-r00002-00001.jsonl", MANIFEST]
+
+
+def test_two_runs_that_export_ranges_at_once_are_committed_one_after_the_other(company, folder):
+    """Each task of one run comes between those of the other, with other rows."""
+    ranges = plan(ranges=2)
+
+    def task(name, run_id, index=-1):
+        return SimpleNamespace(
+            dag_id="books", run_id=run_id, task_id=name, map_index=index, try_number=1, max_tries=1
+        )
+
+    def export(run_id, index, **arguments):
+        what = {"object_name": PURPOSE, "fields": FIELDS, "destination": folder.destination} | arguments
+        operator = IntacctToObjectStorageOperator(task_id="export", key_range=ranges[index], **what)
+        return operator.execute({"ti": task("export", run_id, index)})
+
+    def commit(run_id, exports):
+        operator = IntacctCommitExportOperator(
+            task_id="commit", destination=folder.destination, exports=exports
+        )
+        return operator.execute({"ti": task("commit", run_id)})
+
+    manual = [export("manual", 0)]
+    scheduled = [export("scheduled", index, fields=["key"]) for index in (1, 0)]
+    manual.append(export("manual", 1))
+    assert commit("scheduled", scheduled)["rows"] == sum(one["rows"] for one in scheduled)
+    assert folder.rows()[0].keys() == {"key"}
+    assert commit("manual", manual)["rows"] == sum(one["rows"] for one in manual)
+    assert folder.rows()[0].keys() == set(FIELDS)
     assert folder.names == ["rows-r00001-00001.jsonl", "rows-r00002-00001.jsonl", MANIFEST]
