@@ -387,3 +387,28 @@ def test_a_changed_mask_never_continues_from_parts_without_it(airflow, tmp_path)
         digest("TAX-é1"),
         digest("TAX-é0"),
     ]
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl.gz", "c.parquet"])
+def test_a_retry_continues_and_writes_what_an_undisturbed_export_writes(airflow, tmp_path, capsys, name):
+    options = {"delimiter": ";", "bom": True, "csv_safe": True} if name.endswith(".csv") else {}
+    what = {"rows_per_part": 1, "mask": MASK, **options}
+    connection = json.loads(airflow.connection())
+    connection["extra"]["page_size"] = 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", json.dumps(connection))
+        export(tmp_path / "calm" / name, context_of(), **what)
+        airflow.fail(kind="status", status=503, headers={"Retry-After": "1000"}, times=0, path=QUERY, skip=3)
+        with pytest.raises(Exception, match="503"):
+            export(tmp_path / "retried" / name, context_of(max_tries=3), **what)
+        airflow.clear_faults()
+        assert find_secrets(tmp_path) == set()
+        export(tmp_path / "retried" / name, context_of(max_tries=3, try_number=2), **what)
+    assert "rows of an earlier attempt" in capsys.readouterr().out
+    calm, retried = (
+        {one.name: one.read_bytes() for one in (tmp_path / folder).iterdir() if "manifest" not in one.name}
+        for folder in ("calm", "retried")
+    )
+    assert calm == retried
+    assert len(calm) == 5
+    assert find_secrets(tmp_path) == set()
