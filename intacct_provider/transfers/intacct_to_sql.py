@@ -41,15 +41,17 @@ class IntacctToSqlOperator(IntacctExportOperator):
     dropped or restored from a backup, everything is read again. ``append`` adds a row for each change of a record, and
     once more for those within ``lookback``; to have each record once, use ``merge``.
 
-    Amounts are exact: ``numeric`` in PostgreSQL, text in SQLite, which has no exact numbers. Timestamps are in UTC.
+    What the table keeps is what Intacct sent: a value that a column would change fails the task, which names column
+    and key, and the table stays as it was. In tables that are created, amounts are ``numeric``, or text in SQLite,
+    which has no exact numbers. Timestamps are in UTC.
 
     An ``Asset`` in ``outlets`` is updated with ``table``, ``rows``, ``watermark`` and ``schema``.
 
     Further arguments are those of :class:`~intacct_provider.operators.export.IntacctExportOperator`. Columns are named
     as ``fields`` names them; a field without a name of its own has underscores for its dots. Needs the extra ``sql``.
 
-    :param sql_conn_id: Airflow connection of the database; PostgreSQL and SQLite are tested, others get standard SQL.
-        (templated)
+    :param sql_conn_id: Airflow connection of the database; PostgreSQL, MariaDB, SQLite and DuckDB are tested, others
+        get standard SQL. (templated)
     :param table: name, with its schema if need be: ``finance.customers``. Used as written, case included. (templated)
     :param mode: ``append``; ``replace``, which deletes all other rows and keeps the table with its grants, indexes,
         views and foreign keys; or ``merge``, which updates rows whose key exists and inserts the others. (templated)

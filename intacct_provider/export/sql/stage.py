@@ -39,8 +39,9 @@ class Stage:
         """Create the table for pages that are read back, if any are."""
         if not self._inexact:
             return
-        cursor.execute(f"CREATE TEMPORARY TABLE {self._page} AS SELECT * FROM {self._name} WHERE 1 = 0")  # noqa: S608
-        order = self._dialect.quote(_ORDER.name)
+        order, options = self._dialect.quote(_ORDER.name), self._dialect.table_options
+        empty = f"SELECT * FROM {self._name} WHERE 1 = 0"  # noqa: S608
+        cursor.execute(f"CREATE TEMPORARY TABLE {self._page}{options} AS {empty}")
         cursor.execute(f"ALTER TABLE {self._page} ADD COLUMN {order} BIGINT")
 
     def add(self, keys: Sequence[str], rows: Sequence[Any]) -> None:

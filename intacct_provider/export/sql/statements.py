@@ -57,19 +57,19 @@ class TableSql:
 
     def stage(self) -> Iterator[str]:
         """Create the temporary table, with the types of the table, so that every value fits later."""
-        new = [self._define(slot) for slot in self._new]
+        new, options = [self._define(slot) for slot in self._new], self._dialect.table_options
         if not self._old:
-            yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)}){self._dialect.table_options}"
+            yield f"CREATE TEMPORARY TABLE {self.rows} ({', '.join(new)}){options}"
             return
         old = ", ".join(self._dialect.quote(slot.name) for slot in self._old)
-        yield f"CREATE TEMPORARY TABLE {self.rows} AS SELECT {old} FROM {self._table} WHERE 1 = 0"  # noqa: S608
+        yield f"CREATE TEMPORARY TABLE {self.rows}{options} AS SELECT {old} FROM {self._table} WHERE 1 = 0"  # noqa: S608
         for definition in new:
             yield f"ALTER TABLE {self.rows} ADD COLUMN {definition}"
 
     def stage_gone(self, slot: Slot) -> str:
         """Create the temporary table of deleted records."""
-        name = self._dialect.quote(slot.name)
-        return f"CREATE TEMPORARY TABLE {self.gone} AS SELECT {name} FROM {self.rows} WHERE 1 = 0"  # noqa: S608
+        name, options = self._dialect.quote(slot.name), self._dialect.table_options
+        return f"CREATE TEMPORARY TABLE {self.gone}{options} AS SELECT {name} FROM {self.rows} WHERE 1 = 0"  # noqa: S608
 
     def counts(self) -> str:
         """Count rows and values of the key."""

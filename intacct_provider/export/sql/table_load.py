@@ -56,7 +56,7 @@ class TableLoad:
 
     ``append`` adds the rows. ``replace`` deletes what the table holds and inserts the rows, rather than giving a new
     table the old one's name: so the table keeps its grants, indexes, views, triggers and foreign keys, and readers of
-    PostgreSQL and SQLite see the old rows until they see the new. Where other tables refer to this one by foreign keys,
+    the database see the old rows until they see the new. Where other tables refer to this one by foreign keys,
     rows that stay are updated in place, since deleting them would fail or delete rows of those tables, too. ``merge``
     updates the rows whose key is in the table and inserts the others; it needs no unique index. Columns that the export
     does not have keep their values in rows that are updated.
