@@ -53,14 +53,14 @@ class Doubt:
 
     :param name: the field, and
     :param value: what it is compared with.
-    :param holds: condition that selects the records that have it nevertheless.
+    :param lookup: condition that selects the records that have it nevertheless.
     :param problem: what is wrong, as the beginning of a sentence.
     :param advice: the nearest value as a sentence of its own, or nothing.
     """
 
     name: str
     value: Any
-    holds: Mapping[str, Any]
+    lookup: Mapping[str, Any]
     problem: str
     advice: str
 

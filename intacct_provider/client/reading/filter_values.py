@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class FilterValues:
     def __init__(self, catalog: Catalog, queries: QueryReader) -> None:
         self._catalog = catalog
         self._queries = queries
-        self._held: set[tuple[str, str]] = set()
+        self._used: set[tuple[str, str]] = set()
 
     def check(self, query: Query, argument: str = "filters") -> Query:
         """Return the query, whose values are then known to be checked.
@@ -55,7 +55,7 @@ class FilterValues:
         refused = [
             one
             for _, some in groupby(doubts, attrgetter("name"))
-            for one in self._select_unheld(query, list(some))
+            for one in self._list_unused(query, list(some))
         ]
         if refused:
             raise _build_error(query, argument, refused)
@@ -88,9 +88,14 @@ class FilterValues:
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row of a query."""
         rows = self._queries.iter_rows(query)
+        unchecked = not query.values_checked and has_values_to_check(query)
+        return self._check_first(query, rows) if unchecked else rows
+
+    def _check_first(self, query: Query, rows: Iterator[Row]) -> Iterator[Row]:
         first = self.read(query, lambda: next(rows, None), empty=lambda row: row is None)
         if first is not None:
-            yield from chain([first], rows)
+            yield first
+            yield from rows
 
     def _find_field(self, object_name: str, name: str) -> ModelField | None:
         """Return the description of a field; None if it cannot be read, which must not keep a query from running."""
@@ -102,15 +107,15 @@ class FilterValues:
             log.warning("Intacct: the values of %s in filters are not checked: %s", name, err)
             return None
 
-    def _select_unheld(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
+    def _list_unused(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
         """Return those of some values of one field that no record has; one billed call, unless known already."""
-        unknown = [one for one in doubts if (query.object_name, repr(one.holds)) not in self._held]
-        unheld = self._ask(query, unknown) if unknown else []
-        self._held.update((query.object_name, repr(one.holds)) for one in unknown if one not in unheld)
-        return unheld
+        unknown = [one for one in doubts if (query.object_name, repr(one.lookup)) not in self._used]
+        unused = self._ask(query, unknown) if unknown else []
+        self._used.update((query.object_name, repr(one.lookup)) for one in unknown if one not in unused)
+        return unused
 
     def _ask(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
-        if len(doubts) > 1 and not all("$eq" in one.holds for one in doubts):
+        if len(doubts) > 1 and not all("$eq" in one.lookup for one in doubts):
             return [one for each in doubts for one in self._ask(query, [each])]
         try:
             return self._ask_for_one(query, *doubts) if len(doubts) == 1 else self._ask_for_all(query, doubts)
@@ -118,7 +123,7 @@ class FilterValues:
             return list(doubts)  # Intacct does not compare the field with such a value
 
     def _ask_for_one(self, query: Query, doubt: Doubt) -> list[Doubt]:
-        asked = replace(query, filters=(doubt.holds,), expression="and")
+        asked = replace(query, filters=(doubt.lookup,), expression="and")
         return [] if self._queries.count(asked).count else [doubt]
 
     def _ask_for_all(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
@@ -130,8 +135,8 @@ class FilterValues:
         )
         page = self._queries.fetch_page(asked, 1, len(doubts), rows=MappingRows(fields, keyed=False))
         fold = partial(fold_value, ignore_case=ignores_case(query))
-        held = {fold(row[name]) for row in page.rows}
-        return [one for one in doubts if fold(one.value) not in held]
+        used = {fold(row[name]) for row in page.rows}
+        return [one for one in doubts if fold(one.value) not in used]
 
 
 def _build_error(query: Query, argument: str, refused: Sequence[Doubt]) -> IntacctArgumentError:

@@ -76,7 +76,7 @@ def test_a_value_of_another_kind_is_doubtful_with_what_is_probably_meant(name, v
     for filters in (field(name) == value, field(name) != value, field(name).not_in([value])):
         [doubt] = doubts(filters)
         assert (doubt.name, doubt.advice) == (name, f" Did you mean {advice}?" if advice else "")
-        assert list(doubt.holds) == ["$eq"]
+        assert list(doubt.lookup) == ["$eq"]
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_order_and_parts_of_text_are_checked_by_what_they_can_match():
         doubts((field("status") > "Active") & (field("days") < 1.5) & field("status").endswith("Posting"))
         == []
     )
-    assert [one.holds for one in doubts(field("on") < "2025-06-30T00:00:00Z")] == [
+    assert [one.lookup for one in doubts(field("on") < "2025-06-30T00:00:00Z")] == [
         {"$lt": {"on": "2025-06-30T00:00:00Z"}}
     ]
-    assert [one.holds for one in doubts(field("at").between("2025-01-01", "now"))] == [{"$eq": {"at": "now"}}]
-    assert [one.holds for one in doubts(field("status").not_startswith("Act"))] == [
+    assert [one.lookup for one in doubts(field("at").between("2025-01-01", "now"))] == [{"$eq": {"at": "now"}}]
+    assert [one.lookup for one in doubts(field("status").not_startswith("Act"))] == [
         {"$startsWith": {"status": "Act"}}
     ]
-    assert [one.holds for one in doubts(field("limit").contains("5"))] == [{"$contains": {"limit": "5"}}]
+    assert [one.lookup for one in doubts(field("limit").contains("5"))] == [{"$contains": {"limit": "5"}}]
 
 
 @given(st.text(max_size=12), st.sampled_from([True, False, "false", "True"]))
