@@ -114,7 +114,9 @@ def test_order_and_parts_of_text_are_checked_by_what_they_can_match():
     assert [one.lookup for one in doubts(field("on") < "2025-06-30T00:00:00Z")] == [
         {"$lt": {"on": "2025-06-30T00:00:00Z"}}
     ]
-    assert [one.lookup for one in doubts(field("at").between("2025-01-01", "now"))] == [{"$eq": {"at": "now"}}]
+    assert [one.lookup for one in doubts(field("at").between("2025-01-01", "now"))] == [
+        {"$eq": {"at": "now"}}
+    ]
     assert [one.lookup for one in doubts(field("status").not_startswith("Act"))] == [
         {"$startsWith": {"status": "Act"}}
     ]
