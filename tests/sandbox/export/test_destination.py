@@ -378,3 +378,34 @@ def test_line_breaks_and_quotes_in_names_are_refused_before_any_call(company, tm
         export(tmp_path / f"customers.{file_format}", fields=fields)
     assert company.transactions == billed
     assert names(tmp_path) == set()
+
+
+@pytest.fixture
+def unowned(monkeypatch):
+    """A storage that creates no file exclusively."""
+    monkeypatch.setattr(claims, "can_create_exclusively", lambda _path: False)
+    monkeypatch.setattr("intacct_provider.export.files.manifest.can_create_exclusively", lambda _path: False)
+
+
+def test_without_owners_a_published_export_is_read_again(unowned, path):
+    assert export(path, rows_per_part=25)["rows"] == ROWS
+    assert names(path.parent) == {f"customers-0000{n}.jsonl" for n in (1, 2, 3)} | {manifest_path(path).name}
+
+
+@pytest.mark.parametrize("when", ["before the manifest", "after the manifest"])
+def test_without_owners_two_that_publish_at_once_do_not_both_succeed(unowned, path, monkeypatch, when):
+    write = publication.Manifest.write
+
+    def late(self, where):
+        monkeypatch.setattr(publication.Manifest, "write", write)
+        written = write(self, where) if when == "after the manifest" else None
+        export(path, task(run_id="scheduled__7"), filters=[{"$gt": {"key": "30"}}])
+        return written or write(self, where)
+
+    monkeypatch.setattr(publication.Manifest, "write", late)
+    with pytest.raises(IntacctDestinationInUseError, match=r"has published to .* at the same time"):
+        export(path)
+    if manifest_path(path).exists():
+        assert manifest_of(path)["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert export(path)["rows"] == ROWS
+    assert names(path.parent) == {path.name, manifest_path(path).name}

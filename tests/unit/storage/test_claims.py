@@ -2,11 +2,16 @@
 
 import datetime as dt
 import json
+import tempfile
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctDestinationInUseError
 from intacct_provider.storage import claims, exclusive
@@ -248,3 +253,67 @@ def test_storages_without_exclusive_creation_have_no_owner():
         one.check()
         with other.publishing():
             assert not target.parent.exists()
+
+
+class Owners(RuleBasedStateMachine):
+    """Tasks that claim one destination, work, sleep, die and try again, in any order."""
+
+    numbers = st.integers(0, 3)
+
+    def __init__(self):
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.now = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
+        for name, value in {"WAIT": 0.0, "_POLL": 0.0, "RENEWAL": 1e6, "_now": lambda: self.now}.items():
+            self.patch.setattr(claims, name, value)
+        self.folder = tempfile.TemporaryDirectory()
+        self.target = ObjectStoragePath(f"file://{self.folder.name}/customers.jsonl")
+        self.claims = []
+
+    def teardown(self):
+        for claim in self.claims:
+            claim._done.set()
+        self.patch.undo()
+        self.folder.cleanup()
+
+    @rule(number=numbers)
+    def claim(self, number):
+        claim = Claim(self.target, Holder("books", f"run {number}", "export"))
+        with suppress(IntacctDestinationInUseError):
+            claim.__enter__()
+            self.claims.append(claim)
+
+    @rule(number=st.integers(0, 9), last=st.booleans())
+    def end(self, number, last):
+        """One ends well, or dies."""
+        if number < len(self.claims):
+            claim = self.claims.pop(number)
+            claim.__exit__() if last else claim._done.set()
+
+    @rule(number=st.integers(0, 9))
+    def renew(self, number):
+        if number < len(self.claims):
+            with suppress(FileNotFoundError):
+                self.claims[number]._renew()
+
+    @rule(minutes=st.sampled_from([1, 9, 11]))
+    def wait(self, minutes):
+        self.now += dt.timedelta(minutes=minutes)
+
+    @invariant()
+    def there_is_one_owner_at_most(self):
+        owners = []
+        for claim in self.claims:
+            with suppress(IntacctDestinationInUseError):
+                claim.check()
+                owners.append(claim)
+        assert len(owners) <= 1
+
+    @invariant()
+    def an_owner_leaves_nothing(self):
+        names = {path.name for path in self.target.parent.iterdir()}
+        assert not names or ".customers.jsonl.claim" in names
+
+
+TestOwners = Owners.TestCase
+TestOwners.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)

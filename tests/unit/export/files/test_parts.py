@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctIncompleteReadError
 from intacct_provider.export.files.file_part import FilePart, part_name
-from intacct_provider.storage.files import writable
+from intacct_provider.storage.files import writable, write_whole
 
 ROWS = [row(number) for number in range(1, 101)]
 FORMS = [
@@ -526,3 +526,55 @@ def test_a_storage_whose_package_is_missing_is_told(target):
         writable(target),
     ):
         raise ImportError("Install s3fs to access S3")
+
+
+def test_two_processes_of_one_attempt_do_not_write_to_the_same_file(target):
+    lost = parts_of(target)
+    lost.begin()
+    lost.write(pages_of(ROWS[:50])[0])
+    with parts_of(target) as parts:
+        parts.begin()
+        lost.write(pages_of(ROWS[50:60])[0])
+        parts.write(pages_of(ROWS)[0])
+        conclude(target, parts, parts.finish())
+    before = files(target)
+    with pytest.raises(IntacctIncompleteReadError, match="missing"):
+        publish_only(target, lost.finish())
+    assert visible(target) == {"customers.jsonl": before["customers.jsonl"]}
+
+
+@pytest.mark.parametrize("member", ["staged", "name"])
+@pytest.mark.parametrize("other", ["orders.jsonl", "../orders.jsonl", ".orders.jsonl.part"])
+def test_facts_that_name_the_file_of_somebody_else_are_not_believed(target, tmp_path, member, other):
+    killed_after(target, pages_of(ROWS), 70, rows_per_part=20)
+    [facts] = (tmp_path / "out").glob(".*-00001.facts.json")
+    record = json.loads(facts.read_bytes())
+    foreign = (tmp_path / "out" / other).resolve()
+    foreign.write_bytes((tmp_path / "out" / record["staged"]).read_bytes())
+    facts.write_text(json.dumps({**record, member: other}))
+    with parts_of(target, rows_per_part=20) as parts:
+        assert parts.begin() is None
+        parts.write(pages_of(ROWS[:30])[0])
+        parts.discard()
+    assert foreign.exists()
+
+
+def test_temporary_files_of_a_manifest_have_names_of_their_own_and_leftovers_go(
+    target, tmp_path, monkeypatch
+):
+    (tmp_path / "out").mkdir()
+    left = tmp_path / "out" / ".customers.jsonl.manifest.json.0123abcd.part"
+    theirs = tmp_path / "out" / ".customers.jsonl.manifest.json.notes.part"
+    for one in (left, theirs):
+        one.write_text("half")
+    seen = set()
+
+    def chunks():
+        seen.update(path.name for path in (tmp_path / "out").iterdir())
+        yield b"{}"
+
+    for _ in range(2):
+        write_whole(manifest_of(target), chunks(), alone=True)
+    assert len(seen - {left.name, theirs.name, "customers.jsonl.manifest.json"}) == 2
+    assert not left.exists()
+    assert theirs.exists()
