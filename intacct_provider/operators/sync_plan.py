@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators._desired_source import (
     DesiredFunction,
     defer_call,
@@ -18,6 +19,8 @@ from intacct_provider.operators._desired_source import (
 from intacct_provider.operators.base import (
     IntacctOperator,
     airflow_errors,
+    describe_rendered_nothing,
+    is_rendered_nothing,
     name_task,
     read_flag,
     report_to_outlets,
@@ -287,7 +290,16 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     @cached_property
     def _plan_file(self) -> ObjectStoragePath | None:
-        return None if self.plan_path is None else ObjectStoragePath(self.plan_path)
+        if self.plan_path is None:
+            return None
+        if is_rendered_nothing(self.plan_path):
+            raise IntacctArgumentError(f"plan_path {describe_rendered_nothing(str(self.plan_path))}")
+        try:
+            return ObjectStoragePath(self.plan_path)
+        except ValueError as error:
+            raise IntacctArgumentError(
+                f"plan_path {self.plan_path!r} is on a storage that Airflow does not know: {error}"
+            ) from error
 
     def _write_plan(self, plan: Plan, rejected: bytes) -> dict[str, str]:
         """Write the plan, its page and the records that it leaves out, and return their paths and the digest."""

@@ -50,8 +50,10 @@ def choose_failed_path(plan_path: ObjectStoragePath, origin: str, content: bytes
 
     :param origin: of the plan.
     :param content: what will be written, from which the path gets a name of its own.
+    :raises IntacctArgumentError: if nothing can be written there.
     """
-    found = read_small(plan_path)
+    with writable(plan_path):
+        found = read_small(plan_path)
     if found is None or _is_own(found, origin):
         return plan_path
     return companion_path(plan_path, f".{hashlib.sha256(content).hexdigest()[:_DIGITS]}.json")

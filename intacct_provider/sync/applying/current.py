@@ -38,6 +38,11 @@ class Current:
         """Return the key of a step's record, which an undo does not know; ``""`` if it does not exist."""
         return step.key or str(self.rows.get(step.match, {}).get("key", ""))
 
+    def has_record(self, step: Step) -> bool:
+        """Return whether the record that a step changes or deletes exists."""
+        row = self.rows.get(step.match)
+        return step.action != "create" and row is not None and str(row["key"]) == self.get_key(step)
+
 
 def read_current(client: IntacctClient, plan: Plan, positions: Sequence[int]) -> Current:
     """Read the records of some steps of a plan, and ask whether they may still be touched."""
@@ -53,8 +58,9 @@ def read_current(client: IntacctClient, plan: Plan, positions: Sequence[int]) ->
     done = {n for n in differing if is_done(steps[n], by_match.get(steps[n].match), types)}
     stale = {n: _describe_change(steps[n], by_match.get(steps[n].match)) for n in differing if n not in done}
     current = Current(by_match, frozenset(done), stale)
-    existing = [n for n in positions if n not in done and n not in stale and steps[n].action != "create"]
-    forbidden = find_forbidden(client, plan, {n: current.get_key(steps[n]) for n in existing})
+    # Also of what was changed: that it is protected now says more.
+    asked = [n for n in positions if n not in done and current.has_record(steps[n])]
+    forbidden = find_forbidden(client, plan, {n: current.get_key(steps[n]) for n in asked})
     return replace(current, stale={**stale, **forbidden})
 
 

@@ -430,6 +430,11 @@ def _decompress(source: str, data: bytes) -> tuple[str, bytes]:
 
 
 def _decode(source: str, data: bytes) -> str:
+    if b"\x00" in data[:4]:
+        raise IntacctArgumentError(
+            f"{source}: line 1: the file is UTF-16 (Unicode Text), not UTF-8; save it as UTF-8 (in a spreadsheet: 'CSV "
+            "UTF-8')"
+        )
     try:
         return data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:

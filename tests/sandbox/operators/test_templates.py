@@ -14,7 +14,7 @@ from intacct_provider.operators.records import (
     IntacctGetRecordOperator,
     IntacctUpdateRecordOperator,
 )
-from intacct_provider.operators.sync import IntacctPlanSyncOperator
+from intacct_provider.operators.sync import IntacctPlanSyncOperator, IntacctSyncOperator
 from intacct_provider.sensors.records import IntacctRecordSensor
 
 CUSTOMER = "accounts-receivable/customer"
@@ -131,6 +131,18 @@ def test_ids_that_look_like_lists_are_ids(airflow):
     airflow.seed(CUSTOMER, [{"id": "(OLD)", "name": "x"}])
     operator = IntacctGetRecordOperator(task_id="a", object_name=CUSTOMER, record_id="(OLD)")
     assert operator.execute({})["name"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [("None", "rendered to nothing"), ("", "rendered to nothing"), ("nosuch://b/x.json", "storage")],
+)
+@pytest.mark.parametrize("operator", [IntacctPlanSyncOperator, IntacctSyncOperator])
+def test_a_plan_path_that_cannot_be_one_is_refused_before_anything_is_sent(airflow, path, part, operator):
+    message = refuse(operator(task_id="p", object_name=CUSTOMER, desired=[{"id": "A"}], plan_path=path))
+    assert "plan_path" in message
+    assert part in message
+    assert calls(airflow, "/services/core/query") == []
 
 
 def test_desired_that_rendered_to_nothing_is_said(airflow):

@@ -54,6 +54,19 @@ def test_a_record_that_was_changed_in_any_field_is_not_deleted(sandbox, client, 
     assert stored(sandbox, CUSTOMER) == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    ("notes", "reason"), [("theirs", "is not in scope any more"), ("ours, keep", "is protected now")]
+)
+def test_the_reason_is_scope_or_protection_rather_than_the_change(
+    sandbox, client, clock, tmp_path, notes, reason
+):
+    sandbox.seed(CUSTOMER, customers("A", "B", notes="ours"))
+    how = {"scope": field("notes").startswith("ours"), "protect": field("notes").contains("keep")}
+    path = saved(planned(client, CUSTOMER, customers("A"), mode="mirror", **how), tmp_path)
+    change(client, clock, "B", notes=notes)
+    assert applied(client, path, on_stale="skip").reasons == {"B": reason}
+
+
 def test_members_do_not_hide_such_a_change(sandbox, client, clock, tmp_path):
     sandbox.seed(CUSTOMER, customers("A"))
     client.create_many(GROUP, [{"id": one, "name": one, "groupType": "specific"} for one in ("G", "H")])

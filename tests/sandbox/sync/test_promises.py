@@ -177,6 +177,11 @@ def test_tables_are_read_as_people_have_them(company, tmp_path, name, content):
     assert sorted(stored(company, CUSTOMER)) == ["A", "B"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_is_named(company, tmp_path, encoding):
+    assert "UTF-16" in refuse(write(tmp_path, "x.csv", "id,name\nA,x\n".encode(encoding)))
+
+
 @pytest.mark.parametrize(("cell", "held"), [("T", True), ("F", False), ("1", True), ("0", False)])
 def test_booleans_of_tables(company, client, tmp_path, cell, held):
     sync(write(tmp_path, "x.csv", f"id,name,isOnHold\nA,x,{cell}\n"))
