@@ -243,10 +243,19 @@ def _forbidden(c):
         (task, method, key)
         for task in ("apply", "undo")
         for method, key in _written_by(c, task)
-        for event in c.judged.struck
-        if event.what in ("protect", "move out") and event.key == key and event.call <= c.judged.begun[task]
+        if _last_place(c.judged.struck, key, c.judged.begun[task]) in ("protect", "move out")
     ]
     return f"{over}" if over else ""
+
+
+def _last_place(struck, key, upto):
+    """Return the last event up to a call that set what decides whether a record is in scope and not protected."""
+    placed = [
+        event.what
+        for event in struck
+        if event.key == key and event.call <= upto and event.what in ("protect", "move out", "change")
+    ]
+    return placed[-1] if placed else ""
 
 
 def _undone_more(c):

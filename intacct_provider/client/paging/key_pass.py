@@ -8,14 +8,13 @@ requested by offset from the last key received, and overlap by one row: each sho
 before. Where two pages overlap, nothing between them is missing, whatever was added or deleted meanwhile. Where they do
 not, the gap between them is read by key. So only the rows of a page are trusted, never its position.
 
-The highest key is asked for beside the second page. It is the end that must be reached, so that no change can outrun
-the pass. Counts, ``next``, page sizes and the end are witnesses: where an answer contradicts them, it is asked for
-again, and if the contradiction comes again, the pass fails.
+The last page is asked for from the other end, beside the second one, so that the highest key is known. It is the end
+that must be reached, so that no change can outrun the pass. Counts, ``next``, page sizes and the end are witnesses:
+where an answer contradicts them, it is asked for again, and if the contradiction comes again, the pass fails.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from bisect import bisect_right
 from collections import deque
@@ -27,6 +26,7 @@ from typing import Any
 from intacct_provider.client.paging.fetcher import QueryService
 from intacct_provider.client.paging.key_intervals import Interval, pack_keys
 from intacct_provider.client.paging.keyset import Cursor, KeyOrder
+from intacct_provider.client.paging.last_page import MOST_SHARED, LastPage, choose_last_rows, choose_overlap
 from intacct_provider.client.paging.ordered_pool import Pool, Workers, count_ahead
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctIncompleteReadError
@@ -101,7 +101,7 @@ class KeyPass:
         #: Rows that make a page full, whatever the server says: it has shown that it sends no more.
         self._full = order.fetcher.size
         self._asked: Future[int | None] | None = None
-        self._end_count: int | None = None
+        self._last = LastPage(order)
         self._begun = self._ended = False
         self._is_more_after_end = False
         #: Whether a page with few rows was believed by a count, which a change may have made equal by chance.
@@ -129,14 +129,21 @@ class KeyPass:
             self._begun = True
             yield from self._accept(self._ask_first())
         while not self._ended:
+            if rest := self._last.join(self._cursor):
+                self._cancel()
+                self._last.drop()
+                self._ended = True
+                yield self._record(*rest)
+                return
             self._plan()
             if self._is_end_reached():
                 return
-            yield from self._accept(self._queue.popleft())
+            if self._queue:
+                yield from self._accept(self._queue.popleft())
 
     def extend(self) -> None:
         """Ask for the highest key again; if it is above the end by now, go on up to it."""
-        highest, last = self._find_end(), self._cursor.key
+        highest, last = self._find_end(1), self._cursor.key
         if highest is None:
             return
         self.end = highest if last is None else max(highest, last)
@@ -151,62 +158,54 @@ class KeyPass:
         return _PendingPage(self._cursor, 1, self._step, self.end, again=False, future=future)
 
     def _plan(self) -> None:
-        """Ask for the pages that should come next, and for the end beside the first of them."""
+        """Ask for the pages that should come next, and for the last one beside the first of them."""
         if not self._cursor.rows and self._queue:
             return  # the first page, once more
         unknown = self.end is None and self._asked is None
         more = self.expected is None or self.expected > self._cursor.rows
+        rows = self._choose_last_rows() if unknown else self._last.rows
         if unknown and not (self._workers and more):
-            self._ask_end()
-            if self._is_end_reached():
-                return
-        if not self._queue:
+            self._ask_end(rows)
+            return
+        # The pages before the last one reach its first row.
+        upto = None if self.expected is None else self.expected - rows + 1
+        joined = unknown and upto is not None and upto <= self._cursor.rows
+        if not self._queue and not joined:
             self._queue.append(self._submit(1))
-        if unknown and self._asked is None and self.end is None:
-            self._ask_end()
-            self._overlap = self._choose_overlap()
-        # Pages of two rows would overlap by half.
-        most = count_ahead(self._workers) if self._step > 2 else 1
-        while self.expected is not None and len(self._queue) < most and self._queue[-1].end < self.expected:
+        if unknown:
+            self._ask_end(rows)
+        while upto is not None and self._queue and len(self._queue) < self._most_ahead:
+            if self._queue[-1].end >= upto:
+                break
             self._queue.append(
                 self._submit(max(1, self._queue[-1].end - self._cursor.rows + 1 - self._overlap))
             )
 
-    def _choose_overlap(self) -> int:
-        """Return how many rows pages may share without one page more than with a single row."""
+    def _choose_last_rows(self) -> int:
+        """Return how many rows to ask for from the other end, and note how many rows pages may share."""
         rows, size = self.expected or 0, self._step
-        pages = math.ceil(rows / max(1, size - 1))
-        return max(1, min(size // 32, (pages * size - rows) // max(1, pages)))
+        self._overlap = choose_overlap(rows, size)
+        step = size - self._overlap if self._most_ahead > 1 else size
+        return choose_last_rows(rows - self._cursor.rows, size, step, self._overlap)
+
+    @property
+    def _most_ahead(self) -> int:
+        """How many pages may be in flight or wait; pages of two rows would overlap by half."""
+        return count_ahead(self._workers) if self._step > 2 else 1
 
     @property
     def expected(self) -> int | None:
         """How many rows there will be, by the newest page; None if unknown."""
         return self.order.expected
 
-    def _ask_end(self) -> None:
-        self._asked = self._running().submit(self._find_end)
+    def _ask_end(self, rows: int) -> None:
+        self._asked = self._running().submit(self._find_end, rows)
 
-    def _find_end(self) -> int | None:
-        """Return the highest key; asked for again if rows contradict it.
-
-        :raises KeysUnusableError: if keys turn out to be sorted as text.
-        """
-        cursor, highest = self._cursor, None
-        for _ in range(2):
-            highest, page = self.order.fetch_highest()
-            if highest is not None and self._is_possible_end(highest, cursor):
-                break
-        self._end_count = page.total_count
-        if page.total_count is not None:
-            self.counts.add(page.total_count)
-        if highest is not None and self._is_possible_end(highest, cursor):
-            return highest
-        if highest is not None:
-            self.order.check_order(highest, cursor)
-        return cursor.key if cursor.rows else None
-
-    def _is_possible_end(self, key: int, cursor: Cursor) -> bool:
-        return (cursor.key is None or key >= cursor.key) and self.order.bounds.include(key)
+    def _find_end(self, rows: int) -> int | None:
+        highest = self._last.find_highest(self._cursor, rows)
+        if self._last.count is not None:
+            self.counts.add(self._last.count)
+        return highest
 
     def _is_end_reached(self) -> bool:
         """Whether everything up to the end was read; waits for the end if it was asked for."""
@@ -229,10 +228,14 @@ class KeyPass:
 
         :param contradicted: whether the answer contradicted itself or others; it may not do so again.
         """
+        self._cancel()
+        self._queue.append(self._submit(1, again=contradicted))
+
+    def _cancel(self) -> None:
+        """Do without the pages that were asked for ahead."""
         for ahead in self._queue:
             ahead.future.cancel()
         self._queue.clear()
-        self._queue.append(self._submit(1, again=contradicted))
 
     def _fetch(self, cursor: Cursor, start: int, upto: int | None) -> tuple[Page, list[int] | None]:
         return self.order.fetch(self.order.select(above=cursor.key, last=upto), start)
@@ -256,7 +259,7 @@ class KeyPass:
             return
         if page.total_count is not None:
             self.counts.add(pending.cursor.rows + page.total_count)
-        self.order.check(pending.cursor, page, self.end, self._end_count)
+        self.order.check(pending.cursor, page, self.end, self._last.count)
         if not keys:
             self._accept_nothing(pending, page)
             return
@@ -266,7 +269,7 @@ class KeyPass:
         known = 0 if self._cursor.key is None else bisect_right(keys, self._cursor.key)
         if known == 0 and pending.start > 1:
             # Rows were deleted before it. More of an overlap is cheaper than a call for each gap.
-            self._overlap = max(1, min(self._step // 32, 4 * self._overlap))
+            self._overlap = max(1, min(self._step // MOST_SHARED, 4 * self._overlap))
             closed = yield from self._close_gap(keys[0])
             if not closed:
                 self._ask_again()

@@ -79,18 +79,28 @@ class KeyOrder:
     def fetch(self, query: Query, start: int = 1) -> tuple[Page, list[int] | None]:
         """Return a page and its keys as numbers; None if they are not numbers, or do not rise."""
         page = self.fetcher.fetch(query, start)
+        return page, self.read_keys(page)
+
+    @staticmethod
+    def read_keys(page: Page) -> list[int] | None:
+        """Return the keys of a page as numbers; None if they are not numbers, or do not rise."""
         keys = as_numbers(page.keys)
         usable = keys is not None and len(keys) == len(page) and all(map(lt, keys, islice(keys, 1, None)))
-        return page, keys if usable else None
+        return keys if usable else None
 
-    def fetch_highest(self, *, upto: int | None = None) -> tuple[int | None, Page]:
-        """Return the highest key within the bounds, and the page that shows it; None if there is none.
+    def fetch_last(self, rows: int, *, upto: int | None = None) -> Page:
+        """Return the last rows within the bounds, the highest key first; of a single one nothing but the key.
 
-        :param upto: the highest one up to this.
+        :param upto: the last ones up to this key.
         """
         query = self.select(above=self.bounds.above, last=upto)
-        page = self.fetcher.fetch(replace(query, fields=("key",), order_by=_FROM_THE_LAST), size=1)
-        return (as_number(page.keys[0]) if page.keys else None), page
+        fields = query.fields if rows > 1 else ("key",)
+        return self.fetcher.fetch(replace(query, fields=fields, order_by=_FROM_THE_LAST), size=rows)
+
+    def _fetch_highest(self, *, upto: int | None = None) -> int | None:
+        """Return the highest key within the bounds; None if there is none."""
+        page = self.fetch_last(1, upto=upto)
+        return as_number(page.keys[0]) if page.keys else None
 
     def select(self, *, above: int | None, below: int | None = None, last: int | None = None) -> Query:
         """Return the query of the records between keys, within the bounds of the whole read."""
@@ -257,7 +267,7 @@ class KeyOrder:
             return
 
         def find() -> tuple[int, int] | None:
-            highest, _ = self.fetch_highest(upto=cursor.key)
+            highest = self._fetch_highest(upto=cursor.key)
             return None if highest in (None, cursor.key) else self._find_between(highest or 0, cursor)
 
         self._confirm_sorting(find)
@@ -278,7 +288,7 @@ class KeyOrder:
                 lambda: f"{_TEXT_COMPARISON} (key {name} is not above {key})" if find() == name else ""
             )
             return None
-        highest, _ = self.fetch_highest()
+        highest = self._fetch_highest()
         return (highest, found) if highest is not None and highest < found else None
 
     def _find_between(self, highest: int, cursor: Cursor) -> tuple[int, int] | None:

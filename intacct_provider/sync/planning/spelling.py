@@ -42,10 +42,12 @@ def check_spelling(desired: Desired, live_rows: Iterable[Mapping[str, Any]], mat
 def _describe_twin(match: str, other: str, where: str) -> str:
     """Return how an id differs from one that looks the same, as the end of a sentence."""
     if differ_by_case(match, other):
+        # A person does not see how the Kelvin sign differs from a K, or a composed letter from its parts.
+        odd = describe_characters("".join(c for c in match + other if (c in match) != (c in other)))
         what = (
             f"{show_value(other)} ({where}) differs from it only by case, which Intacct may treat as the same"
         )
-        return f"is {show_value(match)}, and {what}; use one spelling"
+        return f"is {show_value(match)}, and {what}; use one spelling{f' (one has {odd})' if odd else ''}"
     odd = describe_characters(match) or f"the other has {describe_characters(other)}"
     return (
         f"is {show_value(match)} ({odd}), which looks like {show_value(other)} of {where}; a person takes both for one "

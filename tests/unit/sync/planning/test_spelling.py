@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from intacct_provider.sync.desired.sources import Layout, read_desired_records
@@ -38,6 +38,7 @@ def twins(draw):
     return name, "".join(chars)
 
 
+@example(("K", "\u212a"))
 @given(twins())
 def test_a_look_alike_of_a_live_or_desired_id_is_refused(pair):
     name, twin = pair
