@@ -14,8 +14,8 @@ from intacct_provider.client.paging.keyset import Cursor, KeyOrder
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctAnswerTooLargeError, IntacctValidationError
 
-#: Rows that two pages share at most, as a part of a page.
-MOST_SHARED = 32
+#: Rows that two pages share at most, as a part of a page: those that come or go before a page shift it by as many.
+MOST_SHARED = 16
 
 
 def choose_overlap(rows: int, size: int) -> int:
@@ -34,7 +34,7 @@ def choose_last_rows(behind: int, size: int, step: int, overlap: int) -> int:
     """
     shared = behind + overlap
     between = max(0, math.ceil((shared - size) / step))
-    return max(1, min(size, shared - between * step))
+    return max(1, min(size, shared - between * step + size // MOST_SHARED))
 
 
 class LastPage:

@@ -197,7 +197,7 @@ def test_a_page_size_that_is_refused_is_halved_and_stays_so(order_by):
     assert keys_of(read(server, size=4000, order_by=order_by)) == texts(range(1000, 3500))
     sizes = [call["size"] for call in server.calls]
     assert sizes[:3] == [4000, 2000, 1000]
-    assert set(sizes[3:]) == {1000, 531}
+    assert max(sizes[3:]) == 1000
 
 
 def test_a_page_size_is_not_halved_for_ever():
