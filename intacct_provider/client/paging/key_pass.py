@@ -8,9 +8,9 @@ requested by offset from the last key received, and overlap by one row: each sho
 before. Where two pages overlap, nothing between them is missing, whatever was added or deleted meanwhile. Where they do
 not, the gap between them is read by key. So only the rows of a page are trusted, never its position.
 
-The last page is asked for from the other end, beside the second one, so that the highest key is known. It is the end
-that must be reached, so that no change can outrun the pass. Counts, ``next``, page sizes and the end are witnesses:
-where an answer contradicts them, it is asked for again, and if the contradiction comes again, the pass fails.
+The highest key is asked for beside the second page, and may bring the last page with it. It is the end that must be
+reached, so that no change can outrun the pass. Counts, ``next``, page sizes and the end are witnesses: where an answer
+contradicts them, it is asked for again, and if the contradiction comes again, the pass fails.
 """
 
 from __future__ import annotations
@@ -185,6 +185,8 @@ class KeyPass:
         """Return how many rows to ask for from the other end, and note how many rows pages may share."""
         rows, size = self.expected or 0, self._step
         self._overlap = choose_overlap(rows, size)
+        if not self.order.query.few_calls:
+            return 1
         step = size - self._overlap if self._most_ahead > 1 else size
         return choose_last_rows(rows - self._cursor.rows, size, step, self._overlap)
 

@@ -1,7 +1,8 @@
-"""The end of a read in order of key: the highest key, and the last page, which is asked for from the other end.
+"""The end of a read in order of key: the highest key, and the last page, which may be asked for from the other end.
 
-The highest key is needed as the end that must be reached, so that no change can outrun the read. The answer that shows
-it has room for a whole page: the last one, in falling order of key. So the end costs no call of its own.
+The highest key is the end that must be reached, so that no change can outrun the read. The answer that shows it has
+room for a whole page: the last one, in falling order of key. That saves a call. But an answer with nothing but a key is
+also a witness: it counts records that are left out, and not counted, wherever their other fields are asked for.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ def choose_last_rows(behind: int, size: int, step: int, overlap: int) -> int:
     :param step: rows that each page before the last one adds.
     :param overlap: rows that the last page should share with the one before.
     """
-    shared = behind + overlap
-    between = max(0, math.ceil((shared - size) / step))
-    return max(1, min(size, shared - between * step + size // MOST_SHARED))
+    missing = behind + overlap
+    if missing > size:
+        # The second page follows the first one without an overlap.
+        missing -= size + step * max(0, math.ceil((missing - 2 * size) / step))
+    return max(1, min(size, missing + size // MOST_SHARED))
 
 
 class LastPage:

@@ -31,6 +31,8 @@ class Query:
     :param expression: how they are joined.
     :param parameters: ``asOfDate``, ``includePrivate`` and so on.
     :param order_by: fields with their directions.
+    :param few_calls: whether a read of several pages may do without asking for keys alone, which costs a call: that
+        shows that there are records which Intacct never sends with these fields, nor counts.
     :param values_checked: whether the values of the filters are known to be such that records can have.
     """
 
@@ -40,6 +42,7 @@ class Query:
     expression: str = "and"
     parameters: Mapping[str, Any] | None = None
     order_by: tuple[Mapping[str, str], ...] = ()
+    few_calls: bool = field(default=False, compare=False, repr=False)
     values_checked: bool = field(default=False, compare=False, repr=False)
 
     @classmethod

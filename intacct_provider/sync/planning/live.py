@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.batches import BATCH_SIZE
@@ -204,7 +204,9 @@ class _Reader:
     def _query(self, names: Sequence[str]) -> Iterator[Row]:
         match_on, wanted, near = self._match_on, self._wanted, self._folded
         self.count = 0
-        for row in self._client.iter_rows(self._object_name, names):
+        # A record that is never sent is never deleted, and Intacct refuses to create its id again.
+        query = replace(Query.build(self._object_name, names), few_calls=True)
+        for row in self._client.iter_rows(query):
             self.count += 1
             match = match_text(row[match_on])
             similar = match in wanted or not near.isdisjoint(fold_text(match))
@@ -215,7 +217,8 @@ class _Reader:
 
 
 def _read_keys(client: IntacctClient, object_name: str, filters: Filters) -> frozenset[str]:
-    return frozenset(str(row["key"]) for row in client.iter_rows(object_name, ["key"], filters=filters))
+    query = replace(Query.build(object_name, ["key"], filters=filters), few_calls=True)
+    return frozenset(str(row["key"]) for row in client.iter_rows(query))
 
 
 def _read_protected(client: IntacctClient, request: SyncRequest) -> frozenset[str]:

@@ -295,7 +295,7 @@ def test_pages_of_a_client_are_billed_and_counted(intacct):
     pages = pages_of(client)
     assert [key for one in pages for key in one.keys] == [str(n) for n in range(1, 26)]
     assert pages.counted == Totals(25)
-    assert client.transactions == 3
+    assert client.transactions == 4
     assert pages.expected == 25
 
 
