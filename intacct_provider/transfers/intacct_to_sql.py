@@ -128,6 +128,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
             key=self.key,
             create=self.create_table,
             add_columns=self.schema_drift == "add",
+            deletes=self.detect_deletes is not None,
             owner=Owner.from_context(context),
         )
 

@@ -43,7 +43,8 @@ class Rights:
     """What a load does, which its user must be allowed to do.
 
     :param existing: columns of the table; None if it does not exist.
-    :param mode: of the load.
+    :param updates: whether rows are updated, and
+    :param deletes: whether some are deleted.
     :param creates: whether a table is created, be it that of the log.
     :param log: the table of the log, if it exists already and an entry is written.
     """
@@ -51,7 +52,8 @@ class Rights:
     dialect: Dialect
     table: Name
     existing: Sequence[TableColumn] | None
-    mode: str
+    updates: bool
+    deletes: bool
     creates: bool
     log: str | None
 
@@ -97,9 +99,9 @@ class Rights:
         columns = [quote(column.name) for column in self.existing or ()]
         if columns:
             yield "insert rows", [_insert(path, column) for column in columns]
-        if columns and self.mode == "merge":
+        if columns and self.updates:
             yield "update rows", [f"UPDATE {path} SET {c} = {c} WHERE 1 = 0" for c in columns]  # noqa: S608
-        if columns and self.mode == "replace":
+        if columns and self.deletes:
             yield "delete rows", [f"DELETE FROM {path} WHERE 1 = 0"]  # noqa: S608
 
 

@@ -66,6 +66,7 @@ class TableLoad:
     :param key: field or column that identifies a row, for ``merge``.
     :param create: create the table if it does not exist; with ``merge`` its key is the primary key.
     :param add_columns: add columns that the table lacks; by default that is an error.
+    :param deletes: whether rows of deleted records are removed.
     :param owner: who loads; None to keep no log.
     """
 
@@ -78,6 +79,7 @@ class TableLoad:
         key: str = "key",
         create: bool = True,
         add_columns: bool = False,
+        deletes: bool = False,
         owner: Owner | None = None,
     ) -> None:
         check_choice("mode", mode, MODES)
@@ -86,7 +88,7 @@ class TableLoad:
         self.table = table
         self._hook = hook
         self.mode, self._key, self._create, self._add = mode, key, create, add_columns
-        self._owner = owner
+        self._owner, self._deletes = owner, deletes or mode == "replace"
         self._log = LoadLog(self._dialect, self.name)
         self._digest, self._again = "", False
         self._conn: Any = None
@@ -128,7 +130,8 @@ class TableLoad:
             dialect=self._dialect,
             table=self.name,
             existing=self._existing,
-            mode=self.mode,
+            updates=self._matches_rows,
+            deletes=self._deletes,
             creates=logged is False or (self._create and self._existing is None),
             log=self._log.path if logged else None,
         ).check(trial)
@@ -331,9 +334,7 @@ class TableLoad:
                 found.name, self.table, found.type,
             )  # fmt: skip
         if found is None:
-            primary = (
-                self._existing is None and self.mode == "merge" and self._key in (column.field, column.name)
-            )
+            primary = self._existing is None and self.mode == "merge" and column == self._key_column
             kind = self._dialect.key_type(column) if primary else self._dialect.column_type(column)
             found = TableColumn(column.name, kind)
         return self._dialect.slot(column, found)
@@ -348,9 +349,14 @@ class TableLoad:
 
     @property
     def _key_slot(self) -> Slot | None:
-        return next(
-            (slot for slot in self._slots if self._key in (slot.column.field, slot.column.name)), None
-        )
+        return next((slot for slot in self._slots if slot.column == self._key_column), None)
+
+    @property
+    def _key_column(self) -> Column | None:
+        """The column of the key: that of the field of this name, or else the one that is named so."""
+        by_field = [column for column in self._columns if column.field == self._key]
+        by_name = [column for column in self._columns if column.name == self._key]
+        return next(iter(by_field + by_name), None)
 
     def _check_key(self, key: Slot | None) -> None:
         if self._matches_rows and key is None:

@@ -1,10 +1,12 @@
 """A missing schema or right is found before anything is read, and fields have columns of their own."""
 
 import json
+from contextlib import suppress
 
 import duckdb
+import psycopg
 import pytest
-from sql_tables import KEY, KINDS, Database, database_servers, loaded, page
+from sql_tables import ENVIRONMENT, KEY, KINDS, Database, database_servers, loaded, page
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.schema.columns import Column
@@ -92,4 +94,33 @@ def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
     load = TableLoad(hook, "customers", owner=OWNER)
     refused = pytest.raises(IntacctArgumentError, match=r"may not .*read-only")
     with refused, load:
+        pytest.fail("the load began")
+
+
+def test_the_key_of_merge_is_a_field_before_it_is_a_column(tmp_path, monkeypatch):
+    """``a.b`` has the column ``a_b``, and the key is the field ``a_b``, whose column is ``a_b_2``."""
+    database = Database("sqlite", tmp_path, monkeypatch)
+    columns = (KEY, Column("a.b", "a.b", "string"), Column("a_b", "a_b", "string"))
+    with database.load() as load:
+        named = load.name_columns(columns)
+    for value in ("first", "second"):
+        rows = page(("1", value, "id 1"), ("2", value, "id 2"), columns=columns)
+        loaded(database.load(mode="merge", key="a_b"), rows, columns=named)
+    assert [*database.run("SELECT a_b, a_b_2 FROM customers ORDER BY key")] == [
+        ("second", "id 1"),
+        ("second", "id 2"),
+    ]
+
+
+@pytest.mark.slow
+def test_the_right_to_delete_is_needed_where_deleted_records_are_found(tmp_path, monkeypatch, servers):
+    database = Database("postgres", tmp_path, monkeypatch, servers)
+    with suppress(psycopg.errors.DuplicateObject):
+        database.run("CREATE ROLE keeper LOGIN")
+    database.run("CREATE TABLE customers (key text)", "GRANT SELECT, INSERT, UPDATE ON customers TO keeper")
+    monkeypatch.setenv(ENVIRONMENT, json.dumps(json.loads(database.connection) | {"login": "keeper"}))
+    with database.load(mode="merge"):
+        pass
+    refused = pytest.raises(IntacctArgumentError, match="may not delete rows")
+    with refused, database.load(mode="merge", deletes=True):
         pytest.fail("the load began")
