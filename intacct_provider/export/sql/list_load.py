@@ -31,7 +31,6 @@ class ListLoad(TableLoad):
             add_columns=records._add,
         )
         self.list = one
-        self._replaces_some = records.mode == "merge"
         self._conn = records._conn
         with self._transaction() as cursor:
             self._existing = self._dialect.read_columns(cursor, self.name)
