@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from intacct_provider.exceptions import IntacctArgumentError
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ def require_storage(argument: str, path: ObjectStoragePath) -> None:
     except ImportError as err:
         raise IntacctArgumentError(
             f"{argument} {str(path)!r} needs a package that is not installed ({err}).{_advise(path.protocol)}"
+        ) from err
+    except AirflowNotFoundException as err:
+        raise IntacctArgumentError(
+            f"{argument} {str(path)!r} names connection {path.conn_id!r}, which does not exist."
         ) from err
     except ValueError as err:
         if "registered" not in str(err):

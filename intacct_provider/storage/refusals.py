@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 
 if TYPE_CHECKING:
@@ -48,14 +50,9 @@ def _explain(err: Exception, target: ObjectStoragePath) -> str | None:
         return None
     status = find_status(err)
     if status in (401, 403) or isinstance(err, PermissionError) or type(err).__name__ in _NO_CREDENTIALS:
-        whose = (
-            f"connection {target.conn_id!r}"
-            if target.conn_id
-            else "the worker, since the URI names no connection"
-        )
         return (
-            f"the storage denied access. Check the credentials of {whose}, and that they may write, read, list and "
-            "delete there."
+            f"the storage denied access. Check the credentials of {_name_credentials(target)}, and that they may "
+            "write, read, list and delete there."
         )
     bucket = target.path.lstrip("/").partition("/")[0]
     if status == 404 or isinstance(err, FileNotFoundError):
@@ -63,6 +60,18 @@ def _explain(err: Exception, target: ObjectStoragePath) -> str | None:
     if status == 400:
         return f"the storage does not accept the name of the file, or of bucket or container {bucket!r}."
     return None
+
+
+def _name_credentials(target: ObjectStoragePath) -> str:
+    if not target.conn_id:
+        return "the worker, since the URI names no connection"
+    named = f"connection {target.conn_id!r}"
+    try:
+        BaseHook.get_connection(target.conn_id)
+    except AirflowNotFoundException:
+        if target.protocol.startswith("s3"):
+            return f"{named}, which does not exist, so those of the worker were used"
+    return named
 
 
 def find_status(err: BaseException | None) -> int | None:

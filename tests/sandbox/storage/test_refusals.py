@@ -88,6 +88,18 @@ def test_denied_access_names_the_connection_and_is_not_retried(refuse, refusal, 
     assert "secret-text" not in str(raised.value)
 
 
+def test_a_connection_that_does_not_exist_is_named_where_the_worker_s_own_credentials_were_used(
+    refuse, monkeypatch
+):
+    target = refuse(*s3(403, "AccessDenied"))
+    assert target.fs  # made while there was a connection
+    monkeypatch.delenv(f"AIRFLOW_CONN_{target.conn_id.upper()}")
+    with pytest.raises(
+        IntacctArgumentError, match=r"'refusing_\d+', which does not exist, so those of the worker"
+    ):
+        check_place(target)
+
+
 @pytest.mark.parametrize("refusal", MISSING, ids=lambda one: one[0])
 def test_a_missing_bucket_is_named(refuse, refusal):
     with pytest.raises(IntacctArgumentError, match="bucket or container 'finance' does not exist"):
