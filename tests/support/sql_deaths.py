@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ class Dying:
         found = getattr(self._real, name)
         if name == "cursor":
             return lambda *args: Dying(found(*args))
-        if name in ("execute", "executemany", "copy", "copy_expert", "commit", "close"):
+        if name in ("execute", "executemany", "copy", "copy_expert", "begin", "commit", "close"):
             return lambda *args: self._counted(found, *args)
         return found
 
@@ -54,14 +54,13 @@ def task(try_number=1, **changes):
 
 def load(job):
     """Load as a worker does; return what the task returns."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-    from airflow.providers.sqlite.hooks.sqlite import SqliteHook
+    from airflow.providers.common.compat.sdk import BaseHook
 
     from intacct_provider.transfers.intacct_to_sql import IntacctToSqlOperator
 
     os.environ.update(job["environment"])
-    for hook in (PostgresHook, SqliteHook):
-        hook.get_conn = lambda self, real=hook.get_conn: Dying(real(self))
+    hook = type(BaseHook.get_connection(job["arguments"]["sql_conn_id"]).get_hook())
+    hook.get_conn = lambda self, real=hook.get_conn: Dying(real(self))
     Dying.left = job["moment"]
     return IntacctToSqlOperator(task_id="load", **job["arguments"]).execute(task(**job["task"]))
 
@@ -74,11 +73,13 @@ def warm_up():
     import intacct_provider.export.deletes.detection
     import intacct_provider.export.sql.table_load
     import intacct_provider.hooks.intacct  # noqa: F401
+    from intacct_provider.exceptions import IntacctArgumentError
     from intacct_provider.operators._sql_hook import sql_hook
 
-    for kind in ("postgres", "sqlite"):
+    for kind in ("postgres", "sqlite", "duckdb", "mysql"):
         os.environ["AIRFLOW_CONN_WARM"] = json.dumps({"conn_type": kind})
-        sql_hook("warm")
+        with suppress(IntacctArgumentError):  # MySQL's provider is not installed everywhere
+            sql_hook("warm")
     get_hook_lineage_collector()
 
 

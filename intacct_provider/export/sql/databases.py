@@ -20,7 +20,7 @@ _DIALECTS: dict[str, type[Dialect]] = {
     "duckdb": DuckDb,
 }
 #: Connections whose hooks cannot keep several statements in one transaction.
-_WITHOUT_TRANSACTIONS = {"gcpbigquery": "BigQuery", "google_cloud_platform": "BigQuery"}
+_WITHOUT_TRANSACTIONS = {"gcpbigquery": "BigQuery"}
 _log = logging.getLogger(__name__)
 
 

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls, client_of, running
 from sql_deaths import KILLED, mortal_loads, task
-from sql_tables import ENVIRONMENT, POSTGRES, Database, database_servers
+from sql_tables import ENVIRONMENT, KNOWN, Database, database_servers
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctError
@@ -29,7 +29,7 @@ def servers():
         yield found
 
 
-@pytest.fixture(params=["sqlite", POSTGRES])
+@pytest.fixture(params=KNOWN)
 def database(request, tmp_path, monkeypatch):
     return Database(request.param, tmp_path, monkeypatch, request.getfixturevalue("servers"))
 
@@ -82,6 +82,11 @@ def rows_of(database, names="key, id, name", table="customers"):
     return database.run(f"SELECT {names} FROM {table} ORDER BY CAST(key AS int)")  # noqa: S608
 
 
+def in_utc(moment):
+    """Return a moment of a database; MySQL has no time zones."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
 def live(company, fields=SMALL):
     """Return all customers as Intacct has them now."""
     with client_of(company) as client:
@@ -118,13 +123,17 @@ def test_ten_thousand_rows_with_every_kind_of_value(big, database):
         assert (row[3] is None) == (limit is None)
         assert limit is None or Decimal(row[3]) == limit
         assert (row[4], row[5]) == (hold, term)
-        assert row[6] == (moment if database.sqlite else dt.datetime.fromisoformat(moment))
+        assert row[6] == moment if database.sqlite else in_utc(row[6]) == dt.datetime.fromisoformat(moment)
 
 
 def test_whole_records_keep_their_lists_as_json(demo, monkeypatch, database):
     connected(demo, monkeypatch)
     load(fields=None, detail=True, filters=field("id").startswith("C"), mode="merge")
-    path = "contacts->'primary'->>'id'" if not database.sqlite else "json_extract(contacts, '$.primary.id')"
+    path = "contacts->'primary'->>'id'"
+    path = {
+        "sqlite": "json_extract(contacts, '$.primary.id')",
+        "mysql": "json_value(contacts, '$.primary.id')",
+    }.get(database.kind, path)
     found = dict(rows_of(database, f"key, {path}"))
     with client_of(demo) as client:
         records = {record["key"]: record for record in client.get_many(CUSTOMER, [*found])}
