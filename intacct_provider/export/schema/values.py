@@ -19,6 +19,8 @@ PRECISION = 38
 MOST_DIGITS = 60
 _DECIMAL = Context(prec=PRECISION)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+#: What most numbers look like, so that they need no closer look.
+_SHORT_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLOCK = r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?"
 _OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
@@ -103,7 +105,7 @@ def check_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -> 
     :raises IntacctColumnError: naming the column, the key and the value of the first that is not.
     """
     check = _CHECKS.get(column.type)
-    if check is None:
+    if check is None or (column.type == "string" and _is_text(values)):
         return
     for value, key in zip(values, keys, strict=True):
         try:
@@ -111,6 +113,15 @@ def check_values(column: Column, values: Sequence[Any], keys: Sequence[str]) -> 
                 check(value)
         except (ValueError, OverflowError):
             raise reject(column, key, value) from None
+
+
+def _is_text(values: Sequence[Any]) -> bool:
+    """Whether all values are text that UTF-8 can encode, or None."""
+    try:
+        "".join([value for value in values if value is not None]).encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def reject(column: Column, key: str, value: Any) -> IntacctColumnError:
@@ -262,6 +273,11 @@ _PLAIN: dict[str, Convert] = {
 }
 
 
+def _number(value: Any) -> None:
+    if not isinstance(value, str) or not _SHORT_NUMBER.fullmatch(value):
+        read_number(value)
+
+
 def _whole(value: Any) -> None:
     number = read_number(value)
     if number != number.to_integral_value():
@@ -272,7 +288,7 @@ _CHECKS: dict[str, Convert] = {
     "string": _text,
     "boolean": _boolean,
     "integer": _whole,
-    "decimal": read_number,
+    "decimal": _number,
     "date": _date,
     "timestamp": read_moment,
 }
