@@ -36,7 +36,7 @@ class NamedKind:
     delimiter: str | None = None
 
     def check(self, file_format: str, compression: str | None, delimiter: str) -> None:
-        """Reject what contradicts the name: whoever reads the file goes by it.
+        """Reject what contradicts the name: its readers go by it.
 
         :raises IntacctArgumentError: naming both ways out.
         """
@@ -83,6 +83,6 @@ def read_name(name: str) -> NamedKind:
 
 
 def _split_last(name: str) -> tuple[str, str]:
-    """Return a name without its last ending, and this in lower case; a name that begins with a dot is no ending."""
+    """Return a name without its last ending, and this in lower case; a name that begins with a dot has no ending."""
     dot = name.rfind(".")
     return (name[:dot], name[dot:].lower()) if dot > 0 else (name, "")

@@ -70,7 +70,7 @@ class FilesSink:
         self._target, self._options, self._claim = target, options, claim
         # Rows of another query, or of another range, cannot be continued. The names of parts come from this, so its
         # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed. That
-        # holds for parts of an attempt with other masks, too, whose form tells them apart.
+        # holds for parts of an attempt with other masks, too, whose form distinguishes them.
         asked = [source.identity, source.above, source.upto]
         self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
         count = Counter(source.query.fields, source.sums)
