@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 import tempfile
 import unicodedata
 import uuid
@@ -22,6 +21,8 @@ from airflow.providers.common.compat.sdk import (
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.storage import azure
+from intacct_provider.storage.kinds import WITHOUT_FOLDERS, check_regular, find_kind
+from intacct_provider.storage.kinds import is_local as is_local
 from intacct_provider.storage.places import check_absolute, require_storage
 from intacct_provider.storage.refusals import explain_refusals
 
@@ -29,8 +30,6 @@ from intacct_provider.storage.refusals import explain_refusals
 _BLOCK = 16 << 20
 #: Window bits that make zlib read and write gzip's frame, which has no name and time 0.
 GZIP_WINDOW = 31
-#: Storages without folders, which may create a bucket when asked for a folder.
-_WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs"}) | azure.PROTOCOLS
 #: Other names of one storage.
 _SAME_STORAGE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"} | dict.fromkeys(azure.PROTOCOLS, "abfs")
 
@@ -74,7 +73,7 @@ def parse_destination(destination: str, argument: str = "destination") -> Object
             "such as s3://, gs:// or abfs://, or a local path."
         )
     require_storage(argument, path)
-    if path.protocol in _WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
+    if path.protocol in WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
         raise IntacctArgumentError(
             f"{argument} {destination!r} names a bucket and no file in it, such as '{destination}/customers.csv'."
         )
@@ -204,7 +203,7 @@ def prepare(target: ObjectStoragePath) -> None:
     # On an object storage a file and a "folder" may have the same name.
     if is_local(target) and target.is_dir():
         raise IsADirectoryError(str(target))
-    if target.protocol not in _WITHOUT_FOLDERS:
+    if target.protocol not in WITHOUT_FOLDERS:
         target.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -226,48 +225,6 @@ def check_place(target: ObjectStoragePath) -> None:
             remove(probe)
 
 
-def check_regular(path: ObjectStoragePath) -> None:
-    """Make sure that a name belongs to a regular file or to nothing.
-
-    :raises IntacctArgumentError: naming what else it belongs to, which a file must not take the place of.
-    """
-    kind = _find_kind(path)
-    if kind not in (None, "file"):
-        raise IntacctArgumentError(
-            f"{str(path)!r} cannot be written: it is a {kind}, and only a regular file is replaced. Name another "
-            f"file{', such as the one that it points to' if kind == 'symbolic link' else ''}, or remove it."
-        )
-
-
-#: What is on a disk, apart from regular files.
-_KINDS = {
-    stat.S_IFDIR: "folder",
-    stat.S_IFLNK: "symbolic link",
-    stat.S_IFIFO: "named pipe",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-}
-
-
-def _find_kind(path: ObjectStoragePath) -> str | None:
-    """Return what has a name: ``file`` or something else; None for nothing."""
-    if path.protocol in _WITHOUT_FOLDERS:
-        return None  # a name is nothing but that of a file
-    try:
-        if is_local(path):
-            return _KINDS.get(stat.S_IFMT(os.lstat(path.path).st_mode), "file")
-        found: str = path.fs.info(path.path)["type"]
-    except FileNotFoundError:
-        return None
-    return "folder" if found == "directory" else found
-
-
-def is_local(path: ObjectStoragePath) -> bool:
-    """Whether it is on a disk."""
-    return path.protocol in ("", "file", "local")
-
-
 def is_same_file(path: ObjectStoragePath, other: str) -> bool:
     """Whether a path or URI names the same file, however it is written."""
     try:
@@ -285,7 +242,7 @@ def _name_storage(path: ObjectStoragePath) -> str:
 
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:
     """Rename a file; on an object storage that is a copy, complete when it appears, and then a deletion."""
-    if path.protocol in _WITHOUT_FOLDERS:
+    if path.protocol in WITHOUT_FOLDERS:
         # mv() would treat brackets and stars in a name as a pattern, and go into a "folder" of the target's name.
         path.fs.cp_file(path.path, target.path)
         if path.protocol in azure.PROTOCOLS:
@@ -320,7 +277,7 @@ def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePat
     folder = target.parent.path
     target.fs.invalidate_cache()
     # Without a prefix, an object storage would send the names of all files of the folder.
-    only = {"prefix": prefix} if target.protocol in _WITHOUT_FOLDERS else {}
+    only = {"prefix": prefix} if target.protocol in WITHOUT_FOLDERS else {}
     try:
         found = target.fs.find(folder, **only) if only else target.fs.ls(folder, detail=False)
     except FileNotFoundError:
@@ -332,7 +289,7 @@ def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePat
 def hash_file(path: ObjectStoragePath) -> Written | None:
     """Return a file's size and SHA-256, reading it from end to end; None if there is no regular file."""
     digest, size = hashlib.sha256(), 0
-    if is_local(path) and _find_kind(path) != "file":
+    if is_local(path) and find_kind(path) != "file":
         return None  # reading a pipe would never end
     try:
         with path.fs.open(path.path, "rb") as file:

@@ -12,12 +12,12 @@ from intacct_provider.storage.claims import Holder, describe_siblings
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     check_place,
-    check_regular,
     is_local,
     make_unique,
     rename,
     writable,
 )
+from intacct_provider.storage.kinds import check_regular
 
 #: Bytes of a name on nearly every disk.
 _NAME_BYTES = 255

@@ -18,7 +18,6 @@ from intacct_provider.storage.claims import Claim
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     Written,
-    check_regular,
     hash_file,
     list_beside,
     read_small,
@@ -27,6 +26,7 @@ from intacct_provider.storage.files import (
     rename,
     write_small,
 )
+from intacct_provider.storage.kinds import check_regular
 
 
 class _File(msgspec.Struct, frozen=True):
