@@ -38,6 +38,7 @@ from intacct_provider.sandbox import Sandbox
 from intacct_provider.storage import claims
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 
+SUPPORT = Path(__file__).resolve().parent.parent / "tests" / "support"
 CUSTOMER = "accounts-receivable/customer"
 ROWS = 300
 FORMS: dict[str, dict[str, Any]] = {
@@ -204,16 +205,16 @@ def serve_s3(end: Connection) -> None:
     """Serve S3 with a bucket until the process is ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # moto writes a line for each request
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket=BUCKET)
-    extra = {"endpoint_url": url, "region_name": "us-east-1"}
-    end.send(json.dumps({"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}))
-    signal.pause()
+    sys.path.insert(0, str(SUPPORT))
+    import clouds
+
+    with clouds.run_s3() as url:
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket=BUCKET)
+        extra = {"endpoint_url": url, "region_name": "us-east-1"}
+        end.send(json.dumps({"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}))
+        signal.pause()
 
 
 def main() -> int:

@@ -122,7 +122,7 @@ def run_cloud(scheme: str, conn_id: str | None = None) -> Iterator[Cloud]:
 
     :param conn_id: for DAGs that name one.
     """
-    run = {"s3": _run_s3, "gs": _run_google, "abfs": _run_azure}[scheme]
+    run = {"s3": run_s3, "gs": _run_google, "abfs": _run_azure}[scheme]
     with run() as endpoint:
         cloud = Cloud(scheme, conn_id or f"{scheme}_{next(NUMBERS)}", endpoint)
         cloud.connect()
@@ -130,7 +130,8 @@ def run_cloud(scheme: str, conn_id: str | None = None) -> Iterator[Cloud]:
 
 
 @contextmanager
-def _run_s3() -> Iterator[str]:
+def run_s3() -> Iterator[str]:
+    """Run S3, and return its address; skip the test if it cannot be emulated."""
     pytest.importorskip("s3fs")
     pytest.importorskip("moto.server")
     from moto.moto_server.werkzeug_app import (
