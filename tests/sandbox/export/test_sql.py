@@ -216,7 +216,7 @@ def test_rows_that_cannot_be_proven_complete_are_not_kept(big, sqlite):
 def test_whenever_a_load_is_killed_the_table_is_as_it_was_or_as_it_shall_be(few, database, mode, step):
     """Every n-th operation on the database is once the one that the process does not live to see."""
     if database.kind in ("duckdb", "mysql"):
-        step *= 5  # starting anew takes longer, and there are more operations
+        step *= 5  # starting again takes longer, and there are more operations
     old = [("1", "x", "y"), ("999999", "gone", "soon")]
     new = live(few)
     end = {"append": [*old, *new], "replace": new, "merge": [*new, old[1]]}[mode]
