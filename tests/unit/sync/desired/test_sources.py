@@ -159,8 +159,8 @@ def test_bytes_that_are_not_utf8_are_named_by_line_and_offset(encoding):
     assert "UTF-8" in message
 
 
-def test_utf16_is_refused_at_its_first_byte():
-    assert "line 1: the byte at offset 0" in refusal("id,name\nC-1,x\n".encode("utf-16"))
+def test_utf16_is_named():
+    assert "line 1: the file is UTF-16" in refusal("id,name\nC-1,x\n".encode("utf-16"))
 
 
 def test_many_problems_come_in_one_message_of_ten():
