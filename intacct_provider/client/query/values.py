@@ -41,7 +41,7 @@ _DESCRIPTIONS: Mapping[Kind, str] = {
     "date": "a date such as '2025-03-16', or a period such as 'today'",
     "date-time": "a time such as '2025-03-16T13:26:56Z', a date, or a period such as 'today'",
     "integer": "a whole number",
-    "key": "a whole number, as all keys are",
+    "key": "a whole number, as keys usually are",
     "number": "a number",
     "text": "text",
 }
