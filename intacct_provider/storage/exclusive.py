@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from intacct_provider.storage import azure
 from intacct_provider.storage.files import ObjectStoragePath, read_small, write_small
+from intacct_provider.storage.kinds import LOCAL, WITHOUT_FOLDERS
 from intacct_provider.storage.refusals import find_status
 
 #: Writes content to a file that does not exist; False if it exists. The file is never seen in part.
@@ -87,10 +88,8 @@ def _create_object(path: ObjectStoragePath, content: bytes) -> bool:
 #: that are compatible with S3.
 _EXISTS, _CONFLICT, _NO_CONDITIONS = (409, 412), 409, 501
 
-_OBJECT_STORAGES = ("s3", "s3a", "s3n", "gs", "gcs", *azure.PROTOCOLS)
-
 #: By the protocol of a path. On a storage that is not listed, exports do without an owner.
 _CREATORS: Mapping[str, Create] = {
-    **dict.fromkeys(("", "file", "local"), _create_local),
-    **dict.fromkeys(_OBJECT_STORAGES, _create_object),
+    **dict.fromkeys(LOCAL, _create_local),
+    **dict.fromkeys(WITHOUT_FOLDERS, _create_object),
 }

@@ -12,6 +12,8 @@ from intacct_provider.storage import azure
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+#: Protocols of paths on a disk.
+LOCAL = ("", "file", "local")
 #: Storages without folders, which may create a bucket when asked for a folder.
 WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs"}) | azure.PROTOCOLS
 #: What is on a disk, apart from regular files.
@@ -27,7 +29,7 @@ _KINDS = {
 
 def is_local(path: ObjectStoragePath) -> bool:
     """Whether it is on a disk."""
-    return path.protocol in ("", "file", "local")
+    return path.protocol in LOCAL
 
 
 def check_regular(path: ObjectStoragePath) -> None:

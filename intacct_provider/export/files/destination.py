@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.files.file_part import split_name
 from intacct_provider.export.files.manifest import SUFFIX, Manifest, manifest_path, read_manifest
@@ -70,7 +72,7 @@ def read_replaced(target: ObjectStoragePath, holder: Holder | None = None) -> Ma
     except IntacctArgumentError as err:
         raise IntacctArgumentError(f"{err} {_put_aside(path)}") from err
     if found and found.run.task and holder:
-        other = Holder(**{name: getattr(found.run.task, name) for name in found.run.task.__struct_fields__})
+        other = Holder(**structs.asdict(found.run.task))
         if other.is_sibling(holder):
             raise IntacctArgumentError(describe_siblings(target, other, holder))
     _check_whole(target)
