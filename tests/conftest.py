@@ -53,6 +53,11 @@ audit = LogAudit()
 wire = WireAudit()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their argument: what a file begins with can hold the time at which it was made."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_configure() -> None:
     """Listen to everything that is logged and answered from now on, and learn each token as a sandbox issues it."""
     wire.install()

@@ -167,7 +167,7 @@ def test_a_cell_that_looks_empty_changes_nothing(company, tmp_path, cell):
         ("sep.csv", "sep=;\r\nid;name\r\nA;x\r\nB;y\r\n"),
         ("short.csv", "id,name,notes\nA,x\nB,y\n"),
         ("t.tsv", "id\tname\nA\tx\nB\ty\n"),
-        ("c.csv.gz", gzip.compress(b"id,name\nA,x\nB,y\n")),
+        ("c.csv.gz", gzip.compress(b"id,name\nA,x\nB,y\n", mtime=0)),
         ("bom.csv", "\ufeff\ufeffid,name\nA,x\nB,y\n"),
         ("template.csv", "DONOTIMPORT,ID,NAME\n#,Unique,Required\n,A,x\n#,C,z\n,B,y\n"),
     ],
