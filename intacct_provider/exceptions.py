@@ -317,5 +317,15 @@ class IntacctDestinationInUseError(IntacctError):
     """Another task writes to the destination of an export; this one published nothing, or nothing more."""
 
 
+class IntacctTriggerError(IntacctError):
+    """A trigger failed with an error that is not one of these, or sent an event that is missing or unknown."""
+
+
+class IntacctTriggerTimeoutError(IntacctTriggerError):
+    """What a trigger waited for did not happen in time; the message says what it found last."""
+
+    retryable = False
+
+
 class IntacctAuthorizeError(IntacctError):
     """``python -m intacct_provider.authorize`` got no token; the message is the line for stderr."""

@@ -30,6 +30,7 @@ class IntacctHook(BaseHook):
 
     :param intacct_conn_id: id of a connection of type ``intacct``.
     :param entity_id: entity that requests run in; ``""`` is the top level; None takes the connection's.
+    :param retry: how long to retry when the server does not respond; None for the client's own policy.
     """
 
     conn_name_attr = "intacct_conn_id"
@@ -37,10 +38,17 @@ class IntacctHook(BaseHook):
     conn_type = "intacct"
     hook_name = "Sage Intacct"
 
-    def __init__(self, intacct_conn_id: str = default_conn_name, entity_id: str | None = None) -> None:
+    def __init__(
+        self,
+        intacct_conn_id: str = default_conn_name,
+        entity_id: str | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+    ) -> None:
         super().__init__()
         self.intacct_conn_id = intacct_conn_id
         self.entity_id = entity_id
+        self.retry = retry
         self._client: IntacctClient | None = None
 
     @cached_property
@@ -78,7 +86,7 @@ class IntacctHook(BaseHook):
         :param context: by default that of the task that is running here, if there is one.
         """
         if self._client is None:
-            client = self._make_client(self.config, None)
+            client = self._make_client(self.config, self.retry)
             assign_to_task(client.idempotency, current_context() if context is None else context)
             self._client = client
         return self._client
