@@ -1,113 +1,265 @@
-"""The base of the sensors: polling on a worker or, deferred, in the triggerer."""
+"""The base of the sensors: one way of polling in each mode, and the same outcome."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowFailException,
+    AirflowRescheduleException,
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
 
-from intacct_provider.operators.base import IntacctOperator
+from intacct_provider.exceptions import (
+    IntacctError,
+    IntacctTriggerError,
+    IntacctTriggerTimeoutError,
+)
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.base import IntacctOperator, airflow_errors
+from intacct_provider.triggers.intervals import (
+    MAX_FAILURES,
+    check_interval,
+    describe_cost,
+    describe_pause,
+    next_wait,
+)
 
 # Conditions and triggers are imported when a sensor runs, so that DAG files parse fast.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from intacct_provider.triggers.condition import Condition
+    from intacct_provider.triggers.polling import Finding, PollingTrigger
+    from intacct_provider.triggers.record_condition import RecordCondition
 
+#: Seconds between polls by default. Airflow's own default of 60 would be 43 % of Intacct's first tier for one sensor.
+POKE_INTERVAL = 300.0
 #: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
 TIMEOUT_GRACE = 60
+#: Seconds between two polls of one reschedule at most, while polls fail.
+LONGEST_PAUSE = 60.0
 
 
 class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
-    """Waits for a condition; poke, reschedule and deferrable mode poll in the same way.
+    """Wait for a condition. Poke, reschedule and deferrable mode poll in the same way and end in the same way.
+
+    A wait that Intacct refuses, because of credentials, a permission or a wrong field, fails the task at once, without
+    a retry, and under ``soft_fail`` too, which skips the task for a timeout only. ``never_fail`` skips it for anything.
 
     :param intacct_conn_id: id of the Airflow connection. (templated)
     :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
+    :param poke_interval: seconds between polls, or a timedelta; at least 1, 300 by default. Up to a tenth is added at
+        random.
+    :param exponential_backoff: double the interval with each poll, up to ``max_wait``.
+    :param max_consecutive_failures: polls that may fail in a row, for reasons that may pass, before the task does; the
+        last of them fails it. With ``silent_fail`` there is no limit.
     :param deferrable: wait in the triggerer instead of on a worker.
     """
 
     def __init__(
         self,
         *,
+        poke_interval: timedelta | float = POKE_INTERVAL,
+        max_consecutive_failures: int = MAX_FAILURES,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        try:
+            super().__init__(poke_interval=poke_interval, **kwargs)
+        except OverflowError:
+            # Which argument it is, Airflow does not say.
+            check_interval("poke_interval", poke_interval)
+            raise
+        self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
-        self._polled = False
+        self._polls = self._failures = 0
 
-    def condition(self) -> Condition:
+    def condition(self) -> Condition | RecordCondition:
         """Return the condition to wait for, checked."""
         raise NotImplementedError
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once; the number of matching records is the XCom value."""
-        from intacct_provider.triggers.query import check_interval
+    def build_trigger(self, **how: Any) -> PollingTrigger:
+        """Return the trigger that waits for the condition.
 
-        with self.client(context) as client:
-            check_interval("poke_interval", self.poke_interval)
-            condition = replace(self.condition(), checked=self._is_checked(context))
-            count = condition.count(client)
-        self._polled = True
-        self.log.info(
-            "%s: matching records: %d, waiting for %d.", condition.object_name, count, condition.at_least
-        )
-        return PokeReturnValue(count >= condition.at_least, xcom_value=count)
+        :param how: arguments of :class:`~intacct_provider.triggers.polling.PollingTrigger`.
+        """
+        from intacct_provider.triggers.query import IntacctQueryTrigger
+
+        condition = replace(self.condition(), checked=self._polls > 0)
+        return IntacctQueryTrigger(condition=condition.to_dict(), **how)
+
+    def poll(self, client: Any) -> Finding:
+        """Return what there is now."""
+        return replace(self.condition(), checked=self._polls > 0).poll(client)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Poll once; a summary of what was found is the XCom value."""
+        finding = self._try_poll(context)
+        # A rescheduled task would have forgotten that polls failed.
+        while finding is None and self.reschedule and not self.deferrable:
+            pause = min(self._choose_pause(), LONGEST_PAUSE)
+            self.log.info(describe_pause(pause))
+            time.sleep(pause)
+            finding = self._try_poll(context)
+        if finding is None:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(finding.met, xcom_value=dict(finding.summary))
 
     def execute(self, context: Context) -> Any:
         """Wait on the worker, or poll once and then defer to the triggerer."""
-        if not self.deferrable:
-            return super().execute(context)
-        from intacct_provider.triggers.query import IntacctQueryTrigger
+        with self._decide_outcome():
+            with airflow_errors():
+                self._check_intervals()
+            if not context.get("task_reschedule_count"):
+                self._log_cost()
+            return self._poll_or_defer(context) if self.deferrable else super().execute(context)
 
-        polled = self.poke(context)
-        if polled.is_done:
-            return polled.xcom_value
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return the summary that the trigger reports; a missing or unknown event is a failure.
+
+        :raises AirflowSensorTimeout: if the condition was not met in time.
+        :raises AirflowFailException: if a retry cannot help.
+        :raises IntacctError: for errors that may pass, of their own type.
+        :raises AirflowException: for all other errors.
+        """
+        from intacct_provider.triggers.event_payloads import read_event
+
+        with airflow_errors(self.intacct_conn_id):
+            try:
+                summary = read_event(event)
+            except IntacctTriggerTimeoutError as err:
+                raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {err}") from err
+            except IntacctTriggerError as err:
+                if not err.retryable:
+                    raise
+                raise AirflowException(f"{self.task_id}: {err}") from err
+        self.log.info("Intacct: the trigger found what %s waits for: %s", self.task_id, summary)
+        return summary
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger, and end as the other modes do."""
+        with self._decide_outcome():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @cached_property
+    def hook(self) -> IntacctHook:
+        """The hook of polls, which retries requests for a minute at most: the next poll is a retry, too."""
+        from intacct_provider.triggers.shared_client import make_hook
+
+        return make_hook(self.intacct_conn_id, self.entity_id)
+
+    def _try_poll(self, context: Context) -> Finding | None:
+        """Poll; return None if that failed for a reason that may pass, and not too often in a row."""
+        self._polls = max(self._polls, int(context.get("task_reschedule_count") or 0))
+        try:
+            with self.client(context) as client:
+                finding = self.poll(client)
+        except IntacctError as err:
+            self._failures += 1
+            if not self.silent_fail and self._failures >= self.max_consecutive_failures:
+                raise
+            self.log.warning("Intacct: poll failed, %d in a row: %s", self._failures, err)
+            return None
+        self._polls, self._failures = self._polls + 1, 0
+        self.log.info("%s (connection %r).%s", finding.text, self.intacct_conn_id, " Done." * finding.met)
+        return finding
+
+    def _poll_or_defer(self, context: Context) -> Any:
+        started = time.time()
+        finding = self._try_poll(context)
+        if finding is not None and finding.met:
+            return dict(finding.summary)
+        left = started + self.timeout - time.time()
+        if left <= 0:
+            raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s.")
+        pause = min(self._choose_pause(), left)
+        self.log.info(describe_pause(pause))
         return self.defer(
             # The trigger keeps the deadline; this timeout is for a triggerer that is down.
             timeout=timedelta(seconds=self.timeout + TIMEOUT_GRACE),
-            trigger=IntacctQueryTrigger(
+            trigger=self.build_trigger(
                 intacct_conn_id=self.intacct_conn_id,
                 entity_id=self.entity_id,
-                condition=replace(self.condition(), checked=True).to_dict(),
                 poll_interval=float(self.poke_interval),
-                deadline=time.time() + self.timeout,
+                deadline=started + self.timeout,
+                exponential_backoff=self.exponential_backoff,
+                max_wait=self._longest_wait,
+                max_failures=None if self.silent_fail else self.max_consecutive_failures,
+                polls=self._polls,
+                failures=self._failures,
+                first_poll=time.time() + pause,
             ),
             method_name="execute_complete",
         )
 
-    def _is_checked(self, context: Context) -> bool:
-        """Whether an earlier poll of this attempt has checked the values of the condition, which costs calls."""
-        return self._polled or bool(context.get("task_reschedule_count"))
+    def _check_intervals(self) -> None:
+        from intacct_provider.client.arguments import check_whole_number
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> int:  # noqa: ARG002
-        """Return the count that the trigger reports; a missing or unknown event is a failure.
+        check_interval("poke_interval", self.poke_interval)
+        if self.max_wait is not None:
+            check_interval("max_wait", self.max_wait)
+        check_whole_number("max_consecutive_failures", self.max_consecutive_failures)
 
-        Errors are Airflow's, or ``soft_fail`` would not apply to them.
+    def _log_cost(self) -> None:
+        most = "at most " if self.exponential_backoff else ""
+        self.log.info("Intacct: polling %s%s.", most, describe_cost(self.poke_interval))
 
-        :raises AirflowSensorTimeout: if the condition was not met in time.
-        :raises AirflowFailException: if a retry cannot help.
-        :raises AirflowException: for all other errors.
-        """
-        status = (event or {}).get("status")
-        if event and status == "success":
-            return int(event["count"])
-        if event and status == "timeout":
-            raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {event.get('message')}")
-        if event and status == "error":
-            failure = AirflowException if event.get("retryable") else AirflowFailException
-            raise failure(f"{event.get('error_type')}: {event.get('message')}")
-        raise AirflowException(
-            f"The trigger of {self.task_id} sent an event with an unknown status: {status!r}."
+    @property
+    def _longest_wait(self) -> float | None:
+        return None if self.max_wait is None else self.max_wait.total_seconds()
+
+    def _choose_pause(self) -> float:
+        return next_wait(
+            self.poke_interval,
+            self._failures,
+            polls=self._polls,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self._longest_wait,
         )
+
+    def _get_next_poke_interval(
+        self,
+        started_at: Any,
+        run_duration: Callable[[], float],
+        poke_count: int,  # noqa: ARG002
+    ) -> float:
+        """Return the seconds until the next poll, in place of Airflow's own: the last one is at the timeout."""
+        pause = min(self._choose_pause(), max(0.0, self.timeout - run_duration()))
+        self.log.info(describe_pause(pause))
+        return pause
+
+    @contextmanager
+    def _decide_outcome(self) -> Iterator[None]:
+        """Skip the task for what ``soft_fail`` and ``never_fail`` mean, in every mode.
+
+        Airflow's own modes differ: deferred or not, they skip refusals, errors and timeouts in different cases.
+        """
+        try:
+            yield
+        except AirflowRescheduleException:
+            raise
+        except AirflowSkipException as skip:
+            cause = skip.__cause__
+            if (
+                self.soft_fail
+                and isinstance(cause, Exception)
+                and not isinstance(cause, AirflowSensorTimeout)
+            ):
+                raise cause from cause.__cause__
+            raise
+        except Exception as err:
+            if self.never_fail or (self.soft_fail and isinstance(err, AirflowSensorTimeout)):
+                name = "never_fail" if self.never_fail else "soft_fail"
+                raise AirflowSkipException(f"Skipped, as {name} asks: {err}") from err
+            raise

@@ -1,4 +1,4 @@
-"""The record sensor: waits until one record exists, or has certain values."""
+"""The record sensor: waits until one record exists, has certain values, or is gone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from intacct_provider.operators.base import check_key_or_id
 from intacct_provider.sensors.base import IntacctConditionSensor
 
 if TYPE_CHECKING:
-    from intacct_provider.triggers.condition import Condition
+    from intacct_provider.triggers.record_condition import RecordCondition
 
 
 class IntacctRecordSensor(IntacctConditionSensor):
-    """Wait until a record exists and its fields have the given values.
+    """Wait until a record exists, has certain values, or is gone.
+
+    Each poll is one billed call. The first poll that finds other values asks which, for one call more; the poll that
+    finds a record gone asks once more before it believes that.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key. (templated)
     :param conditions: fields with the values to wait for, such as ``{"status": "active"}``; a list means any of
         its values. Without conditions the record need only exist. (templated)
-    :return: 1.
+    :param gone: wait until the record does not exist, or cannot be seen from this entity.
+    :return: ``object_name``, ``exists``, ``key`` or ``id`` as given, and of a record that exists its ``key`` and the
+        ``values`` of the fields in ``conditions``.
     """
 
     template_fields: Sequence[str] = (
@@ -39,6 +44,7 @@ class IntacctRecordSensor(IntacctConditionSensor):
         key: str | None = None,
         record_id: str | None = None,
         conditions: Mapping[str, Any] | None = None,
+        gone: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,14 +52,12 @@ class IntacctRecordSensor(IntacctConditionSensor):
         self.key = key
         self.record_id = record_id
         self.conditions = conditions
+        self.gone = gone
 
-    def condition(self) -> Condition:
+    def condition(self) -> RecordCondition:
         """Return the condition to wait for, checked."""
         check_key_or_id(self.object_name, self.key, self.record_id)
-        name = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
-        filters: list[dict[str, Any]] = [{"$eq": name}]
-        for field, value in (self.conditions or {}).items():
-            filters.append({"$in" if isinstance(value, list | tuple) else "$eq": {field: value}})
-        from intacct_provider.triggers.condition import Condition
+        record = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
+        from intacct_provider.triggers.record_condition import RecordCondition
 
-        return Condition.build(self.object_name, filters, None, None, 1)
+        return RecordCondition.build(self.object_name, record, self.conditions, gone=self.gone)

@@ -34,6 +34,7 @@ class Query:
     :param few_calls: whether a read of several pages may do without asking for keys alone, which costs a call: that
         shows that there are records which Intacct never sends with these fields, nor counts.
     :param values_checked: whether the values of the filters are known to be such that records can have.
+    :param argument: name of the argument that the filters come from, for messages about them.
     """
 
     object_name: str
@@ -44,6 +45,7 @@ class Query:
     order_by: tuple[Mapping[str, str], ...] = ()
     few_calls: bool = field(default=False, compare=False, repr=False)
     values_checked: bool = field(default=False, compare=False, repr=False)
+    argument: str = field(default="filters", compare=False, repr=False)
 
     @classmethod
     def build(

@@ -43,10 +43,10 @@ class FilterValues:
         self._queries = queries
         self._used: set[tuple[str, str]] = set()
 
-    def check(self, query: Query, argument: str = "filters") -> Query:
+    def check(self, query: Query, argument: str = "") -> Query:
         """Return the query, whose values are then known to be checked.
 
-        :param argument: that has the filters, for the message.
+        :param argument: that has the filters, for the message; by default the query says.
         :raises IntacctArgumentError: for values that no record has, with the nearest that exist.
         """
         if query.values_checked or not has_values_to_check(query):
@@ -58,7 +58,7 @@ class FilterValues:
             for one in self._list_unused(query, list(some))
         ]
         if refused:
-            raise _build_error(query, argument, refused)
+            raise _build_error(query, argument or query.argument, refused)
         return query.trust_values()
 
     def read(self, query: Query, read: Callable[[], Found], *, empty: Callable[[Found], bool]) -> Found:

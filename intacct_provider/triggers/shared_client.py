@@ -1,0 +1,187 @@
+"""One client for all triggers of a connection, with as many threads as it may have requests in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from intacct_provider.client.forks import call_after_fork
+from intacct_provider.exceptions import IntacctAuthenticationError
+
+if TYPE_CHECKING:
+    from intacct_provider.client import IntacctClient
+    from intacct_provider.hooks.intacct import IntacctHook
+
+Answer = TypeVar("Answer")
+
+#: Requests in flight of a connection whose ``max_concurrency`` is ``auto``.
+AUTO_CONCURRENCY = 4
+
+
+class Ask(Protocol):
+    """Answers questions with the shared client, on one of its threads."""
+
+    async def __call__(self, question: Callable[[IntacctClient], Answer]) -> Answer:
+        """Return the answer.
+
+        :raises IntacctError: what the client raises; errors of the connection included.
+        """
+
+
+@asynccontextmanager
+async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> AsyncIterator[Ask]:
+    """Give a trigger the client that all triggers of a connection and entity share in this process.
+
+    It has at most ``max_concurrency`` threads (4 for ``auto``), so that there are never more requests in flight, nor
+    more TCP connections; further questions wait in line. It is opened by the first question and closed, with its
+    connections, when the last trigger leaves; a question that is in flight then ends first. A trigger that is
+    cancelled takes its question out of the line. When Intacct rejects the credentials, the connection is read again
+    and the question repeated if it was changed.
+
+    :param entity_id: entity to work in; None takes the connection's.
+    """
+    key = (asyncio.get_running_loop(), intacct_conn_id, entity_id)
+    shared = _shared.setdefault(key, _SharedClient(intacct_conn_id, entity_id))
+    shared.users += 1
+    try:
+        yield shared.ask
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            # Not there in a process that was forked meanwhile.
+            _shared.pop(key, None)
+            shared.retire()
+
+
+def make_hook(intacct_conn_id: str, entity_id: str | None) -> IntacctHook:
+    """Return the hook for polls: requests are retried for a minute at most, since the next poll is a retry, too."""
+    from intacct_provider.client.http.retry import RetryPolicy
+    from intacct_provider.hooks.intacct import IntacctHook
+
+    return IntacctHook(
+        intacct_conn_id, entity_id=entity_id, retry=RetryPolicy(attempts=3, longest=10.0, budget=60.0)
+    )
+
+
+class _SharedClient:
+    """The client of a connection, opened when it is first needed, and again when the connection was changed."""
+
+    def __init__(self, intacct_conn_id: str, entity_id: str | None) -> None:
+        self.users = 0
+        self._connection = (intacct_conn_id, entity_id)
+        self._opening: asyncio.Task[_OpenClient] | None = None
+
+    async def ask(self, question: Callable[[IntacctClient], Answer]) -> Answer:
+        """Return the answer to a question."""
+        opened = await self._open()
+        try:
+            return await opened.ask(question)
+        except IntacctAuthenticationError:
+            if not await self._reopen(opened):
+                raise
+        return await (await self._open()).ask(question)
+
+    async def _open(self) -> _OpenClient:
+        """Return the open client. A trigger that is cancelled does not keep the others from opening it."""
+        if self._opening is None or (self._opening.done() and _has_failed(self._opening)):
+            self._opening = asyncio.create_task(asyncio.to_thread(_connect, *self._connection))
+        return await asyncio.shield(self._opening)
+
+    async def _reopen(self, opened: _OpenClient) -> bool:
+        """Open another client if the connection was changed since this one was opened; return whether there is one."""
+        fresh = asyncio.create_task(asyncio.to_thread(_connect, *self._connection))
+        unused = True
+        try:
+            client = await asyncio.shield(fresh)
+            if await self._open() is not opened:
+                return True
+            unused = client.config == opened.config
+            if not unused:
+                self._opening = fresh
+                opened.retire()
+            return not unused
+        finally:
+            if unused:
+                fresh.add_done_callback(_retire)
+
+    def retire(self) -> None:
+        """Close the client when the question in flight is answered."""
+        if self._opening is not None:
+            self._opening.add_done_callback(_retire)
+
+
+class _OpenClient:
+    """A client with the threads that ask its questions.
+
+    :param client: of them alone.
+    """
+
+    def __init__(self, client: IntacctClient) -> None:
+        self.config = client.config
+        self._client = client
+        limit = self.config.max_concurrency
+        self._threads = ThreadPoolExecutor(
+            AUTO_CONCURRENCY if limit == "auto" else limit, thread_name_prefix="intacct-trigger"
+        )
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._retired = False
+
+    async def ask(self, question: Callable[[IntacctClient], Answer]) -> Answer:
+        """Return the answer to a question; what is logged meanwhile belongs to the trigger that asks."""
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        answer: Answer = await loop.run_in_executor(self._threads, context.run, self._answer, question)
+        return answer
+
+    def _answer(self, question: Callable[[IntacctClient], Answer]) -> Answer:
+        with self._lock:
+            self._in_flight += 1
+        try:
+            return question(self._client)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+            self._close_if_done()
+
+    def retire(self) -> None:
+        """Close the client; if questions are in flight, when the last one is answered."""
+        self._retired = True
+        self._threads.shutdown(wait=False)
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._retired and not self._in_flight:
+            self._client.close()
+
+
+_shared: dict[tuple[asyncio.AbstractEventLoop, str, str | None], _SharedClient] = {}
+#: The clients of the parent process, which are neither used nor closed here.
+_inherited: list[Any] = []
+
+
+def _renew_after_fork() -> None:
+    _inherited.append(dict(_shared))
+    _shared.clear()
+
+
+call_after_fork(_renew_after_fork)
+
+
+def _connect(intacct_conn_id: str, entity_id: str | None) -> _OpenClient:
+    """Read the connection and open a client; on a thread, where that does not block Airflow's event loop."""
+    return _OpenClient(make_hook(intacct_conn_id, entity_id).client)
+
+
+def _has_failed(opening: asyncio.Task[_OpenClient]) -> bool:
+    return opening.cancelled() or opening.exception() is not None
+
+
+def _retire(opening: asyncio.Task[_OpenClient]) -> None:
+    if not _has_failed(opening):
+        opening.result().retire()
