@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -119,10 +118,6 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait on the worker, or poll once and then defer to the triggerer."""
         with self._decide_outcome():
-            with airflow_errors():
-                self._check_intervals()
-            if not context.get("task_reschedule_count"):
-                self._log_cost()
             return self._poll_or_defer(context) if self.deferrable else super().execute(context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
@@ -164,6 +159,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         self._polls = max(self._polls, int(context.get("task_reschedule_count") or 0))
         try:
             with self.client(context) as client:
+                self._check_intervals()
+                if not self._polls and not self._failures:
+                    self._log_cost()
                 finding = self.poll(client)
         except IntacctError as err:
             self._failures += 1
@@ -230,7 +228,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
 
     def _get_next_poke_interval(
         self,
-        started_at: Any,
+        started_at: Any,  # noqa: ARG002
         run_duration: Callable[[], float],
         poke_count: int,  # noqa: ARG002
     ) -> float:
@@ -247,8 +245,6 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         """
         try:
             yield
-        except AirflowRescheduleException:
-            raise
         except AirflowSkipException as skip:
             cause = skip.__cause__
             if (
@@ -258,8 +254,12 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             ):
                 raise cause from cause.__cause__
             raise
+        except AirflowSensorTimeout as err:
+            if not (self.soft_fail or self.never_fail):
+                raise
+            raise AirflowSkipException(f"Skipped instead of failed: {err}") from err
         except Exception as err:
-            if self.never_fail or (self.soft_fail and isinstance(err, AirflowSensorTimeout)):
-                name = "never_fail" if self.never_fail else "soft_fail"
-                raise AirflowSkipException(f"Skipped, as {name} asks: {err}") from err
-            raise
+            # Otherwise Airflow has seen to it, and this may be what it reschedules a task with.
+            if not (self.never_fail and self.deferrable):
+                raise
+            raise AirflowSkipException(f"Skipped instead of failed: {err}") from err

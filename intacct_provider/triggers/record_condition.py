@@ -127,8 +127,8 @@ def _build_filter(name: Any, value: Any) -> dict[str, Any]:
         )
     except IntacctArgumentError:
         raise IntacctArgumentError(
-            f"conditions[{name!r}] must be text, a number, a date, a time, True, False or None, or a list of such values "
-            f"of which any will do, not {value!r}."
+            f"conditions[{name!r}] must be text, a number, a date, a time, True, False or None, or a list of such "
+            f"values of which any will do, not {value!r}."
         ) from None
 
 
