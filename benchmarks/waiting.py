@@ -80,9 +80,9 @@ async def wait_all(site: str) -> None:
     condition = {
         "object_name": ACCOUNT,
         "filters": [],
-        "filter_expression": None,
+        "filter_expression": "and",
         "filter_parameters": None,
-        "at_least": WANTED,
+        "bounds": {"at_least": str(WANTED)},
     }
     triggers = [
         IntacctQueryTrigger(

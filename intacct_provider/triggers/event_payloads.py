@@ -61,11 +61,7 @@ def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
         raise IntacctTriggerTimeoutError(str(event.get("message")))
     if event and status == "error":
         raise _rebuild_error(event)
-    raise IntacctTriggerError(
-        f"The trigger sent an event with an unknown status: {status!r}."
-        if event
-        else "The trigger ended without an event."
-    )
+    raise IntacctTriggerError(f"The trigger sent an event with an unknown status: {status!r}.")
 
 
 def _rebuild_error(event: Mapping[str, Any]) -> IntacctError:

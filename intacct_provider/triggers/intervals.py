@@ -51,11 +51,12 @@ def next_wait(
     :param failures: polls that failed in a row. Each doubles the wait, up to 15 minutes.
     :param polls: polls that were answered so far.
     :param exponential_backoff: double the wait with each of these after the first one, too.
-    :param max_wait: seconds at most, as long as no poll fails.
+    :param max_wait: seconds at most, with ``exponential_backoff`` and as long as no poll fails.
     """
-    wait = interval * 2.0 ** min(max(polls - 1, 0), 60) if exponential_backoff else interval
-    if max_wait is not None:
-        wait = min(wait, max_wait)
+    wait = interval
+    if exponential_backoff:
+        doubled = interval * 2.0 ** min(max(polls - 1, 0), 60)
+        wait = doubled if max_wait is None else min(doubled, max_wait)
     if failures:
         wait = max(wait, min(interval * 2.0 ** min(failures, 60), LONGEST_BACK_OFF))
     return max(MIN_INTERVAL, wait) * random.uniform(1, 1.1)  # noqa: S311

@@ -53,8 +53,8 @@ async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> As
     finally:
         shared.users -= 1
         if not shared.users:
-            # Not there in a process that was forked meanwhile.
-            _shared.pop(key, None)
+            if _shared.get(key) is shared:  # and not in a process that was forked meanwhile
+                del _shared[key]
             shared.retire()
 
 

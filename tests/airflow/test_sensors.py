@@ -9,11 +9,13 @@ import time
 import pytest
 
 from intacct_provider.client import IntacctClient, IntacctConfig
+from intacct_provider.client.http import transport
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
-from intacct_provider.triggers import query as trigger_module
-from intacct_provider.triggers.query import MIN_INTERVAL, IntacctQueryTrigger
+from intacct_provider.triggers import intervals, polling
+from intacct_provider.triggers.intervals import MIN_INTERVAL
+from intacct_provider.triggers.query import IntacctQueryTrigger
 
 CUSTOMER = "accounts-receivable/customer"
 MODES = ["poke", "reschedule", "deferrable"]
@@ -22,8 +24,10 @@ MODES = ["poke", "reschedule", "deferrable"]
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     """The first wait covers a race of Airflow's executors, which these runs do not have; short intervals save time."""
-    monkeypatch.setattr(trigger_module, "FIRST_WAIT", 0.0)
-    monkeypatch.setattr(trigger_module, "MIN_INTERVAL", 0.05)
+    monkeypatch.setattr(intervals, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(intervals, "MIN_INTERVAL", 0.05)
+    monkeypatch.setattr(polling, "SPREAD", 0.0)
+    monkeypatch.setattr(transport.random, "random", lambda: 0.0)
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def test_query_sensor_waits_until_enough_records_match(run_dag, sandbox, client,
     run = run_dag(f"query_sensor_{mode}")
     assert states(run) == {"wait": "success"}
     (task,) = run.get_task_instances()
-    assert task.xcom_pull(task_ids="wait") == 2
+    assert task.xcom_pull(task_ids="wait") == {"object_name": CUSTOMER, "count": 2}
     questions = sum(call.path.endswith("/query") for call in sandbox.requests) - asked
     assert questions >= 3
 
@@ -120,12 +124,12 @@ def test_trigger_comes_back_from_its_stored_form_and_fires(sandbox, trigger):
     path, arguments = trigger.serialize()
     again = import_string(path)(**deserialize(serialize(arguments)))
     assert again.serialize() == (path, arguments)
-    assert first_event(again) == {"status": "success", "count": 1}
+    assert first_event(again) == {"status": "success", "summary": {"object_name": CUSTOMER, "count": 1}}
 
 
 def test_trigger_lives_through_passing_trouble(sandbox, trigger):
     sandbox.fail(kind="html", times=2, path="/services/core/query")
-    assert first_event(trigger) == {"status": "success", "count": 1}
+    assert first_event(trigger) == {"status": "success", "summary": {"object_name": CUSTOMER, "count": 1}}
 
 
 def test_trigger_tells_of_lasting_trouble(sandbox, trigger):
@@ -146,11 +150,11 @@ def test_trigger_tells_at_once_what_waiting_cannot_mend(sandbox, trigger, monkey
 
 
 def test_trigger_asks_a_last_time_when_time_is_up_and_not_an_interval_later(sandbox, trigger):
-    trigger.condition["at_least"] = 2
+    trigger.condition["bounds"] = {"at_least": "2"}
     trigger.poll_interval, trigger.deadline = 3600, time.time() + 0.2
     assert first_event(trigger) == {
         "status": "timeout",
-        "message": f"{CUSTOMER}: matching records: 1, waiting for 2",
+        "message": f"{CUSTOMER}: matching records: 1, waiting for at least 2",
     }
 
 
@@ -184,7 +188,7 @@ def test_record_sensor_says_what_is_wrong_with_its_arguments(sandbox, arguments,
 def test_an_interval_below_a_second_is_refused_without_a_call(sandbox, monkeypatch, interval):
     from airflow.providers.common.compat.sdk import AirflowFailException
 
-    monkeypatch.setattr(trigger_module, "MIN_INTERVAL", MIN_INTERVAL)
+    monkeypatch.setattr(intervals, "MIN_INTERVAL", MIN_INTERVAL)
     for deferrable in (False, True):
         sensor = IntacctQuerySensor(
             task_id="t", object_name=CUSTOMER, poke_interval=interval, deferrable=deferrable

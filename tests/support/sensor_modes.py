@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -71,7 +70,7 @@ def run_sensor(make, mode):
 
 def _build_outcome(state, err):
     original = err
-    while isinstance(original, AirflowException) and isinstance(original.__cause__, Exception):
+    while not isinstance(original, AirflowSensorTimeout) and isinstance(original.__cause__, Exception):
         original = original.__cause__
     return Outcome(state, error=type(original).__name__, message=str(err))
 

@@ -143,9 +143,9 @@ def test_a_trigger_does_not_check_again_what_its_sensor_has_checked(company):
         sensor.execute({})
     condition = Condition(**deferred.value.trigger.condition)
     with client_of(company) as client:
-        assert count(company, lambda: condition.count(client)) == (0, 1)
+        assert count(company, lambda: condition.poll(client)) == (0, 1)
         with pytest.raises(IntacctArgumentError, match=NEAREST):
-            Condition(CUSTOMER, [{"$eq": {"status": "Active"}}], "and", None, 1).count(client)
+            Condition.build(CUSTOMER, filters=[{"$eq": {"status": "Active"}}]).poll(client)
 
 
 @pytest.mark.parametrize("argument", ["scope", "protect"])
