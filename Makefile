@@ -92,6 +92,9 @@ bench-smoke: $(VENV)/.dev  ## The same in small: counts, and ratios with wide ma
 bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records that it needs
 	@$(BIN)/python benchmarks/sync.py
 
+bench-sensors: $(VENV)/.dev  ## Let 1,000 deferred sensors wait in one triggerer, and check what they take (6 minutes)
+	@$(BIN)/python benchmarks/sensors.py
+
 screenshot: $(VENV)/.dev  ## Take the pictures of the documentation (needs Chromium)
 	@$(BIN)/python tools/screenshot.py
 

@@ -13,6 +13,7 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import select
 
+CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
 
 
@@ -188,3 +189,33 @@ def test_new_customers_come_with_their_contacts(run_dag, sandbox):
     assert [customers[one["id"]]["contacts"]["primary"]["id"] for one in new] == [
         one["contact"] for one in new
     ]
+
+
+def test_acting_when_a_customer_is_active_waits_and_then_acts(run_dag, sandbox, monkeypatch):
+    from sandbox_client import calls, client_of
+
+    from intacct_provider.sensors import base
+    from intacct_provider.triggers import intervals, polling
+
+    with client_of(sandbox) as client:
+        key = client.create(CUSTOMER, {"id": "SLOW", "name": "Slow", "status": "inactive"})["key"]
+
+        def activate_soon(*_args, **_how):
+            """Activate the customer after the first poll, instead of five minutes of waiting."""
+            client.update(CUSTOMER, key, {"status": "active"})
+            return 0.0
+
+        monkeypatch.setattr(base, "next_wait", activate_soon)
+        monkeypatch.setattr(intervals, "FIRST_WAIT", 0.0)
+        monkeypatch.setattr(polling, "SPREAD", 0.0)
+        run = run_dag("intacct_act_when_customer_is_active", customer_id="SLOW")
+        assert states(run) == {"wait_until_active": "success", "raise_limit": "success"}
+        assert xcom(run, "wait_until_active")["values"] == {"status": "active"}
+        assert client.get(CUSTOMER, key)["creditLimit"] == "10000.00"
+    assert len(calls(sandbox, "/services/core/query")) == 3  # two polls, and one for the value that was found
+
+
+def test_acting_when_a_customer_is_active_fails_if_it_cannot_be_read(run_dag, sandbox):
+    sandbox.faults.denied = [CUSTOMER]
+    run = run_dag("intacct_act_when_customer_is_active")
+    assert states(run) == {"wait_until_active": "failed", "raise_limit": "upstream_failed"}

@@ -1,0 +1,157 @@
+"""Let 1,000 deferred sensors of one connection wait in a real triggerer, and check what they take.
+
+    python benchmarks/sensors.py            # 1,000 that poll every 60 s, for 3 minutes
+    python benchmarks/sensors.py --smoke    # 300 that poll every 5 s, for CI
+
+The tasks are put into Airflow's database as deferred, as a worker would leave them. Fails if Airflow warns of a blocked
+event loop, or if requests in flight, connections or tokens are more than they may be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from measuring import FastServer, check
+from ours import connection
+
+IN_FLIGHT = 4
+WARNING = "async thread was blocked"
+
+
+def main() -> None:
+    """Measure, print and check."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--smoke", action="store_true", help="fewer sensors that poll more often, for half a minute"
+    )
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        measure(sensors=300, interval=5, seconds=25)
+    else:
+        measure(sensors=1000, interval=60, seconds=200)
+
+
+def measure(sensors: int, interval: int, seconds: int) -> None:
+    """Let one sensor wait, then the others, too."""
+    print(f"{sensors:,} deferred sensors that poll every {interval} s", flush=True)
+    with tempfile.TemporaryDirectory(prefix="intacct-bench-") as home, FastServer() as server:
+        environment = make_environment(Path(home), server.site)
+        run([sys.executable, "-m", "airflow", "db", "migrate"], environment)
+        add(environment, first=0, count=1, interval=interval)
+        server.change(rows=1000)
+        with triggerer(Path(home), environment) as process:
+            wait_for(lambda: server.stats()["queries"] > 0, 120)
+            one = resident_megabytes(process)
+            add(environment, first=1, count=sensors - 1, interval=interval)
+            wait_for(lambda: server.stats()["queries"] > sensors, 300)
+            before, most = server.stats(), 0
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                most = max(most, count_connections(process, server.site))
+                time.sleep(0.5)
+            stats, all_of_them = server.stats(), resident_megabytes(process)
+            warnings = (Path(home) / "triggerer.log").read_text(errors="replace").count(WARNING)
+    fact = {
+        "polls_a_second": round((stats["queries"] - before["queries"]) / seconds, 1),
+        "expected": round(sensors / (interval * 1.05), 1),
+        "most_in_flight": stats["most_in_flight"],
+        "most_connections": most,
+        "tokens": stats["tokens"],
+        "refused": stats["refused"],
+        "blocked_event_loop_warnings": warnings,
+        "mb_with_one": round(one, 1),
+        "mb_with_all": round(all_of_them, 1),
+        "kb_for_each": round((all_of_them - one) * 1024 / (sensors - 1), 1),
+    }
+    for name, value in fact.items():
+        print(f"  {name:30} {value}", flush=True)
+    check(fact["polls_a_second"] > fact["expected"] / 2, "the sensors poll too seldom")
+    check(stats["most_in_flight"] <= IN_FLIGHT, f"more than {IN_FLIGHT} requests were in flight")
+    check(most <= IN_FLIGHT, f"there were more than {IN_FLIGHT} connections")
+    check(stats["tokens"] <= 2, "more than 2 tokens were asked for")
+    check(not warnings, "the event loop was blocked")
+
+
+def make_environment(home: Path, site: str) -> dict[str, str]:
+    """Return the environment of an Airflow with a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
+        "AIRFLOW__TRIGGERER__CAPACITY": "2000",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW_CONN_INTACCT_DEFAULT": connection(site, 4000, IN_FLIGHT),
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def add(environment: dict[str, str], **which: Any) -> None:
+    """Add deferred tasks, in a process with that Airflow."""
+    run([sys.executable, str(Path(__file__).with_name("deferring.py")), json.dumps(which)], environment)
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command, and show what it says only if it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"{command[1:3]} failed\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+@contextmanager
+def triggerer(home: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
+    """Run a triggerer, and give the process that runs the triggers."""
+    with (home / "triggerer.log").open("wb") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+    parent = psutil.Process(supervisor.pid)
+    try:
+        wait_for(lambda: parent.children() or supervisor.poll() is not None, 120)
+        check(supervisor.poll() is None, "the triggerer ended by itself")
+        yield parent.children()[0]
+    finally:
+        for process in (*parent.children(recursive=True), parent):
+            process.kill()
+        supervisor.wait()
+
+
+def wait_for(happened: Any, seconds: float) -> None:
+    """Wait until something has happened."""
+    end = time.monotonic() + seconds
+    while not happened():
+        check(time.monotonic() < end, f"something did not happen within {seconds} s")
+        time.sleep(0.2)
+
+
+def resident_megabytes(process: psutil.Process) -> float:
+    """Return how much memory a process has."""
+    return float(process.memory_info().rss) / 2**20
+
+
+def count_connections(process: psutil.Process, site: str) -> int:
+    """Return how many connections to the server are open."""
+    port = int(site.rpartition(":")[2])
+    return sum(
+        bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+        for one in process.net_connections("tcp")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Sensors in each mode, for a customer that becomes active while their triggerer is killed."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG
+
+from intacct_provider.sensors.query import IntacctQuerySensor
+from intacct_provider.sensors.records import IntacctRecordSensor
+
+CUSTOMER = "accounts-receivable/customer"
+MODES = {
+    "poke": {"mode": "poke"},
+    "reschedule": {"mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+}
+
+
+def make_dag(name: str) -> DAG:
+    return DAG(
+        dag_id=f"wait_{name}",
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        params={"conn": "", "id": ""},
+    )
+
+
+for mode, how in MODES.items():
+    with make_dag(mode):
+        IntacctRecordSensor(
+            task_id="wait",
+            intacct_conn_id="{{ params.conn }}",
+            object_name=CUSTOMER,
+            record_id="{{ params.id }}",
+            conditions={"status": "active"},
+            poke_interval=2,
+            timeout=600,
+            **how,
+        )
+    with make_dag(f"softly_{mode}"):
+        IntacctQuerySensor(
+            task_id="wait",
+            intacct_conn_id="{{ params.conn }}",
+            object_name=CUSTOMER,
+            filters=[{"$eq": {"id": "NEVER"}}],
+            poke_interval=2,
+            timeout=600,
+            soft_fail=True,
+            retries=2,
+            **how,
+        )
