@@ -77,8 +77,10 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         try:
             super().__init__(poke_interval=poke_interval, **kwargs)
         except OverflowError:
-            # Which argument it is, Airflow does not say.
-            check_interval("poke_interval", poke_interval)
+            # Airflow does not say which argument is infinite.
+            for name, seconds in {"poke_interval": poke_interval, **kwargs}.items():
+                if name in ("poke_interval", "timeout", "max_wait") and seconds is not None:
+                    check_interval(name, seconds)
             raise
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable

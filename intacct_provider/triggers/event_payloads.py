@@ -15,6 +15,9 @@ from intacct_provider.exceptions import (
     IntacctTriggerTimeoutError,
 )
 
+#: Not made of a message alone; what triggers do does not raise them.
+_OF_WRITES = (exceptions.IntacctInterruptedWriteError, exceptions.IntacctBudgetError)
+
 
 def build_success_event(summary: Mapping[str, Any]) -> TriggerEvent:
     """Return the event of a wait that ended well.
@@ -67,7 +70,7 @@ def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
 def _rebuild_error(event: Mapping[str, Any]) -> IntacctError:
     name, message = str(event.get("error_type")), str(event.get("message"))
     found = getattr(exceptions, name, None)
-    if isinstance(found, type) and issubclass(found, IntacctError) and _takes_a_message(found):
+    if isinstance(found, type) and issubclass(found, IntacctError) and not issubclass(found, _OF_WRITES):
         error = found(message)
         vars(error).update(event.get("facts") or {})
         if details := event.get("details"):
@@ -77,11 +80,3 @@ def _rebuild_error(event: Mapping[str, Any]) -> IntacctError:
     if error.retryable is not bool(event.get("retryable")):
         error.retryable = bool(event.get("retryable"))
     return error
-
-
-def _takes_a_message(error: type[IntacctError]) -> bool:
-    """Whether an exception is made of its message alone, as those are that reads raise."""
-    own = [
-        base for base in error.__mro__ if base.__module__ == exceptions.__name__ and "__init__" in vars(base)
-    ]
-    return not own or own == [exceptions.IntacctAPIError]

@@ -102,7 +102,7 @@ def test_an_aggregate_of_text_is_an_error_that_names_it():
         sensor.poke({})
 
 
-def test_a_record_has_values_or_not(poke, caplog):
+def test_a_record_has_values_or_not(poke, capsys):
     with caplog.at_level("INFO"):
         assert poke(one(record_id="M-1", conditions={"status": "active"}))[0]
         sensor = one(record_id="M-2", conditions={"status": "active"})
@@ -117,7 +117,7 @@ def test_a_record_has_values_or_not(poke, caplog):
     assert f"{CUSTOMER} with id 'M-3': not found, {wanted}" in text
 
 
-def test_a_record_is_gone_or_not(poke, caplog):
+def test_a_record_is_gone_or_not(poke, capsys):
     with caplog.at_level("INFO"):
         assert poke(one(record_id="M-1", gone=True))[0::2] == (False, 1)
         assert poke(one(record_id="NEVER", gone=True)) == (
@@ -145,7 +145,7 @@ def test_a_value_that_no_record_can_have_is_named_with_the_argument_that_the_use
         one(record_id="M-1", conditions={"status": "Active"}).poke({})
 
 
-def test_the_cost_is_logged_once_and_each_poll_says_when_the_next_one_is(caplog):
+def test_the_cost_is_logged_once_and_each_poll_says_when_the_next_one_is(capsys):
     sensor = measured(at_least=3, poke_interval=60, timeout=0)
     with caplog.at_level("INFO"):
         sensor.poke({})
@@ -156,7 +156,7 @@ def test_the_cost_is_logged_once_and_each_poll_says_when_the_next_one_is(caplog)
     assert "Next poll in 6" in caplog.text
 
 
-def test_a_deferred_sensor_says_what_it_found_on_both_sides(caplog):
+def test_a_deferred_sensor_says_what_it_found_on_both_sides(capsys):
     sensor = measured(at_least=3, deferrable=True, timeout=0.3)
     with caplog.at_level("INFO"):
         with pytest.raises(TaskDeferred) as deferred:

@@ -26,13 +26,7 @@ KINDS = [
     for one in vars(exceptions).values()
     if isinstance(one, type)
     and issubclass(one, IntacctError)
-    and one
-    not in (
-        exceptions.IntacctInterruptedWriteError,
-        exceptions.IntacctBudgetError,
-        exceptions.IntacctDesiredStateError,
-        exceptions.IntacctStalePlanError,
-    )
+    and one not in (exceptions.IntacctInterruptedWriteError, exceptions.IntacctBudgetError)
 ]
 
 
