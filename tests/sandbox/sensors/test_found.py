@@ -103,13 +103,12 @@ def test_an_aggregate_of_text_is_an_error_that_names_it():
 
 
 def test_a_record_has_values_or_not(poke, capsys):
-    with caplog.at_level("INFO"):
-        assert poke(one(record_id="M-1", conditions={"status": "active"}))[0]
-        sensor = one(record_id="M-2", conditions={"status": "active"})
-        assert poke(sensor)[0::2] == (False, 2)
-        assert poke(sensor)[0::2] == (False, 1)
-        assert poke(one(record_id="M-3", conditions={"status": "active"}))[0] is False
-    text = caplog.text
+    assert poke(one(record_id="M-1", conditions={"status": "active"}))[0]
+    sensor = one(record_id="M-2", conditions={"status": "active"})
+    assert poke(sensor)[0::2] == (False, 2)
+    assert poke(sensor)[0::2] == (False, 1)
+    assert poke(one(record_id="M-3", conditions={"status": "active"}))[0] is False
+    text = capsys.readouterr().out
     wanted = "waiting until it exists with status 'active' (connection 'intacct_default')."
     assert f"{CUSTOMER} with id 'M-1': found with status 'active', {wanted} Done." in text
     assert f"{CUSTOMER} with id 'M-2': found with status 'inactive', {wanted}" in text
@@ -118,14 +117,13 @@ def test_a_record_has_values_or_not(poke, capsys):
 
 
 def test_a_record_is_gone_or_not(poke, capsys):
-    with caplog.at_level("INFO"):
-        assert poke(one(record_id="M-1", gone=True))[0::2] == (False, 1)
-        assert poke(one(record_id="NEVER", gone=True)) == (
-            True,
-            {"object_name": CUSTOMER, "exists": False, "id": "NEVER"},
-            2,
-        )
-    assert "with id 'M-1': found, waiting until it is gone (connection" in caplog.text
+    assert poke(one(record_id="M-1", gone=True))[0::2] == (False, 1)
+    assert poke(one(record_id="NEVER", gone=True)) == (
+        True,
+        {"object_name": CUSTOMER, "exists": False, "id": "NEVER"},
+        2,
+    )
+    assert "with id 'M-1': found, waiting until it is gone (connection" in capsys.readouterr().out
 
 
 def test_the_summary_of_a_record_has_its_key_and_values(poke, company):
@@ -147,27 +145,25 @@ def test_a_value_that_no_record_can_have_is_named_with_the_argument_that_the_use
 
 def test_the_cost_is_logged_once_and_each_poll_says_when_the_next_one_is(capsys):
     sensor = measured(at_least=3, poke_interval=60, timeout=0)
-    with caplog.at_level("INFO"):
-        sensor.poke({})
-        sensor.poke({})
-    assert caplog.text.count("Intacct: polling every 60 s: 1,440 a day, 43.2 % of tier 1.") == 1
-    with caplog.at_level("INFO"):
-        assert 60 <= sensor._get_next_poke_interval(None, lambda: -1000.0, 1) <= 66
-    assert "Next poll in 6" in caplog.text
+    sensor.poke({})
+    sensor.poke({})
+    assert capsys.readouterr().out.count("Intacct: polling every 60 s: 1,440 a day, 43.2 % of tier 1.") == 1
+    assert 60 <= sensor._get_next_poke_interval(None, lambda: -1000.0, 1) <= 66
+    assert "Next poll in 6" in capsys.readouterr().out
 
 
 def test_a_deferred_sensor_says_what_it_found_on_both_sides(capsys):
     sensor = measured(at_least=3, deferrable=True, timeout=0.3)
-    with caplog.at_level("INFO"):
-        with pytest.raises(TaskDeferred) as deferred:
-            sensor.execute({})
-        assert "waiting for at least 3 (connection 'intacct_default')" in caplog.text
-        assert "Next poll in 0 s" in caplog.text
-        trigger = deferred.value.trigger
-        trigger.condition["bounds"] = {"at_least": "2"}
-        event = run_trigger(trigger)
-        assert measured(at_least=3).execute_complete({}, event) == {"object_name": CUSTOMER, "count": 2}
-    text = caplog.text
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    before = capsys.readouterr().out
+    assert "waiting for at least 3 (connection 'intacct_default')" in before
+    assert "Next poll in 0 s" in before
+    trigger = deferred.value.trigger
+    trigger.condition["bounds"] = {"at_least": "2"}
+    event = run_trigger(trigger)
+    assert measured(at_least=3).execute_complete({}, event) == {"object_name": CUSTOMER, "count": 2}
+    text = capsys.readouterr().out
     assert (
         "Intacct: polling with connection 'intacct_default' every 300 s: 288 a day, 8.6 % of tier 1." in text
     )
