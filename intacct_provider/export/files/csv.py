@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import read_values, to_json, to_text
+from intacct_provider.export.schema.values import read_columns, to_json, to_text
 
 #: A spreadsheet treats text that begins with one of these as a formula, the full-width forms included.
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212")
@@ -40,9 +40,9 @@ class CsvLines:
         """Return the lines of rows of one kind."""
         if not rows:
             return b""
-        columns = list(zip(*read_values(rows, self._columns), strict=True))
+        columns = read_columns(rows, self._columns)
         if self._columns[-1].name == REST and isinstance(rows[0], dict):
-            columns[-1] = tuple(self._rest(row) for row in rows)
+            columns[-1] = [self._rest(row) for row in rows]
         return self._lines(
             map(to_json, values) if column.nested else values
             for column, values in zip(self._columns, columns, strict=True)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from intacct_provider.exceptions import IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
-from intacct_provider.export.schema.values import PRECISION, convert_values, find_rest, read_values
+from intacct_provider.export.schema.values import PRECISION, convert_values, find_rest, read_columns
 
 #: Approximate number of values in a row group: enough for fast reading, few enough for a worker's memory, and so that
 #: most groups are written while more rows arrive.
@@ -81,34 +81,32 @@ class ParquetEncoder:
     def _batch(self, keys: Sequence[str], rows: Sequence[Any]) -> pa.RecordBatch:
         if isinstance(rows, pa.RecordBatch):  # of a file that was written before
             return pa.RecordBatch.from_arrays(rows.columns, schema=self._schema)
-        values = read_values(rows, self._columns)
+        values = read_columns(rows, self._columns)
         if any(column.nested for column in self._columns):
-            values = self._with_rest(keys, rows, values)
+            rest = self._find_rest(keys, rows, values)
+            if self._has_rest:
+                values[-1] = rest
         arrays = [
-            _array(column, of_column, keys)
-            for column, of_column in zip(self._columns, zip(*values, strict=True), strict=True)
+            _array(column, of_column, keys) for column, of_column in zip(self._columns, values, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _with_rest(
-        self, keys: Sequence[str], rows: Sequence[Any], values: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
-        """Put members that no column covers into the column for the rest."""
-        made = []
-        for key, row, of_row in zip(keys, rows, values, strict=True):
-            whole = self._has_rest and isinstance(row, Mapping)
-            record = row if whole else dict(zip((c.field for c in self._columns), of_row, strict=True))
-            rest = find_rest(record, self._columns)
+    def _find_rest(
+        self, keys: Sequence[str], rows: Sequence[Any], values: Sequence[Sequence[Any]]
+    ) -> list[Any]:
+        """Return the members of each record that no column covers, for the column of the rest."""
+        if not (self._has_rest and isinstance(rows[0], Mapping)):
+            fields = [column.field for column in self._columns]
+            rows = [dict(zip(fields, of_row, strict=True)) for of_row in zip(*values, strict=True)]
+        found = [find_rest(row, self._columns) or None for row in rows]
+        for key, rest in zip(keys, found, strict=True):
             if rest and not self._has_rest:
                 raise IntacctColumnError(
                     f"Record {key} has members within {', '.join(map(repr, rest))} that the model does not describe, "
                     "and no column for them. Leave fields out, since all columns include one for the rest, or write "
                     "jsonl, which accepts whatever Intacct sends."
                 )
-            if self._has_rest:
-                of_row = (*of_row[:-1], rest or None)
-            made.append(of_row)
-        return made
+        return found
 
 
 class _SinkFile:
