@@ -8,6 +8,7 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pyarrow import parquet
@@ -219,3 +220,36 @@ def test_acting_when_a_customer_is_active_fails_if_it_cannot_be_read(run_dag, sa
     sandbox.faults.denied = [CUSTOMER]
     run = run_dag("intacct_act_when_customer_is_active")
     assert states(run) == {"wait_until_active": "failed", "raise_limit": "upstream_failed"}
+
+
+def test_changed_groups_are_exported_by_the_window_of_the_events(run_dag, sandbox, tmp_path, monkeypatch):
+    """What starts a run is given to it; tests/system has a triggerer do it."""
+    from airflow.sdk import Asset
+    from airflow.sdk.execution_time import task_runner
+
+    stamps = {one["key"]: one["audit"]["modifiedDateTime"] for one in sandbox.records(GROUP)}
+    first, second, *_ = sorted({*stamps.values()})
+    payload = {"object": GROUP, "field": "audit.modifiedDateTime", "count": 1}
+    events = [
+        SimpleNamespace(extra={"from_trigger": True, "payload": {**payload, "lower": stamp, "upper": stamp}})
+        for stamp in (second, first)
+    ]
+    triggering = {Asset("intacct_changed_customer_groups"): [*events, SimpleNamespace(extra={})]}
+    monkeypatch.setattr(
+        task_runner.TriggeringAssetEventsAccessor,
+        "build",
+        lambda _events: triggering,
+    )
+    run = run_dag("intacct_export_changed_groups", folder=f"file://{tmp_path}")
+    assert set(states(run).values()) == {"success"}
+    (file,) = tmp_path.glob("*.jsonl")
+    assert file.name == f"changed_groups_{first}_to_{second}.jsonl".replace(":", "")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {row["key"] for row in rows} == {key for key, stamp in stamps.items() if stamp <= second}
+
+
+@pytest.mark.slow
+def test_a_run_without_an_event_exports_all_groups(run_dag, sandbox, tmp_path):
+    run_dag("intacct_export_changed_groups", folder=f"file://{tmp_path}")
+    rows = (tmp_path / "changed_groups_all.jsonl").read_text().splitlines()
+    assert len(rows) == len(sandbox.records(GROUP))
