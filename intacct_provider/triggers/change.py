@@ -64,9 +64,9 @@ class IntacctChangeTrigger(BaseEventTrigger):
     later), under the connection, entity, object, filters and ``modified_field``: if one of them changes, the watch
     starts from now. ``fields``, ``max_keys``, ``check_interval`` and ``lookback`` can be changed at any time. If the
     assets of one trigger stand at different places, because one was paused, all of them get what that one has missed.
-    The cursor has the pairs within the look-back, packed: 20 KB for 10,000 of them with random keys, less for keys in
-    a row. Of more than 100,000 it keeps the latest and says so: the look-back is shorter until they are older. Without
-    the store, the watch starts from now whenever the triggerer starts, and says so.
+    The cursor has the pairs within the look-back, packed: 25 to 75 KB for 10,000 of them with random keys, less for
+    keys in a row. Of more than 100,000 it keeps the latest and says so: the look-back is shorter until they are older.
+    Without the store, the watch starts from now whenever the triggerer starts, and says so.
 
     **Failures.** None ends the trigger or makes an event. Each is logged with its reason and the time of the next poll;
     the pauses double up to 15 minutes.

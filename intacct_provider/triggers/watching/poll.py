@@ -142,7 +142,7 @@ class Poll:
 
     def begin(self) -> Cursor:
         """Return the cursor of a watcher that begins now: everything so far is known."""
-        return self._move_on(Cursor(self.floor), {}, self._list_settled())
+        return self._move_on(Cursor(self.upper, self.floor), {}, self._list_settled())
 
     async def find_new(self, cursor: Cursor) -> NewChanges:
         """Return what a watcher has not reported. It is computed once for all watchers that stand at the same place."""
@@ -180,7 +180,7 @@ class Poll:
         latest = max((moment for moment in map(parse_stamp, reported) if moment <= now), default=now)
         floor = max(min(now - self.watched.lookback, latest), parse_stamp(cursor.floor))
         kept, first = limit_pairs(reported, format_stamp(floor))
-        return Cursor(first, pack(kept))
+        return Cursor(self.upper, first, pack(kept))
 
     async def settle(self, *, stored: bool) -> None:
         """Report to those who have sent an event whether Airflow has certainly stored it."""

@@ -49,7 +49,7 @@ class CursorStore:
         texts = await asyncio.gather(*(self._get(one) for one in self._accessors))
         cursors = [self._read(text) for text in dict.fromkeys(texts) if text is not None]
         return min(
-            filter(None, cursors), key=lambda one: (parse_stamp(one.floor), not one.pending), default=None
+            filter(None, cursors), key=lambda one: (parse_stamp(one.polled), not one.pending), default=None
         )
 
     async def save(self, cursor: Cursor) -> None:
