@@ -224,22 +224,16 @@ def test_acting_when_a_customer_is_active_fails_if_it_cannot_be_read(run_dag, sa
 
 def test_changed_groups_are_exported_by_the_window_of_the_events(run_dag, sandbox, tmp_path, monkeypatch):
     """What starts a run is given to it; tests/system has a triggerer do it."""
-    from airflow.sdk import Asset
-    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
     stamps = {one["key"]: one["audit"]["modifiedDateTime"] for one in sandbox.records(GROUP)}
     first, second, *_ = sorted({*stamps.values()})
+    asset = SimpleNamespace(name="intacct_changed_customer_groups", uri="intacct_changed_customer_groups")
     payload = {"object": GROUP, "field": "audit.modifiedDateTime", "count": 1}
-    events = [
-        SimpleNamespace(extra={"from_trigger": True, "payload": {**payload, "lower": stamp, "upper": stamp}})
-        for stamp in (second, first)
-    ]
-    triggering = {Asset("intacct_changed_customer_groups"): [*events, SimpleNamespace(extra={})]}
-    monkeypatch.setattr(
-        task_runner.TriggeringAssetEventsAccessor,
-        "build",
-        lambda _events: triggering,
-    )
+    extras = [{}, *({"payload": {**payload, "lower": stamp, "upper": stamp}} for stamp in (second, first))]
+    events = [SimpleNamespace(asset=asset, source_aliases=[], extra=extra) for extra in extras]
+    build = TriggeringAssetEventsAccessor.build
+    monkeypatch.setattr(TriggeringAssetEventsAccessor, "build", lambda _events: build(events))
     run = run_dag("intacct_export_changed_groups", folder=f"file://{tmp_path}")
     assert set(states(run).values()) == {"success"}
     (file,) = tmp_path.glob("*.jsonl")

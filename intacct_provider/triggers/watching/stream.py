@@ -39,7 +39,7 @@ def join_group(key: Hashable, watcher: Watcher) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class PollStream:
-    """Polls for ever, for whoever is in a group at the time.
+    """Polls without an end, for the watchers that are in a group at the time.
 
     :param intacct_conn_id: id of the Airflow connection.
     :param entity_id: entity to work in; None takes the connection's.
