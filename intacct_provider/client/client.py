@@ -225,17 +225,17 @@ class IntacctClient:
         """
         return self._filter_values.read_totals(query, lambda: self._queries.totals(query, sums, above, upto))
 
-    def check_filters(self, query: Query, argument: str = "filters") -> Query:
+    def check_filters(self, query: Query) -> Query:
         """Return the query after its filters were checked for values that no record can have.
 
         :meth:`query`, :meth:`iter_rows` and :meth:`totals` do so by themselves, :meth:`read_pages` does not. Values of
         enumerations, booleans, numbers, dates and times are compared with the object's model, which costs one call per
-        client and object; what the model rules out costs one more, since a value that a record has is right.
+        client and object; what the model rules out costs one more, since a value that a record has is right. So do
+        conditions that exclude each other in fields of their type.
 
-        :param argument: name of the argument that the filters come from, for the message.
         :raises IntacctArgumentError: naming the field, the value and the nearest one.
         """
-        return self._filter_values.check(query, argument)
+        return self._filter_values.check(query)
 
     # --- records
 

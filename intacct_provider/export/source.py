@@ -16,6 +16,7 @@ from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.expressions import field as condition_on
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_exclude
+from intacct_provider.client.query.values import looks_wrong
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.key_range import KeyRange
@@ -190,8 +191,12 @@ class Selection:
         return cls(query, named, detail, entities, control_totals, above, upto, masks, lists, excluded)
 
     def begin(self, client: IntacctClient) -> CompleteRead | None:
-        """Ask for the first page while the model is read, where the model cannot change what is asked."""
-        if self.named is None or self.detail or self.entities is not None or self.control_totals:
+        """Ask for the first page while the model is read, where the model cannot change what is asked.
+
+        Not for filters that look wrong: they are checked against the model before anything is paid for.
+        """
+        changed = self.named is None or self.detail or self.entities is not None or self.control_totals
+        if changed or looks_wrong(self.query):
             return None
         pages = client.read_pages(self.query, StructRows(self.query.fields), above=self.above, upto=self.upto)
         pages.begin()
@@ -211,7 +216,7 @@ class Selection:
         named = self.named or {field: field for field in client.queryable_fields(name, self.exclude)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
-            check_filters_hide(self.masks, query.filters)
+            check_filters_hide(self.masks, query.filters, "entities")
         _reject_lists(named, known)
         columns = query_columns(named, known)
         sums = _check_sums(self.control_totals, columns)

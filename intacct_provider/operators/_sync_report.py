@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.spelling import list_some
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctPlanInUseError,
@@ -87,10 +88,10 @@ def log_outcome(plan: Plan, outcome: Outcome, files: Mapping[str, Any]) -> None:
     if "undo" in files:
         log.info("The plan that undoes this is %s.", files["undo"])
     if outcome.stale:
-        rest = f" and {len(outcome.stale) - _MAX_NAMED} more" if len(outcome.stale) > _MAX_NAMED else ""
-        named = (f"{name} {outcome.reasons.get(name, '')}".rstrip() for name in outcome.stale[:_MAX_NAMED])
-        names = ", ".join(named) + rest
-        log.warning("Left alone because they changed after the plan was made: %s", names)
+        named = (f"{name} {outcome.reasons.get(name, '')}".rstrip() for name in outcome.stale)
+        log.warning(
+            "Left alone because they changed after the plan was made: %s", list_some(named, _MAX_NAMED)
+        )
     if outcome.changed_meanwhile:
         names = ", ".join(outcome.changed_meanwhile[:_MAX_NAMED])
         log.warning("Changed by somebody else after they were written: %s", names)

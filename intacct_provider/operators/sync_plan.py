@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators._desired_source import (
     DesiredFunction,
@@ -28,7 +26,7 @@ from intacct_provider.operators.base import (
 
 # The rest is imported when a task runs, so that DAG files parse fast.
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
@@ -269,18 +267,19 @@ class IntacctPlanSyncOperator(IntacctOperator):
             [self.null_markers] if isinstance(self.null_markers, str) else self.null_markers,
             read_flag("allow_damaged_text", self.allow_damaged_text),
         )
+        plan_file = self._plan_file
         desired = read_desired_state(self.desired, self.desired_sql, self.sql_conn_id, layout)
-        if self._plan_file is not None:
-            check_output_files(self._plan_file, desired.source)
+        if plan_file is not None:
+            check_output_files(plan_file, desired.source)
         if desired.left_out:
             self.log.info("%s: %d rows do not count (where, DONOTIMPORT).", desired.source, desired.left_out)
         origin = name_task(context, cleared=True)
         try:
             plan, problems = plan_records(client, desired, request, origin=origin)
         except IntacctDesiredStateError as err:
-            if self._plan_file is not None:
+            if plan_file is not None:
                 rejected = b"".join(encode_rejected(desired, err.problems))
-                keep_rejected(choose_failed_path(self._plan_file, origin, rejected), desired.source, rejected)
+                keep_rejected(choose_failed_path(plan_file, origin, rejected), desired.source, rejected)
             raise
         if problems:
             self.log.error("%s", describe_problems(desired.source, problems))
@@ -290,16 +289,14 @@ class IntacctPlanSyncOperator(IntacctOperator):
 
     @cached_property
     def _plan_file(self) -> ObjectStoragePath | None:
+        """Where the plan goes, checked without reaching the storage."""
         if self.plan_path is None:
             return None
         if is_rendered_nothing(self.plan_path):
             raise IntacctArgumentError(f"plan_path {describe_rendered_nothing(str(self.plan_path))}")
-        try:
-            return ObjectStoragePath(self.plan_path)
-        except ValueError as error:
-            raise IntacctArgumentError(
-                f"plan_path {self.plan_path!r} is on a storage that Airflow does not know: {error}"
-            ) from error
+        from intacct_provider.storage.files import parse_destination
+
+        return parse_destination(self.plan_path, "plan_path")
 
     def _write_plan(self, plan: Plan, rejected: bytes) -> dict[str, str]:
         """Write the plan, its page and the records that it leaves out, and return their paths and the digest."""
@@ -316,7 +313,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
         if path != self._plan_file:
             self.log.warning("%s is the plan of another run, which was not overwritten.", self._plan_file)
         page = companion_path(path, ".html")
-        write_whole(page, [render_page(plan)])
+        write_whole(page, [render_page(plan)], argument="plan_path")
         rejects = keep_rejected(path, plan.source, rejected)
         self.log.info("The plan is %s, its SHA-256 %s, and its page %s.", path, plan.digest, page)
         markdown = render_markdown(plan, page=str(page))

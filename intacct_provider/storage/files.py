@@ -131,7 +131,13 @@ class Upload:
             remove(self.path)
 
 
-def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bool = False) -> Written:
+def write_whole(
+    target: ObjectStoragePath,
+    chunks: Iterable[bytes],
+    *,
+    alone: bool = False,
+    argument: str = "destination",
+) -> Written:
     """Write a file under a temporary name and rename it when it is complete.
 
     The temporary file is opened before the first chunk is asked for, so a destination that cannot be written costs no
@@ -139,9 +145,10 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
 
     :param chunks: content; may raise, which leaves no file.
     :param alone: whether nobody else writes it at the same time; then what killed processes have left is removed.
+    :param argument: that names the file.
     :raises IntacctArgumentError: if the destination cannot be written.
     """
-    with writable(target):
+    with writable(target, argument):
         prepare(target)
         if alone:
             _remove_unfinished(target)
@@ -149,7 +156,7 @@ def write_whole(target: ObjectStoragePath, chunks: Iterable[bytes], *, alone: bo
     try:
         for chunk in chunks:
             upload.write(chunk)
-        with writable(target):
+        with writable(target, argument):
             written = upload.close()
             rename(upload.path, target)
     except BaseException:
@@ -171,27 +178,28 @@ def _remove_unfinished(target: ObjectStoragePath) -> None:
 
 
 @contextmanager
-def writable(target: ObjectStoragePath) -> Iterator[None]:
+def writable(target: ObjectStoragePath, argument: str = "destination") -> Iterator[None]:
     """Turn errors that keep a destination from being written into one that names it.
 
     Errors of networks, full disks and busy storages are raised as they are: the next attempt may succeed.
 
+    :param argument: that names it.
     :raises IntacctArgumentError: for everything that another attempt cannot fix.
     """
     try:
-        with explain_refusals(target):
+        with explain_refusals(target, argument):
             yield
     except IntacctError:
         raise
     except ImportError as err:
         raise IntacctArgumentError(
-            f"destination {str(target)!r} needs a package that is not installed ({err})."
+            f"{argument} {str(target)!r} needs a package that is not installed ({err})."
         ) from err
     except (OSError, ValueError, NotImplementedError) as err:
         if isinstance(err, OSError) and not (isinstance(err, _REFUSALS) or err.errno in _REFUSAL_NUMBERS):
             raise
         raise IntacctArgumentError(
-            f"destination {str(target)!r} cannot be written ({type(err).__name__})."
+            f"{argument} {str(target)!r} cannot be written ({type(err).__name__})."
         ) from err
 
 

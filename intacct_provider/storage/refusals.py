@@ -28,9 +28,10 @@ _NO_CREDENTIALS = frozenset(
 
 
 @contextmanager
-def explain_refusals(target: ObjectStoragePath) -> Iterator[None]:
+def explain_refusals(target: ObjectStoragePath, argument: str = "destination") -> Iterator[None]:
     """Turn what an object storage refuses, and would refuse again, into an error that says why.
 
+    :param argument: that names the file.
     :raises IntacctArgumentError: if access is denied, the bucket does not exist, or its name is not possible.
     """
     try:
@@ -41,7 +42,7 @@ def explain_refusals(target: ObjectStoragePath) -> Iterator[None]:
         if (reason := _explain(err, target)) is None:
             raise
         raise IntacctArgumentError(
-            f"destination {str(target)!r} cannot be written ({type(err).__name__}): {reason}"
+            f"{argument} {str(target)!r} cannot be written ({type(err).__name__}): {reason}"
         ) from err
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.desired.damage import warn_of_text
 from intacct_provider.sync.desired.typed_records import convert_records
@@ -46,7 +45,9 @@ def plan_records(
     :raises IntacctIncompleteReadError: if it cannot be proven that all live records were read.
     """
     model = client.model(request.object_name)
-    _check_selections(client, request)
+    for selection in request.build_selections():
+        # Values that no record has would select nothing, or everything.
+        client.check_filters(selection)
     typed, problems = convert_records(desired, model, match_on=request.match_on)
     live: Live | None = None
     while True:
@@ -72,13 +73,6 @@ def plan_records(
         invalid=len(kept.rejected),
     )
     return plan, problems
-
-
-def _check_selections(client: IntacctClient, request: SyncRequest) -> None:
-    """Reject a scope or protection with values that no record has, which would select nothing, or everything."""
-    for argument, filters in (("scope", request.scope_filters), ("protect", request.protect)):
-        if filters is not None:
-            client.check_filters(Query.build(request.object_name, ["key"], filters=filters), argument)
 
 
 def _plan(

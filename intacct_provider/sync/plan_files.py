@@ -16,6 +16,7 @@ from intacct_provider.storage.files import (
     writable,
     write_whole,
 )
+from intacct_provider.storage.places import check_absolute
 from intacct_provider.sync.plan import Plan, companion_path
 from intacct_provider.sync.problems import show_value
 
@@ -33,13 +34,13 @@ def save_plan(plan_path: ObjectStoragePath, plan: Plan) -> ObjectStoragePath:
     :raises IntacctArgumentError: if nothing can be written there.
     """
     content = plan.to_json()
-    with writable(plan_path):
+    with writable(plan_path, "plan_path"):
         if create_whole(plan_path, content):
             return plan_path
         path = plan_path
         if not _is_own(plan_path.read_bytes(), plan.origin, plan.digest):
             path = companion_path(plan_path, f".{plan.digest[:_DIGITS]}.json")
-    write_whole(path, [content])
+    write_whole(path, [content], argument="plan_path")
     return path
 
 
@@ -52,7 +53,7 @@ def choose_failed_path(plan_path: ObjectStoragePath, origin: str, content: bytes
     :param content: what will be written, from which the path gets a name of its own.
     :raises IntacctArgumentError: if nothing can be written there.
     """
-    with writable(plan_path):
+    with writable(plan_path, "plan_path"):
         found = read_small(plan_path)
     if found is None or _is_own(found, origin):
         return plan_path
@@ -93,7 +94,8 @@ def parse_reference(plan: Any, plan_sha256: Any) -> tuple[str, str | None]:
 
     :param plan: what the task that made the plan returned, or a path.
     :param plan_sha256: the digest if ``plan`` is a path.
-    :raises IntacctArgumentError: if a template rendered to nothing, or the digest is missing or not one.
+    :raises IntacctArgumentError: if a template rendered to nothing, the path is relative, or the digest is missing or
+        not one.
     """
     if isinstance(plan, Mapping):
         return _parse_result(plan, plan_sha256)
@@ -106,6 +108,7 @@ def parse_reference(plan: Any, plan_sha256: Any) -> tuple[str, str | None]:
             "plan is the result of a task that a template made into text. Give plan=plan_task.output, or the path with "
             "plan_sha256."
         )
+    check_absolute("plan", plan)
     return plan, None if plan_sha256 is None else _check_digest("plan_sha256", plan_sha256)
 
 
@@ -115,6 +118,7 @@ def _parse_result(result: Mapping[str, Any], plan_sha256: Any) -> tuple[str, str
         raise IntacctArgumentError(
             "plan is the result of a task that wrote no plan; that task needs a plan_path."
         )
+    check_absolute("plan", path)
     digest = _check_digest("sha256 of plan", result.get("sha256"))
     if plan_sha256 is not None and _check_digest("plan_sha256", plan_sha256) != digest:
         raise IntacctArgumentError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from intacct_provider.client.arguments import check_choice
-from intacct_provider.client.query.expressions import Expression
+from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import MODES, Mode
 from intacct_provider.sync.problems import show_value
@@ -34,7 +35,7 @@ class SyncRequest:
     :param on_invalid: how to treat desired records with problems: ``fail`` refuses all records, ``reject`` leaves
         these out. A mirror deletes none of them, and nothing at all if it is uncertain which records they are.
     :raises IntacctArgumentError: for an unknown mode, ``on_delete`` or ``on_invalid``, a mirror without scope, or an
-        invalid scope.
+        invalid scope or protection.
     """
 
     object_name: str
@@ -59,6 +60,7 @@ class SyncRequest:
                 'them that are not desired; such as [{"$startsWith": {"id": "FIN-"}}]. To delete all others, give '
                 'scope="all".'
             )
+        self.build_selections()
 
     @property
     def deactivates(self) -> bool:
@@ -70,6 +72,18 @@ class SyncRequest:
         """The filters of the scope; None for all records."""
         return None if isinstance(self.scope, str) or _is_empty(self.scope) else self.scope
 
+    def build_selections(self) -> list[Query]:
+        """Return the queries for the records in scope and for those that are protected, where filters select them.
+
+        :raises IntacctArgumentError: naming the argument and its condition that is wrong.
+        """
+        given = {"scope": self.scope_filters, "protect": self.protect}
+        return [
+            Query.build(self.object_name, ["key"], filters=filters, argument=argument)
+            for argument, filters in given.items()
+            if filters is not None
+        ]
+
 
 def _is_empty(scope: Filters | Literal["all"]) -> bool:
-    return scope is None or (not isinstance(scope, Expression | str) and len(scope) == 0)
+    return scope is None or (isinstance(scope, list | tuple | Mapping) and not scope)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,6 @@ class Selection:
 
     conditions: tuple[dict[str, Any], ...]
     expression: str = "and"
-
-    def narrow(self, keys: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
-        """Return the filters, and how they are joined, that select those of some records."""
-        last = len(self.conditions) + 1
-        word = self.expression.lower()
-        inner = f" {word} ".join(map(str, range(1, last))) if word in ("and", "or") else self.expression
-        return [*self.conditions, {"$in": {"key": [*keys]}}], f"({inner}) and {last}"
 
     def concerns(self, paths: Iterable[str]) -> bool:
         """Return whether a change of fields may decide whether a record is selected.

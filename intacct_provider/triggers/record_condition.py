@@ -52,8 +52,8 @@ class RecordCondition:
                 "conditions do not go with gone=True: a record that is gone has no values."
             )
         values = [_build_filter(name, value) for name, value in _check_conditions(conditions).items()]
-        query = Query.build(object_name, ["key"], filters=[{"$eq": dict(record)}, *values])
-        return cls(object_name=object_name, record=record, values=query.filters[1:], gone=gone)
+        query = Query.build(object_name, ["key"], filters=values, argument="conditions")
+        return cls(object_name=object_name, record=record, values=query.filters, gone=gone)
 
     def poll(self, client: IntacctClient) -> Finding:
         """Return whether the record is as it should be.
@@ -77,9 +77,12 @@ class RecordCondition:
     def _build_query(self, values: Sequence[Mapping[str, Any]]) -> Query:
         names = [name for condition in self.values for operand in condition.values() for name in operand]
         query = Query.build(
-            self.object_name, ["key", *self.record, *names], filters=[{"$eq": dict(self.record)}, *values]
+            self.object_name,
+            ["key", *self.record, *names],
+            filters=[{"$eq": dict(self.record)}, *values],
+            argument="conditions",
         )
-        return replace(query, argument="conditions", values_checked=self.checked)
+        return replace(query, values_checked=self.checked)
 
     def _describe_found(self, client: IntacctClient, row: Mapping[str, Any] | None) -> str:
         if row is None and self.values:

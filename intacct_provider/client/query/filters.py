@@ -23,16 +23,19 @@ _LISTS = ("$in", "$notIn", "$between", "$notBetween")
 Filters = Expression | Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 
 
-def check_filters(filters: Filters, expression: str | None) -> tuple[list[dict[str, Any]], str]:
+def check_filters(
+    filters: Filters, expression: str | None, argument: str = "filters"
+) -> tuple[list[dict[str, Any]], str]:
     """Return filters of either form as conditions that can be sent, and how they are joined.
 
+    :param argument: name of the argument that they come from, for messages.
     :raises IntacctArgumentError: naming the condition or the part of the expression that is wrong.
     """
     given: Any = filters
     if isinstance(filters, Expression):
         if expression:
             raise IntacctArgumentError(
-                "filter_expression goes with filters as a list of conditions; an expression of field(...) already "
+                f"filter_expression goes with {argument} as a list of conditions; an expression of field(...) already "
                 "says how its conditions are joined."
             )
         given, expression = compile_expression(filters)
@@ -40,15 +43,18 @@ def check_filters(filters: Filters, expression: str | None) -> tuple[list[dict[s
         given = [filters]
     elif isinstance(filters, str) or not isinstance(filters, Iterable | None):
         raise IntacctArgumentError(
-            f"filters must be a list of conditions or an expression of field(...), not {filters!r}."
+            f"{argument} must be a list of conditions or an expression of field(...), not {filters!r}."
         )
-    conditions = [_check_condition(number, condition) for number, condition in enumerate(given or (), 1)]
+    conditions = [
+        _check_condition(f"{argument}: condition {number}", condition)
+        for number, condition in enumerate(given or (), 1)
+    ]
     if not isinstance(expression, str | None):
         raise IntacctArgumentError(
             f"filter_expression must be text such as '(1 and 2) or 3', not {expression!r}."
         )
     expression = (expression or "and").strip()
-    _check_expression(expression, len(conditions))
+    _check_expression(expression, len(conditions), argument)
     return conditions, expression
 
 
@@ -59,8 +65,7 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
     return filters, filter_expression
 
 
-def _check_condition(number: int, condition: Any) -> dict[str, Any]:
-    where = f"filters: condition {number}"
+def _check_condition(where: str, condition: Any) -> dict[str, Any]:
     if isinstance(condition, Expression):
         raise IntacctArgumentError(
             f"{where} is an expression of field(...): join expressions with & or | instead of listing them."
@@ -90,7 +95,8 @@ def _check_condition(number: int, condition: Any) -> dict[str, Any]:
 def _check_operand(where: str, operator: str, value: Any) -> Any:
     is_list = isinstance(value, list | tuple)
     if operator in ("$in", "$notIn") and not (is_list and value):
-        raise IntacctArgumentError(f"{where} takes a list of one value or more, not {value!r}.")
+        empty = " Leave the condition out, or skip the task, if there is no value." if is_list else ""
+        raise IntacctArgumentError(f"{where} takes a list of one value or more, not {value!r}.{empty}")
     if operator in ("$between", "$notBetween") and not (is_list and len(value) == 2):
         raise IntacctArgumentError(f"{where} takes a list of two values, lowest first, not {value!r}.")
     if operator not in _LISTS and (is_list or isinstance(value, Mapping)):
@@ -113,13 +119,13 @@ def _encode_operand(where: str, value: Any) -> Any:
     raise IntacctArgumentError(f"{where} takes text, a number, a date, a time, True or False, not {value!r}.")
 
 
-def _check_expression(expression: str, count: int) -> None:
+def _check_expression(expression: str, count: int, argument: str) -> None:
     if expression.lower() in ("and", "or"):
         return
     words = re.findall(r"[0-9]+|[A-Za-z]+|\S", expression)
     for word in words:
         if _is_number(word) and not 1 <= _parse_number(word) <= count:
-            have = "there are no filters" if not count else f"filters has conditions 1 to {count}"
+            have = f"there are no {argument}" if not count else f"{argument} has conditions 1 to {count}"
             raise IntacctArgumentError(
                 f"filter_expression {expression!r} names condition {word}, but {have}."
             )

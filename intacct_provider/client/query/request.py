@@ -10,6 +10,12 @@ from typing import Any
 from intacct_provider.client.arguments import check_whole_number
 from intacct_provider.client.config import MAX_PAGE_SIZE
 from intacct_provider.client.model import WELL_KNOWN_OBJECTS
+from intacct_provider.client.query.contradictions import (
+    Contradiction,
+    FieldType,
+    find_contradictions,
+)
+from intacct_provider.client.query.dates import is_impossible_date, suggest_date
 from intacct_provider.client.query.filters import Filters, check_filters
 from intacct_provider.client.spelling import did_you_mean, find_nearest
 from intacct_provider.exceptions import IntacctArgumentError
@@ -34,7 +40,8 @@ class Query:
     :param few_calls: whether a read of several pages may do without asking for keys alone, which costs a call: that
         shows that there are records which Intacct never sends with these fields, nor counts.
     :param values_checked: whether the values of the filters are known to be such that records can have.
-    :param argument: name of the argument that the filters come from, for messages about them.
+    :param narrowed: whether conditions were added to those that were asked for.
+    :param argument: name that the filters have where they come from, for messages.
     """
 
     object_name: str
@@ -45,6 +52,7 @@ class Query:
     order_by: tuple[Mapping[str, str], ...] = ()
     few_calls: bool = field(default=False, compare=False, repr=False)
     values_checked: bool = field(default=False, compare=False, repr=False)
+    narrowed: bool = field(default=False, compare=False, repr=False)
     argument: str = field(default="filters", compare=False, repr=False)
 
     @classmethod
@@ -57,27 +65,39 @@ class Query:
         filter_expression: str | None = None,
         filter_parameters: Mapping[str, Any] | None = None,
         order_by: Sequence[Mapping[str, str]] | None = None,
+        argument: str = "filters",
     ) -> Query:
         """Check the parts of a query, which are those of ``client.query()``, and return it; sends nothing.
 
+        :param argument: name of the argument that the filters come from, for messages.
         :raises IntacctArgumentError: naming what is wrong and the closest correct spelling.
         """
         check_object_name(object_name)
-        conditions, expression = check_filters(filters, filter_expression)
-        _check_names("filter_parameters", filter_parameters or {}, FILTER_PARAMETERS)
-        return cls(
+        conditions, expression = check_filters(filters, filter_expression, argument)
+        _check_parameters(filter_parameters or {})
+        query = cls(
             object_name=object_name,
             fields=_check_fields(fields),
             filters=tuple(conditions),
             expression=expression,
             parameters=dict(filter_parameters) if filter_parameters else None,
             order_by=tuple(_check_order(item) for item in order_by or ()),
+            argument=argument,
         )
+        if found := find_contradictions(conditions, expression, lambda _name: FieldType()):
+            raise query.refuse(found[0])
+        return query
 
     @property
     def aggregated(self) -> bool:
         """Whether rows stand for groups of records, which have no key."""
         return is_aggregate(self.fields)
+
+    def refuse(self, why: Contradiction) -> IntacctArgumentError:
+        """Return the error of a query whose filters no record can match."""
+        return IntacctArgumentError(
+            f"{self.argument}: no record of {self.object_name} can match, since {why}"
+        )
 
     def trust_values(self) -> Query:
         """Return the query, whose values were checked before, or come from Intacct: no call is made to check them."""
@@ -96,7 +116,13 @@ class Query:
         if len(more) > 1:
             added = f"({added})"
         expression = f"({own}) and {added}" if self.filters else joined
-        return replace(self, filters=(*self.filters, *more), expression=expression, values_checked=False)
+        return replace(
+            self,
+            filters=(*self.filters, *more),
+            expression=expression,
+            values_checked=False,
+            narrowed=bool(self.filters),
+        )
 
     def payload(self, *, start: int = 1, size: int = MAX_PAGE_SIZE) -> dict[str, Any]:
         """Return the request body for one page."""
@@ -212,11 +238,19 @@ def _check_order(item: Any) -> dict[str, str]:
     return {name: str(direction).lower()}
 
 
-def _check_names(argument: str, given: Any, known: Sequence[str]) -> None:
+def _check_parameters(given: Any) -> None:
+    known = ", ".join(FILTER_PARAMETERS)
     if not isinstance(given, Mapping):
-        raise IntacctArgumentError(f"{argument} must be a mapping of {', '.join(known)}, not {given!r}.")
+        raise IntacctArgumentError(f"filter_parameters must be a mapping of {known}, not {given!r}.")
     for name in given:
-        if name not in known:
+        if name not in FILTER_PARAMETERS:
+            closest = did_you_mean(str(name), FILTER_PARAMETERS)
             raise IntacctArgumentError(
-                f"{argument} has the unknown name {name!r}.{did_you_mean(str(name), known)} Known: {', '.join(known)}."
+                f"filter_parameters has the unknown name {name!r}.{closest} Known: {known}."
             )
+    day = given.get("asOfDate")
+    if is_impossible_date(day):
+        raise IntacctArgumentError(
+            f"filter_parameters: asOfDate is {day!r}, a date that does not exist. Did you mean "
+            f"{suggest_date(day)!r}?"
+        )

@@ -7,15 +7,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from intacct_provider.client.model import ModelField
+from intacct_provider.client.query.comparison import Kind, to_text
+from intacct_provider.client.query.contradictions import (
+    FieldType,
+    find_contradictions,
+    list_comparisons,
+)
+from intacct_provider.client.query.dates import is_impossible_date, read_date, suggest_date
 from intacct_provider.client.query.expressions import OPPOSITES
 from intacct_provider.client.query.periods import PERIODS
 from intacct_provider.client.query.request import Query
-from intacct_provider.client.spelling import did_you_mean
-
-Kind = Literal["boolean", "date", "date-time", "integer", "key", "number", "text"]
+from intacct_provider.client.spelling import did_you_mean, list_some
 
 _EQUALITY = ("$eq", "$ne", "$in", "$notIn", "$has")
 _SEARCHES: Mapping[str, Callable[[str, str], bool]] = {
@@ -31,7 +36,6 @@ _MOST_SHOWN = 12
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
 )
@@ -91,7 +95,7 @@ def _find_doubt(
     listed = [str(one) for one in found.enum if one is not None]
     if listed and kind != "boolean" and (test != "$eq" or operator in _EQUALITY):
         return _find_unlisted(test, name, value, listed, ignore_case=ignore_case)
-    if test in _SEARCHES or _fits(kind, value, equality=operator in _EQUALITY):
+    if _fits(kind, value, equality=operator in _EQUALITY):
         return None
     # A server that accepts a time for a date compares it as one; anything else is found by equality, if at all.
     if kind == "date" and _is_time(value) and operator in ("$lt", "$lte", "$gt", "$gte"):
@@ -108,8 +112,9 @@ def _find_unlisted(
     fold = partial(fold_value, ignore_case=ignore_case)
     if not isinstance(value, bool) and any(compare(fold(one), fold(value)) for one in listed):
         return None
-    problem = f"{name} has no value {_WORDS.get(test, '')}{value!r}: the model lists {_show(listed)}"
-    return Doubt(name, value, {test: {name: value}}, problem, did_you_mean(_to_text(value), listed))
+    known = list_some(map(repr, listed), _MOST_SHOWN)
+    problem = f"{name} has no value {_WORDS.get(test, '')}{value!r}: the model lists {known}"
+    return Doubt(name, value, {test: {name: value}}, problem, did_you_mean(to_text(value), listed))
 
 
 def rows_prove_values(query: Query) -> bool:
@@ -132,24 +137,53 @@ def has_values_to_check(query: Query) -> bool:
     )
 
 
+def describe_field(name: str, find_field: Callable[[str], ModelField | None]) -> FieldType | None:
+    """Return what is known of a field; None if its conditions must not be compared.
+
+    :param find_field: returns its description; not called if the name says enough.
+    """
+    leaf = name.rpartition(".")[2]
+    if leaf in _FREE_TEXT or leaf == "key":
+        return FieldType("key" if leaf == "key" else "text")
+    found = find_field(name)
+    if found is None or found.is_list or not found.type:
+        return None
+    listed = ("true", "false") if found.type == "boolean" else found.enum
+    return FieldType(_find_kind(name, found), tuple(str(one) for one in listed if one is not None))
+
+
+def looks_wrong(query: Query) -> bool:
+    """Whether a query may well match nothing, so that its filters are checked before it is sent.
+
+    That is so for days that do not exist, and for conditions that exclude each other in fields of some type.
+    """
+    values = (value for _operator, _name, some in _list_comparisons(query) for value in some)
+    if any(map(is_impossible_date, values)):
+        return True
+    types = map(FieldType, () if query.narrowed else _DESCRIPTIONS)
+    return any(find_contradictions(query.filters, query.expression, partial(_always, one)) for one in types)
+
+
+def _always(known: FieldType, _name: str) -> FieldType:
+    return known
+
+
 def ignores_case(query: Query) -> bool:
     """Whether the query compares text without regard to case."""
     given = (query.parameters or {}).get("caseSensitiveComparison", True)
-    return _to_text(given).casefold() == "false"
+    return to_text(given).casefold() == "false"
 
 
 def fold_value(value: Any, *, ignore_case: bool) -> str:
     """Return a value in the form in which Intacct compares it with text."""
-    return _to_text(value).casefold() if ignore_case else _to_text(value)
+    return to_text(value).casefold() if ignore_case else to_text(value)
 
 
 def _list_comparisons(query: Query) -> Iterator[tuple[str, str, Sequence[Any]]]:
     """Yield operator, field and values of each condition; null is a value that any field may have."""
-    for condition in query.filters:
-        ((operator, operand),) = condition.items()
-        ((name, given),) = operand.items()
-        values = given if isinstance(given, list) else [given]
-        yield operator, name, [value for value in values if value is not None]
+    for one in list_comparisons(query.filters):
+        values = one.operand if isinstance(one.operand, list) else [one.operand]
+        yield one.operator, one.name, [value for value in values if value is not None]
 
 
 def _is_proven_by_rows(operator: str, _name: str, values: Sequence[Any]) -> bool:
@@ -168,7 +202,9 @@ def _is_ordered(value: Any) -> bool:
 
 def _is_free(name: str, value: Any) -> bool:
     leaf = name.rpartition(".")[2]
-    return leaf in _FREE_TEXT or (leaf == "key" and _fits("key", value, equality=True))
+    if leaf in _FREE_TEXT:
+        return not isinstance(value, bool)
+    return leaf == "key" and _fits("key", value, equality=True)
 
 
 def _find_test(operator: str) -> str:
@@ -192,7 +228,7 @@ def _fits(kind: Kind, value: Any, *, equality: bool) -> bool:
 
     :param equality: whether it is asked to be equal, which a whole number never is to a fraction.
     """
-    text = _to_text(value)
+    text = to_text(value)
     if kind == "boolean":
         return text in ("true", "false")
     if isinstance(value, bool):
@@ -202,14 +238,10 @@ def _fits(kind: Kind, value: Any, *, equality: bool) -> bool:
     if kind == "key":
         return text.isascii() and text.isdigit()
     if kind == "date":
-        return text in PERIODS or _is_date(text)
+        return text in PERIODS or read_date(text) is not None
     if kind == "date-time":
-        return text in PERIODS or _is_date(text) or _is_time(text)
+        return text in PERIODS or read_date(text) is not None or _is_time(text)
     return True
-
-
-def _is_date(text: str) -> bool:
-    return bool(_DATE.fullmatch(text)) and _is_in_calendar(text)
 
 
 def _is_time(value: Any) -> bool:
@@ -224,14 +256,9 @@ def _is_in_calendar(text: str) -> bool:
     return True
 
 
-def _show(values: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, values[:_MOST_SHOWN]))
-    return shown if len(values) <= _MOST_SHOWN else f"{shown} and {len(values) - _MOST_SHOWN} more"
-
-
 def _suggest(name: str, kind: Kind, value: Any) -> str:
     """Return the value of the right kind that is probably meant, as a sentence; else nothing."""
-    text = _to_text(value).strip()
+    text = to_text(value).strip()
     meant: object = None
     if kind == "boolean":
         meant = True if text.casefold() in _YES else False if text.casefold() in _NO else None
@@ -243,10 +270,9 @@ def _suggest(name: str, kind: Kind, value: Any) -> str:
     elif kind == "key":
         return f" Did you mean the field {name.removesuffix('key') + 'id'!r}?"
     elif kind in ("date", "date-time"):
-        meant = text if _fits(kind, text, equality=True) else text[:10] if _is_time(text) else None
-        return f" Did you mean {meant!r}?" if meant else did_you_mean(text, PERIODS)
+        meant = suggest_date(text) or text
+        meant = meant if kind == "date-time" or not _is_time(meant) else meant[:10]
+        return (
+            f" Did you mean {meant!r}?" if _fits(kind, meant, equality=True) else did_you_mean(text, PERIODS)
+        )
     return "" if meant is None else f" Did you mean {meant!r}?"
-
-
-def _to_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

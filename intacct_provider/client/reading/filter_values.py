@@ -14,13 +14,16 @@ from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.model import ModelField
 from intacct_provider.client.paging.pages import Page, Row, Totals
 from intacct_provider.client.paging.row_formats import MappingRows
+from intacct_provider.client.query.contradictions import Contradiction, find_contradictions
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.query.values import (
     Doubt,
+    describe_field,
     fold_value,
     has_values_to_check,
     ignores_case,
     list_doubtful_values,
+    looks_wrong,
     rows_prove_values,
 )
 from intacct_provider.client.reading.queries import QueryReader
@@ -43,22 +46,30 @@ class FilterValues:
         self._queries = queries
         self._used: set[tuple[str, str]] = set()
 
-    def check(self, query: Query, argument: str = "") -> Query:
+    def check(self, query: Query) -> Query:
         """Return the query, whose values are then known to be checked.
 
-        :param argument: that has the filters, for the message; by default the query says.
-        :raises IntacctArgumentError: for values that no record has, with the nearest that exist.
+        :raises IntacctArgumentError: for values that no record has, with the nearest that exist, and for conditions
+            that exclude each other.
         """
-        if query.values_checked or not has_values_to_check(query):
+        if query.values_checked:
             return query
-        doubts = list_doubtful_values(query, partial(self._find_field, query.object_name))
-        refused = [
-            one
-            for _, some in groupby(doubts, attrgetter("name"))
-            for one in self._list_unused(query, list(some))
-        ]
-        if refused:
-            raise _build_error(query, argument or query.argument, refused)
+        find_field = partial(self._find_field, query.object_name)
+        if has_values_to_check(query):
+            doubts = list_doubtful_values(query, find_field)
+            refused = [
+                one
+                for _, some in groupby(doubts, attrgetter("name"))
+                for one in self._list_unused(query, list(some))
+            ]
+            if refused:
+                raise _build_error(query, refused)
+        # Conditions that were added, such as ranges of keys, may well leave nothing of what was asked for.
+        if not query.narrowed:
+            describe = partial(describe_field, find_field=find_field)
+            found = find_contradictions(query.filters, query.expression, describe)
+            if found and not any(self._is_met(query, one) for one in found):
+                raise query.refuse(found[0])
         return query.trust_values()
 
     def read(self, query: Query, read: Callable[[], Found], *, empty: Callable[[Found], bool]) -> Found:
@@ -66,7 +77,7 @@ class FilterValues:
 
         So a read that finds what it asks for does not pay for a model.
         """
-        if not rows_prove_values(query):
+        if _needs_check(query) and (looks_wrong(query) or not rows_prove_values(query)):
             query = self.check(query)
         try:
             found = read()
@@ -88,8 +99,7 @@ class FilterValues:
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row of a query."""
         rows = self._queries.iter_rows(query)
-        unchecked = not query.values_checked and has_values_to_check(query)
-        return self._check_first(query, rows) if unchecked else rows
+        return self._check_first(query, rows) if _needs_check(query) else rows
 
     def _check_first(self, query: Query, rows: Iterator[Row]) -> Iterator[Row]:
         first = self.read(query, lambda: next(rows, None), empty=lambda row: row is None)
@@ -106,6 +116,19 @@ class FilterValues:
                 raise
             log.warning("Intacct: the values of %s in filters are not checked: %s", name, err)
             return None
+
+    def _is_met(self, query: Query, contradiction: Contradiction) -> bool:
+        """Whether a record meets conditions that exclude each other, as far as is known; one billed call."""
+        lookup = contradiction.conditions
+        if (query.object_name, repr(lookup)) in self._used:
+            return True
+        try:
+            met = bool(self._queries.count(replace(query, filters=lookup, expression="and")).count)
+        except IntacctValidationError:
+            return False  # Intacct does not compare the field with such values
+        if met:
+            self._used.add((query.object_name, repr(lookup)))
+        return met
 
     def _list_unused(self, query: Query, doubts: Sequence[Doubt]) -> list[Doubt]:
         """Return those of some values of one field that no record has; one billed call, unless known already."""
@@ -139,7 +162,11 @@ class FilterValues:
         return [one for one in doubts if fold(one.value) not in used]
 
 
-def _build_error(query: Query, argument: str, refused: Sequence[Doubt]) -> IntacctArgumentError:
+def _needs_check(query: Query) -> bool:
+    return not query.values_checked and (has_values_to_check(query) or looks_wrong(query))
+
+
+def _build_error(query: Query, refused: Sequence[Doubt]) -> IntacctArgumentError:
     unique = list(dict.fromkeys((one.problem, one.advice) for one in refused))
     lines = [
         f"{problem}, and no record of {query.object_name} has it.{advice}"
@@ -147,4 +174,4 @@ def _build_error(query: Query, argument: str, refused: Sequence[Doubt]) -> Intac
     ]
     if len(unique) > _MOST_NAMED:
         lines.append(f"And {len(unique) - _MOST_NAMED} more.")
-    return IntacctArgumentError(f"{argument}: {' '.join(lines)}")
+    return IntacctArgumentError(f"{query.argument}: {' '.join(lines)}")

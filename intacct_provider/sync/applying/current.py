@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.spelling import list_some
 from intacct_provider.exceptions import IntacctStalePlanError
 from intacct_provider.sync.applying.recheck import find_forbidden
 from intacct_provider.sync.applying.reread import reread_records
@@ -85,12 +86,11 @@ def build_stale_error(
     """
     positions = sorted(reasons)
     steps = [plan.steps[n] for n in positions]
-    named = ", ".join(f"{plan.steps[n].match!r} {reasons[n]}" for n in positions[:_MAX_NAMED])
-    rest = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
+    named = list_some((f"{plan.steps[n].match!r} {reasons[n]}" for n in positions), _MAX_NAMED)
     written = "Nothing more was written" if more else "Nothing was written"
     return IntacctStalePlanError(
         f"{len(steps)} of {len(plan.steps)} records of {plan.object_name} changed since the plan was made: "
-        f"{named}{rest}. {written}. {advice}",
+        f"{named}. {written}. {advice}",
         steps,
     )
 

@@ -42,7 +42,7 @@ def choose_rejects_path(plan_path: ObjectStoragePath, source: str) -> ObjectStor
 def write_rejects(path: ObjectStoragePath, content: bytes) -> None:
     """Write a rejects file, or remove that of an earlier attempt if there are no rejects."""
     if content:
-        write_whole(path, [content])
+        write_whole(path, [content], argument="plan_path")
     else:
         remove(path)
 

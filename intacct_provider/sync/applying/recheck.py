@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.batches import BATCH_SIZE
+from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def _is_selected_by_us(plan: Plan, step: Step, selection: Selection) -> bool:
 
 def _select(client: IntacctClient, plan: Plan, selection: Selection, asked: Mapping[int, str]) -> set[str]:
     """Return those of some keys that a selection has."""
+    query = Query.build(
+        plan.object_name, ["key"], filters=selection.conditions, filter_expression=selection.expression
+    )
     keys: Sequence[str] = list(asked.values())
     found: set[str] = set()
     for start in range(0, len(keys), BATCH_SIZE):
-        filters, expression = selection.narrow(keys[start : start + BATCH_SIZE])
-        query = Query.build(plan.object_name, ["key"], filters=filters, filter_expression=expression)
+        some = query.narrow(field("key").in_(keys[start : start + BATCH_SIZE]))
         # The values were checked when the plan was made.
-        rows = client.iter_rows(query.trust_values())
-        found.update(str(row["key"]) for row in rows)
+        found.update(str(row["key"]) for row in client.iter_rows(some.trust_values()))
     return found

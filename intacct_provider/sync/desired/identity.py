@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from intacct_provider.client.spelling import ALMOST_EQUAL, find_nearest, list_some
 from intacct_provider.sync.lookalikes import find_control
 from intacct_provider.sync.problems import Problem, show_value
 from intacct_provider.sync.records import flatten, match_text
@@ -61,12 +61,11 @@ def advise_match_on(match_on: str, names: Sequence[str]) -> str:
     """Return what to do where no column or member has the name of the field that records are matched on."""
     if not names:
         return "The record is empty."
-    shown = ", ".join(map(show_value, names[:_MAX_NAMES]))
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    shown = list_some(map(show_value, names), _MAX_NAMES)
     best = _guess_column(match_on, names)
     guess = f" Did you mean {show_value(best)}?" if best else ""
     example = f"columns={{{show_value(best or names[0])}: {show_value(match_on)}}}"
-    return f"Columns: {shown}{more}.{guess} If one of them holds it, name it: {example}"
+    return f"Columns: {shown}.{guess} If one of them holds it, name it: {example}"
 
 
 def _guess_column(match_on: str, names: Sequence[str]) -> str | None:
@@ -76,6 +75,6 @@ def _guess_column(match_on: str, names: Sequence[str]) -> str | None:
     equal = [name for name in names if plain[name] == leaf]
     ending = [name for name in names if re.search(rf"(?<![a-z])({leaf})$", name.casefold().replace("_", " "))]
     upper = [name for name in names if name.isupper() and plain[name].endswith(leaf)]
-    near = difflib.get_close_matches(leaf, plain.values(), n=1, cutoff=0.8)
-    close = [name for name in names if plain[name] in near]
+    near = find_nearest(leaf, plain.values(), ALMOST_EQUAL)
+    close = [name for name in names if plain[name] == near]
     return next(iter([*equal, *ending, *upper, *close]), None)

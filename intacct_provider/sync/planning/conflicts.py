@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from intacct_provider.client.model import get_entries
+from intacct_provider.client.spelling import list_some
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.plan import Step
 from intacct_provider.sync.problems import MAX_SHOWN, show_value
@@ -53,5 +54,4 @@ def check_creations(match_on: str, creates: Sequence[Step]) -> None:
 def _reject(names: Sequence[str], what: str) -> None:
     """Raise one error for all records that have a problem; at most 10 are named."""
     if names:
-        rest = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
-        raise IntacctArgumentError(f"{len(names)} {what}: {', '.join(names[:MAX_SHOWN])}{rest}.")
+        raise IntacctArgumentError(f"{len(names)} {what}: {list_some(names, MAX_SHOWN)}.")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from intacct_provider.client.spelling import list_some
 from intacct_provider.sync.numbers import read_limits
 from intacct_provider.sync.plan import Action, Plan, Step
 from intacct_provider.sync.problems import show_value
@@ -88,5 +89,4 @@ def _removal_verb(steps: Sequence[Step]) -> str:
 
 
 def _name_first(steps: Sequence[Step]) -> str:
-    names = ", ".join(show_value(step.match) for step in steps[:5])
-    return f"{names} and {len(steps) - 5} more" if len(steps) > 5 else names
+    return list_some((show_value(step.match) for step in steps), 5)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.spelling import ALMOST_EQUAL, find_nearest
 from intacct_provider.sync.object_facts import collect_types
 from intacct_provider.sync.problems import Problem, show_value
 
@@ -101,8 +101,7 @@ def suggest_field(name: str, paths: Iterable[str], object_name: str) -> str:
     for one in (*names, f"{stem}key" if plain.endswith("key") else f"{stem}id"):
         if one in known:
             return known[one]
-    found = difflib.get_close_matches(plain, known, n=1, cutoff=0.8)
-    return known[found[0]] if found else ""
+    return known.get(find_nearest(plain, known, ALMOST_EQUAL) or "", "")
 
 
 def _simplify(name: str) -> str:

@@ -15,6 +15,7 @@ from sandbox_client import client_of, running
 
 from intacct_provider.client import query
 from intacct_provider.client.query.expressions import compile_expression, field
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.query import IntacctQueryOperator
 
 CUSTOMER = "accounts-receivable/customer"
@@ -163,15 +164,25 @@ def selected(client, filters, **parts):
     return [int(row["key"]) for row in client.iter_rows(CUSTOMER, ["key"], filters=filters, **parts)]
 
 
+def selected_or_refused(client, filters, **parts):
+    """Return the keys that a filter selects: none, if it is refused since no record can match it."""
+    try:
+        return selected(client, filters, **parts)
+    except IntacctArgumentError as error:
+        if "can match" not in str(error):
+            raise
+        return []
+
+
 @PROVE
 @given(data=st.data())
 def test_an_expression_selects_what_plain_python_selects(company, data):
     client, rows = company
     tree = data.draw(trees(leaves(rows), max_leaves=6))
     expected = [row["key"] for row in rows if tree.holds(row) is True]
-    assert selected(client, tree.expression) == expected
+    assert selected_or_refused(client, tree.expression) == expected
     conditions, expression = compile_expression(tree.expression)
-    assert selected(client, conditions, filter_expression=expression) == expected
+    assert selected_or_refused(client, conditions, filter_expression=expression) == expected
 
 
 @PROVE
@@ -179,7 +190,8 @@ def test_an_expression_selects_what_plain_python_selects(company, data):
 def test_each_condition_selects_what_plain_python_selects(company, data):
     client, rows = company
     tree = data.draw(leaves(rows))
-    assert selected(client, tree.expression) == [row["key"] for row in rows if tree.holds(row) is True]
+    expected = [row["key"] for row in rows if tree.holds(row) is True]
+    assert selected_or_refused(client, tree.expression) == expected
 
 
 @pytest.mark.slow
@@ -188,7 +200,7 @@ def test_each_condition_selects_what_plain_python_selects(company, data):
 def test_a_negation_selects_the_complement_among_records_without_nulls(company, data):
     client, rows = company
     tree = data.draw(trees(leaves(rows), max_leaves=5))
-    some, others = set(selected(client, tree.expression)), set(selected(client, ~tree.expression))
+    some, others = (set(selected_or_refused(client, one)) for one in (tree.expression, ~tree.expression))
     assert not some & others
     assert {row["key"] for row in rows if None not in row.values()} <= some | others
 

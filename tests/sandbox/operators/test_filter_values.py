@@ -14,6 +14,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.deletes.audit_history import AuditHistory
 from intacct_provider.operators.export_ranges import IntacctKeyRangesOperator
 from intacct_provider.operators.query import IntacctQueryOperator
+from intacct_provider.operators.sync import IntacctPlanSyncOperator
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 from intacct_provider.sync.applying.reread import reread_records
@@ -100,6 +101,72 @@ def test_a_task_of_each_kind_fails_for_good_and_names_the_nearest_value(tmp_path
     with pytest.raises(AirflowFailException, match=NEAREST):
         make(tmp_path, filters=WRONG).execute({})
     assert [one.name for one in tmp_path.iterdir() if "customers" in one.name] == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [export_file, export_table, plan_ranges, query, add_up, wait, wait_deferred],
+    ids=lambda one: one.__name__,
+)
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (field("totalDue").between(500, 100), r"Did you mean \[100, 500\]"),
+        ((field("status") == "active") & (field("status") == "inactive"), r"\$in \['active', 'inactive'\]"),
+        ({"$in": {"status": []}}, "takes a list of one value or more"),
+    ],
+    ids=["reversed", "contradictory", "empty"],
+)
+def test_a_task_of_each_kind_refuses_what_is_impossible_before_anything_is_paid(
+    company, tmp_path, monkeypatch, make, filters, said
+):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_DB", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "db.sqlite")})
+    )
+    before = company.transactions
+    with pytest.raises(AirflowFailException, match=f"filters: .*{said}"):
+        make(tmp_path, filters=filters).execute({})
+    assert company.transactions == before
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        field("totalDue").between(1000, 500),
+        field("lastInvoiceCreatedDate") == "2026-02-30",
+        (field("totalDue") > 1000) & (field("totalDue") < 500),
+    ],
+    ids=str,
+)
+def test_an_export_reads_the_model_before_a_page_of_filters_that_look_wrong(company, tmp_path, filters):
+    def refuse():
+        with pytest.raises(AirflowFailException, match="filters: "):
+            export_file(tmp_path, filters=filters).execute({})
+
+    models, queries = count(company, refuse)
+    assert (models, queries) == (1, 1), "one count looks whether a record matches all the same"
+
+
+@pytest.mark.parametrize("argument", ["scope", "protect"])
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({"$equals": {"id": "A"}}, "condition 1 has the unknown operator '\\$equals'"),
+        ([{"$in": {"id": []}}], "condition 1: \\$in on 'id' takes a list of one value or more"),
+        (field("totalDue").between(500, 100), "no record of accounts-receivable/customer can match"),
+        (7, "must be a list of conditions"),
+    ],
+    ids=["operator", "empty", "reversed", "number"],
+)
+def test_errors_of_a_scope_and_a_protection_name_it_before_anything_is_paid(company, argument, filters, said):
+    given = {"scope": field("id").startswith("C-"), argument: filters}
+    operator = IntacctPlanSyncOperator(
+        task_id="t", object_name=CUSTOMER, desired=[{"id": "A"}], plan_path=None, mode="mirror", **given
+    )
+    before = company.transactions
+    with pytest.raises(AirflowFailException, match=f"IntacctArgumentError: {argument}:? {said}"):
+        operator.execute({})
+    assert company.transactions == before
 
 
 @pytest.mark.parametrize("detail", [False, True])

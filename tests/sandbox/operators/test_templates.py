@@ -15,6 +15,7 @@ from intacct_provider.operators.records import (
     IntacctUpdateRecordOperator,
 )
 from intacct_provider.operators.sync import IntacctPlanSyncOperator, IntacctSyncOperator
+from intacct_provider.operators.sync_apply import IntacctApplySyncOperator
 from intacct_provider.sensors.records import IntacctRecordSensor
 
 CUSTOMER = "accounts-receivable/customer"
@@ -135,14 +136,34 @@ def test_ids_that_look_like_lists_are_ids(airflow):
 
 @pytest.mark.parametrize(
     ("path", "part"),
-    [("None", "rendered to nothing"), ("", "rendered to nothing"), ("nosuch://b/x.json", "storage")],
+    [
+        ("None", "rendered to nothing"),
+        ("", "rendered to nothing"),
+        ("nosuch://b/x.json", "storage"),
+        ("plans/groups.plan.json", "is a relative path, which each worker would understand differently"),
+        ("file:groups.plan.json", "relative path"),
+        ("plans/", "must be the path or URI of a file"),
+        ("https://example.com/groups.plan.json", "https only reads"),
+    ],
 )
 @pytest.mark.parametrize("operator", [IntacctPlanSyncOperator, IntacctSyncOperator])
 def test_a_plan_path_that_cannot_be_one_is_refused_before_anything_is_sent(airflow, path, part, operator):
     message = refuse(operator(task_id="p", object_name=CUSTOMER, desired=[{"id": "A"}], plan_path=path))
     assert "plan_path" in message
     assert part in message
-    assert calls(airflow, "/services/core/query") == []
+    assert airflow.transactions == 0
+
+
+@pytest.mark.parametrize(
+    "plan",
+    ["plans/groups.plan.json", {"plan": "groups.plan.json", "sha256": "0" * 64}],
+    ids=["path", "result"],
+)
+def test_a_plan_in_a_relative_place_is_refused_before_anything_is_sent(airflow, plan):
+    message = refuse(IntacctApplySyncOperator(task_id="a", plan=plan))
+    assert "plan" in message
+    assert "is a relative path" in message
+    assert airflow.transactions == 0
 
 
 def test_desired_that_rendered_to_nothing_is_said(airflow):

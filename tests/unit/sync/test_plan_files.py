@@ -135,8 +135,8 @@ def test_what_names_a_plan():
     result = {"plan": "s3://b/p.json", "sha256": DIGEST, "page": "p", "changed": True}
     assert parse_reference(result, None) == ("s3://b/p.json", DIGEST)
     assert parse_reference(result, DIGEST) == ("s3://b/p.json", DIGEST)
-    assert parse_reference("p.json", f" {DIGEST.upper()} ") == ("p.json", DIGEST)
-    assert parse_reference("p.json", None) == ("p.json", None)
+    assert parse_reference("/plans/p.json", f" {DIGEST.upper()} ") == ("/plans/p.json", DIGEST)
+    assert parse_reference("/plans/p.json", None) == ("/plans/p.json", None)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_what_names_a_plan():
         (None, None, "plan is None"),
         ("{'plan': 'p.json'}", None, r"plan=plan_task\.output"),
         ({"sha256": DIGEST}, None, "needs a plan_path"),
-        ({"plan": "p.json"}, None, "sha256 of plan must be"),
-        ({"plan": "p.json", "sha256": DIGEST}, "0" * 64, "plan_sha256 is 0000"),
-        ("p.json", "", "plan_sha256 must be"),
-        ("p.json", "None", "plan_sha256 must be"),
-        ("p.json", "abc", "plan_sha256 must be"),
+        ({"plan": "/plans/p.json"}, None, "sha256 of plan must be"),
+        ({"plan": "/plans/p.json", "sha256": DIGEST}, "0" * 64, "plan_sha256 is 0000"),
+        ("/plans/p.json", "", "plan_sha256 must be"),
+        ("/plans/p.json", "None", "plan_sha256 must be"),
+        ("/plans/p.json", "abc", "plan_sha256 must be"),
     ],
 )
 def test_what_does_not_name_a_plan(plan, sha256, text):

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intacct_provider.client.query.expressions import field
-from intacct_provider.client.query.filters import check_filters
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sync.applying.staleness import find_stale_steps, is_done
 from intacct_provider.sync.object_facts import collect_types
@@ -471,18 +470,6 @@ def test_a_plan_carries_its_scope_and_what_it_protects(filters, kept):
     made = plan_changes(DESIRED, Live(LIVE), MODEL, request)
     assert (made.scope, made.protect) == (kept, kept)
     assert Plan.from_json(made.to_json()) == made
-
-
-@pytest.mark.parametrize(
-    ("expression", "joined"),
-    [("and", "(1 and 2) and 3"), ("OR", "(1 or 2) and 3"), ("2 or (1)", "(2 or (1)) and 3")],
-)
-def test_a_selection_is_narrowed_to_some_records(expression, joined):
-    chosen = Selection(({"$eq": {"id": "A"}}, {"$eq": {"term.id": "N30"}}), expression)
-    filters, how = chosen.narrow(["7", "8"])
-    assert filters == [*chosen.conditions, {"$in": {"key": ["7", "8"]}}]
-    assert how == joined
-    check_filters(filters, how)
 
 
 def test_a_selection_knows_which_changes_may_matter_to_it():
