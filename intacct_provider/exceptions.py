@@ -121,6 +121,8 @@ class IntacctAPIError(IntacctError):
 
     #: What to do next about any error of this type.
     advice = ""
+    #: Seconds that Intacct asks to wait before the next request; None if it does not say.
+    retry_after: float | None = None
 
     def __init__(
         self,

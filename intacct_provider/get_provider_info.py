@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
             _modules("operators.records", "operators.query", "operators.sync", "operators.export_ranges")
         ],
         "sensors": [_modules("sensors.query", "sensors.records")],
-        "triggers": [_modules("triggers.change", "triggers.query")],
+        "triggers": [_modules("triggers.change", "triggers.events", "triggers.query")],
         "transfers": [
             {
                 "source-integration-name": "Sage Intacct",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.paging.pages import Page, Totals
     from intacct_provider.client.paging.row_formats import MappingRows, RowFormat, StructRows
     from intacct_provider.client.query.request import Query
+    from intacct_provider.client.reading.event_queue import EventBatch, QueuedEvent
     from intacct_provider.client.results import RecordResult
     from intacct_provider.client.writing.bulk_jobs import JobStatus
     from intacct_provider.client.writing.composite import CompositeResult
@@ -27,6 +28,7 @@ _MODULES = {
     "CompleteRead": "paging.complete_read",
     "CompositeResult": "writing.composite",
     "CredentialStore": "http.auth",
+    "EventBatch": "reading.event_queue",
     "IdempotencyKeys": "idempotency",
     "IntacctClient": "client",
     "IntacctConfig": "config",
@@ -35,6 +37,7 @@ _MODULES = {
     "ModelField": "model",
     "Page": "paging.pages",
     "Query": "query.request",
+    "QueuedEvent": "reading.event_queue",
     "RecordResult": "results",
     "RetryPolicy": "http.retry",
     "RowFormat": "paging.row_formats",
@@ -46,6 +49,7 @@ __all__ = [
     "CompleteRead",
     "CompositeResult",
     "CredentialStore",
+    "EventBatch",
     "IdempotencyKeys",
     "IntacctClient",
     "IntacctConfig",
@@ -54,6 +58,7 @@ __all__ = [
     "ModelField",
     "Page",
     "Query",
+    "QueuedEvent",
     "RecordResult",
     "RetryPolicy",
     "RowFormat",

@@ -17,6 +17,7 @@ from intacct_provider.client.paging.pages import Page, Row, Totals
 from intacct_provider.client.paging.row_formats import RowFormat
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_page
+from intacct_provider.client.reading.event_queue import EventBatch, EventQueue
 from intacct_provider.client.reading.filter_values import FilterValues
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.reading.records import RecordReader
@@ -59,6 +60,7 @@ class IntacctClient:
         self._writer = RecordWriter(self._session, self._catalog, self._queries)
         self._deleter = RecordDeleter(self._session, self._catalog, self._queries)
         self._jobs = BulkJobs(self._session)
+        self._events = EventQueue(self._session)
 
     # --- connection
 
@@ -455,6 +457,31 @@ class IntacctClient:
         :raises IntacctResponseError: if the file does not account for every record, or contradicts itself.
         """
         return self._jobs.results(job_id, count, records)
+
+    # --- events
+
+    def count_events(self) -> int:
+        """Return how many events wait in the queue of the client id; one transaction."""
+        return self._events.count()
+
+    def list_events(self) -> EventBatch:
+        """Return the next events of the queue of the client id, at most as many as Intacct lists; one transaction.
+
+        Platform triggers of the type *Event queue* store them, in Intacct. The same events are listed again until they
+        are acknowledged. All that use the client id share the queue, in every entity.
+
+        :raises IntacctResponseError: for events that could never be acknowledged.
+        """
+        return self._events.list()
+
+    def acknowledge_events(self, ack_id: str) -> None:
+        """Remove the events of a list from the queue, all together; one transaction.
+
+        :param ack_id: of the :class:`~intacct_provider.client.EventBatch`.
+        :raises IntacctNotFoundError: if no such list waits, for example because it is acknowledged.
+        :raises IntacctResponseError: if Intacct does not confirm it.
+        """
+        self._events.acknowledge(ack_id)
 
     # --- model
 

@@ -141,15 +141,18 @@ def read_flag(argument: str, value: Any, *, blank: bool | None = None) -> bool:
 
 
 @contextmanager
-def airflow_errors(intacct_conn_id: str = "") -> Iterator[None]:
+def airflow_errors(intacct_conn_id: str = "", retry_policy: Any = None) -> Iterator[None]:
     """Turn errors that a retry cannot fix into ``AirflowFailException``; raise all others as they are.
 
     :param intacct_conn_id: connection that an error about credentials names.
+    :param retry_policy: of the task. Airflow does not ask it about an ``AirflowFailException``, so what an
+        ``IntacctRetryPolicy`` waits for is raised as it is.
     """
     try:
         yield
     except IntacctError as err:
-        if not err.retryable:
+        waits_for = getattr(retry_policy, "waits_for", None)
+        if not err.retryable and not (waits_for and waits_for(err)):
             denied = intacct_conn_id and isinstance(err, IntacctAuthenticationError)
             where = f" (connection {intacct_conn_id!r})" if denied else ""
             raise AirflowFailException(f"{type(err).__name__}: {err}{where}") from err
@@ -194,7 +197,7 @@ class IntacctOperator(BaseOperator):
         started = time.monotonic()
         client: IntacctClient | None = None
         try:
-            with airflow_errors(self.intacct_conn_id):
+            with airflow_errors(self.intacct_conn_id, getattr(self, "retry_policy", None)):
                 hook = self.hook
                 if self.entity_id is None and default_entity_id is not None:
                     hook = IntacctHook(self.intacct_conn_id, entity_id=default_entity_id)

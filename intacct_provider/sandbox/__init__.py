@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from intacct_provider.sandbox.faults.plan import Fault, Faults
+    from intacct_provider.sandbox.records.event_queue import EventQueue
     from intacct_provider.sandbox.server import Sandbox
     from intacct_provider.sandbox.state import Call
 
-__all__ = ["Call", "Fault", "Faults", "Sandbox"]
+__all__ = ["Call", "EventQueue", "Fault", "Faults", "Sandbox"]
 
-_MODULES = {"Call": "state", "Fault": "faults.plan", "Faults": "faults.plan", "Sandbox": "server"}
+_MODULES = {
+    "Call": "state",
+    "EventQueue": "records.event_queue",
+    "Fault": "faults.plan",
+    "Faults": "faults.plan",
+    "Sandbox": "server",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.hosts import HostCheck
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
 from intacct_provider.sandbox.pages.consent import ADDRESS
+from intacct_provider.sandbox.records.event_queue import EventQueue
 from intacct_provider.sandbox.seed.seeding import seed
 from intacct_provider.sandbox.site import build_site
 from intacct_provider.sandbox.state import TIERS, Call, State
@@ -118,6 +119,11 @@ class Sandbox:
     def store(self) -> Store:
         """The company's records."""
         return self._state.store
+
+    @property
+    def events(self) -> EventQueue:
+        """The event queue, and what fires its events."""
+        return EventQueue(self._state.store)
 
     @property
     def requests(self) -> list[Call]:

@@ -52,6 +52,14 @@ CREATE INDEX IF NOT EXISTS "ia::job by status" ON "ia::job" (status, since);
 CREATE TABLE IF NOT EXISTS "ia::job record" (
     job INTEGER NOT NULL, number INTEGER NOT NULL, content BLOB NOT NULL, PRIMARY KEY (job, number)
 );
+CREATE TABLE IF NOT EXISTS "ia::trigger" (
+    object TEXT NOT NULL, action TEXT NOT NULL, PRIMARY KEY (object, action)
+);
+CREATE TABLE IF NOT EXISTS "ia::event" (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, object TEXT NOT NULL, action TEXT NOT NULL, key TEXT,
+    batch TEXT, content BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS "ia::event by batch" ON "ia::event" (batch);
 """
 
 

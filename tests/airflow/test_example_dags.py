@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,6 +57,29 @@ def test_groups_are_synced_with_the_file_and_a_second_run_only_reads(run_dag, sa
     calls = sandbox.requests[before:]
     assert [call for call in calls if call in writes(sandbox)] == []
     assert counts["transactions"] == sandbox.transactions - billed == 3
+
+
+def test_what_changed_is_exported_when_intacct_says_so(run_dag, sandbox, tmp_path):
+    folder = f"file://{tmp_path}"
+    first = run_dag("intacct_export_on_events", folder=folder)
+    assert states(first) == {"list_events": "success", "export_changed_groups": "success"}
+    assert xcom(first, "list_events") == []
+    client_key = sandbox.records(GROUP)[0]["key"]
+    with sandbox.store.transaction() as conn:
+        conn.execute(
+            f'UPDATE "{GROUP}" SET "audit.modifiedDateTime" = ? WHERE "key" = ?',  # noqa: S608
+            (f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", client_key),
+        )
+    second = run_dag("intacct_export_on_events", folder=folder)
+    assert states(second) == {"list_events": "success", "export_changed_groups": "success"}
+    assert client_key in exported_keys(second)
+    assert len(exported_keys(second)) < len(exported_keys(first))
+
+
+def exported_keys(run):
+    """Return the keys in the file that a run wrote."""
+    path = xcom(run, "export_changed_groups")["path"].removeprefix("file://")
+    return [json.loads(line)["key"] for line in Path(path).read_text().splitlines()]
 
 
 def test_groups_dry_run_writes_nothing(run_dag, sandbox):

@@ -20,6 +20,7 @@ PUBLIC = {
         "CompleteRead",
         "CompositeResult",
         "CredentialStore",
+        "EventBatch",
         "IdempotencyKeys",
         "IntacctClient",
         "IntacctConfig",
@@ -28,6 +29,7 @@ PUBLIC = {
         "ModelField",
         "Page",
         "Query",
+        "QueuedEvent",
         "RecordResult",
         "RetryPolicy",
         "RowFormat",
@@ -72,9 +74,12 @@ PUBLIC = {
     "intacct_provider.triggers.change": ["IntacctChangeTrigger"],
     "intacct_provider.triggers.query": ["IntacctQueryTrigger"],
     "intacct_provider.assets.changes": ["build_change_filters"],
+    "intacct_provider.triggers.event_queue": ["IntacctEventQueueTrigger"],
+    "intacct_provider.triggers.events": ["IntacctEventQueueTrigger"],
+    "intacct_provider.policies.retry": ["IntacctRetryPolicy"],
     "intacct_provider.assets.intacct": ["create_asset", "sanitize_uri", "convert_asset_to_openlineage"],
     "intacct_provider.exceptions": ["IntacctError"],
-    "intacct_provider.sandbox": ["Call", "Fault", "Faults", "Sandbox"],
+    "intacct_provider.sandbox": ["Call", "EventQueue", "Fault", "Faults", "Sandbox"],
     "intacct_provider.testing": ["intacct_sandbox", "intacct_sandbox_session"],
     "intacct_provider.get_provider_info": ["get_provider_info"],
 }
@@ -115,6 +120,9 @@ CLIENT = {
     "submit_job": [],
     "job_status": ["job_id"],
     "job_result": ["job_id"],
+    "count_events": [],
+    "list_events": [],
+    "acknowledge_events": ["ack_id"],
     "close": [],
 }
 
@@ -202,6 +210,13 @@ def test_the_hook_takes_a_connection_and_an_entity():
 def test_an_operator_takes_its_arguments(path):
     taken = list_all_arguments(resolve(f"intacct_provider.{path}"))
     assert {*ARGUMENTS[path], "intacct_conn_id", "entity_id"} <= taken
+
+
+def test_a_watcher_of_events_and_a_retry_policy_take_their_arguments():
+    watcher = {"intacct_conn_id", "object_name", "actions", "check_interval", "include_payload"}
+    assert watcher <= list_all_arguments(resolve("intacct_provider.triggers.event_queue.IntacctEventQueueTrigger"))
+    policy = resolve("intacct_provider.policies.retry.IntacctRetryPolicy")
+    assert "wait_for_budget" in list_all_arguments(policy)
 
 
 def test_every_exception_can_be_imported_from_one_module():

@@ -16,7 +16,7 @@ import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,16 @@ class RealAirflow:
             f"It did not happen within {PATIENCE} s that {what}. {problem}\n{more}\n{self.tails()}"
         )
 
+    @contextmanager
+    def triggerer(self) -> Iterator[Triggerer]:
+        """Run a triggerer, which can be killed, until the block ends."""
+        one = Triggerer(self.logs, self._env())
+        try:
+            one.keep_running()
+            yield one
+        finally:
+            one.kill()
+
     def owns(self, process: psutil.Process) -> bool:
         """Whether a process is one of this Airflow's."""
         return self._keeper is not None and os.getsid(process.pid) == self._keeper.pid
@@ -201,6 +211,9 @@ class RealAirflow:
             # A pool of 15 connections, and 24 workers that ask at once, wait for each other for 30 s.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # The triggers of a triggerer that was killed are given to the next one after this many seconds.
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             # A slow machine must not look like a broken one.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -240,6 +253,44 @@ class RealAirflow:
 
     def _url(self, path: str) -> str:
         return f"{self.url}{path}"
+
+
+class Triggerer:
+    """A triggerer with the process of its triggers.
+
+    :ivar starts: how often it was started.
+    """
+
+    def __init__(self, logs: Path, env: dict[str, str]) -> None:
+        self.starts = 0
+        self._logs = logs
+        self._env = env
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def keep_running(self) -> None:
+        """Start it unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.starts += 1
+        with (self._logs / f"triggerer-{self.starts}.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """Kill all of its processes at once, as a crash of the machine would."""
+        if self._process is not None:
+            with suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(self._process.pid)
+                for process in (parent, *parent.children(recursive=True)):
+                    process.kill()
+            self._process.wait(60)
 
 
 class Run:

@@ -30,7 +30,7 @@ from intacct_provider.client.errors import (
 from intacct_provider.client.http import codec
 from intacct_provider.client.http.connections import ResponseTooSlowError, compute_deadline
 from intacct_provider.client.http.content import LARGEST, ContentTooLargeError, UnknownEncodingError
-from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date
+from intacct_provider.client.http.retry import RETRY_STATUSES, parse_date, read_pause
 from intacct_provider.client.redaction import clean_text
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
@@ -108,6 +108,7 @@ class Reply:
         )
         error = build_error(status, found, self.clean, headers=self.headers)
         error.replayed = self.replayed
+        error.retry_after = read_pause(self.headers)
         return error
 
     def _describe(self, status: int) -> str:

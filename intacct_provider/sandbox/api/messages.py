@@ -96,8 +96,8 @@ class ApiResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def one_result(status: int, result: dict[str, Any], transactions: int) -> ApiResponse:
-    """Return a response with a single result."""
+def one_result(status: int, result: dict[str, Any] | list[Any], transactions: int) -> ApiResponse:
+    """Return a response with a single result; an empty list stands for one without members."""
     return ApiResponse(status, {"ia::result": result, "ia::meta": meta(1, 0)}, transactions)
 
 

@@ -28,6 +28,7 @@ from intacct_provider.sandbox.faults.churn import churn
 from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.query.service import run_query
+from intacct_provider.sandbox.records import event_queue
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, ensure_user
 from intacct_provider.sandbox.state import State
@@ -171,6 +172,24 @@ class Api:
             request.allow_parameters()
         return ApiResponse(200, list_dimensions(), 1)
 
+    def count_events(self, request: ApiRequest) -> ApiResponse:
+        """Return how many events wait in the queue."""
+        with self._session(request) as (conn, _author):
+            request.allow_parameters()
+            return one_result(200, {"count": event_queue.count_events(conn)}, 1)
+
+    def list_events(self, request: ApiRequest) -> ApiResponse:
+        """Return the events to acknowledge next."""
+        with self._session(request) as (conn, _author):
+            request.allow_parameters()
+            return one_result(200, event_queue.list_events(conn), 1)
+
+    def acknowledge_events(self, request: ApiRequest) -> ApiResponse:
+        """Remove the events of a list from the queue."""
+        with self._session(request) as (conn, _author):
+            request.allow_parameters()
+            return one_result(200, event_queue.acknowledge(conn, decode_json(request.body, "POST")), 1)
+
     def _handle(self, request: ApiRequest) -> ApiResponse:
         address, names = find_address(request.path)
         operation = address.operations.get("GET" if request.method == "HEAD" else request.method)
@@ -262,6 +281,9 @@ ADDRESSES: Sequence[Address] = (
     Address("/services/bulk/job/create", {"POST": Api.create_job}),
     Address(bulk_jobs.STATUS_PATH, {"GET": Api.job_status}),
     Address("/services/company-config/dimensions/list", {"GET": Api.dimensions}),
+    Address("/services/delivery/event/count", {"GET": Api.count_events}),
+    Address("/services/delivery/event/list", {"GET": Api.list_events}),
+    Address("/services/delivery/event/ack", {"POST": Api.acknowledge_events}),
 )
 
 

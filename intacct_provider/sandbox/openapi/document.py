@@ -7,7 +7,7 @@ from typing import Any
 
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.openapi import bulk_services, object_paths, responses, services
+from intacct_provider.sandbox.openapi import bulk_services, event_services, object_paths, responses, services
 
 ABOUT = (
     "The API of a local sandbox for Sage Intacct, described by the authors of airflow-provider-intacct; Sage does not "
@@ -19,8 +19,8 @@ ABOUT = (
 @cache
 def build_document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of ``/openapi.json``; it is built on the first call."""
-    schemas = responses.schemas() | services.schemas() | bulk_services.schemas()
-    paths = services.paths() | bulk_services.paths()
+    schemas = responses.schemas() | services.schemas() | bulk_services.schemas() | event_services.schemas()
+    paths = services.paths() | bulk_services.paths() | event_services.paths()
     for name in sorted(OBJECTS):
         schemas |= object_paths.schemas(OBJECTS[name])
         paths |= object_paths.paths(OBJECTS[name])

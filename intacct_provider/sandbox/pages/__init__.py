@@ -1,4 +1,4 @@
-"""The pages: the records of the company with their history, the calls and their cost. All are read-only."""
+"""The pages: records with their history, calls and their cost, and the event queue. All but the last are read-only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from intacct_provider.sandbox.pages.events import EventPage
 from intacct_provider.sandbox.pages.shell import STYLE, error_page
 from intacct_provider.sandbox.pages.views import Pages
 from intacct_provider.sandbox.state import State
@@ -23,11 +24,12 @@ _DAY = {"Cache-Control": "public, max-age=86400"}
 
 
 def routes(state: State) -> list[BaseRoute]:
-    """Return the addresses of the pages; GET and HEAD only."""
+    """Return the addresses of the pages; GET and HEAD only, except for the event queue."""
     pages = Pages(state)
     return [
         Route("/", pages.company),
         Route("/calls", pages.calls),
+        *EventPage(state).routes(),
         Route("/records/{application}/{name}", pages.records),
         Route("/records/{application}/{name}/{key}", pages.record),
         Route("/records/{name:path}", pages.unknown),

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from intacct_provider.sandbox.auth import CODE_LIFE, OFFLINE
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.objects.names import USER
-from intacct_provider.sandbox.pages.shell import address, page
+from intacct_provider.sandbox.pages.shell import address, page, reject_other_sites
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -91,8 +91,7 @@ class Consent:
 
     async def decide(self, request: Request) -> Response:
         """Send the person's decision to the application."""
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            raise HTTPException(403, "This form was sent from another site; open the page itself.")
+        reject_other_sites(request)
         wanted, form = self._read_request(request), await request.form()
         if form.get("decision") != "allow":
             return wanted.redirect(error="access_denied", error_description="The access was denied")

@@ -105,6 +105,15 @@ def address(path: str, **query: object) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
+def reject_other_sites(request: Request) -> None:
+    """Reject a form that a page of another site sent.
+
+    :raises HTTPException: 403 in that case.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise HTTPException(403, "This form was sent from another site; open the page itself.")
+
+
 def read_page_number(request: Request) -> int:
     """Return the page number in a query string.
 

@@ -12,11 +12,14 @@ import msgspec
 
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
 from intacct_provider.sandbox.objects.values import stamp, to_wire
+from intacct_provider.sandbox.records.event_queue import fire_write
 
 Columns = dict[str, object]
 """The values that a write sets, by column."""
 
 Action = Literal["created", "modified", "deleted"]
+#: What the event queue calls an action.
+_QUEUED = {"created": "create", "modified": "update", "deleted": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def add_event(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> None:
-    """Store one event, in the transaction of the write itself.
+    """Store one event, also in the event queue if a trigger is set, in the transaction of the write itself.
 
     :param before: the stored columns before the write; empty for a new record.
     :param after: the columns that the write sets; empty for a deleted record.
@@ -78,6 +81,8 @@ def add_event(
     }
     row = (object_type.name, key, stamp(author.now), author.user, action, msgspec.json.encode(changes))
     conn.execute('INSERT INTO "ia::history" VALUES (NULL, ?, ?, ?, ?, ?, ?)', row)
+    record_id = (before or after).get("id")
+    fire_write(conn, object_type.name, _QUEUED[action], key, str(record_id) if record_id else None)
 
 
 def read_events(conn: sqlite3.Connection, object_name: str, key: int, limit: int = -1) -> list[Event]:
