@@ -72,7 +72,7 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
         check_interval: Any = 300.0,
         include_payload: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if not hasattr(BaseEventTrigger, "create_shared_stream_producer"):
             raise IntacctArgumentError(
                 "IntacctEventQueueTrigger needs Airflow 3.3 or later, which tells a trigger when an event is stored. "

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
@@ -132,12 +132,12 @@ class EventQueueStream(SharedStreamProducer):
             _report_left(left)
             return True
         if self._held_since is None:
-            self._held_since = time.monotonic()
+            self._held_since = monotonic()
             why = (
                 f"no watcher wants {', '.join(sorted(kinds))}" if kinds else "not all watchers have seen them"
             )
             log.warning("Intacct: keeping %d events for up to %g s, since %s.", len(events), HOLD, why)
-        if time.monotonic() - self._held_since < HOLD:
+        if monotonic() - self._held_since < HOLD:
             return False
         self._unwatched |= kinds
         _report_left(left)

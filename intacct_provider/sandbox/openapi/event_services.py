@@ -5,7 +5,6 @@ from __future__ import annotations
 from intacct_provider.sandbox.openapi.responses import JSON, envelope, error_responses, response
 from intacct_provider.sandbox.openapi.schemas import Schema, exact_object, schema_ref
 from intacct_provider.sandbox.openapi.services import service_operation
-from intacct_provider.sandbox.records.event_queue import BATCH
 
 _UUID: Schema = {"type": "string", "pattern": "^[0-9a-f-]{36}$"}
 _BASE64: Schema = {"type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/]*={0,2}$"}
@@ -25,7 +24,7 @@ def schemas() -> Schema:
             "payload": {**_BASE64, "description": "The output of the trigger's document template."},
         }
     )
-    events: Schema = {"type": "array", "items": schema_ref("event"), "minItems": 1, "maxItems": BATCH}
+    events: Schema = {"type": "array", "items": schema_ref("event"), "minItems": 1}
     return {"event": event, "event-list": exact_object({"events": events, "ackId": _UUID})}
 
 

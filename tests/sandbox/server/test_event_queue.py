@@ -29,7 +29,7 @@ def client(sandbox):
 
 
 def result(answer):
-    assert answer.status_code == 200, answer.text
+    assert answer.ok, answer.text
     return answer.json()["ia::result"]
 
 

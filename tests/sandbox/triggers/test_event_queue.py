@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
 from sandbox_client import calls, running
 from stream_runner import triggerer, until
 
+from intacct_provider.client import RetryPolicy
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.sandbox.records import event_queue as sandbox_queue
-from intacct_provider.triggers import queue_stream
+from intacct_provider.triggers import polling, queue_stream
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
 
 CUSTOMER = "accounts-receivable/customer"
@@ -28,6 +31,10 @@ def short_waits(monkeypatch):
     """Waits have their length for the sake of other processes, which these tests do not have."""
     monkeypatch.setattr(queue_stream, "GATHER", 0.02)
     monkeypatch.setattr(queue_stream, "next_wait", lambda _interval, _failures: 0.02)
+    impatient = partial(IntacctHook, retry=RetryPolicy(attempts=2, base=0.01))
+    monkeypatch.setattr(
+        polling, "make_hook", lambda conn_id, entity_id: impatient(conn_id, entity_id=entity_id)
+    )
 
 
 @pytest.fixture
@@ -166,7 +173,7 @@ def test_an_event_that_does_not_say_what_it_is_reaches_all_that_it_may_be_for(sa
 def test_what_no_watcher_wants_is_kept_then_logged_and_acknowledged(sandbox, monkeypatch, caplog):
     caplog.set_level(logging.WARNING, logger=queue_stream.__name__)
     now = [0.0]
-    monkeypatch.setattr(queue_stream.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(queue_stream, "monotonic", lambda: now[0])
 
     async def run():
         async with triggerer(watch(CUSTOMER)) as runner:

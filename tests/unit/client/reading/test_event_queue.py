@@ -138,7 +138,7 @@ def test_an_empty_queue(result):
 
 
 @pytest.mark.parametrize(
-    "result", [None, "x", [1], {"events": {}}, {"events": [{}]}, {"events": [{}], "ackId": ""}]
+    "result", [None, "x", [1], {"events": {"a": 1}}, {"events": [{}]}, {"events": [{}], "ackId": ""}]
 )
 def test_what_is_no_list_of_events_is_an_error(result):
     with pytest.raises(IntacctResponseError, match="list"):
