@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.triggers.polling import check_interval as read_interval
+from intacct_provider.triggers.intervals import check_interval as read_interval
 from intacct_provider.triggers.queue_parts import Part, watch
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
 
     **Delivery.** At least once. The events of a list are acknowledged, all together, only after Airflow has stored what
     every watcher made of them; until then, Intacct lists them again. So a triggerer that is killed loses none, and the
-    events of the list that it had not acknowledged come again with the same ``event_id``. DAGs must tolerate that. They
-    come in the order of the queue, and several can start one DAG run together.
+    events of the list that it had not acknowledged come again with the same ``event_id``. DAGs must tolerate that.
+    They come in the order of the queue unless they come again, and several can start one DAG run together.
 
     **Watchers share the queue.** Intacct has one queue for each client id. All watchers of a connection in a triggerer
     read it together, for the cost of one; the shortest ``check_interval`` counts. Give no two connections with watchers

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from intacct_provider.exceptions import IntacctError, IntacctResponseError
-from intacct_provider.triggers.polling import Ask, describe_cost, next_wait, share_client
+from intacct_provider.triggers.intervals import describe_cost, next_wait
 from intacct_provider.triggers.queue_parts import Part, find_interval, list_watchers, split
+from intacct_provider.triggers.shared_client import Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import EventBatch, QueuedEvent

@@ -15,7 +15,7 @@ from intacct_provider.client import RetryPolicy
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.sandbox.records import event_queue as sandbox_queue
-from intacct_provider.triggers import polling, queue_stream
+from intacct_provider.triggers import queue_stream, shared_client
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
 
 CUSTOMER = "accounts-receivable/customer"
@@ -33,7 +33,7 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(queue_stream, "next_wait", lambda _interval, _failures: 0.02)
     impatient = partial(IntacctHook, retry=RetryPolicy(attempts=2, base=0.01))
     monkeypatch.setattr(
-        polling, "make_hook", lambda conn_id, entity_id: impatient(conn_id, entity_id=entity_id)
+        shared_client, "make_hook", lambda conn_id, entity_id: impatient(conn_id, entity_id=entity_id)
     )
 
 
@@ -49,7 +49,7 @@ def keys(events):
 
 
 def acks(sandbox):
-    return [call for call in calls(sandbox, f"{QUEUE}/ack") if call.status == 200]
+    return calls(sandbox, f"{QUEUE}/ack")
 
 
 def lists(sandbox):
@@ -230,7 +230,9 @@ def test_a_watcher_that_leaves_in_the_middle_of_a_list_gets_the_rest_when_it_is_
         sandbox.events.fire(CUSTOMER, "create", key=str(n))
     events = asyncio.run(run())
     assert keys(events[0]) == list("012345")
-    assert keys(events[1]) == list("01012345")
+    assert keys(events[1])[:2] == list("01")
+    # Those that it finds in the queue first may be the last ones of the list.
+    assert sorted(keys(events[1])[2:]) == list("012345")
 
 
 def test_a_watcher_whose_events_are_not_stored_in_time_gets_them_again(sandbox):
