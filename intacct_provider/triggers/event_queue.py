@@ -75,7 +75,7 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if not hasattr(BaseEventTrigger, "create_shared_stream_producer"):
             raise IntacctArgumentError(
-                "IntacctEventQueueTrigger needs Airflow 3.3 or later, which tells a trigger when an event is stored. "
+                "IntacctEventQueueTrigger needs Airflow 3.3 or later, where a trigger can know when an event is stored. "
                 "Use IntacctChangeTrigger instead."
             )
         self.intacct_conn_id = intacct_conn_id
