@@ -75,8 +75,8 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if not hasattr(BaseEventTrigger, "create_shared_stream_producer"):
             raise IntacctArgumentError(
-                "IntacctEventQueueTrigger needs Airflow 3.3 or later, where a trigger can know when an event is stored. "
-                "Use IntacctChangeTrigger instead."
+                "IntacctEventQueueTrigger needs Airflow 3.3 or later, where triggers can know when an event is stored; "
+                "use IntacctChangeTrigger instead."
             )
         self.intacct_conn_id = intacct_conn_id
         self.object_name = _read_names("object_name", object_name)
