@@ -412,25 +412,30 @@ class IntacctClient:
         records: Sequence[Record | str],
         *,
         callback_url: str | None = None,
+        before_sending: Callable[[], None] | None = None,
     ) -> str:
         """Submit a bulk job and return its id; Intacct writes the records later, each on its own.
 
-        Free of charge itself. Intacct bills each record as it writes it, which :attr:`transactions` does not count.
+        One transaction, for a read that shows whether the access token is good. Intacct bills each record as it writes
+        it, which :attr:`transactions` does not count.
 
-        A job whose response was lost is never sent again, neither here nor by an Airflow retry, because that might
-        write its records twice; it carries an idempotency key nevertheless.
+        A job is sent once, whether its response is lost or rejects the token: Intacct may have taken it, and to send it
+        again might write its records twice. That goes for an Airflow retry, too. It carries an idempotency key
+        nevertheless.
 
         :param operation: ``create``, ``update`` or ``delete``.
         :param records: the records; to update, each with its ``key``; to delete, keys or ``{"key": ...}``.
         :param callback_url: where Intacct reports the end.
-        :raises IntacctArgumentError: for what cannot be submitted, before a call is made.
+        :param before_sending: called when nothing but the job itself is left to be sent; what it raises prevents that.
+        :raises IntacctArgumentError: for what cannot be submitted, such as more than 100,000 records or 100 MB, before
+            a call is made.
         :raises IntacctValidationError: if Intacct rejects the job.
         :raises IntacctConnectionError: if no response came. Unless the connection was never established, the job may
             have been accepted; ``retryable`` is then False, here and for the two below.
         :raises IntacctServerError: if the response does not say whether it happened.
-        :raises IntacctResponseError: if the response names no job, or rejects a token that turns out to be good.
+        :raises IntacctResponseError: if the response names no job, or rejects the token.
         """
-        return self._jobs.submit(object_name, operation, records, callback_url)
+        return self._jobs.submit(object_name, operation, records, callback_url, before_sending)
 
     def job_status(self, job_id: str) -> JobStatus:
         """Return the status of a bulk job; one transaction.

@@ -68,6 +68,8 @@ class Request:
     :param content: encoded JSON body.
     :param form: form body of the token endpoint.
     :param repeatable: whether the request is safe to repeat.
+    :param once: whether it must never be sent twice, not even if its token is rejected: the token may have ended after
+        the request was carried out. The caller makes sure beforehand that the token is good.
     :param may_repeat: asked whether it is, before a request that may have been carried out is sent again.
     :param is_locked: returns whether a response other than 409 reports that an earlier request for a part of it is
         still being carried out.
@@ -83,6 +85,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
+    once: bool = False
     may_repeat: Callable[[], bool] | None = None
     is_locked: Callable[[Reply], bool] | None = None
     decode: Callable[[bytes], Any] | None = None
@@ -96,7 +99,7 @@ class Request:
 #: Members of a form that no message may have.
 _SECRET_MEMBERS = {"client_secret", "refresh_token", "code", "code_verifier"}
 #: What any good token may ask for.
-_PROBE = Request("GET", "/services/core/model", params={"name": "company-config/entity"})
+PROBE = Request("GET", "/services/core/model", params={"name": "company-config/entity"})
 
 
 class Transport:
@@ -168,9 +171,10 @@ class Transport:
         started, rejections, first_uses = time.monotonic(), 0, 0
         while (verdict := judge_reply(request, reply)) is not TokenVerdict.ACCEPTED:
             if not self._may_send_again(request, token):
+                accepted = "accepted it just before" if request.once else "accepts it for another request"
                 raise IntacctResponseError(
                     f"{request.method} {request.path}: Intacct rejected the access token (HTTP {reply.status}), and "
-                    "accepts it for another request, so it is unknown whether this one was carried out."
+                    f"{accepted}, so it is unknown whether this one was carried out."
                 )
             self._tokens.reject(token)
             rejections += 1
@@ -213,9 +217,9 @@ class Transport:
 
         What must not happen twice is not, if the token turns out to be good: then the rejection is not what it seems.
         """
-        if request.is_safe_to_repeat():
-            return True
-        return judge_reply(_PROBE, self._send_with_retries(_PROBE, token)) is not TokenVerdict.ACCEPTED
+        if request.once or request.is_safe_to_repeat():
+            return not request.once
+        return judge_reply(PROBE, self._send_with_retries(PROBE, token)) is not TokenVerdict.ACCEPTED
 
     def _send_with_retries(self, request: Request, token: str) -> Reply:
         """The one retry loop.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.http import codec
-from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
+from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, PROBE, Reply, Request
 from intacct_provider.client.idempotency import IdempotencyKeys
 from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
@@ -25,6 +26,8 @@ from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctError,
     IntacctInterruptedWriteError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
     IntacctResponseError,
 )
 
@@ -32,6 +35,9 @@ CREATE_PATH = "/services/bulk/job/create"
 STATUS_PATH = "/services/bulk/job/status"
 OPERATIONS = ("create", "update", "delete")
 RUNNING = ("queued", "preprocessing", "processing", "postprocessing")
+#: What this client submits as one job at most.
+MAX_RECORDS = 100_000
+MAX_BYTES = 100 * 1024 * 1024
 _UNKNOWN = (
     "Whether Intacct took the job is unknown, so it is not sent again: check whether its records were written, or ask "
     "Sage support, before you do."
@@ -74,9 +80,14 @@ class BulkJobs:
         operation: str,
         records: Sequence[Mapping[str, Any] | str],
         callback_url: str | None,
+        before_sending: Callable[[], None] | None,
     ) -> str:
         """Submit a job and return its id."""
         request = _build_job(object_name, operation, records, self._session.idempotency, callback_url)
+        # After a rejected token, nobody knows whether the job was taken before it ended. So it is tried out first.
+        self._try_token()
+        if before_sending is not None:
+            before_sending()
         try:
             return _read_job_id(self._session.send(request))
         except IntacctError as err:
@@ -84,6 +95,11 @@ class BulkJobs:
             if raised is err:
                 raise
             raise raised from err
+
+    def _try_token(self) -> None:
+        """Make sure that the token is good; one transaction. The user may lack the permission for this read."""
+        with suppress(IntacctNotFoundError, IntacctPermissionError):
+            self._session.read(PROBE)
 
     def status(self, job_id: str) -> JobStatus:
         """Return the state of a job."""
@@ -129,7 +145,9 @@ def _build_job(
         "fileContentType": "json",
         **({"callbackURL": callback_url} if callback_url else {}),
     }
-    head, file = codec.encode(order), codec.encode(_check_records(operation, records))
+    checked = _check_records(operation, records)
+    head, file = codec.encode(order), codec.encode(checked)
+    check_size(len(checked), len(file))
     key = idempotency.make("POST", CREATE_PATH, head + b"\0" + file)
     # The same job is sent byte for byte the same, also by a later attempt.
     boundary = hashlib.sha256(key.encode()).hexdigest()
@@ -139,7 +157,7 @@ def _build_job(
         field.make_multipart(content_type="application/json")
     content, content_type = encode_multipart_formdata(fields, boundary)
     headers = {"Content-Type": content_type, IDEMPOTENCY_HEADER: key}
-    return Request("POST", CREATE_PATH, content=content, headers=headers, repeatable=False)
+    return Request("POST", CREATE_PATH, content=content, headers=headers, repeatable=False, once=True)
 
 
 def _read_job_id(reply: Reply) -> str:
@@ -233,6 +251,20 @@ def _read_results(
             "happened to a record is unknown."
         )
     return [read_result(n, matches.elements[n], reply) for n in range(len(results))] if matches else results
+
+
+def check_size(records: int, size: int) -> None:
+    """Reject what is too much for one job. Sage documents no limit; these leave the result in what the client reads.
+
+    :param size: of the file, in bytes.
+    :raises IntacctArgumentError: if there are too many records, or bytes.
+    """
+    for found, largest, what in ((records, MAX_RECORDS, "records"), (size, MAX_BYTES, "bytes")):
+        if found > largest:
+            raise IntacctArgumentError(
+                f"One bulk job takes at most {largest:,} {what}, and here are {found:,}. Split the records into "
+                "several jobs."
+            )
 
 
 def _check_records(

@@ -8,6 +8,7 @@ from sandbox_client import calls, client_of, running, stored
 from sandbox_clocks import SLOW_JOBS, StandingClock
 
 from intacct_provider.client.http.retry import RetryPolicy
+from intacct_provider.client.writing import bulk_jobs
 from intacct_provider.client.writing.bulk_jobs import JobStatus
 from intacct_provider.exceptions import (
     IntacctAPIError,
@@ -69,14 +70,15 @@ def test_a_job_is_followed_through_its_states():
             ("postprocessing", 100, False, False),
             ("completed", 100, True, False),
         ]
-        assert client.transactions == 6
+        # One of them tried the token out.
+        assert client.transactions == 7
 
 
 def test_records_are_created_and_told_one_by_one():
     with office() as (sandbox, client, clock):
         records = [*customers("A"), {"id": "B"}, *customers("C")]
         job_id = client.submit_job(CUSTOMER, "create", records)
-        assert client.transactions == 0
+        assert client.transactions == 1
         clock.seconds = 100
         results = client.job_result(job_id, count=3)
         assert [(one.index, one.key, one.id, one.ok) for one in results] == [
@@ -85,8 +87,8 @@ def test_records_are_created_and_told_one_by_one():
         assert isinstance(results[1].error, IntacctValidationError)
         assert results[1].error.error_id == "REST-1064"
         assert stored(sandbox, CUSTOMER) == ["A", "C"]
-        assert client.transactions == 2
-        assert sandbox.transactions == 2 + 2
+        assert client.transactions == 3
+        assert sandbox.transactions == 3 + 2
 
 
 def test_records_are_changed_and_deleted_by_key():
@@ -304,7 +306,52 @@ def test_a_refused_token_is_renewed_and_the_job_taken(sandbox, client):
     client.list(CUSTOMER)
     sandbox.expire_tokens()
     assert client.submit_job(CUSTOMER, "create", customers("A"))
-    assert [call.status for call in calls(sandbox, CREATE)] == [401, 200]
+    assert [call.status for call in calls(sandbox, CREATE)] == [200]
+
+
+@pytest.mark.parametrize("life", ["lives", "has ended"])
+@pytest.mark.parametrize(
+    "fault", [{"status": 401}, {"status": 400, "body": {"ia::error": {"errorId": "REST-1206"}}}], ids=str
+)
+def test_a_job_whose_answer_rejects_the_token_is_not_sent_again(sandbox, client, fault, life):
+    client.list(CUSTOMER)
+    sandbox.fail(**fault, done=True, path=CREATE)
+    if life == "has ended":
+        # Another client of this user has ended it since, so whatever is asked now says so.
+        sandbox.fail(kind="expire", path="/services/core/model")
+    with pytest.raises(
+        IntacctResponseError, match="Whether Intacct took the job is unknown, so it is not sent again"
+    ) as caught:
+        client.submit_job(CUSTOMER, "create", customers("A"))
+    assert not caught.value.retryable
+    with sandbox.store.transaction() as conn:
+        assert conn.execute('SELECT count(*) FROM "ia::job"').fetchone()[0] == 1
+
+
+def test_a_user_who_may_not_try_the_token_out_can_submit_jobs(sandbox, client):
+    sandbox.fail(status=403, path="/services/core/model")
+    assert client.submit_job(CUSTOMER, "create", customers("A"))
+
+
+def test_what_is_to_happen_before_a_job_is_sent_happens_last_and_can_prevent_it(sandbox, client):
+    def prevent():
+        seen.append([call.path for call in sandbox.requests][-1])
+        raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        client.submit_job(CUSTOMER, "create", customers("A"), before_sending=prevent)
+    assert (seen, calls(sandbox, CREATE)) == (["/services/core/model"], [])
+
+
+@pytest.mark.parametrize(("name", "limit"), [("MAX_RECORDS", 1), ("MAX_BYTES", 40)])
+def test_more_than_fits_into_one_job_is_refused_before_a_call(sandbox, client, monkeypatch, name, limit):
+    monkeypatch.setattr(bulk_jobs, name, limit)
+    with pytest.raises(
+        IntacctArgumentError, match=f"One bulk job takes at most {limit} .* Split the records"
+    ):
+        client.submit_job(CUSTOMER, "create", customers("A", "B"))
+    assert sandbox.requests == []
 
 
 def test_a_later_attempt_submits_the_same_job_under_the_same_key(sandbox):
@@ -326,6 +373,7 @@ def test_a_callback_is_passed_on(sandbox, client, monkeypatch):
     )
     client.submit_job(CUSTOMER, "create", customers("A"), callback_url="https://example.com/done")
     client.submit_job(CUSTOMER, "create", customers("A"))
+    seen = [request for request in seen if request.path == CREATE]
     orders = [json.loads(request.content.split(b"\r\n\r\n")[1].split(b"\r\n")[0]) for request in seen]
     assert [order.get("callbackURL") for order in orders] == ["https://example.com/done", None]
     assert orders[0]["jobFile"] == "customer.json"
