@@ -110,7 +110,7 @@ def check_rejects(
 
     :raises IntacctRejectedRecordsError: in that case.
     """
-    if tolerance.allows(plan, outcome.rejects) and not outcome.unprocessed:
+    if tolerance.allows(len(plan.steps), outcome.rejects) and not outcome.unprocessed:
         return
     push_result(context, result)
     held = f", and {outcome.held} deletions were held back" if outcome.held else ""

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators._desired_source import (
     DesiredFunction,
+    SqlSourceOperator,
     defer_call,
-    is_sql_text,
     read_desired_state,
 )
 from intacct_provider.operators.base import (
-    IntacctOperator,
     airflow_errors,
     describe_rendered_nothing,
     is_rendered_nothing,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from intacct_provider.sync.planning.limits import Guards
 
 
-class IntacctPlanSyncOperator(IntacctOperator):
+class IntacctPlanSyncOperator(SqlSourceOperator):
     """Plan the changes that make the records of an object match the desired ones; write nothing.
 
     Reads the live records, compares only the fields that a desired record gives, and writes the exact difference to a
@@ -90,7 +89,7 @@ class IntacctPlanSyncOperator(IntacctOperator):
     """
 
     template_fields: Sequence[str] = (
-        *IntacctOperator.template_fields,
+        *SqlSourceOperator.template_fields,
         "object_name",
         "desired",
         "desired_sql",
@@ -119,7 +118,6 @@ class IntacctPlanSyncOperator(IntacctOperator):
         "max_change_percent",
         "max_transactions",
     )
-    template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"desired_sql": "sql", "scope": "json", "protect": "json"}  # noqa: RUF012
 
     def __init__(
@@ -184,15 +182,6 @@ class IntacctPlanSyncOperator(IntacctOperator):
         self.max_change_percent = max_change_percent
         self.max_transactions = max_transactions
         self.fail_on_change = fail_on_change
-
-    def resolve_template_files(self) -> None:
-        """Read the file with the query, unless ``desired_sql`` is a query that ends like the name of a file."""
-        self.desired_sql = _mark_sql(self.desired_sql)
-        super().resolve_template_files()
-
-    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a template; Airflow takes each text that ends in ``.sql`` for the name of a file."""
-        return super().render_template(_mark_sql(content), *args, **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, and write the plan to a file."""
@@ -327,8 +316,3 @@ class IntacctPlanSyncOperator(IntacctOperator):
         if plan.breaches:
             push_result(context, result)
             raise IntacctSyncGuardError(f"{' '.join(plan.breaches)} Nothing was written.")
-
-
-def _mark_sql(text: Any) -> Any:
-    """Return SQL that ends in ``.sql`` with a space, so that Airflow does not treat it as the name of a file."""
-    return f"{text} " if isinstance(text, str) and text.endswith(".sql") and is_sql_text(text) else text

@@ -81,7 +81,7 @@ def _plan(
     """Return the plan of the records that are kept, and what is wrong with them."""
     desired, typed = kept.desired, kept.typed
     problems = [
-        *check_known_fields(desired, live, model, request.object_name),
+        *check_known_fields(desired, live.unknown, live.fetched, model, request.object_name),
         *check_spelling(desired, live.rows, request.match_on),
     ]
     live, request = guard_deletions(kept, live, request)

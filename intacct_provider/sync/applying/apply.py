@@ -144,7 +144,9 @@ class _Run:
                 continue
             rejected = self._list_rejects(before=batch.number)
             unprocessed = any(one.unprocessed for one in self._list_outcomes(batch.number))
-            if batch.action in REMOVALS and (unprocessed or not self.tolerance.allows(self.plan, rejected)):
+            if batch.action in REMOVALS and (
+                unprocessed or not self.tolerance.allows(len(self.plan.steps), rejected)
+            ):
                 self.held += 0 if batch.number in self.outcomes else len(batch.steps)
                 continue
             self.outcomes[batch.number] = self._write_batch(batch, undo)

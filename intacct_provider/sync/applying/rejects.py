@@ -13,7 +13,7 @@ from intacct_provider.sync.problems import REJECT
 from intacct_provider.sync.records import flatten, unflatten
 
 if TYPE_CHECKING:
-    from intacct_provider.sync.plan import FieldChange, Plan, Step
+    from intacct_provider.sync.plan import FieldChange, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Tolerance:
     """How many rejected records are tolerated; the larger of both numbers counts.
 
     :param max_rejects: this many, whatever their share is.
-    :param max_reject_percent: this many percent of the records that the plan writes, whatever their number.
+    :param max_reject_percent: this many percent of the records that are written, whatever their number.
     :param invalid: records that were left out when the plan was made and count too.
     """
 
@@ -34,9 +34,12 @@ class Tolerance:
         if self.max_rejects is None:
             object.__setattr__(self, "max_rejects", 0)
 
-    def allows(self, plan: Plan, rejects: Sequence[Reject]) -> bool:
-        """Return whether this many rejected records are tolerated."""
-        share = (self.max_reject_percent or 0) / 100 * (len(plan.steps) + self.invalid)
+    def allows(self, records: int, rejects: Sequence[Reject]) -> bool:
+        """Return whether this many rejected records are tolerated.
+
+        :param records: how many were to be written.
+        """
+        share = (self.max_reject_percent or 0) / 100 * (records + self.invalid)
         return len(rejects) + self.invalid <= max(self.max_rejects, share)
 
 
@@ -93,7 +96,8 @@ def encode_rejects(rejects: Sequence[Reject], match_on: str) -> Iterator[bytes]:
         }
         if reject.differing:
             why["differing"] = [{"field": c.path, "wanted": c.new, "found": c.old} for c in reject.differing]
-        record = unflatten({match_on: reject.match, **flatten(reject.record)})
+        named = {match_on: reject.match} if reject.match else {}
+        record = unflatten({**named, **flatten(reject.record)})
         yield encode({**record, REJECT: why}) + b"\n"
 
 

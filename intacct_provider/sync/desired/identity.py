@@ -18,16 +18,19 @@ _MAX_NAMES = 20
 
 
 def check_identity(
-    placed: Iterable[tuple[str, Mapping[str, Any]]], match_on: str, column: str
+    placed: Iterable[tuple[str, Mapping[str, Any]]], match_on: str, column: str, *, required: bool = True
 ) -> Iterator[Problem]:
     """Yield a problem for each record that is not identified, or whose id another one has.
 
     :param placed: place and content of each record.
     :param column: name of the field ``match_on`` in the source.
+    :param required: whether every record needs one; otherwise Intacct may number those without.
     """
     seen: dict[str, str] = {}
     for place, record in placed:
         flat = flatten(record)
+        if not required and match_on not in flat:
+            continue
         text = match_text(flat.get(match_on))
         problem = _describe_problem(flat, match_on)
         if not problem and text in seen:

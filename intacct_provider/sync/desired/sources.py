@@ -67,6 +67,8 @@ class Layout:
     :param sheet: name of the sheet of a workbook; None for the only one with values.
     :param null_markers: further such texts.
     :param allow_damaged_text: whether text such as ``#N/A``, ``nan`` and ``4.7E+17`` is taken as it is.
+    :param match_required: whether every record needs the field ``match_on``.
+    :param why_some: why there must be records, as the end of a sentence.
     """
 
     match_on: str
@@ -77,6 +79,8 @@ class Layout:
     sheet: str | None = None
     null_markers: Collection[str] = ()
     allow_damaged_text: bool = False
+    match_required: bool = True
+    why_some: str = "an empty desired state is rejected, because in mode mirror it would delete everything"
 
     @property
     def markers(self) -> frozenset[str]:
@@ -186,7 +190,7 @@ def _warn_of_hidden(desired: Desired, layout: SheetLayout) -> Desired:
 def _read_query_rows(source: str, rows: _Rows, layout: Layout) -> Desired:
     """Read rows that are objects with the names of their columns."""
     if not rows:
-        raise _no_records_error(source)
+        raise _no_records_error(source, layout)
     for place, row in rows:
         if not isinstance(row, Mapping) or any(not isinstance(name, str) for name in row):
             raise IntacctArgumentError(
@@ -246,7 +250,8 @@ def _read_objects(source: str, rows: _Rows, layout: Layout, *, from_text: bool) 
     partial, read_record = False, _flatten_record
     if any(isinstance(record, Mapping) and REJECT in record for _, record in rows):
         # What the arguments say was done when the records were first read, so each null in them is one that clears.
-        layout, from_text, partial, read_record = Layout(layout.match_on), True, True, _flatten_nested
+        layout = Layout(layout.match_on, match_required=layout.match_required, why_some=layout.why_some)
+        from_text, partial, read_record = True, True, _flatten_nested
     if layout.markers:
         raise IntacctArgumentError(
             f"{source}: null_marker and null_markers are for the cells of tables; in records use null to clear a field"
@@ -322,7 +327,7 @@ class _Found:
     def finish(self) -> Desired:
         """Return the records with the constants added, and how they are identified checked."""
         if not self.records:
-            raise _no_records_error(self.source, self.left_out)
+            raise _no_records_error(self.source, self.layout, self.left_out)
         records = _add_constants(self.records, self.layout.constants, self.names, self.source)
         match_on = self.layout.match_on
         column = self.names.get(match_on, match_on)
@@ -332,7 +337,8 @@ class _Found:
             for place, given, record in zip(self.places, self.records, records, strict=True)
             if (given or place not in self.unreadable) and place not in known
         ]
-        problems = (*self.problems, *check_identity(readable, match_on, column))
+        required = self.layout.match_required
+        problems = (*self.problems, *check_identity(readable, match_on, column, required=required))
         return Desired(
             tuple(records),
             tuple(self.places),
@@ -384,12 +390,9 @@ def _rename_fields(flat: Mapping[str, Any], columns: Renames) -> dict[str, Any]:
     return unflatten(found)
 
 
-def _no_records_error(source: str, left_out: int = 0) -> IntacctArgumentError:
+def _no_records_error(source: str, layout: Layout, left_out: int = 0) -> IntacctArgumentError:
     found = f"none of the {left_out} rows counts (where, DONOTIMPORT)" if left_out else "there are no records"
-    return IntacctArgumentError(
-        f"{source}: {found}; an empty desired state is rejected, "
-        "because in mode mirror it would delete everything"
-    )
+    return IntacctArgumentError(f"{source}: {found}; {layout.why_some}")
 
 
 def _add_constants(

@@ -12,7 +12,6 @@ from intacct_provider.sync.problems import Problem, show_value
 
 if TYPE_CHECKING:
     from intacct_provider.sync.desired.state import Desired
-    from intacct_provider.sync.planning.live import Live
 
 #: Names of the XML API and of its import templates that no rule leads to a field of the REST API.
 _XML_NAMES = {
@@ -60,22 +59,25 @@ _XML_LEAVES = {
 
 
 def check_known_fields(
-    desired: Desired, live: Live, model: Mapping[str, Any], object_name: str
+    desired: Desired, unknown: Iterable[str], fetched: int, model: Mapping[str, Any], object_name: str
 ) -> list[Problem]:
     """Return the fields that neither the model nor any of the whole records that were read has.
 
     Models leave some fields out, so a field is known if one record has it, or if a query could read it.
+
+    :param unknown: paths of these fields.
+    :param fetched: how many whole records were read.
     """
     types = collect_types(model)
     problems = []
-    for path in live.unknown:
+    for path in unknown:
         column = desired.column(path)
         near = suggest_field(path, types, object_name)
         guess = (
             f" Did you mean {show_value(near)}? Then give columns={{{column!r}: {near!r}}}." if near else ""
         )
         text = (
-            f"is not a field of {object_name}: neither its model nor any of the {live.fetched:,} records that were "
+            f"is not a field of {object_name}: neither its model nor any of the {fetched:,} records that were "
             f"read has it.{guess} To leave it out, give columns={{{column!r}: None}}"
         )
         problems.append(Problem("all records", "", column, "", text))

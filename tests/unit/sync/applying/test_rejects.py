@@ -8,7 +8,6 @@ import pytest
 from intacct_provider.client.errors import build_error
 from intacct_provider.sync.applying.rejects import Reject, Tolerance, encode_rejects, format_rejects
 from intacct_provider.sync.desired.sources import Layout, read_desired_file
-from intacct_provider.sync.plan import Plan, Step
 
 ERROR = {
     "code": "invalidRequest",
@@ -21,12 +20,6 @@ ERROR = {
 
 def reject(action="update", match="A", **record):
     return Reject(action, match, build_error(400, ERROR), record)
-
-
-def plan(steps):
-    return Plan(
-        "x/y", None, "upsert", "id", (Step("create", "A"),) * steps, 0, 0, 0, 0, 0, 0, ("key", "id"), False
-    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +37,7 @@ def plan(steps):
     ],
 )
 def test_how_many_are_tolerated(refused, limits, accepted):
-    assert Tolerance(**limits).allows(plan(100), [reject()] * refused) is accepted
+    assert Tolerance(**limits).allows(100, [reject()] * refused) is accepted
 
 
 def test_a_line_is_a_desired_record_with_the_reason():
