@@ -309,6 +309,12 @@ class IntacctRejectedRecordsError(IntacctError):
     retryable = False
 
 
+class IntacctBulkJobError(IntacctError):
+    """A bulk job failed as a whole, or it is unknown whether Intacct took it; the message says what to check."""
+
+    retryable = False
+
+
 class IntacctPlanInUseError(IntacctError):
     """Another task is applying the plan, or has applied it; this one wrote nothing, or nothing more."""
 

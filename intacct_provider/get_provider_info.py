@@ -29,10 +29,16 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("hooks.intacct")],
         "operators": [
-            _modules("operators.records", "operators.query", "operators.sync", "operators.export_ranges")
+            _modules(
+                "operators.records",
+                "operators.query",
+                "operators.sync",
+                "operators.export_ranges",
+                "operators.jobs",
+            )
         ],
-        "sensors": [_modules("sensors.query", "sensors.records")],
-        "triggers": [_modules("triggers.change", "triggers.events", "triggers.query")],
+        "sensors": [_modules("sensors.query", "sensors.records", "sensors.jobs")],
+        "triggers": [_modules("triggers.change", "triggers.events", "triggers.jobs", "triggers.query")],
         "transfers": [
             {
                 "source-integration-name": "Sage Intacct",

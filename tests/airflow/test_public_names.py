@@ -65,6 +65,7 @@ PUBLIC = {
         "IntacctApplySyncOperator",
         "IntacctSyncOperator",
     ],
+    "intacct_provider.operators.jobs": ["IntacctBulkJobOperator"],
     "intacct_provider.operators.export": ["IntacctExportOperator"],
     "intacct_provider.operators.export_ranges": ["IntacctKeyRangesOperator", "IntacctCommitExportOperator"],
     "intacct_provider.transfers.intacct_to_object_storage": ["IntacctToObjectStorageOperator"],
@@ -77,6 +78,8 @@ PUBLIC = {
     "intacct_provider.triggers.event_queue": ["IntacctEventQueueTrigger"],
     "intacct_provider.triggers.events": ["IntacctEventQueueTrigger"],
     "intacct_provider.policies.retry": ["IntacctRetryPolicy"],
+    "intacct_provider.sensors.jobs": ["IntacctBulkJobSensor"],
+    "intacct_provider.triggers.jobs": ["IntacctBulkJobTrigger"],
     "intacct_provider.assets.intacct": ["create_asset", "sanitize_uri", "convert_asset_to_openlineage"],
     "intacct_provider.exceptions": ["IntacctError"],
     "intacct_provider.sandbox": ["Call", "EventQueue", "Fault", "Faults", "Sandbox"],
@@ -136,6 +139,7 @@ ARGUMENTS = {
     "operators.sync.IntacctPlanSyncOperator": ["object_name", "desired", "mode", "match_on"],
     "operators.sync.IntacctSyncOperator": ["object_name", "desired", "mode", "match_on"],
     "operators.sync.IntacctApplySyncOperator": ["plan", "on_stale"],
+    "operators.jobs.IntacctBulkJobOperator": ["object_name", "operation", "records", "deferrable"],
     "transfers.intacct_to_object_storage.IntacctToObjectStorageOperator": [
         "object_name",
         "fields",
@@ -154,6 +158,7 @@ ARGUMENTS = {
         "mode",
     ],
     "sensors.query.IntacctQuerySensor": ["object_name", "filters", "at_least", "deferrable"],
+    "sensors.jobs.IntacctBulkJobSensor": ["job_id", "deferrable"],
     "sensors.records.IntacctRecordSensor": ["object_name", "key", "record_id", "conditions"],
 }
 
