@@ -1,4 +1,4 @@
-"""What differs on Azure Blob: a copy may go on after Azure has answered."""
+"""What differs on Azure Blob: a copy may go on after Azure has answered, and adlfs does not pass conditions on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def finish_copy(target: ObjectStoragePath) -> None:
 
     :raises ConnectionError: if Azure has given the copy up.
     """
-    while (copy := _read_copy(target)).status == "pending":
+    while (copy := call(target, "get_blob_properties").copy).status == "pending":
         time.sleep(_PAUSE)
     if copy.status not in (None, "success"):
         raise ConnectionError(
@@ -26,10 +26,14 @@ def finish_copy(target: ObjectStoragePath) -> None:
         )
 
 
-def _read_copy(target: ObjectStoragePath) -> Any:
-    """Return the state of the last copy to a blob, which adlfs does not report."""
+def find_blob(path: ObjectStoragePath) -> Any:
+    """Return Azure's own client of a blob."""
+    container, blob, _ = path.fs.split_path(path.path)
+    return path.fs.service_client.get_blob_client(container=container, blob=blob)
+
+
+def call(path: ObjectStoragePath, method: str, *args: Any, **options: Any) -> Any:
+    """Call a method of Azure's own client of a blob, which is asynchronous, and return its result."""
     from fsspec.asyn import sync
 
-    container, blob, _ = target.fs.split_path(target.path)
-    client = target.fs.service_client.get_blob_client(container=container, blob=blob)
-    return sync(target.fs.loop, client.get_blob_properties).copy
+    return sync(path.fs.loop, getattr(find_blob(path), method), *args, **options)

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import structs
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctDestinationInUseError
+from intacct_provider.storage.conditions import read_version, remove_if, write_if
 from intacct_provider.storage.exclusive import can_create_exclusively, create_exclusively
 from intacct_provider.storage.files import (
     ObjectStoragePath,
@@ -34,7 +35,6 @@ from intacct_provider.storage.files import (
     read_small,
     remove,
     writable,
-    write_small,
 )
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ RENEWAL = 60.0
 #: Seconds that a second owner waits for the first one, before its task fails and Airflow retries it.
 WAIT = 30.0
 _POLL = 0.25
+#: Times that a claim is tried, however short the wait: each owner before may end just when the next one looks.
+_TRIES = 5
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -172,12 +174,19 @@ class Claim:
             self._create(self._root)
 
     def _acquire(self) -> None:
-        deadline, waited = time.monotonic() + WAIT, False
+        deadline, tries, waited = time.monotonic() + WAIT, 0, False
         while True:
             chain = self._read_chain()
             if not chain or self._may_follow(chain[-1]):
-                if self._create(self._successor(chain[-1]) if chain else self._root):
+                path, tries = self._successor(chain[-1]) if chain else self._root, tries + 1
+                if self._create(path):
                     return
+                if tries >= _TRIES and time.monotonic() > deadline:
+                    raise IntacctDestinationInUseError(
+                        f"Destination {str(self.target)!r} could not be claimed in {tries} tries: {path.name!r} beside "
+                        f"it cannot be created, and nobody's claim is found. This task, {self.holder}, read and wrote "
+                        "nothing; its retry tries again. May its user read, write and list there?"
+                    )
             elif time.monotonic() > deadline:
                 raise IntacctDestinationInUseError(
                     f"Destination {str(self.target)!r} is being written by {chain[-1]}. This task, {self.holder}, read "
@@ -205,9 +214,10 @@ class Claim:
         self._record = structs.replace(self._record, renewed=_now())
         if not create_exclusively(path, self._record.encode()):
             return False
-        chain = self._read_chain()
+        version, chain = read_version(path), self._read_chain()
         if not chain or chain[-1].token != self._record.token:
-            remove(path)  # it follows a claim that is gone
+            if (found := _read(path)) and found.token == self._record.token:
+                remove_if(path, version)  # it follows a claim that is gone
             return False
         self._path = path
         return True
@@ -225,12 +235,16 @@ class Claim:
         return chain
 
     def _release(self) -> None:
-        chain = self._read_chain()
-        if not chain or chain[-1].token != self._record.token:
-            return  # the next owner removes all of them
-        remove(self._root)
-        for path in list_beside(self._root, f"{self._root.name}."):
-            remove(path)
+        for _ in range(_TRIES):  # the first owner, which was only asleep, may renew its claim meanwhile
+            version, chain = read_version(self._root), self._read_chain()
+            if not chain or chain[-1].token != self._record.token:
+                return  # the next owner removes all of them
+            # Listed before the first one goes: afterwards, there may be claims of the next owners.
+            others = list_beside(self._root, f"{self._root.name}.")
+            if remove_if(self._root, version):
+                for path in others:
+                    remove(path)
+                return
 
     def _keep_renewing(self) -> None:
         while not self._done.wait(RENEWAL):
@@ -244,8 +258,10 @@ class Claim:
             with open(self._path.path, "r+b") as file:  # never creates it again
                 file.write(renewed.encode())
                 file.truncate()
-        elif (found := _read(self._path)) and found.token == renewed.token:
-            write_small(self._path, renewed.encode())
+            return
+        version = read_version(self._path)
+        if (found := _read(self._path)) and found.token == renewed.token:
+            write_if(self._path, renewed.encode(), version)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
 import os
@@ -21,7 +22,7 @@ from airflow.providers.common.compat.sdk import (
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.storage import azure
-from intacct_provider.storage.kinds import WITHOUT_FOLDERS, check_regular, find_kind
+from intacct_provider.storage.kinds import WITHOUT_FOLDERS, check_readable, check_regular, find_kind
 from intacct_provider.storage.kinds import is_local as is_local
 from intacct_provider.storage.places import check_absolute, require_storage
 from intacct_provider.storage.refusals import explain_refusals
@@ -267,17 +268,35 @@ def remove(path: ObjectStoragePath) -> None:
 
 
 def write_small(path: ObjectStoragePath, content: bytes) -> None:
-    """Write a few bytes at once, in one call to an object storage."""
+    """Write a few bytes at once, in one call to an object storage.
+
+    :raises IntacctArgumentError: if something else than a file has the name.
+    """
+    if is_local(path):
+        check_regular(path)
     path.fs.pipe_file(path.path, content)
 
 
 def read_small(path: ObjectStoragePath) -> bytes | None:
-    """Return a small file's content, or None if it does not exist."""
+    """Return a small file's content, or None if it does not exist.
+
+    :raises IntacctArgumentError: if something else than a file has the name.
+    """
+    check_readable(path)
     try:
         content: bytes = path.fs.cat_file(path.path)
     except FileNotFoundError:
         return None
     return content
+
+
+def read_age(path: ObjectStoragePath) -> dt.timedelta | None:
+    """Return for how long a file has not changed, by the clocks of storage and worker; None if it is gone."""
+    try:
+        changed: dt.datetime = path.fs.modified(path.path)
+    except FileNotFoundError:
+        return None
+    return dt.datetime.now(dt.UTC) - (changed if changed.tzinfo else changed.replace(tzinfo=dt.UTC))
 
 
 def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePath]:

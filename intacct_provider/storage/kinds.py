@@ -45,6 +45,23 @@ def check_regular(path: ObjectStoragePath) -> None:
         )
 
 
+def check_readable(path: ObjectStoragePath) -> None:
+    """Make sure that a name on a disk belongs to a file, or to nothing: reading from a pipe or a device may not end.
+
+    :raises IntacctArgumentError: naming what else it belongs to.
+    """
+    if not is_local(path):
+        return
+    try:
+        kind = _KINDS.get(stat.S_IFMT(os.stat(path.path).st_mode))
+    except OSError:
+        return  # as reading it says
+    if kind is not None:
+        raise IntacctArgumentError(
+            f"{str(path)!r} cannot be read: it is a {kind}, where only a regular file is expected. Remove it."
+        )
+
+
 def find_kind(path: ObjectStoragePath) -> str | None:
     """Return what has a name: ``file`` or something else; None for nothing."""
     if path.protocol in WITHOUT_FOLDERS:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from intacct_provider.export.files.sink import FilesSink, PublishedFiles
     from intacct_provider.export.run import Export
     from intacct_provider.export.schema.columns import Column
-    from intacct_provider.export.source import Source
     from intacct_provider.storage.claims import Claim
 
 
@@ -94,7 +93,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             target, options = self._check_files()
             with self.claim(self._find_published(target, context), context) as claim:
                 export = self._plan_export(client, context, target, options, claim)
-                with export, self._open_sink(target, export.source, options, context, claim) as sink:
+                with export, self._open_sink(target, export, options, context, claim) as sink:
                     files = export.run(sink)
         result = self._result(files)
         if self.key_range is None:
@@ -167,7 +166,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
     def _open_sink(
         self,
         target: ObjectStoragePath,
-        source: Source,
+        export: Export,
         options: FileOptions,
         context: Context,
         claim: Claim,
@@ -185,8 +184,9 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             last=task is None or task.try_number > task.max_tries,
         )
         if self.key_range is None:
-            return FilesSink(target, source, options, attempt, claim=claim)
-        return RangeSink(target, source, options, attempt, KeyRange.parse(self.key_range), claim=claim)
+            return FilesSink(target, export.source, options, attempt, claim=claim, proof=export.lists)
+        key_range = KeyRange.parse(self.key_range)
+        return RangeSink(target, export.source, options, attempt, key_range, claim=claim, proof=export.lists)
 
     def _result(self, files: PublishedFiles) -> dict[str, Any]:
         manifest = files.manifest

@@ -129,6 +129,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
             create=self.create_table,
             add_columns=self.schema_drift == "add",
             deletes=self.detect_deletes is not None,
+            lists=self.lists == "tables",
             owner=Owner.from_context(context),
         )
 
@@ -139,6 +140,7 @@ class IntacctToSqlOperator(IntacctExportOperator):
         names = self._known_columns(load)
         if names is not None:
             load.check(names)
+        load.check_hashes(load.name_columns(self._hashed_columns()))
         export = self.prepare(client, context)
         full_refresh = self.wants_full_refresh or self._lost_rows(load, export)
         if self.mode == "merge" and self.reads_all_again(export):
@@ -194,6 +196,16 @@ class IntacctToSqlOperator(IntacctExportOperator):
                 raise IntacctArgumentError(
                     f"mask hides {field!r}, by which mode='merge' finds the rows of the table. Merge by 'key'."
                 )
+
+    def _hashed_columns(self) -> list[Column]:
+        """Return the columns of hashes, whose names are known without a call; those of lists are in other tables."""
+        from intacct_provider.export.schema.columns import Column
+        from intacct_provider.export.schema.masks import SHA256, parse_masks
+        from intacct_provider.export.source import name_columns
+
+        named = name_columns(self.fields, detail=self.detail) or {}
+        hashed = [field for field, how in parse_masks(self.mask).items() if how == SHA256]
+        return [Column(named.get(field, field), field, "string", mask=SHA256) for field in hashed]
 
     def _parse_keys_path(self) -> ObjectStoragePath | None:
         from intacct_provider.storage.files import check_place, parse_destination

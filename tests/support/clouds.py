@@ -22,7 +22,7 @@ from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import pytest
 import requests
@@ -144,13 +144,29 @@ def run_s3() -> Iterator[str]:
     moto, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def answer(environ: Any, start: Any) -> Any:
-        # S3 decides on If-None-Match and writes in one step; moto does not.
+        # S3 decides on conditions and writes in one step; moto does not, and knows none for copies.
         with one_at_a_time:
+            if "HTTP_X_AMZ_COPY_SOURCE" in environ and not _may_copy(environ):
+                start("412 Precondition Failed", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>PreconditionFailed</Code><Message>It has changed.</Message></Error>"]
             return list(moto(environ, start))
 
     server = make_server("127.0.0.1", 0, answer, threaded=True, request_handler=MotoRequestHandler)
     with serve(server):
         yield f"http://127.0.0.1:{server.server_port}"
+
+
+def _may_copy(environ: Any) -> bool:
+    """Whether the object that a copy replaces is the one that the request names."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+    found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
+    if environ.get("HTTP_IF_NONE_MATCH") == "*":
+        return found is None
+    wanted = environ.get("HTTP_IF_MATCH")
+    return wanted is None or (found is not None and found.etag.strip('"') == wanted.strip('"'))
 
 
 @contextmanager
@@ -163,16 +179,11 @@ def _run_google() -> Iterator[str]:
     storage, one_at_a_time = Storage(use_memory_fs=True), threading.Lock()
 
     class Handler(RequestHandler):
-        """Adds what exports need and the emulator lacks: creation of new objects only, and giving up an upload."""
+        """Adds what exports need and the emulator lacks: generations as conditions, and giving up an upload."""
 
         def do_POST(self) -> None:  # noqa: N802
             with one_at_a_time:
-                if "ifGenerationMatch=0" in self.path:
-                    self.storage = _OnlyNew(storage)
-                try:
-                    super().do_POST()
-                except FileExistsError:
-                    self.send_error(HTTPStatus.PRECONDITION_FAILED)
+                _post(self, storage, super().do_POST)
 
         def do_GET(self) -> None:  # noqa: N802
             if self.path != "/unfinished":
@@ -183,7 +194,10 @@ def _run_google() -> Iterator[str]:
 
         def do_DELETE(self) -> None:  # noqa: N802
             if "upload_id=" not in self.path:
-                return super().do_DELETE()
+                with one_at_a_time:
+                    if not _may_write(self.path, storage):
+                        return self.send_error(HTTPStatus.PRECONDITION_FAILED)
+                    return super().do_DELETE()
             storage.resumable.pop(parse_qs(self.path)["upload_id"][0], None)
             return self.send_error(499)
 
@@ -193,6 +207,33 @@ def _run_google() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, storage))
     with serve(server):
         yield f"http://127.0.0.1:{server.server_port}"
+
+
+def _post(handler: Any, storage: Any, write: Any) -> None:
+    """Let a handler write, if the request names no other generation than there is."""
+    if not _may_write(handler.path, storage):
+        handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        handler.send_error(HTTPStatus.PRECONDITION_FAILED)
+        return
+    if "ifGenerationMatch=0" in handler.path:
+        handler.storage = _OnlyNew(storage)
+    try:
+        write()
+    except FileExistsError:
+        handler.send_error(HTTPStatus.PRECONDITION_FAILED)
+
+
+def _may_write(path: str, storage: Any) -> bool:
+    """Whether the object that a request replaces or deletes has the generation that it names, where it names one."""
+    place, _, query = path.partition("?")
+    asked = parse_qs(query)
+    wanted = asked.get("ifGenerationMatch", ["0"])[0]
+    bucket, _, key = place.rpartition("/b/")[2].partition("/o")
+    key = key.removeprefix("/") or asked.get("name", [""])[0]
+    found = storage.objects.get(unquote(bucket), {}).get(unquote(key))
+    if wanted == "0":  # of an upload, whose name is in the body, the storage decides
+        return "/rewriteTo/" not in path or "ifGenerationMatch" not in asked or found is None
+    return found is not None and found["generation"] == wanted
 
 
 class _OnlyNew:

@@ -15,6 +15,7 @@ from intacct_provider.export.files.publication import publish_parts, remove_repl
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.storage.claims import Claim, Holder
+from intacct_provider.storage.conditions import read_version
 
 COLUMNS = (
     Column("key", "key", "string"),
@@ -85,7 +86,7 @@ def export(target, pages, columns=COLUMNS, **options):
 def conclude(target, parts, made):
     """Publish parts, and write their manifest."""
     with claim_of(target) as claim:
-        publish_parts(claim, made)
+        publish_parts(claim, made, read_version(manifest_of(target)))
         content = msgspec.json.encode({"parts": [part.summarize() for part in made]})
         target.fs.pipe_file(manifest_of(target).path, content)
         remove_replaced(claim)
@@ -100,7 +101,7 @@ def claim_of(target):
 def publish_only(target, made):
     """Give parts their names, and die before the manifest."""
     with claim_of(target) as claim:
-        publish_parts(claim, made)
+        publish_parts(claim, made, read_version(manifest_of(target)))
 
 
 def after(page, key):

@@ -18,6 +18,7 @@ class FilePart(msgspec.Struct, frozen=True):
     :param staged: under which it is kept until then, in the same folder.
     :param full: whether it was cut, rather than the rows having ended, so that a next attempt can continue after it.
     :param tally: facts about its rows.
+    :param lists: how many parts each list of the records had by then, where lists have files of their own.
     """
 
     number: int
@@ -27,6 +28,7 @@ class FilePart(msgspec.Struct, frozen=True):
     sha256: str
     full: bool
     tally: Tally
+    lists: tuple[int, ...] = ()
 
     def summarize(self) -> PartSummary:
         """Return what a manifest says about it."""

@@ -16,8 +16,7 @@ from intacct_provider.export.incremental.window import Window
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.schema.lists import join_columns
-from intacct_provider.storage.exclusive import can_create_exclusively
-from intacct_provider.storage.files import ObjectStoragePath, Written, read_small, write_whole
+from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 SUFFIX = ".manifest.json"
 VERSION = 2
@@ -101,11 +100,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         parts = [*self.parts, *(part for one in self.lists or () for part in one.parts)]
         return {part.name for part in (*parts, *(self.deletions.parts if self.deletions else ()))}
 
-    def write(self, path: ObjectStoragePath) -> Written:
-        """Write it, indented, since people read it."""
-        content = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-        return write_whole(path, [content], alone=can_create_exclusively(path))
-
 
 class RangeManifest(Manifest, frozen=True, kw_only=True):
     """What the export of a range leaves for the task that commits all ranges.
@@ -158,6 +152,11 @@ def parse_manifest(content: bytes, path: ObjectStoragePath, kind: type[AnyManife
         raise IntacctArgumentError(
             f"{path} is not a manifest of an export. Remove it, or name another destination."
         ) from None
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the content of its file, indented, since people read it."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 class _Version(msgspec.Struct):

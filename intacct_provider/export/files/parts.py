@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
-from typing import Self
+from typing import Any, Self
 
 from msgspec import structs
 
@@ -35,6 +36,7 @@ class Parts:
     :param target: the destination; several parts are named after it, ``customers-00001.jsonl`` and so on.
     :param count: makes the facts about a page's rows.
     :param label: goes into the names of parts, which are numbered even if there is only one.
+    :param keyed: whether each row has a key of its own, by which others can be put among them.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Parts:
         *,
         count: Callable[[Page], Tally],
         label: str = "",
+        keyed: bool = True,
     ) -> None:
+        self._keyed = keyed
         self._target, self._options, self._count, self._label = target, options, count, label
         self._make_encoder = encoder_factory(columns, options)
         form = [_BYTES_VERSION, columns, *structs.astuple(options)]
@@ -84,23 +88,71 @@ class Parts:
         :raises IntacctColumnError: if a value does not fit its column.
         """
         while len(page):
-            written = self._write_some(page, resumable)
-            page = page.part(written)
+            page = page.part(self.fill(page, resumable=resumable))
+            if self.is_full:
+                self.cut(full=resumable)
+
+    def fill(self, page: Page, *, resumable: bool = True) -> int:
+        """Write rows, at least one, until there are no more or the part is full; return how many were written."""
+        part = self._open = self._open or self._open_next()
+        rows = page if self.room is None else page.part(0, self.room)
+        written = part.encoder.write(rows.keys, rows.rows, self._options.bytes_per_part)
+        rows = rows if written == len(rows) else rows.part(0, written)
+        part.tally.join(_count_stored(rows) if is_stored(rows.rows) else self._count(rows))
+        if resumable and self._keyed:
+            self._keys.setdefault(part.number, []).append(rows.packed or pack_keys(list(map(int, rows.keys))))
+        return written
+
+    @property
+    def room(self) -> int | None:
+        """How many rows the part that is written may have still; None for any number."""
+        most, part = self._options.rows_per_part, self._open
+        return most - (part.tally.rows if part else 0) if most else None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the part that is written has as many rows or bytes as it may have."""
+        part, most = self._open, self._options.bytes_per_part
+        return part is not None and (self.room == 0 or bool(most and part.encoder.size >= most))
+
+    @property
+    def complete(self) -> list[FilePart]:
+        """The complete parts."""
+        return list(self._parts)
+
+    def cut(self, *, full: bool, lists: tuple[int, ...] = ()) -> None:
+        """Complete the part that is written, if there is one.
+
+        :param full: whether a next attempt can continue after it.
+        :param lists: parts of each list by then.
+        """
+        if self._open:
+            self._commit(full=full, lists=lists)
+
+    def keep(self, number: int) -> None:
+        """Continue after so many of the complete parts, and delete the others."""
+        self._parts = self._parts[:number]
+        self._staging.clear(self._parts)
+
+    def read(self) -> Iterator[Sequence[Any]]:
+        """Yield the rows of the complete parts as they are stored, some at a time."""
+        for part in self._parts:
+            yield from read_stored(self._staging.find(part), self._options)
 
     def finish(self) -> list[FilePart]:
         """Complete the last part; there is at least one, with no rows if there are none."""
         if self._open is None and not self._parts:
             self._open = self._open_next()
-        if self._open:
-            self._commit(full=False)
-        return list(self._parts)
+        self.cut(full=False)
+        return self.complete
 
-    def insert(self, late: Sequence[Page]) -> None:
+    def insert(self, late: Sequence[Page], *, resumable: bool = True) -> None:
         """Put rows among those of the complete parts in order of key, which writes the parts from there on again.
 
         If the task dies meanwhile, its next attempt continues after the parts that are complete by then.
 
         :param late: rows of records with keys that the parts do not have yet.
+        :param resumable: whether it may continue after parts that were written again, too.
         """
         self.finish()
         rows = sorted(
@@ -119,7 +171,7 @@ class Parts:
         for page in insert_rows(
             chain.from_iterable(stored), chain.from_iterable(map(unpack_keys, packed)), rows
         ):
-            self.write(page)
+            self.write(page, resumable=resumable)
         self.finish()
         for part in old:
             self._staging.remove(part)
@@ -138,47 +190,42 @@ class Parts:
     def abandon(self) -> None:
         """Drop the part that is half written; those that are complete stay for the next attempt."""
         if self._open:
-            self._open.upload.abandon()
+            self._drop(self._open)
             self._open = None
-
-    def _write_some(self, page: Page, resumable: bool) -> int:
-        part = self._open = self._open or self._open_next()
-        most_rows, most_bytes = self._options.rows_per_part, self._options.bytes_per_part
-        rows = page.part(0, most_rows - part.tally.rows) if most_rows else page
-        written = part.encoder.write(rows.keys, rows.rows, most_bytes)
-        rows = rows if written == len(rows) else rows.part(0, written)
-        part.tally.join(_count_stored(rows) if is_stored(rows.rows) else self._count(rows))
-        if resumable:
-            self._keys.setdefault(part.number, []).append(rows.packed or pack_keys(list(map(int, rows.keys))))
-        if (most_rows and part.tally.rows >= most_rows) or (most_bytes and part.encoder.size >= most_bytes):
-            self._commit(full=resumable)
-        return written
 
     def _open_next(self) -> _OpenPart:
         number = len(self._parts) + 1
         with writable(self._target):
-            upload = Upload(self._staging.staged_path(number, revised=self._revised))
+            staged = self._staging.staged_path(number, revised=self._revised)
+            self._staging.announce(number, self._name(number), staged)
+            upload = Upload(staged)
         part = _OpenPart(number, upload, self._make_encoder(upload.write))
         part.tally.join(self._carried)
         self._carried = Tally()
         return part
 
-    def _commit(self, *, full: bool) -> None:
+    def _commit(self, *, full: bool, lists: tuple[int, ...]) -> None:
         part, self._open = self._open, None
-        assert part is not None  # noqa: S101 -- both callers have looked
+        assert part is not None  # noqa: S101 -- the caller has looked
         try:
             part.encoder.close()
             written = part.upload.close()
         except BaseException:
-            part.upload.abandon()
+            self._drop(part)
             raise
-        numbered = self._options.in_parts or self._label
-        name = part_name(self._target.name, self._label, part.number) if numbered else self._target.name
-        committed = FilePart(
-            part.number, name, part.upload.path.name, written.size, written.sha256, full, part.tally
-        )
+        name, staged = self._name(part.number), part.upload.path.name
+        committed = FilePart(part.number, name, staged, written.size, written.sha256, full, part.tally, lists)
         self._staging.commit(committed)
         self._parts.append(committed)
+
+    def _drop(self, part: _OpenPart) -> None:
+        part.upload.abandon()
+        with suppress(Exception):  # what has failed matters more
+            self._staging.retract(part.number)
+
+    def _name(self, number: int) -> str:
+        numbered = self._options.in_parts or self._label
+        return part_name(self._target.name, self._label, number) if numbered else self._target.name
 
 
 @dataclass(slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
+from msgspec import structs
 
 from intacct_provider.exceptions import (
     IntacctArgumentError,
@@ -13,28 +16,40 @@ from intacct_provider.exceptions import (
     IntacctIncompleteReadError,
 )
 from intacct_provider.export.files.file_part import FilePart, belongs, split_name
-from intacct_provider.export.files.manifest import SUFFIX, Manifest, manifest_path
+from intacct_provider.export.files.manifest import (
+    SUFFIX,
+    Manifest,
+    encode_manifest,
+    manifest_path,
+    parse_manifest,
+)
 from intacct_provider.storage.claims import Claim
+from intacct_provider.storage.conditions import read_version, remove_if, rename_if, write_if
+from intacct_provider.storage.exclusive import can_create_exclusively, create_exclusively
 from intacct_provider.storage.files import (
     ObjectStoragePath,
     Written,
     hash_file,
     list_beside,
+    make_unique,
     read_small,
     remove,
     remove_proven,
-    rename,
     write_small,
 )
 from intacct_provider.storage.kinds import check_regular
 
 
-class _File(msgspec.Struct, frozen=True):
-    """A file that an export has published, or is about to."""
+class _File(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that an export has published, or is about to.
+
+    :param staged: its hidden name until then; only in notes.
+    """
 
     name: str
     #: None in manifests and notes of older versions; such a file is never deleted.
     sha256: str | None = None
+    staged: str | None = None
 
 
 class _Files(msgspec.Struct):
@@ -50,51 +65,77 @@ class _Listed(_Files):
     sha256: str | None = None
 
 
-def publish(claim: Claim, parts: Sequence[FilePart], manifest: Manifest) -> Written:
+def publish(claim: Claim, parts: Sequence[FilePart], manifest: Manifest, before: str | None) -> Written:
     """Replace the export of a destination: its manifest goes first, then come the parts, and the new manifest last.
 
     So a manifest that is the same before and after its files were read is about these files. May be called again after
     it failed partway.
 
+    :param before: version of the manifest when the claim was new.
     :return: what is known of the manifest.
     :raises IntacctDestinationInUseError: if another owner has taken the destination over.
     """
     target, path = claim.target, manifest_path(claim.target)
     try:
         with claim.publishing():
-            publish_parts(claim, parts)
-            claim.check()
-            written = manifest.write(path)
+            publish_parts(claim, parts, before)
+            written = replace_file(claim, path, encode_manifest(manifest))
         if not claim.exclusive:
             _check_published(claim, parts, path, written)
     except IntacctDestinationInUseError:
-        # The owner may have published before this task, which had lost contact, gave a part its name.
+        # Where a storage decides on no conditions, a part may have replaced one that the other has published.
         _remove_false(target, path)
         raise
     return written
 
 
-def publish_parts(claim: Claim, parts: Sequence[FilePart]) -> None:
+def publish_parts(claim: Claim, parts: Sequence[FilePart], before: str | None) -> None:
     """Remove the manifest, so that new parts are never treated as those it names, and give every part its name.
 
+    :param before: version of the manifest when the claim was new.
     :raises IntacctArgumentError: if a name belongs to something that must not be replaced.
     :raises IntacctIncompleteReadError: if a part is missing.
+    :raises IntacctDestinationInUseError: if somebody else has published since then.
     """
-    target, manifest = claim.target, manifest_path(claim.target)
+    target, manifest, notes = claim.target, manifest_path(claim.target), _notes(claim.target)
     target.fs.invalidate_cache()
     _check_names(target, parts)
+    versions = {path: read_version(path) for path in (manifest, notes)}
+    if claim.exclusive and versions[manifest] not in (None, before):
+        raise _lost(claim)
     # Until there is a new manifest, only these notes know what the old one named and what has its name already.
-    notes = _notes(target)
-    before = {file: read_small(file) for file in (notes, manifest)}
-    files = {file for content in before.values() for file in _read_files(content)}
-    files |= {_File(part.name, part.sha256) for part in parts}
-    ours = sorted((file for file in files if belongs(file.name, target.name)), key=str)
-    write_small(notes, msgspec.json.encode(_Files(tuple(ours))))
-    if before[manifest] is not None:
-        remove(manifest)
-    for part in parts:
+    listed = {file for path in versions for file in _read_files(read_small(path))}
+    if claim.exclusive:
+        _stop_others(target, listed, parts)
+    files = {structs.replace(file, staged=None) for file in listed if belongs(file.name, target.name)}
+    files |= {_File(part.name, part.sha256, part.staged) for part in parts}
+    if not write_if(notes, msgspec.json.encode(_Files(tuple(sorted(files, key=str)))), versions[notes]):
         claim.check()
-        _rename_part(target, part)
+        raise _lost(claim)
+    claim.check()
+    if not remove_if(manifest, versions[manifest]) and read_version(manifest) is not None:
+        raise _lost(claim)
+    for part in parts:
+        _rename_part(claim, part)
+
+
+def replace_file(claim: Claim, path: ObjectStoragePath, content: bytes) -> Written:
+    """Write a small file beside a destination, such as its manifest, whole or not at all.
+
+    :raises IntacctDestinationInUseError: if another owner has taken the destination over.
+    """
+    if claim.exclusive:
+        _clear_staged(path)
+    written = Written(len(content), hashlib.sha256(content).hexdigest())
+    staged = path.with_name(f".{path.name}.{make_unique()}.part")
+    try:
+        (create_exclusively if can_create_exclusively(path) else write_small)(staged, content)
+        _put_in_place(claim, staged, path, written)
+    except BaseException:
+        with suppress(Exception):  # what has failed matters more
+            remove(staged)
+        raise
+    return written
 
 
 def remove_replaced(claim: Claim) -> None:
@@ -102,11 +143,11 @@ def remove_replaced(claim: Claim) -> None:
 
     A file is deleted only if it has the SHA-256 that one of their manifests had for it, and is not another export's.
     """
-    target = claim.target
+    target, manifest, notes = claim.target, manifest_path(claim.target), _notes(claim.target)
     # If somebody has taken the destination over, that is left to them.
     with suppress(IntacctDestinationInUseError), claim.publishing():
         target.fs.invalidate_cache()
-        notes, content = _notes(target), read_small(manifest_path(target))
+        version, content = read_version(notes), read_small(manifest)
         if content is None:
             return
         kept = {file.name for file in _read_files(content)}
@@ -118,8 +159,57 @@ def remove_replaced(claim: Claim) -> None:
                 and belongs(file.name, target.name)
                 and not manifest_path(path).exists()
             ):
-                remove_proven(path, file.sha256)
-        remove(notes)
+                _remove_part(claim, path, file.sha256)
+        remove_if(notes, version)
+
+
+def _stop_others(target: ObjectStoragePath, listed: Iterable[_File], parts: Sequence[FilePart]) -> None:
+    """Take from owners before what they were about to publish, so that one that was only asleep publishes no more.
+
+    A file that is gone cannot be given its name. What a storage has in hand right then, its conditions stop.
+    """
+    ours = {part.staged for part in parts}
+    for file in listed:
+        hidden = file.staged and file.staged.startswith(".") and "/" not in file.staged
+        if hidden and file.staged not in ours and file.sha256:
+            remove_proven(target.with_name(file.staged or ""), file.sha256)
+    _clear_staged(manifest_path(target))
+
+
+def _clear_staged(path: ObjectStoragePath) -> None:
+    """Delete the manifests that owners before were about to give a name."""
+    for staged in list_beside(path, f".{path.name}."):
+        if re.fullmatch(r"[0-9a-f]{8}\.part", staged.name.removeprefix(f".{path.name}.")):
+            with suppress(IntacctArgumentError):  # something else
+                if parse_manifest(read_small(staged) or b"", staged, Manifest):
+                    remove(staged)
+
+
+def _put_in_place(claim: Claim, staged: ObjectStoragePath, path: ObjectStoragePath, written: Written) -> None:
+    """Give a file its name as the owner, and replace nothing that somebody has written since then."""
+    version = read_version(path)
+    claim.check()
+    if rename_if(staged, path, version):
+        return
+    claim.check()
+    # A storage may have done it, lost the response, and been asked again.
+    if hash_file(path) != written:
+        raise _lost(claim)
+
+
+def _lost(claim: Claim) -> IntacctDestinationInUseError:
+    return IntacctDestinationInUseError(
+        f"Another task has published to {str(claim.target)!r} since this one, {claim.holder}, began. This one "
+        "published nothing more; its retry exports again."
+    )
+
+
+def _remove_part(claim: Claim, path: ObjectStoragePath, sha256: str) -> None:
+    """Delete a file that has a SHA-256, as the owner, unless somebody has written it since then."""
+    version, found = read_version(path), hash_file(path)
+    if found and found.sha256 == sha256:
+        claim.check()
+        remove_if(path, version)
 
 
 def _notes(target: ObjectStoragePath) -> ObjectStoragePath:
@@ -139,11 +229,13 @@ def _check_names(target: ObjectStoragePath, parts: Sequence[FilePart]) -> None:
             )
 
 
-def _rename_part(target: ObjectStoragePath, part: FilePart) -> None:
-    staged, final = target.with_name(part.staged), target.with_name(part.name)
+def _rename_part(claim: Claim, part: FilePart) -> None:
+    staged, final = claim.target.with_name(part.staged), claim.target.with_name(part.name)
+    written = Written(part.bytes, part.sha256)
     if staged.fs.exists(staged.path) and staged.fs.size(staged.path) == part.bytes:
-        rename(staged, final)
-    elif hash_file(final) != Written(part.bytes, part.sha256):
+        _put_in_place(claim, staged, final, written)
+    elif hash_file(final) != written:
+        claim.check()
         raise IntacctIncompleteReadError(
             f"Part {part.name} of the export is missing, both staged and published, so nothing was completed. "
             "Is another task writing to the same destination?"
@@ -167,12 +259,11 @@ def _check_published(
 
 def _remove_false(target: ObjectStoragePath, manifest: ObjectStoragePath) -> None:
     """Delete a manifest that is not about the files that it names."""
-    content = read_small(manifest)
-    for file in _read_files(content):
+    version = read_version(manifest)
+    for file in _read_files(read_small(manifest)):
         found = hash_file(target.with_name(file.name))
         if file.sha256 and (found is None or found.sha256 != file.sha256):
-            if read_small(manifest) == content:
-                remove(manifest)
+            remove_if(manifest, version)
             return
 
 

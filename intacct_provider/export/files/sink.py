@@ -23,10 +23,12 @@ from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.files.tombstones import TombstoneFile
 from intacct_provider.export.schema.lists import ListTable
 from intacct_provider.storage.claims import Claim
+from intacct_provider.storage.conditions import read_version
 from intacct_provider.storage.files import ObjectStoragePath
 
 if TYPE_CHECKING:
     from intacct_provider.client.paging.pages import Page
+    from intacct_provider.export.lists.proof import ListProof
     from intacct_provider.export.outcome import Outcome
     from intacct_provider.export.source import Source
 
@@ -54,6 +56,7 @@ class FilesSink:
     :param source: what the rows are.
     :param options: checked.
     :param claim: on what the sink publishes.
+    :param proof: of lists that have files of their own.
     :param label: goes into the names of parts.
     """
 
@@ -65,9 +68,11 @@ class FilesSink:
         attempt: Attempt,
         *,
         claim: Claim,
+        proof: ListProof | None = None,
         label: str = "",
     ) -> None:
         self._target, self._options, self._claim = target, options, claim
+        self._before = read_version(manifest_path(target))
         # Rows of another query, or of another range, cannot be continued. The names of parts come from this, so its
         # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed. That
         # holds for parts of an attempt with other masks, too, whose form distinguishes them.
@@ -77,8 +82,10 @@ class FilesSink:
         self._parts: Parts | ListParts = Parts(
             target, source.columns, options, self._attempt, count=count, label=label
         )
-        if source.lists:
-            self._parts = ListParts(self._parts, target, source.lists, options, self._attempt, label=label)
+        if proof:
+            self._parts = ListParts(
+                self._parts, target, source.lists, options, self._attempt, proof=proof, label=label
+            )
         self._written: list[FilePart] = []
         self._tombstones: TombstoneFile | None = None
         self._published = False
@@ -126,7 +133,7 @@ class FilesSink:
             **self._describe(outcome), deletions=tombstones.describe() if tombstones else UNSET
         )
         parts = [*self._written, *self._list_parts, *(tombstones.written if tombstones else ())]
-        written = publish(self._claim, parts, manifest)
+        written = publish(self._claim, parts, manifest, self._before)
         self._published = True
         return PublishedFiles(manifest, str(manifest_path(self._target)), written.sha256)
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.exceptions import IntacctAPIError, IntacctIncompleteReadError
 from intacct_provider.export.facts import ListCompleteness
@@ -23,6 +25,18 @@ log = logging.getLogger(__name__)
 #: Readings of a record and of its count, before they are said to differ.
 _TRIES = 3
 _STAMP = ("audit", "modifiedDateTime")
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What is compared of a record.
+
+    :param stamp: when it last changed; None if it does not say.
+    :param rows: in its lists, by their object.
+    """
+
+    key: str
+    stamp: str | None
+    rows: list[int]
 
 
 class ListProof:
@@ -48,10 +62,21 @@ class ListProof:
 
     def add(self, page: Page) -> None:
         """Add records, before their lists are taken out of them."""
-        self._counts.add_records(dict(zip(page.keys, map(self._read_stamp, page.rows), strict=True)))
-        for element in self._elements:
-            rows = zip(page.keys, (count_elements(record, element) for record in page.rows), strict=True)
-            self._counts.add_shown(element.object, {key: count for key, count in rows if count})
+        self.restore(self.summarize(page))
+
+    def summarize(self, page: Page) -> list[Summary]:
+        """Return what is compared of records."""
+        return [
+            Summary(key, self._read_stamp(record), [count_elements(record, one) for one in self._elements])
+            for key, record in zip(page.keys, page.rows, strict=True)
+        ]
+
+    def restore(self, records: Sequence[Summary]) -> None:
+        """Add records by what is compared of them, such as those that an earlier attempt has read."""
+        self._counts.add_records({record.key: record.stamp for record in records})
+        for n, element in enumerate(self._elements):
+            shown = {record.key: record.rows[n] for record in records if record.rows[n]}
+            self._counts.add_shown(element.object, shown)
 
     def compare(self) -> dict[str, ListCompleteness]:
         """Return how complete each list is, by its name.

@@ -32,6 +32,7 @@ from intacct_provider.export.ranges.lists import join_lists
 from intacct_provider.export.ranges.sink import forget_range, list_range_manifests
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.storage.claims import Claim, Holder
+from intacct_provider.storage.conditions import read_version
 from intacct_provider.storage.files import ObjectStoragePath, read_small
 
 if TYPE_CHECKING:
@@ -100,10 +101,12 @@ class Ranges:
         self.manifest_path = manifest_path(target)
         self.exports: list[RangeExport] = []
         self._target = target
+        self._before: str | None = None
         self._digests = _parse_exports(exports)
 
     def find_published(self, claim: Claim) -> Manifest | None:
         """Return the manifest, if an earlier attempt has written it for just these ranges."""
+        self._before = read_version(self.manifest_path)
         found = read_replaced(self._target, claim.holder)
         return found if found and found.run.ranges == self._digests else None
 
@@ -155,7 +158,7 @@ class Ranges:
         lists = join_lists([one.manifest for one in self.exports])
         own = {**describe_parts(parts), "lists": lists or UNSET, "completeness": completeness, "run": run}
         manifest = Manifest(**{**common, **own})
-        publish(claim, everything, manifest)
+        publish(claim, everything, manifest, self._before)
         return manifest
 
     def forget(self, claim: Claim) -> None:
@@ -181,9 +184,8 @@ class Ranges:
 
 def _is_left(path: ObjectStoragePath, holder: Holder) -> bool:
     """Whether nobody will commit a range: it is of the same run, or of none, or so old that its run has failed."""
-    content = read_small(path)
     try:
-        run = parse_manifest(content or b"", path, RangeManifest).run
+        run = parse_manifest(read_small(path) or b"", path, RangeManifest).run
     except IntacctArgumentError:
         return False
     if not run.task or (run.task.dag_id, run.task.run_id) == (holder.dag_id, holder.run_id):

@@ -7,15 +7,18 @@ import re
 from typing import TYPE_CHECKING, Self
 
 from intacct_provider.export.files.file_part import split_name
-from intacct_provider.export.files.manifest import SUFFIX, RangeManifest, parse_manifest
+from intacct_provider.export.files.manifest import SUFFIX, RangeManifest, encode_manifest, parse_manifest
 from intacct_provider.export.files.options import FileOptions
+from intacct_provider.export.files.publication import replace_file
 from intacct_provider.export.files.sink import FilesSink, PublishedFiles
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.key_range import KeyRange, range_label
 from intacct_provider.storage.claims import Claim, Holder
-from intacct_provider.storage.files import ObjectStoragePath, list_beside, read_small, remove, remove_proven
+from intacct_provider.storage.conditions import read_version, remove_if
+from intacct_provider.storage.files import ObjectStoragePath, list_beside, read_small, remove_proven
 
 if TYPE_CHECKING:
+    from intacct_provider.export.lists.proof import ListProof
     from intacct_provider.export.outcome import Outcome
     from intacct_provider.export.source import Source
 
@@ -32,8 +35,9 @@ class RangeSink(FilesSink):
         key_range: KeyRange,
         *,
         claim: Claim,
+        proof: ListProof | None = None,
     ) -> None:
-        super().__init__(target, source, options, attempt, claim=claim, label=key_range.label)
+        super().__init__(target, source, options, attempt, claim=claim, proof=proof, label=key_range.label)
         self._range = key_range
 
     def __enter__(self) -> Self:
@@ -50,7 +54,7 @@ class RangeSink(FilesSink):
             staged_lists=tuple(tuple(parts) for _, parts in self._lists),
         )
         with self._claim.publishing():
-            written = manifest.write(path)
+            written = replace_file(self._claim, path, encode_manifest(manifest))
         self._published = True
         return PublishedFiles(manifest, str(path), written.sha256)
 
@@ -81,13 +85,13 @@ def forget_range(target: ObjectStoragePath, path: ObjectStoragePath) -> None:
 
     :param path: of its manifest.
     """
-    content = read_small(path)
+    version, content = read_version(path), read_small(path)
     if content is not None:
         prefix = f".{split_name(target.name)[0]}."
         for part in parse_manifest(content, path, RangeManifest).all_staged:
             if part.staged.startswith(prefix) and "/" not in part.staged:
                 remove_proven(target.with_name(part.staged), part.sha256)
-        remove(path)
+        remove_if(path, version)
 
 
 def _digest_run(holder: Holder) -> str:

@@ -19,6 +19,9 @@ from intacct_provider.export.schema.values import to_text
 SHA256, DROP = "sha256", "drop"
 MASKS = (SHA256, DROP)
 
+#: What a hash looks like.
+EXAMPLE_HASH = hashlib.sha256(b"").hexdigest()
+
 #: How fields are hidden, by dotted name.
 Masks = Mapping[str, str]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.schema.lists import PARENT_KEY, POSITION
 from intacct_provider.export.sql.dialect import Cursor, Dialect, Name, TableColumn, row_values
 from intacct_provider.export.sql.names import find_column
 
@@ -36,6 +37,22 @@ def check_schema(dialect: Dialect, trial: Trial, table: Name) -> None:
             f"table {'.'.join(table)!r}: the database has no schema {table[-2]!r}, or the user may not use it."
             f"{did_you_mean(table[-2], schemas)} Create it, or name another one."
         )
+
+
+def find_list_tables(dialect: Dialect, trial: Trial, table: Name) -> list[tuple[Name, list[TableColumn]]]:
+    """Return the tables of lists that exist beside the table of their records, with their columns.
+
+    Before a model says which lists there are, the names and the first columns of tables show it. Where the
+    database lists no tables, none is found.
+    """
+    found: list[tuple[Name, list[TableColumn]]] = []
+    with suppress(Exception), trial() as cursor:
+        for name in dialect.list_tables(cursor, table):
+            if name.casefold().startswith(f"{table[-1]}_".casefold()):
+                columns = dialect.read_columns(cursor, (*table[:-1], name)) or []
+                if {PARENT_KEY, POSITION} <= {column.name.lower() for column in columns}:
+                    found.append(((*table[:-1], name), columns))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,11 @@ class Dialect:
             return None
         return [TableColumn(str(column[0])) for column in cursor.description]
 
+    def list_tables(self, cursor: Cursor, table: Name) -> list[str]:  # noqa: ARG002
+        """Return the names of tables, those beside a table among them, also of some that the user may not use."""
+        cursor.execute("SELECT table_name AS n FROM information_schema.tables")
+        return [str(row_values(row)[0]) for row in cursor.fetchall()]
+
     def has_references(self, cursor: Cursor, table: Name) -> bool:  # noqa: ARG002
         """Whether foreign keys of other tables name rows of this one."""
         return False

@@ -34,6 +34,8 @@ class ListLoad(TableLoad):
         self._conn = records._conn
         with self._transaction() as cursor:
             self._existing = self._dialect.read_columns(cursor, self.name)
+        # Of a table that exists, this was tried when that of the records was opened, where it was known to be one.
+        records._check_rights(self.name, self._existing)
 
     def stage_parents(self, keys: Iterable[str]) -> None:
         """Note the records whose rows in the table are replaced, or deleted with them."""

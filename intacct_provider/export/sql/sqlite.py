@@ -48,6 +48,12 @@ class Sqlite(QuotingDialect):
         ]
         return found or None
 
+    def list_tables(self, cursor: Cursor, table: Name) -> list[str]:
+        """Return the names of the tables of a database."""
+        schema = "".join(f"{self.quote(part)}." for part in table[:-1])
+        cursor.execute(f"SELECT name FROM {schema}sqlite_master WHERE type = 'table'")  # noqa: S608
+        return [name for (name,) in cursor.fetchall()]
+
     def identify(self, column: str) -> str:
         """Return a column whose own collation may ignore case, without it."""
         return f"{column} COLLATE BINARY"

@@ -7,34 +7,26 @@ connection: when a worker dies, the database drops it, and the user's table was 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
 from msgspec import structs
 
-from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values
-from intacct_provider.export.sql.access import Rights, check_schema
-from intacct_provider.export.sql.databases import find_dialect
-from intacct_provider.export.sql.dialect import Cursor, Slot, TableColumn, row_values
-from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts, LoadLog, Owner
-from intacct_provider.export.sql.names import find_column, name_for_sql, split_table_name
+from intacct_provider.export.sql.dialect import Cursor, Slot, row_values
+from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts
+from intacct_provider.export.sql.open_table import OpenTable
 from intacct_provider.export.sql.stage import Stage, describe_error
 from intacct_provider.export.sql.statements import TableSql
 
-MODES = ("append", "replace", "merge")
 Mode = Literal["append", "replace", "merge"]
 #: Keys of deleted records that are sent at once.
 _KEYS_AT_ONCE = 4000
-_log = logging.getLogger(__name__)
 
 
 class PartOfLoad(Protocol):
@@ -47,7 +39,7 @@ class PartOfLoad(Protocol):
         """Put everything into its table."""
 
 
-class TableLoad:
+class TableLoad(OpenTable):
     """One load of one table, over one connection; use it in a ``with`` statement.
 
     Call :meth:`check` and :meth:`begin` before anything is read, :meth:`write` for each page, :meth:`remove` for
@@ -61,143 +53,19 @@ class TableLoad:
     updates the rows whose key is in the table and inserts the others; it needs no unique index. Columns that the export
     does not have keep their values in rows that are updated.
 
-    :param hook: an Airflow hook of a SQL database.
-    :param table: name, with its schema if need be: ``finance.customers``. Taken as it is written, case included.
-    :param key: field or column that identifies a row, for ``merge``.
-    :param create: create the table if it does not exist; with ``merge`` its key is the primary key.
-    :param add_columns: add columns that the table lacks; by default that is an error.
-    :param deletes: whether rows of deleted records are removed.
-    :param owner: who loads; None to keep no log.
+    :param how: the parameters of :class:`OpenTable`.
     """
 
-    def __init__(
-        self,
-        hook: Any,
-        table: str,
-        *,
-        mode: str = "append",
-        key: str = "key",
-        create: bool = True,
-        add_columns: bool = False,
-        deletes: bool = False,
-        owner: Owner | None = None,
-    ) -> None:
-        check_choice("mode", mode, MODES)
-        self._dialect = find_dialect(hook)
-        self.name = split_table_name(table)
-        self.table = table
-        self._hook = hook
-        self.mode, self._key, self._create, self._add = mode, key, create, add_columns
-        self._owner, self._deletes = owner, deletes or mode == "replace"
-        self._log = LoadLog(self._dialect, self.name)
+    def __init__(self, hook: Any, table: str, **how: Any) -> None:
+        super().__init__(hook, table, **how)
         self._digest, self._again = "", False
-        self._conn: Any = None
-        #: Columns of the table; None if it does not exist.
-        self._existing: list[TableColumn] | None = None
-        self._columns: tuple[Column, ...] = ()
         self._slots: tuple[Slot, ...] = ()
-        self._matches_rows = mode == "merge"
         self._gone: Slot | None = None
         self._sql: TableSql
         self._stage: Stage
         self.rows = 0
         #: Loads of the lists of the records, which are published together with them.
         self.lists: Sequence[PartOfLoad] = ()
-
-    def __enter__(self) -> Self:
-        self._conn = self._hook.get_conn()
-        try:
-            if getattr(self._hook, "supports_autocommit", False):
-                self._hook.set_autocommit(self._conn, False)
-            self._look()
-        except BaseException:
-            self._conn.close()
-            raise
-        return self
-
-    def _look(self) -> None:
-        """Find out what there is, and whether the load may do there what it has to do."""
-        trial = partial(self._transaction, keep=False)
-        with self._transaction() as cursor:
-            self._dialect.prepare(cursor)
-        check_schema(self._dialect, trial, self.name)
-        with self._transaction() as cursor:
-            logged = self._log.exists(cursor) if self._owner else None
-            self._existing = self._dialect.read_columns(cursor, self.name)
-            if self.mode == "replace" and self._existing is not None:
-                self._matches_rows = self._dialect.has_references(cursor, self.name)
-        Rights(
-            dialect=self._dialect,
-            table=self.name,
-            existing=self._existing,
-            updates=self._matches_rows,
-            deletes=self._deletes,
-            creates=logged is False or (self._create and self._existing is None),
-            log=self._log.path if logged else None,
-        ).check(trial)
-
-    def __exit__(self, *_: object) -> None:
-        # Temporary tables go with the connection.
-        self._conn.close()
-
-    def check(self, names: Sequence[str]) -> None:
-        """Check that the table has columns of these names and needs no others, before anything is read.
-
-        :raises IntacctArgumentError: naming what is missing, and the nearest name.
-        """
-        if self._existing is None:
-            if not self._create:
-                raise IntacctArgumentError(
-                    f"table {self.table!r} does not exist. Create it, or give create_table=True."
-                )
-            return
-        existing = [column.name for column in self._existing]
-        for name in names:
-            if find_column(name, existing) is None and not self._add:
-                raise IntacctArgumentError(
-                    f"table {self.table!r} has no column {name!r}.{did_you_mean(name, existing)} Columns: "
-                    f"{', '.join(existing)}. Name the column of a field with fields={{'field': 'column'}}, add it to "
-                    "the table, or give schema_drift='add'."
-                )
-        given = {find_column(name, existing) for name in names}
-        for column in self._existing:
-            if column.required and column.name not in given:
-                raise IntacctArgumentError(
-                    f"Column {column.name!r} of table {self.table!r} must not be null and has no default, and the "
-                    "export has no such column."
-                )
-
-    def name_columns(self, columns: Sequence[Column]) -> tuple[Column, ...]:
-        """Return columns under the names that they have in the table, each one its own."""
-        return name_for_sql(columns, self._dialect, [column.name for column in self._existing or ()])
-
-    @property
-    def log_table(self) -> str:
-        """The table of the log, as SQL names it."""
-        return self._log.path
-
-    def find_missing(self, tables: Sequence[str]) -> list[str]:
-        """Return those of some tables that do not exist."""
-        with self._transaction() as cursor:
-            return [
-                name for name in tables if self._dialect.read_columns(cursor, split_table_name(name)) is None
-            ]
-
-    @property
-    def exists(self) -> bool:
-        """Whether the table exists already."""
-        return self._existing is not None
-
-    def reaches(self, watermark: str) -> bool:
-        """Whether the table has what its task has loaded into it up to a watermark.
-
-        A table that replaced the one that was loaded does not, nor does an older copy of it.
-        """
-        if self._existing is None or self._owner is None:
-            return False
-        with self._transaction() as cursor:
-            latest = self._log.read_watermark(cursor, self._owner)
-        return latest is not None and latest >= watermark
 
     def begin(self, columns: Sequence[Column], digest: str = "", *, again: bool = False) -> LoadEntry | None:
         """Prepare everything, and try out with no rows what will be done with them.
@@ -210,6 +78,7 @@ class TableLoad:
         """
         self._columns, self._digest, self._again = tuple(columns), digest, again
         self.check([column.name for column in columns])
+        self.check_hashes(columns)
         self._slots = tuple(map(self._make_slot, columns))
         key = self._key_slot
         self._check_key(key)
@@ -324,21 +193,6 @@ class TableLoad:
             ) from err
         return counts
 
-    def _make_slot(self, column: Column) -> Slot:
-        """Return where the values of a column go, which the table has or will have."""
-        existing = {one.name: one for one in self._existing or ()}
-        found = existing.get(find_column(column.name, existing) or "")
-        if found and found.rounds and column.type == "decimal":
-            _log.warning(
-                "Column %r of %s is %s: amounts in it are not exact, and one that it would change fails the task.",
-                found.name, self.table, found.type,
-            )  # fmt: skip
-        if found is None:
-            primary = self._existing is None and self.mode == "merge" and column == self._key_column
-            kind = self._dialect.key_type(column) if primary else self._dialect.column_type(column)
-            found = TableColumn(column.name, kind)
-        return self._dialect.slot(column, found)
-
     def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return whole records with what the model does not have in one more member, if that is a column."""
         fields = {column.field for column in self._columns}
@@ -350,13 +204,6 @@ class TableLoad:
     @property
     def _key_slot(self) -> Slot | None:
         return next((slot for slot in self._slots if slot.column == self._key_column), None)
-
-    @property
-    def _key_column(self) -> Column | None:
-        """The column of the key: that of the field of this name, or else the one that is named so."""
-        by_field = [column for column in self._columns if column.field == self._key]
-        by_name = [column for column in self._columns if column.name == self._key]
-        return next(iter(by_field + by_name), None)
 
     def _check_key(self, key: Slot | None) -> None:
         if self._matches_rows and key is None:
@@ -419,21 +266,6 @@ class TableLoad:
             raise IntacctColumnError(
                 f"table {self.table!r} took {taken} rows where {self.rows} were read, so none was kept. {what}"
             )
-
-    @contextmanager
-    def _transaction(self, *, keep: bool = True) -> Iterator[Cursor]:
-        cursor = self._dialect.begin(self._conn)
-        try:
-            yield cursor
-            (self._conn.commit if keep else self._conn.rollback)()
-        except BaseException:
-            # The first error is the one to report, even if the connection is gone.
-            with suppress(Exception):
-                self._conn.rollback()
-            raise
-        finally:
-            with suppress(Exception):
-                self._dialect.end(cursor)
 
 
 def _execute(cursor: Cursor, sql: str) -> int:

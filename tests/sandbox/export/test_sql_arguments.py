@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from postgres import cluster
-from sql_tables import Database
+from sql_tables import Database, database_servers
 
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
 from intacct_provider.transfers.intacct_to_sql import IntacctToSqlOperator
@@ -151,3 +151,113 @@ def test_a_right_to_some_columns_is_enough(airflow, tmp_path, monkeypatch, postg
     connection = json.loads(database.connection) | {"login": "loader"}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     assert load(table="finance.known", fields=["key", "id"])["inserted"] == 60
+
+
+#: Types that a hash does not fit, and one that it does.
+HASHED = {
+    "duckdb": ("integer", "decimal(10, 2)", "date", "boolean", "varchar"),
+    "postgres": ("bigint", "numeric", "varchar(63)", "boolean", "varchar(64)"),
+    "mysql": ("bigint", "decimal(38, 0)", "varchar(63)", "datetime", "varchar(64)"),
+}
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with database_servers() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "kind", ["duckdb", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgres", "mysql"))]
+)
+def test_a_column_that_cannot_hold_a_hash_is_refused_before_the_first_call(
+    airflow, tmp_path, monkeypatch, servers, kind
+):
+    database = Database(kind, tmp_path, monkeypatch, servers)
+    *wrong, right = HASHED[kind]
+    for number, held in enumerate(wrong):
+        database.run(
+            f'CREATE TABLE customers_{number} (key varchar(20), tax_id {held}, "taxId" {held})'.replace(
+                '"', "`" if kind == "mysql" else '"'
+            )
+        )
+    before = len(airflow.requests)
+    for number, held in enumerate(wrong):
+        for fields, column in (({"key": "key", "taxId": "tax_id"}, "tax_id"), ("*", "taxId")):
+            with pytest.raises(
+                AirflowFailException, match=rf"mask hashes 'taxId', and column '{column}'.* (?i:{held[:4]})"
+            ):
+                load(
+                    object_name=CUSTOMER,
+                    table=f"customers_{number}",
+                    fields=fields,
+                    mask={"taxId": "sha256"},
+                    schema_drift="add",
+                )
+    assert len(airflow.requests) == before
+    database.run(f"CREATE TABLE customers (key varchar(20), tax_id {right})")
+    load(
+        object_name=CUSTOMER,
+        table="customers",
+        fields={"key": "key", "taxId": "tax_id"},
+        mask={"taxId": "sha256"},
+    )
+    assert {len(value) for (value,) in database.run("SELECT tax_id FROM customers") if value} <= {64}
+
+
+def test_a_column_of_a_list_that_cannot_hold_a_hash_is_refused_before_anything_is_loaded(
+    airflow, tmp_path, monkeypatch
+):
+    database = Database("duckdb", tmp_path, monkeypatch)
+    database.run(
+        'CREATE TABLE "groups_accountRanges" (parent_key varchar, position integer, "rangeFrom" integer)'
+    )
+    with pytest.raises(
+        AirflowFailException, match=r"mask hashes 'rangeFrom', and column 'rangeFrom'.* INTEGER"
+    ):
+        load(
+            detail=True,
+            lists="tables",
+            fields=["key", "accountRanges"],
+            mask={"accountRanges.rangeFrom": "sha256"},
+            schema_drift="add",
+        )
+    assert database.run('SELECT count(*) FROM "groups_accountRanges"') == [(0,)]
+
+
+LIST_RIGHTS = {
+    "insert rows": ("append", "SELECT, UPDATE, DELETE"),
+    "delete rows": ("merge", "SELECT, INSERT, UPDATE"),
+    "nothing": ("merge", "SELECT, INSERT, DELETE"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [None, ["key", "id", "accountRanges"]], ids=["all", "some"])
+@pytest.mark.parametrize("what", [*LIST_RIGHTS])
+def test_rights_on_the_tables_of_lists_that_are_missing(
+    airflow, tmp_path, monkeypatch, postgres_server, what, fields
+):
+    database, (mode, rights) = Database("postgres", tmp_path, monkeypatch, postgres_server), LIST_RIGHTS[what]
+    load(detail=True, lists="tables", fields=fields, mode=mode)
+    with suppress(psycopg.errors.DuplicateObject):
+        database.run("CREATE ROLE loader LOGIN")
+    everything = "GRANT ALL ON ALL TABLES IN SCHEMA public TO loader"
+    database.run(
+        everything,
+        'REVOKE ALL ON "groups_accountRanges" FROM loader',
+        f'GRANT {rights} ON "groups_accountRanges" TO loader',
+        # Has such a name, and is not the table of a list.
+        "CREATE TABLE groups_archive (key text)",
+    )
+    connection = json.loads(database.connection) | {"login": "loader"}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    before = len(airflow.requests)
+    if what == "nothing":
+        load(detail=True, lists="tables", fields=fields, mode=mode)
+        return
+    with pytest.raises(
+        AirflowFailException, match=rf"groups_accountRanges': .* may not {what} \(permission denied"
+    ):
+        load(detail=True, lists="tables", fields=fields, mode=mode)
+    assert len(airflow.requests) == before

@@ -57,19 +57,70 @@ def test_a_silent_owner_is_followed_and_publishes_no_more(target, monkeypatch):
 
 
 def test_a_renewal_that_is_under_way_at_the_end_leaves_no_claim(target, monkeypatch):
-    writing, ending, write = threading.Event(), threading.Event(), claims.write_small
+    writing, ending, write = threading.Event(), threading.Event(), claims.write_if
 
-    def write_late(path, content):
+    def write_late(*arguments):
         writing.set()
         ending.wait(0.5)  # the owner ends meanwhile
-        write(path, content)
+        return write(*arguments)
 
     monkeypatch.setattr(claims, "RENEWAL", 0.01)
-    monkeypatch.setattr(claims, "write_small", write_late)
+    monkeypatch.setattr(claims, "write_if", write_late)
     with claim(target, "run 1"):
         assert writing.wait(10)
     ending.set()
     for thread in threading.enumerate():
         if thread.name == "renew-claim":
             thread.join(10)
+    assert left(target) == []
+
+
+def sleep_in(monkeypatch, name, meanwhile):
+    """Let something happen just before the next change of this name."""
+    change = getattr(claims, name)
+
+    def late(*arguments):
+        monkeypatch.setattr(claims, name, change)
+        meanwhile()
+        return change(*arguments)
+
+    monkeypatch.setattr(claims, name, late)
+
+
+def follow(target, monkeypatch, run):
+    """Become the owner after one that is silent."""
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "SILENCE", -1.0)
+        return claim(target, run).__enter__()
+
+
+def test_a_renewal_that_sleeps_leaves_the_claim_of_a_later_owner_alone(target, monkeypatch):
+    first, later = claim(target, "run 1").__enter__(), []
+
+    def come_and_go():
+        follow(target, monkeypatch, "run 2").__exit__()
+        later.append(claim(target, "run 3").__enter__())
+
+    sleep_in(monkeypatch, "write_if", come_and_go)
+    first._renew()
+    later[0].check()
+    with pytest.raises(IntacctDestinationInUseError, match="run 3"):
+        first.check()
+    first.__exit__()
+    later[0].check()
+    later[0].__exit__()
+    assert left(target) == []
+
+
+def test_an_end_that_sleeps_leaves_the_claim_of_a_later_owner_alone(target, monkeypatch):
+    first, later = claim(target, "run 1").__enter__(), []
+
+    def come_and_go():
+        follow(target, monkeypatch, "run 2").__exit__()
+        later.append(claim(target, "run 3").__enter__())
+
+    sleep_in(monkeypatch, "remove_if", come_and_go)
+    first.__exit__()
+    later[0].check()
+    later[0].__exit__()
     assert left(target) == []

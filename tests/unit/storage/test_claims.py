@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+import os
 import tempfile
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -191,6 +193,53 @@ def test_a_claim_that_cannot_be_read_counts_for_ten_minutes(target, content, mon
     with Claim(target, MANUAL) as claim:
         claim.check()
     assert names(target) == []
+
+
+@pytest.mark.parametrize("owned", [False, True], ids=["nobody's", "silent"])
+def test_a_claim_that_cannot_be_created_is_given_up_retryably(target, monkeypatch, owned):
+    """The storage says that the file exists, and does not show it."""
+    if owned:
+        abandon(Claim(target, SCHEDULED))
+        silence(target)
+    monkeypatch.setattr(claims, "create_exclusively", lambda *_: False)
+    with pytest.raises(IntacctDestinationInUseError, match=r"could not be claimed.*\.claim") as caught:
+        Claim(target, MANUAL).__enter__()
+    assert caught.value.retryable
+    assert "manual__1" in str(caught.value)
+
+
+def test_owners_that_each_end_at_once_do_not_stop_the_next_one(target, monkeypatch):
+    create, others = claims.create_exclusively, iter(range(3))
+
+    def lose(path, content):
+        """Let another one create the claim, and end."""
+        return False if next(others, None) is not None else create(path, content)
+
+    monkeypatch.setattr(claims, "create_exclusively", lose)
+    with Claim(target, MANUAL) as claim:
+        claim.check()
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_folder, make_device])
+def test_what_is_not_a_file_under_the_name_of_a_claim_is_refused_and_stays(target, make):
+    target.parent.mkdir()
+    place = Path(target.path).parent / ".customers.jsonl.claim"
+    make(place)
+    with pytest.raises(IntacctArgumentError, match=r"\.customers\.jsonl\.claim' cannot be read: it is a"):
+        Claim(target, MANUAL).__enter__()
+    assert os.path.lexists(place)
 
 
 def test_one_who_is_late_does_not_follow_a_claim_that_is_gone(target):

@@ -8,7 +8,8 @@ from sql_tables import COLUMNS, facts_of, page
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.sql.load_log import Owner
-from intacct_provider.export.sql.table_load import MODES, TableLoad
+from intacct_provider.export.sql.open_table import MODES
+from intacct_provider.export.sql.table_load import TableLoad
 
 
 class Recorder:

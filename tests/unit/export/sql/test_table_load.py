@@ -28,7 +28,7 @@ from sql_tables import (
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.sql.load_log import TABLE, LoadEntry, Owner
-from intacct_provider.export.sql.table_load import MODES
+from intacct_provider.export.sql.open_table import MODES
 
 OWNER = Owner("dag", "run", "task")
 FIRST = page(("1", "Ann", "10.50"), ("2", "Bob", None))
