@@ -90,7 +90,7 @@ def contrary(count=4, **how):
         do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     config = IntacctConfig(
         client_id="app",

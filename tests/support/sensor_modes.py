@@ -20,6 +20,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.sdk.module_loading import import_string
 from airflow.sdk.serde import deserialize, serialize
 
+from intacct_provider.exceptions import IntacctError
+
 MODES = ("poke", "reschedule", "deferrable")
 
 
@@ -70,7 +72,7 @@ def run_sensor(make, mode):
 
 def _build_outcome(state, err):
     original = err
-    while not isinstance(original, AirflowSensorTimeout) and isinstance(original.__cause__, Exception):
+    while not isinstance(original, AirflowSensorTimeout | IntacctError) and original.__cause__ is not None:
         original = original.__cause__
     return Outcome(state, error=type(original).__name__, message=str(err))
 

@@ -16,7 +16,7 @@ QUERY = "/services/core/query"
 @pytest.fixture(scope="module")
 def company():
     with running("demo") as sandbox, client_of(sandbox) as client:
-        for number, amount in ((1, "0.10"), (2, "0.20")):
+        for number, amount in ((1, 0.1), (2, 0.2)):
             record = {"id": f"M-{number}", "name": "Measured", "creditLimit": amount}
             client.create(CUSTOMER, record | ({"status": "inactive"} if number == 2 else {}))
         yield sandbox

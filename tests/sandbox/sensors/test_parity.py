@@ -273,7 +273,7 @@ CASES = [
         "failed",
         nothing,
         query(object_name="accounts-receivable/custmer"),
-        error="IntacctNotFoundError",
+        error="IntacctValidationError",
     ),
     Case("An argument is wrong", "failed", nothing, query(at_least="many"), error="IntacctArgumentError"),
     Case(
@@ -333,7 +333,7 @@ CASES = [
         error="IntacctServerError",
         polls=5,
     ),
-    Case("Five responses are web pages", "retried", failing(kind="html"), MET, error="IntacctResponseError"),
+    Case("Five responses are web pages", "retried", failing(kind="html", status=200), MET, error="IntacctResponseError"),
     Case(
         "Five polls lose their connection",
         "retried",
