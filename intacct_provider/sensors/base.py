@@ -64,6 +64,8 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     :param max_consecutive_failures: polls that may fail in a row, for reasons that may pass, before the task does; the
         last of them fails it. With ``silent_fail`` there is no limit.
     :param deferrable: wait in the triggerer instead of on a worker.
+    :param multiple_outputs: push each part of the summary as an XCom of its own, too, so that
+        ``sensor.output["key"]`` is the key of the record.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         poke_interval: timedelta | float = POKE_INTERVAL,
         max_consecutive_failures: int = MAX_FAILURES,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
         try:
-            super().__init__(poke_interval=poke_interval, **kwargs)
+            super().__init__(poke_interval=poke_interval, multiple_outputs=multiple_outputs, **kwargs)
         except OverflowError:
             # Airflow does not say which argument is infinite.
             for name, seconds in {"poke_interval": poke_interval, **kwargs}.items():

@@ -28,9 +28,8 @@ def check_interval(argument: str, seconds: Any) -> float:
     :raises IntacctArgumentError: if it is not a finite number, or below 1 second.
     """
     number = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    if not isinstance(number, int | float) or isinstance(number, bool) or not isfinite(number):
-        raise IntacctArgumentError(f"{argument} must be at least 1 second, as a number, not {seconds!r}.")
-    if number < MIN_INTERVAL:
+    finite = isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number)
+    if not finite or number < MIN_INTERVAL:
         raise IntacctArgumentError(
             f"{argument} must be at least {MIN_INTERVAL:g} second, not {seconds!r}: each poll is a billed API "
             "transaction."

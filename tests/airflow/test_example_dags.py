@@ -235,7 +235,7 @@ def test_acting_when_a_customer_is_active_waits_and_then_acts(run_dag, sandbox, 
         run = run_dag("intacct_act_when_customer_is_active", customer_id="SLOW")
         assert states(run) == {"wait_until_active": "success", "raise_limit": "success"}
         assert xcom(run, "wait_until_active")["values"] == {"status": "active"}
-        assert client.get(CUSTOMER, key)["creditLimit"] == "10000.00"
+        assert client.get(CUSTOMER, key)["creditLimit"] == 10000
     assert len(calls(sandbox, "/services/core/query")) == 3  # two polls, and one for the value that was found
 
 

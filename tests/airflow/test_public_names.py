@@ -73,6 +73,7 @@ PUBLIC = {
     "intacct_provider.sensors.query": ["IntacctQuerySensor"],
     "intacct_provider.sensors.records": ["IntacctRecordSensor"],
     "intacct_provider.triggers.change": ["IntacctChangeTrigger"],
+    "intacct_provider.triggers.polling": ["PollingTrigger"],
     "intacct_provider.triggers.query": ["IntacctQueryTrigger"],
     "intacct_provider.assets.changes": ["build_change_filters"],
     "intacct_provider.triggers.event_queue": ["IntacctEventQueueTrigger"],

@@ -333,7 +333,13 @@ CASES = [
         error="IntacctServerError",
         polls=5,
     ),
-    Case("Five responses are web pages", "retried", failing(kind="html", status=200), MET, error="IntacctResponseError"),
+    Case(
+        "Five responses are web pages",
+        "retried",
+        failing(kind="html", status=200),
+        MET,
+        error="IntacctResponseError",
+    ),
     Case(
         "Five polls lose their connection",
         "retried",
