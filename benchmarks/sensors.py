@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ from measuring import FastServer, check
 from ours import connection
 
 IN_FLIGHT = 4
-WARNING = "async thread was blocked"
+#: What Airflow logs when something holds up the event loop, with the seconds.
+WARNING = re.compile(r"async thread was blocked for ([0-9.]+) seconds")
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def measure(sensors: int, interval: int, seconds: int) -> None:
                 most = max(most, count_connections(process, server.site))
                 time.sleep(0.5)
             stats, all_of_them = server.stats(), resident_megabytes(process)
-            warnings = (Path(home) / "triggerer.log").read_text(errors="replace").count(WARNING)
+            warnings = WARNING.findall((Path(home) / "triggerer.log").read_text(errors="replace"))
     fact = {
         "polls_a_second": round((stats["queries"] - before["queries"]) / seconds, 1),
         "expected": round(sensors / (interval * 1.05), 1),
@@ -69,7 +71,7 @@ def measure(sensors: int, interval: int, seconds: int) -> None:
         "most_connections": most,
         "tokens": stats["tokens"],
         "refused": stats["refused"],
-        "blocked_event_loop_warnings": warnings,
+        "blocked_event_loop_for": ", ".join(warnings) or "never",
         "mb_with_one": round(one, 1),
         "mb_with_all": round(all_of_them, 1),
         "kb_for_each": round((all_of_them - one) * 1024 / (sensors - 1), 1),
