@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from log_audit import LogAudit
 from parallel import ModuleScheduling, order_items
 from wire_audit import WireAudit
@@ -48,6 +49,12 @@ os.environ |= {
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
+
+# A property tries the same examples in every run, and no clock decides about it.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 audit = LogAudit()
 wire = WireAudit()

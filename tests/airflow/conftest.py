@@ -29,18 +29,25 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
-def run_dag(airflow_db: None, sandbox: Sandbox) -> Callable[..., Any]:
-    """Return a function that runs a DAG of one of the bundles and returns the finished run."""
+@pytest.fixture(scope="session")
+def dag_files() -> dict[str, str]:
+    """Return the file of each DAG; all of them are parsed once, and a test parses what it runs."""
     from airflow.dag_processing.dagbag import DagBag
 
-    dags = {}
+    files = {}
     for folder in (ROOT / "example_dags", ROOT / "tests" / "airflow" / "dags"):
         bag = DagBag(str(folder))
         assert not bag.import_errors
-        dags |= bag.dags
+        files |= {dag_id: dag.fileloc for dag_id, dag in bag.dags.items()}
+    return files
+
+
+@pytest.fixture
+def run_dag(airflow_db: None, dag_files: dict[str, str], sandbox: Sandbox) -> Callable[..., Any]:
+    """Return a function that runs a DAG of one of the bundles and returns the finished run."""
+    from airflow.dag_processing.dagbag import DagBag
 
     def run(dag_id: str, **conf: Any) -> Any:
-        return dags[dag_id].test(run_conf=conf or None)
+        return DagBag(dag_files[dag_id]).dags[dag_id].test(run_conf=conf or None)
 
     return run
