@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pendulum
 import pytest
+from documented_costs import read_costs
 
 from intacct_provider.sandbox import Sandbox
 
@@ -119,10 +120,8 @@ def read_until(child: subprocess.Popen[str], words: str) -> list[str]:
 
 def test_tasks_cost_what_the_connection_page_says(airflow_db, sandbox, monkeypatch, tmp_path):
     from intacct_provider.operators.sync import IntacctSyncOperator
+    from intacct_provider.sensors.query import IntacctQuerySensor
     from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
-
-    page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
-    shown = [int(cost) for cost in re.findall(r"^\| .*(?:export|sync).* \| (\d+) \|$", page, re.MULTILINE)]
 
     def measure(company, operator, **arguments):
         monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", company.connection())
@@ -136,8 +135,13 @@ def test_tasks_cost_what_the_connection_page_says(airflow_db, sandbox, monkeypat
         return measure(company, IntacctToObjectStorageOperator, **arguments)
 
     desired = f"file://{ROOT}/example_dags/data/customer_groups.csv"
-    costs = [export(sandbox, "general-ledger/account-group")]
+    sync = {"object_name": GROUP, "desired": desired}
+    costs = {"export of 60 account groups": export(sandbox, "general-ledger/account-group")}
     with Sandbox(seed="accounts-receivable/customer=10000") as large:
-        costs += [export(large, "accounts-receivable/customer")]
-    costs += [measure(sandbox, IntacctSyncOperator, object_name=GROUP, desired=desired) for _ in range(2)]
-    assert costs == shown
+        costs["export of 10,000 rows"] = export(large, "accounts-receivable/customer")
+    first = "first sync of the sample customer groups, 3 created and 3 updated"
+    costs[first] = measure(sandbox, IntacctSyncOperator, **sync)
+    costs["second sync, nothing to change"] = measure(sandbox, IntacctSyncOperator, **sync)
+    sensor = {"object_name": GROUP, "filters": [{"$ne": {"id": "nobody"}}]}
+    costs["a check of a sensor"] = measure(sandbox, IntacctQuerySensor, **sensor)
+    assert {work: str(cost) for work, cost in costs.items()} == read_costs("connection")
