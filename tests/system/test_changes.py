@@ -16,7 +16,7 @@ import pytest
 from sandbox_client import QUERY, calls, client_of, running
 from triggerers import Triggerer, triggerer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
@@ -41,6 +41,16 @@ def find_events(airflow, pattern):
         if not some:
             return found
         found += [(one["name"], one["extra"]["payload"]) for one in some]
+
+
+def list_triggers(airflow, conn_id):
+    """Return the ids of the triggers that Airflow has for a connection."""
+    with closing(sqlite3.connect(airflow.database)) as conn:
+        query = (
+            "SELECT DISTINCT trigger_id FROM asset_watcher JOIN asset ON asset.id = asset_id "
+            "WHERE asset.name LIKE ? ORDER BY 1"
+        )
+        return [row[0] for row in conn.execute(query, (f"{conn_id}%",))]
 
 
 def find_state(airflow, asset):
@@ -117,6 +127,8 @@ def test_ten_thousand_changes_while_the_triggerer_is_down_and_killed_twice(airfl
 
 def test_two_hundred_watchers_cost_one_poll_and_start_one_run(airflow, company):
     airflow.connect("crowd", company)
+    triggers = list_triggers(airflow, "crowd")
+    assert len(triggers) == 20, "equal ones are one"
     with triggerer(airflow), client_of(company) as client:
         airflow.until(
             "all watches have begun",
@@ -133,6 +145,7 @@ def test_two_hundred_watchers_cost_one_poll_and_start_one_run(airflow, company):
             "it has ended",
             lambda: airflow.read(f"/dags/crowd/dagRuns/{run_id}")["state"] in ("success", "failed"),
         )
+    assert list_triggers(airflow, "crowd") == triggers, "what is parsed again is still the same"
     events = find_events(airflow, "crowd_%")
     assert len({name for name, _ in events}) == len(events) == WATCHERS
     assert {json.dumps(payload["keys"]) for _, payload in events} == {'["3"]'}
