@@ -42,6 +42,7 @@ class Watcher:
     cursor: Cursor | None = None
     in_flight: bool = False
     _taken: float = field(default=-math.inf)
+    _unsaved: bool = False
 
     async def load(self) -> None:
         """Get the cursor; as long as it cannot be read, try again."""
@@ -102,35 +103,43 @@ class Watcher:
             return
         self.cursor = replace_pending(self.cursor, None)
         try:
-            await self.store.save(self.cursor)
+            await self._save(self.cursor)
         except Exception:
             log.exception(
-                "Intacct: it could not be stored that an event of %s is stored. A restart sends it again.",
+                "Intacct: it could not be stored that an event of %s is stored. A restart now would send it again.",
                 self.watched.query.object_name,
             )
 
     async def _make_payload(self, poll: Poll) -> dict[str, Any] | None:
         if self.cursor is None:
             self.cursor = await asyncio.to_thread(poll.begin)
-            await self.store.save(self.cursor)
+            await self._save(self.cursor)
             return None
         if self.cursor.pending is not None:
             log.info("Intacct: an event of %s is sent again.", self.watched.query.object_name)
             return self.cursor.pending
         found = await poll.find_new(self.cursor)
         if not found.changes:
-            # Not stored: from where the stored cursor stands, nothing is new either.
+            # Seldom stored: from where the stored cursor stands, nothing is new either.
+            if self._unsaved:
+                await self._save(found.cursor)
             self.cursor = found.cursor
             return None
         payload = await asyncio.to_thread(self._describe, poll, found.changes)
         cursor = replace_pending(found.cursor, payload)
-        await self.store.save(cursor)
+        await self._save(cursor)
         self.cursor = cursor
         log.info(
             "Intacct: %d changes of %s from %s to %s: sending an event.",
             payload["count"], payload["object"], payload["lower"], payload["upper"],
         )  # fmt: skip
         return payload
+
+    async def _save(self, cursor: Cursor) -> None:
+        """Store a cursor; if that fails, the next poll does it."""
+        self._unsaved = True
+        await self.store.save(cursor)
+        self._unsaved = False
 
     def _describe(self, poll: Poll, changes: list[Change]) -> dict[str, Any]:
         """Return the payload of an event, as plain JSON."""

@@ -6,9 +6,9 @@ import logging
 from collections import Counter
 
 import pytest
-from mini_triggerer import MiniTriggerer
 from sandbox_client import QUERY, InterruptedClient, calls, client_of, running
 from small_watch import SmallAirflow, SmallStore
+from stream_runner import triggerer, until
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
@@ -237,25 +237,21 @@ def quick(monkeypatch, sandbox):
     return polls
 
 
-def watch(triggers, stores, act, stored=None):
-    """Run triggers in a triggerer while something happens; return the events that were stored."""
-    events = []
+def watch(triggers, stores, act, *, storing=True):
+    """Run triggers in a triggerer while something happens; return the events of each.
+
+    :param storing: whether events are stored before the end, which is sudden.
+    """
 
     async def run():
-        async with MiniTriggerer(stored or (lambda number, payload: events.append((number, payload)))) as one:
-            one.run(triggers, stores)
-            await act(events)
+        for trigger, store in zip(triggers, stores, strict=True):
+            trigger.asset_state_store = store
+        async with triggerer(*triggers) as runner:
+            runner.storing = storing
+            await act(runner.events)
+            return runner.events
 
-    asyncio.run(run())
-    return events
-
-
-async def until(happened):
-    for _ in range(2000):
-        if happened():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen")
+    return asyncio.run(run())
 
 
 def test_two_hundred_watchers_cost_as_many_calls_as_one(sandbox, client, clock, quick):
@@ -268,17 +264,17 @@ def test_two_hundred_watchers_cost_as_many_calls_as_one(sandbox, client, clock, 
         quick.go_on()
         before = len(calls(sandbox, QUERY))
 
-        async def change_two_groups(events, number=number, keys=keys):
+        async def change_three(events, keys=keys):
             await until(lambda: len(quick) > 2)
             await asyncio.to_thread(change, client, *keys)
             clock.later(seconds=2)
-            await until(lambda: len(events) == number)
+            await until(lambda: all(events.values()))
             await quick.pause()
 
-        events = watch(triggers, [SmallStore() for _ in triggers], change_two_groups)
-        assert sorted(number for number, _ in events) == list(range(number))
-        assert all(event["keys"] == list(map(str, keys))[: n + 1] for n, event in events)
-        assert len({(one["lower"], one["upper"], one["count"]) for _, one in events}) == 1
+        events = watch(triggers, [SmallStore() for _ in triggers], change_three)
+        assert {len(one) for one in events.values()} == {1}
+        assert all(event["keys"] == list(map(str, keys))[: n + 1] for n, [event] in events.items())
+        assert len({(one["lower"], one["upper"], one["count"]) for [one] in events.values()}) == 1
         costs.append(len(calls(sandbox, QUERY)) - before - len(quick))
     assert costs == [1, 1], "the latest change, besides one for each poll"
 
@@ -298,11 +294,11 @@ def test_nothing_ends_a_watch_and_the_log_says_what_and_when_next(sandbox, clien
         sandbox.clear_faults()
         await asyncio.to_thread(change, client, 1)
         clock.later(seconds=2)
-        await until(lambda: events)
+        await until(lambda: events[0])
 
     with caplog.at_level(logging.INFO):
         events = watch([IntacctChangeTrigger(PURPOSE, check_interval=0.01)], [SmallStore()], break_and_change)
-    assert [event["keys"] for _, event in events] == [["1"]]
+    assert [event["keys"] for event in events[0]] == [["1"]]
     assert "Next poll in" in caplog.text
 
 
@@ -312,7 +308,7 @@ def test_a_watch_of_an_unknown_field_says_so_in_the_log(sandbox, quick, caplog):
     async def wait(_events):
         await until(lambda: "audit.modifiedDateTime" in caplog.text)
 
-    assert watch([trigger], [SmallStore()], wait) == []
+    assert watch([trigger], [SmallStore()], wait) == {0: []}
 
 
 def test_what_changes_between_two_triggerers_is_in_the_first_event_of_the_second(
@@ -323,14 +319,14 @@ def test_what_changes_between_two_triggerers_is_in_the_first_event_of_the_second
     async def begin(_events):
         await until(lambda: store.kept)
 
-    assert watch([trigger], [store], begin) == []
+    assert watch([trigger], [store], begin) == {0: []}
     change(client, *range(1, 31))
     clock.later(hours=5)
 
     async def wait(events):
-        await until(lambda: events)
+        await until(lambda: events[0])
 
-    [(_, event)] = watch([trigger], [store], wait)
+    [event] = watch([trigger], [store], wait)[0]
     assert event["count"] == 30
     assert [one["key"] for one in event["records"]] == event["keys"]
     assert {*event["records"][0]} == {"key", "id", MODIFIED}
@@ -339,29 +335,24 @@ def test_what_changes_between_two_triggerers_is_in_the_first_event_of_the_second
 def test_an_event_that_a_killed_triggerer_did_not_store_is_the_same_after_the_restart(
     sandbox, client, clock, quick
 ):
-    trigger, store, lost = IntacctChangeTrigger(PURPOSE, check_interval=0.01), SmallStore(), []
+    trigger, store = IntacctChangeTrigger(PURPOSE, check_interval=0.01), SmallStore()
 
-    def lose(_number, payload):
-        lost.append(payload)
-        raise RuntimeError("the supervisor is killed before it stores the event")
-
-    async def change_and_wait(_events):
+    async def change_and_die(events):
         await until(lambda: store.kept)
         await asyncio.to_thread(change, client, 1)
         clock.later(seconds=2)
-        await until(lambda: lost)
+        await until(lambda: events[0])
 
-    with pytest.raises(RuntimeError, match="is killed"):
-        watch([trigger], [store], change_and_wait, lose)
+    [lost] = watch([trigger], [store], change_and_die, storing=False)[0]
     change(client, 2)
     clock.later(seconds=2)
 
     async def wait(events):
-        await until(lambda: len(events) == 2)
+        await until(lambda: len(events[0]) == 2)
 
-    events = watch([trigger], [store], wait)
-    assert [event for _, event in events][:1] == lost
-    assert [event["keys"] for _, event in events] == [["1"], ["2"]]
+    first, second = watch([trigger], [store], wait)[0]
+    assert first == lost
+    assert (first["keys"], second["keys"]) == (["1"], ["2"])
 
 
 def test_without_shared_streams_each_watcher_polls_and_its_event_is_kept_until_it_must_be_stored(

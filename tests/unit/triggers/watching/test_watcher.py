@@ -245,7 +245,19 @@ def test_a_store_that_cannot_say_that_an_event_is_stored_does_not_stop_the_watch
     airflow.stores[0].deaths = [None, "broken"]
     run(airflow.poll(), airflow.poll())
     assert airflow.reported() == {"1": 1}
-    assert "A restart sends it again" in caplog.text
+    assert "A restart now would send it again" in caplog.text
+    # The next poll has stored it.
+    run(airflow.start(), airflow.poll())
+    assert airflow.reported() == {"1": 1}
+
+
+def test_a_beginning_that_could_not_be_stored_is_stored_by_the_next_poll(company, airflow):
+    airflow.stores[0].deaths = ["broken"]
+    run(airflow.poll(), airflow.poll())
+    company.change(1)
+    company.now += SECOND
+    run(airflow.start(), airflow.poll())
+    assert airflow.reported() == {"1": 1}
 
 
 def test_a_trigger_of_several_assets_resumes_where_the_oldest_one_stands(company):
