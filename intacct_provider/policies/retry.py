@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LONGEST = 86_400.0
 #: Seconds after midnight within which tasks begin again, each at a random time.
 SPREAD = 600.0
+#: Waits of a try that spend no retry, where Airflow can do that; each further one does.
+MOST_WAITS = 10
 #: The longest chain of causes that is followed.
 _DEPTH = 20
 
@@ -33,7 +35,7 @@ class IntacctRetryPolicy(RetryPolicy):
     * an error that a retry cannot fix (credentials, permission, validation, a wrong argument) fails the task at once,
       also where plain Python of a ``@task`` raises it;
     * an error with ``retry_after``, such as a rate limit, waits as long as Intacct asks, and up to a tenth more at
-      random, at most a day. Where Airflow can wait without spending a retry (3.4), it does;
+      random, at most a day. Where Airflow can wait without spending a retry (3.4), it does so ten times for each try;
     * a spent ``max_transactions`` of an export waits for the next day, 00:00 UTC, if ``wait_for_budget`` is set, and
       fails otherwise;
     * for everything else the task's own ``retries`` and ``retry_delay`` count.
@@ -96,8 +98,10 @@ def _list_causes(exception: BaseException) -> Iterator[BaseException]:
 
 def _wait(seconds: float, reason: str) -> RetryDecision:
     """Return a decision to wait, without spending a retry where Airflow can."""
-    action = getattr(RetryAction, "RESCHEDULE", RetryAction.RETRY)
-    return RetryDecision(action=action, retry_delay=dt.timedelta(seconds=seconds), reason=reason)
+    how: dict[str, Any] = {"action": RetryAction.RETRY}
+    if reschedule := getattr(RetryAction, "RESCHEDULE", None):
+        how = {"action": reschedule, "max_reschedules": MOST_WAITS}
+    return RetryDecision(retry_delay=dt.timedelta(seconds=seconds), reason=reason, **how)
 
 
 def _seconds_to_next_day() -> float:

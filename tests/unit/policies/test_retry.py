@@ -118,8 +118,16 @@ def test_a_spent_budget_waits_for_the_next_day_if_asked(monkeypatch):
 
 
 def test_where_airflow_can_wait_without_a_retry_no_retry_is_spent(monkeypatch):
+    def decide_within_bounds(action, retry_delay, reason, max_reschedules=None):
+        """Return a decision as Airflow 3.4 does, which rejects one that has no bounds."""
+        assert (max_reschedules or 0) > 0
+        return SimpleNamespace(action=action, retry_delay=retry_delay, reason=reason)
+
     monkeypatch.setattr(retry, "RetryAction", SimpleNamespace(RETRY="retry", RESCHEDULE="reschedule"))
-    assert IntacctRetryPolicy().evaluate(limited(5), 1, 3).action == "reschedule"
+    monkeypatch.setattr(retry, "RetryDecision", decide_within_bounds)
+    decision = IntacctRetryPolicy().evaluate(limited(5), 1, 3)
+    assert decision.action == "reschedule"
+    assert 5 <= decision.retry_delay.total_seconds() <= 5.5
 
 
 def test_a_policy_survives_serialization():
