@@ -45,8 +45,8 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
 
     **Throughput and cost.** Each list is one billed transaction, and so is each acknowledgement. An empty queue costs
     86,400 / ``check_interval`` a day: 288 with the default of 300 s, 8.6 % of the transactions of tier 1. A list with
-    events adds one, and is followed by the next at once. Airflow confirms within some seconds that events are stored,
-    so that a list takes about 3 s and a second for each 100 events.
+    events adds one, and is followed by the next at once. Lists are read one after the other, and Airflow reports once a
+    second what it has stored, so a list takes a few seconds; how many events a list has is Intacct's decision.
 
     **Failures.** It never ends and never sends an event about an error. While Intacct cannot be reached, or rejects the
     credentials, it logs that, and asks again after twice the interval, four times and so on, up to 15 minutes.

@@ -68,6 +68,7 @@ def pages(busy):
     return {
         "company": "",
         "calls": "calls",
+        "events": "events",
         "records": of(CUSTOMER),
         "search": of(CUSTOMER) + "?search=north&sort=-modified",
         "record": of(CUSTOMER, busy.kept),
