@@ -9,6 +9,7 @@ the task after that has checked: then the job is submitted.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from intacct_provider.bulk.records import Order
     from intacct_provider.client import IntacctClient
+
+log = logging.getLogger(__name__)
 
 _ADVICE = "If they were not, clear this task, which submits the job; if they were, mark it as success."
 
@@ -175,7 +178,11 @@ def submit_once(
             raise
         memory.report()
         raise IntacctBulkJobError(f"{err} {_ADVICE}") from err
-    memory.keep(job_id)
+    try:
+        memory.keep(job_id)
+    except Exception:
+        log.error("Submitted the bulk job %s, whose id could not be kept: %s", job_id, order)
+        raise
     return job_id
 
 

@@ -241,23 +241,25 @@ class IntacctBulkJobOperator(SqlSourceOperator):
         :param ask_first: whether it may have ended already, since an earlier attempt submitted it.
         """
         from intacct_provider.triggers.event_payloads import read_event
+        from intacct_provider.triggers.intervals import check_interval
         from intacct_provider.triggers.jobs import IntacctBulkJobTrigger
 
+        timeout = check_interval("timeout", self.timeout)
         trigger = IntacctBulkJobTrigger(
             intacct_conn_id=self.intacct_conn_id,
             entity_id=self.entity_id,
             job_id=self._job_id,
             poll_interval=self.poll_interval,
-            max_wait=self.max_poll_interval,
+            max_wait=check_interval("max_poll_interval", self.max_poll_interval),
             exponential_backoff=True,
-            deadline=time.time() + self.timeout,
+            deadline=time.time() + timeout,
         )
         if ask_first and trigger.poll(client).met:
             return
         if self.deferrable:
             self.defer(
                 # The trigger keeps the deadline; this timeout is for a triggerer that is down.
-                timeout=timedelta(seconds=self.timeout + TIMEOUT_GRACE),
+                timeout=timedelta(seconds=timeout + TIMEOUT_GRACE),
                 trigger=trigger,
                 method_name="execute_complete",
             )
@@ -270,7 +272,7 @@ class IntacctBulkJobOperator(SqlSourceOperator):
             yield
         except IntacctTriggerTimeoutError as err:
             raise IntacctBulkJobError(
-                f"The bulk job did not end within {self.timeout:g} s (timeout): {err}. It goes on, since Intacct "
+                f"The bulk job did not end within its timeout ({self.timeout} s): {err}. It goes on, since Intacct "
                 "documents no way to cancel it. Clear this task to wait on; the job is not submitted again."
             ) from err
         except IntacctNotFoundError as err:

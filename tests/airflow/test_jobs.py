@@ -133,8 +133,10 @@ def test_a_job_whose_note_is_gone_is_not_submitted_again(sandbox, tmp_path):
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "finished"}, {"status": "error", "message": "x"}])
 def test_an_unknown_event_is_a_failure(sandbox, event):
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
     from intacct_provider.exceptions import IntacctTriggerError
 
     operator = IntacctBulkJobOperator(task_id="t", object_name=CUSTOMER, operation="create", records=[])
-    with pytest.raises(IntacctTriggerError):
+    with pytest.raises((AirflowFailException, IntacctTriggerError)):
         operator.execute_complete({}, event)

@@ -6,11 +6,7 @@ The sandbox holds a call back, before or after it carries it out. The test kills
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from contextlib import suppress
 
-import psutil
 import pytest
 from job_work import CREATE, CUSTOMER, STATUS, count_jobs
 from sandbox_client import calls, running, stored
@@ -97,64 +93,30 @@ def test_a_worker_that_is_killed_while_it_reads_the_result_leaves_it_to_the_next
     assert_reported_once(run, company, tmp_path)
 
 
-@pytest.fixture
-def triggerer(airflow):
-    """A triggerer of this test, which can be killed and started again."""
-    one = Triggerer(airflow)
-    one.start()
-    yield one
-    one.kill()
-
-
-class Triggerer:
-    """The process that runs triggers."""
-
-    def __init__(self, airflow):
-        self.airflow = airflow
-        self.process = None
-
-    def start(self):
-        with (self.airflow.logs / "triggerer.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.airflow._env(),
-                cwd=self.airflow.home,
-            )
-
-    def kill(self):
-        """Kill it, with the process that it runs its triggers in."""
-        with suppress(psutil.NoSuchProcess):
-            family = psutil.Process(self.process.pid)
-            for one in [family, *family.children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess):
-                    one.kill()
-        self.process.wait(60)
-
-
 def test_a_triggerer_that_is_killed_twice_neither_loses_nor_doubles_an_outcome(
-    airflow, company, start, triggerer, tmp_path
+    airflow, company, start, tmp_path
 ):
     company.faults.job_seconds = 3600
-    run = start("bulk_job_deferrable", "job_deferred")
-    for number in (1, 2):
-        run.until(f"poll {number} is answered", lambda n=number: len(calls(company, STATUS)) >= n)
-        triggerer.kill()
-        triggerer.start()
-    company.faults.job_seconds = 0
-    run.succeed()
+    with airflow.triggerer() as triggerer:
+        run = start("bulk_job_deferrable", "job_deferred")
+        for number in (1, 2):
+            run.until(f"poll {number} is answered", lambda n=number: len(calls(company, STATUS)) >= n)
+            triggerer.kill()
+            triggerer.keep_running()
+        company.faults.job_seconds = 0
+        run.succeed()
     assert [one["state"] for one in run.tries("write")] == ["success"]
     assert_reported_once(run, company, tmp_path)
 
 
 def test_a_worker_that_is_killed_while_it_resumes_leaves_the_result_to_the_next(
-    airflow, company, start, triggerer, tmp_path
+    airflow, company, start, tmp_path
 ):
     company.faults.job_seconds = 0
     company.fail(kind="hang", done=True, seconds=ENDLESS, path=STATUS, skip=2)
-    run = start("bulk_job_deferrable", "job_resumed")
-    run.until("the result is held back", lambda: len(calls(company, STATUS)) == 3)
-    kill(run)
-    run.succeed()
+    with airflow.triggerer():
+        run = start("bulk_job_deferrable", "job_resumed")
+        run.until("the result is held back", lambda: len(calls(company, STATUS)) == 3)
+        kill(run)
+        run.succeed()
     assert_reported_once(run, company, tmp_path)

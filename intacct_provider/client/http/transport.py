@@ -217,8 +217,10 @@ class Transport:
 
         What must not happen twice is not, if the token turns out to be good: then the rejection is not what it seems.
         """
-        if request.once or request.is_safe_to_repeat():
-            return not request.once
+        if request.once:
+            return False
+        if request.is_safe_to_repeat():
+            return True
         return judge_reply(PROBE, self._send_with_retries(PROBE, token)) is not TokenVerdict.ACCEPTED
 
     def _send_with_retries(self, request: Request, token: str) -> Reply:

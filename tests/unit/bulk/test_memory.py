@@ -172,3 +172,18 @@ def test_a_clear_before_any_report_does_not_submit_again():
     attempts.clears += 1
     attempts.company.answer = "taken"
     assert attempts.run() == "job-2"
+
+
+def test_the_id_of_a_job_that_cannot_be_kept_is_in_the_log(caplog):
+    class Full(ProcessStore):
+        def save(self, text):
+            if '"job_id"' in text:
+                raise OSError("full")
+            super().save(text)
+
+    attempts = Attempts(store=Full())
+    with pytest.raises(OSError, match="full"):
+        attempts.run()
+    assert "Submitted the bulk job job-1, whose id could not be kept: create of 1 records of" in caplog.text
+    with pytest.raises(IntacctBulkJobError, match="An earlier attempt ended while it was sending"):
+        attempts.run()
