@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,43 @@ _BODY = re.compile(
 )
 
 
+#: The first characters of a secret, by which it is looked up; no secret is shorter.
+_HEAD = 8
+
+
+class Secrets(set[str]):
+    """Secrets, and whether one of thousands is in a text: looked up by how they begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heads: dict[str, list[str]] = {}
+
+    def add(self, secret: str) -> None:
+        """Add one."""
+        assert len(secret) >= _HEAD, "a secret that is too short to be looked up"
+        if secret not in self:
+            super().add(secret)
+            self._heads.setdefault(secret[:_HEAD], []).append(secret)
+
+    def update(self, *several: Iterable[str]) -> None:
+        """Add several."""
+        for secrets in several:
+            for secret in secrets:
+                self.add(secret)
+
+    def are_in(self, text: str) -> bool:
+        """Whether any of them is in a text."""
+        heads = self._heads
+        found = (heads[head] for at in range(len(text)) if (head := text[at : at + _HEAD]) in heads)
+        return any(secret in text for secrets in found for secret in tuple(secrets))
+
+
 class LogAudit(logging.Handler):
     """Remembers the secrets that the tests use, and where one of them was logged or printed."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.secrets: set[str] = set()
+        self.secrets = Secrets()
         self.texts = self.exceptions = self.xcoms = 0
         self.leaks: list[str] = []
         self._raised: list[BaseException] = []
@@ -39,12 +71,7 @@ class LogAudit(logging.Handler):
     def check(self, text: str, where: str) -> None:
         """Check a text and remember where it came from when it holds a secret."""
         self.texts += 1
-        # A tuple, since a server's thread may add a token meanwhile.
-        if (
-            any(secret in text for secret in tuple(self.secrets))
-            or _BEARER.search(text)
-            or _BODY.search(text)
-        ):
+        if self.secrets.are_in(text) or _BEARER.search(text) or _BODY.search(text):
             self.leaks.append(where)
 
     def listen_to(self, kind: type[BaseException]) -> None:

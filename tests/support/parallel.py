@@ -8,13 +8,12 @@ from pathlib import PurePosixPath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Folders whose tests stay together: they share one Airflow of processes, or prove one table.
-TOGETHER = ("tests/system", "tests/reliability")
+#: Folders whose tests stay together: they share an Airflow of processes or its database, or prove one table.
+TOGETHER = ("tests/system", "tests/reliability", "tests/airflow")
 #: What takes longest begins first, so that no worker waits for another at the end.
 FIRST = (
     *TOGETHER,
     "tests/contract",
-    "tests/airflow",
     "tests/plugin",
     "tests/foreign",
     "tests/browser",

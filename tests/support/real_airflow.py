@@ -148,7 +148,7 @@ class RealAirflow:
         masked it: not everybody's Airflow does.
         """
         audit = LogAudit()
-        audit.secrets = secrets
+        audit.secrets.update(secrets)
         for place, text in self.left_behind():
             audit.check(text, place)
             if MASK in text and not place.startswith(self.database.name):

@@ -100,6 +100,7 @@ def keys(company):
     return [one["key"] for one in company.records(PURPOSE)]
 
 
+@pytest.mark.slow
 def test_ranges_of_mapped_tasks_become_one_export(company, folder):
     target = folder / "purposes.jsonl"
     plan = IntacctKeyRangesOperator(task_id="plan", object_name=PURPOSE, ranges=3).execute({})
@@ -128,6 +129,7 @@ def test_what_changed_and_what_was_deleted_is_exported_after_the_first_time(comp
     assert (changed, "changed") in [(row["key"], row["id"]) for row in read(target)]
 
 
+@pytest.mark.slow
 def test_a_retry_continues_after_the_parts_that_are_complete(company, folder):
     target = folder / "purposes.jsonl"
     export(folder / "whole" / "purposes.jsonl")

@@ -18,9 +18,9 @@ from intacct_provider.transfers.intacct_to_object_storage import IntacctToObject
 CUSTOMER = "accounts-receivable/customer"
 PURPOSE = "general-ledger/account-group-purpose"
 QUERY = "/services/core/query"
-TOTAL = 15_000
+TOTAL = 3000
 #: Rows of a page, so that there are as many calls as for 60,000 rows with pages of 4,000.
-PAGE = 1000
+PAGE = 200
 FIELDS = {
     "key": "key",
     "id": "id",
@@ -174,8 +174,8 @@ FAULTS = {
     "connection reset every 9th call": {"fail": [{"kind": "reset", "every": 9}]},
     "401 after 10 calls": {"fail": [{"kind": "expire", "path": QUERY, "skip": 10}]},
     "silence": {"fail": [{"kind": "hang", "path": QUERY, "skip": 4, "seconds": 60}]},
-    "fewer rows than are asked for": {"clamp": True, "max_size": 500},
-    "pages above 500 rows refused": {"max_size": 500},
+    "fewer rows than are asked for": {"clamp": True, "max_size": 100},
+    "pages above 100 rows refused": {"max_size": 100},
     "two calls at a time": {"concurrency": 2, "latency": 0.01},
     "rows in no order unless asked": {"unordered": True},
     "keys that sort and compare as text": {"text_keys": True},
@@ -183,7 +183,7 @@ FAULTS = {
     "totalCount wrong on one page": {"fail": [{"kind": "alter", "count": 7, "path": QUERY, "skip": 2}]},
     "a row lost from the middle of a page": {
         "clock_skew": 3600,  # so that the records are known not to be new
-        "fail": [{"kind": "alter", "drop": 500, "path": QUERY, "skip": 4}],
+        "fail": [{"kind": "alter", "drop": 100, "path": QUERY, "skip": 4}],
     },
 }
 
@@ -222,7 +222,7 @@ CONTRADICTIONS = {
         "times": 0,
         "skip": 2,
     },
-    "a row lost from every page": {"kind": "alter", "drop": 500, "path": QUERY, "times": 0, "skip": 1},
+    "a row lost from every page": {"kind": "alter", "drop": 100, "path": QUERY, "times": 0, "skip": 1},
     "a page without its rows": {
         "status": 200,
         "body": {
@@ -253,8 +253,8 @@ def test_a_server_that_contradicts_itself_is_read_exactly_or_not_at_all(exporter
 
 @pytest.fixture
 def busy(tmp_path, monkeypatch):
-    """Twelve thousand purposes, any of which can be deleted."""
-    with running(f"{PURPOSE}=12000") as one:
+    """Purposes, any of which can be deleted: twelve pages."""
+    with running(f"{PURPOSE}={12 * PAGE}") as one:
         yield Exporter(one, tmp_path, monkeypatch)
 
 

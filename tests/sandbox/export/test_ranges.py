@@ -365,7 +365,7 @@ def test_a_record_that_matches_only_after_its_range_was_read_is_counted_by_the_c
 # --- what is not one export
 
 
-@pytest.mark.parametrize("missing", [0, 1, 2])
+@pytest.mark.parametrize("missing", [1, *(pytest.param(one, marks=pytest.mark.slow) for one in (0, 2))])
 def test_a_missing_range_is_refused(company, folder, missing):
     exports = folder.ranges(plan(ranges=3))
     del exports[missing]
@@ -392,7 +392,9 @@ def test_ranges_of_two_plans_are_refused(company, folder):
         ({"fields": ["key", "id"]}, "another columns"),
         ({"fields": {"key": "key", "id": "id", "status": "state"}}, "another columns"),
         ({"filters": field("status") == "active"}, "another query"),
-        ({"filter_parameters": {"includePrivate": True}}, "another query"),
+        pytest.param(
+            {"filter_parameters": {"includePrivate": True}}, "another query", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_ranges_of_different_exports_are_refused(company, folder, arguments, word):
@@ -406,8 +408,10 @@ def test_ranges_of_different_exports_are_refused(company, folder, arguments, wor
     ("arguments", "word"),
     [
         ({}, "another file_format"),
-        ({"file_format": "csv", "compression": "gzip"}, "another compression"),
-        ({"file_format": "csv", "delimiter": ";"}, "another delimiter"),
+        pytest.param(
+            {"file_format": "csv", "compression": "gzip"}, "another compression", marks=pytest.mark.slow
+        ),
+        pytest.param({"file_format": "csv", "delimiter": ";"}, "another delimiter", marks=pytest.mark.slow),
         ({"file_format": "csv", "bom": True}, "another bom"),
     ],
 )

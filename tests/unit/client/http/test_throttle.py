@@ -337,6 +337,7 @@ def test_the_reported_limit_is_found_and_kept(slots, at_end):
     assert company.refused == 0
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(st.integers(1, 40), st.booleans(), st.data())
 def test_own_requests_are_never_counted_as_those_of_others(slots, at_end, data):

@@ -246,6 +246,7 @@ def test_whatever_comes_and_goes_between_pages_nothing_that_lives_is_lost_or_dou
     assert [late for _, late in pages] == sorted(late for _, late in pages), "late rows come last"
 
 
+@pytest.mark.slow
 @settings(PROVE, max_examples=60)
 @given(st.data())
 def test_small_pages_refused_sizes_and_changes_together_lose_nothing(data):

@@ -75,7 +75,7 @@ def read(client, counts, keys):
         (range(1000), range(1000), 10),
         (range(0, 1000, 2), range(10_000), 5),
         # Few of many, whose keys are far apart: one look at the range, then by their keys.
-        (range(0, 60_000, 100), range(60_000), 1 + 5 + 1),
+        pytest.param(range(0, 60_000, 100), range(60_000), 1 + 5 + 1, marks=pytest.mark.slow),
     ],
 )
 def test_counts_cost_what_the_pages_of_owners_do(counts, exported, existing, calls):

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sql_tables import KEY, KNOWN, Database, database_servers, loaded, page
+from sql_tables import KEY, KNOWN, MARIADB, POSTGRES, Database, database_servers, loaded, page
 
 from intacct_provider.exceptions import IntacctColumnError
 from intacct_provider.export.schema.columns import Column
@@ -187,7 +187,9 @@ TYPES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("database", KNOWN, indirect=True)
+@pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("duckdb", marks=pytest.mark.slow), POSTGRES, MARIADB], indirect=True
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_read_back_is_what_was_sent_or_nothing_is_loaded(database, data):
