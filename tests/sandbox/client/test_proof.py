@@ -143,7 +143,9 @@ def test_a_page_that_miscounts_itself_is_no_reason_to_read_again(company, count)
     assert read.calls <= 2 * 1 + 10
 
 
-@pytest.mark.parametrize("page", [0, 1, 2, 7, 20, 21])
+@pytest.mark.parametrize(
+    "page", [0, 7, 21, *(pytest.param(page, marks=pytest.mark.slow) for page in (1, 2, 20))]
+)
 @pytest.mark.parametrize("count", [-1, 1])
 def test_one_count_that_is_wrong_costs_calls_and_changes_nothing(company, page, count):
     company.fail(kind="alter", count=count, path=QUERY, skip=page)

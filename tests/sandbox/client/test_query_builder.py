@@ -174,6 +174,7 @@ def selected_or_refused(client, filters, **parts):
         return []
 
 
+@pytest.mark.slow
 @PROVE
 @given(data=st.data())
 def test_an_expression_selects_what_plain_python_selects(company, data):

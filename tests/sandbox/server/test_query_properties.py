@@ -519,10 +519,11 @@ def render(tree: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
 KIND_PATHS = {kind: [path for path in KINDS if KINDS[path] == kind] for kind in STRATEGIES}
 
 
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", STRATEGIES)
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_operator_on_every_type(company: Company, operator: str, kind: str) -> None:
-    @examples(20)
+def test_operator_on_every_type(company: Company, operator: str, kind: str, count: int) -> None:
+    @examples(count)
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         wanted = data.draw(filters(company, [operator], KIND_PATHS[kind]))
