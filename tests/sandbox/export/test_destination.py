@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from fsspec.implementations.local import LocalFileSystem
 from sandbox_client import running
 
 from intacct_provider.exceptions import IntacctDestinationInUseError
@@ -315,7 +316,7 @@ def test_former_parts_go_after_the_new_manifest_was_written(path, monkeypatch):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBUSY, errno.ESTALE])
 def test_errors_of_the_storage_are_retried(path, monkeypatch, number):
-    monkeypatch.setattr("tempfile.TemporaryFile", fail_with(number))
+    let_no_file_be_written(monkeypatch, number)
     with pytest.raises(OSError, match=os.strerror(number)):
         export(path)
 
@@ -325,17 +326,23 @@ def test_errors_of_the_storage_are_retried(path, monkeypatch, number):
 )
 def test_errors_of_the_destination_are_not_retried(company, path, monkeypatch, number):
     billed = company.transactions
-    monkeypatch.setattr("tempfile.TemporaryFile", fail_with(number))
+    let_no_file_be_written(monkeypatch, number)
     with pytest.raises(AirflowFailException, match=r"customers\.jsonl' cannot be written"):
         export(path)
     assert company.transactions == billed
 
 
-def fail_with(number):
+def let_no_file_be_written(monkeypatch, number):
     def fail(*_arguments, **_options):
         raise OSError(number, os.strerror(number))
 
-    return fail
+    read = LocalFileSystem._open
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    monkeypatch.setattr(
+        LocalFileSystem,
+        "_open",
+        lambda fs, path, mode="rb", **options: (read if mode == "rb" else fail)(fs, path, mode, **options),
+    )
 
 
 @pytest.mark.parametrize(

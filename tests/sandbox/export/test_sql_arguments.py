@@ -261,3 +261,15 @@ def test_rights_on_the_tables_of_lists_that_are_missing(
     ):
         load(detail=True, lists="tables", fields=fields, mode=mode)
     assert len(airflow.requests) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ctid", "xmin", "tableoid"])
+def test_a_column_that_every_table_of_postgresql_has_is_refused(
+    unpaid, tmp_path, monkeypatch, postgres_server, name
+):
+    Database("postgres", tmp_path, monkeypatch, postgres_server)
+    with pytest.raises(
+        AirflowFailException, match=f"names the column of 'id' '{name}', which every table has"
+    ):
+        load(fields={"key": "key", "id": name})
