@@ -11,6 +11,7 @@ from intacct_provider.client.query.request import check_object_name
 from intacct_provider.exceptions import IntacctArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from urllib.parse import SplitResult
 
     from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
@@ -38,17 +39,24 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 
 def create_asset(
-    *, company_id: str, object_name: str, name: str | None = None, extra: dict[str, Any] | None = None
+    *,
+    company_id: str,
+    object_name: str,
+    name: str | None = None,
+    extra: dict[str, Any] | None = None,
+    watchers: Sequence[Any] = (),
 ) -> Asset:
     """Create the asset for an object of a company.
 
     :param company_id: as in the connection; case-sensitive.
     :param object_name: path such as ``accounts-receivable/customer`` or ``platform-apps/nsp::name``.
     :param name: name of the asset; default: its URI.
+    :param watchers: each an ``AssetWatcher``, such as one with an
+        :class:`~intacct_provider.triggers.change.IntacctChangeTrigger`.
     :raises ValueError: if the URI does not name an object.
     """
     uri = f"{SCHEME}://{quote(company_id, safe='')}/{quote(object_name, safe='/:')}"
-    return Asset(name=name or uri, uri=uri, extra=extra)
+    return Asset(name=name or uri, uri=uri, extra=extra, watchers=list(watchers))
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> OpenLineageDataset:  # noqa: ARG001

@@ -254,6 +254,7 @@ def watch(triggers, stores, act, *, storing=True):
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_two_hundred_watchers_cost_as_many_calls_as_one(sandbox, client, clock, quick):
     """They differ in what they may; equal ones are one trigger for Airflow."""
     costs = []
@@ -288,9 +289,9 @@ def test_equal_watchers_are_one_trigger_for_airflow():
 def test_nothing_ends_a_watch_and_the_log_says_what_and_when_next(sandbox, client, clock, quick, caplog):
     async def break_and_change(events):
         await until(lambda: quick)
-        for fault in ({"status": 500}, {"status": 403}, {"kind": "html"}, {"status": 400}):
-            sandbox.fail(path=QUERY, times=4, **fault)
-        await until(lambda: caplog.text.count("could not be read") >= 3)
+        for fault in ({"status": 403}, {"status": 400}):
+            sandbox.fail(path=QUERY, times=2, **fault)
+        await until(lambda: caplog.text.count("could not be read") >= 2)
         sandbox.clear_faults()
         await asyncio.to_thread(change, client, 1)
         clock.later(seconds=2)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from airflow.sdk import AssetWatcher
 
 from intacct_provider.assets.intacct import convert_asset_to_openlineage, create_asset, sanitize_uri
+from intacct_provider.triggers.change import IntacctChangeTrigger
 
 
 def sanitized(uri: str) -> str:
@@ -88,6 +90,13 @@ def test_an_asset_is_made_from_company_and_object():
     assert (asset.uri, asset.name) == ("intacct://A%20B/platform-apps/nsp::name",) * 2
     assert asset.extra == {"rows": 1}
     assert create_asset(company_id="A", object_name="a/b", name="customers").name == "customers"
+
+
+def test_an_asset_can_have_watchers():
+    watcher = AssetWatcher(name="changes", trigger=IntacctChangeTrigger("accounts-receivable/customer"))
+    asset = create_asset(company_id="A", object_name="accounts-receivable/customer", watchers=[watcher])
+    assert asset.watchers == [watcher]
+    assert create_asset(company_id="A", object_name="a/b").watchers == []
 
 
 @pytest.mark.parametrize(
