@@ -495,7 +495,7 @@ def test_a_server_that_fails_is_no_reason_to_prove_nothing(airflow, tmp_path):
     [
         (1200, None, 1),
         # Few of many: by their keys, 500 a call.
-        (1200, field("id").startswith("G1"), 1),
+        pytest.param(1200, field("id").startswith("G1"), 1, marks=pytest.mark.slow),
     ],
 )
 def test_counting_costs_a_call_for_each_page_of_owners(

@@ -814,7 +814,7 @@ def stop(process, number):
         return stdout.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_command_runs_until_a_signal(number):
     process = run("--port", "0", "--seed", "empty")
     line = process.stdout.readline().strip()
@@ -826,6 +826,7 @@ def test_command_runs_until_a_signal(number):
     assert "sandbox-secret" in out
 
 
+@pytest.mark.slow
 def test_command_does_not_print_a_secret_of_the_user():
     process = run("--port", "0", "--seed", "empty", INTACCT_SANDBOX_CLIENT_SECRET='my"own')
     line = process.stdout.readline().strip()
@@ -847,6 +848,7 @@ def faults_of(*arguments, **environment):
     return on
 
 
+@pytest.mark.slow
 def test_command_takes_faults_from_an_option_or_the_environment():
     variable = {"INTACCT_SANDBOX_FAULTS": '{"clamp": true, "max_size": 5}'}
     assert faults_of() == {}
@@ -854,6 +856,7 @@ def test_command_takes_faults_from_an_option_or_the_environment():
     assert faults_of("--faults", '{"latency": 0.01}', **variable) == {"latency": 0.01}
 
 
+@pytest.mark.slow
 def test_command_takes_a_tier():
     process = run("--port", "0", "--seed", "empty", "--tier", "3")
     url = process.stdout.readline().split(": ", 1)[1].strip()
@@ -863,11 +866,13 @@ def test_command_takes_a_tier():
     stop(process, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_command_names_wrong_faults():
     assert "did you mean 'latency'" in refused("--port", "0", "--faults", '{"latencyy": 1}')
     assert "kind must be one of" in refused("--port", "0", INTACCT_SANDBOX_FAULTS='{"fail": [{"kind": "x"}]}')
 
 
+@pytest.mark.slow
 def test_command_listens_elsewhere_only_when_told_twice():
     assert "--allow-remote" in refused("--port", "0", "--host", "0.0.0.0")  # noqa: S104
     assert "looks like Sage's own" in refused("--port", "0", "--host", "api.intacct.com", "--allow-remote")
@@ -893,6 +898,7 @@ def test_command_names_the_nearest_seed():
     assert "demo" in refused("--port", "0", "--seed", "dmo")
 
 
+@pytest.mark.slow
 def test_command_names_a_database_that_cannot_be_opened(tmp_path):
     missing = str(tmp_path / "no" / "such" / "folder.db")
     assert missing in refused("--port", "0", "--db", missing)

@@ -30,7 +30,7 @@ def refusal(desired, **arguments):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("id_", ["C-1", "C-2"])
+@pytest.mark.parametrize("id_", ["C-1", pytest.param("C-2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "near"),
     [
