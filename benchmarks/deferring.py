@@ -34,7 +34,7 @@ CONDITION = {
     "checked": True,
 }
 
-#: Tasks a second. Workers do not defer a thousand at once, and Airflow itself holds up the event loop if it gets so many.
+#: Tasks a second. Workers do not defer a thousand at once, and Airflow itself blocks the event loop if they do.
 AT_ONCE = 40
 
 

@@ -1,4 +1,4 @@
-"""Sensors in a real Airflow: the same outcome in every mode, whatever becomes of the triggerer."""
+"""Sensors in a real Airflow: the same outcome in every mode, even if the triggerer is killed."""
 
 from __future__ import annotations
 
