@@ -99,7 +99,7 @@ class ListParts:
     def insert(self, late: Sequence[Page]) -> None:
         """Put records among the others in order of key, and the rows of their lists at the end."""
         split = [split_page(page, self._lists) for page in late]
-        # The rows of their lists are not there yet where a part is written again.
+        # A part that is written again has records whose lists are not written yet.
         self._records.insert([records for records, _ in split], resumable=False)
         for _, rows in split:
             self._write_lists(rows, resumable=False)

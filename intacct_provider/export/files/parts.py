@@ -130,7 +130,7 @@ class Parts:
             self._commit(full=full, lists=lists)
 
     def keep(self, number: int) -> None:
-        """Continue after so many of the complete parts, and delete the others."""
+        """Continue after the first complete parts, up to a number of them, and delete the others."""
         self._parts = self._parts[:number]
         self._staging.clear(self._parts)
 

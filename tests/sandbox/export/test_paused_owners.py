@@ -104,7 +104,7 @@ def stop_at(number, cloud, monkeypatch, *, next_run):
         return False
     assert look(cloud, place) == "fits"
     assert read_digest(target) == stopped.happened, "the export that was the last to begin"
-    # One that was published before the next one began has succeeded; any other has not.
+    # One that was published before the next one began has succeeded, and no other one.
     assert digest in (None, *seen)
     assert digest != before
     assert export(target, "after", 0)
