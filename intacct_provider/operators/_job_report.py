@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from intacct_provider.bulk.records import match_field
 from intacct_provider.exceptions import IntacctArgumentError, IntacctRejectedRecordsError
 from intacct_provider.operators._sync_report import push_result
-from intacct_provider.storage.files import check_place, is_same_file, parse_destination
+from intacct_provider.storage.files import check_place
+from intacct_provider.storage.places import is_same_file, parse_destination
 from intacct_provider.sync.applying.output_files import write_rejects
 from intacct_provider.sync.applying.rejects import encode_rejects, format_rejects
 

@@ -128,7 +128,7 @@ class IntacctCommitExportOperator(ReportingOperator):
         """Check, count and publish; if an earlier attempt has done so, only remove what is left."""
         from intacct_provider.export.files.destination import check_destination
         from intacct_provider.export.ranges.commit import Ranges
-        from intacct_provider.storage.files import parse_destination
+        from intacct_provider.storage.places import parse_destination
 
         with airflow_errors():
             self.check_partition_key()

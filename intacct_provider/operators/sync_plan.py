@@ -283,7 +283,7 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
             return None
         if is_rendered_nothing(self.plan_path):
             raise IntacctArgumentError(f"plan_path {describe_rendered_nothing(str(self.plan_path))}")
-        from intacct_provider.storage.files import parse_destination
+        from intacct_provider.storage.places import parse_destination
 
         return parse_destination(self.plan_path, "plan_path")
 

@@ -8,12 +8,10 @@ import hashlib
 import os
 import re
 import tempfile
-import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from posixpath import normpath
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -24,16 +22,12 @@ from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.storage import azure
 from intacct_provider.storage.kinds import WITHOUT_FOLDERS, check_readable, check_regular, find_kind
 from intacct_provider.storage.kinds import is_local as is_local
-from intacct_provider.storage.places import check_absolute, require_storage
 from intacct_provider.storage.refusals import explain_refusals
 
 #: Bytes that an upload to an object storage holds in memory; S3 takes 10,000 pieces, so this many times 16 MiB a file.
 _BLOCK = 16 << 20
 #: Window bits that make zlib read and write gzip's frame, which has no name and time 0.
 GZIP_WINDOW = 31
-#: Other names of one storage.
-_SAME_STORAGE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"} | dict.fromkeys(azure.PROTOCOLS, "abfs")
-
 #: Errors of files and storages that stay when the same is tried again. All others, such as a full disk, may pass.
 _REFUSALS = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
 _REFUSAL_NUMBERS = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EROFS, errno.EOPNOTSUPP})
@@ -45,44 +39,6 @@ class Written:
 
     size: int
     sha256: str
-
-
-def parse_destination(destination: str, argument: str = "destination") -> ObjectStoragePath:
-    """Return the path of a file that a user names.
-
-    :param argument: that names it.
-    :raises IntacctArgumentError: if it names no file, is a relative path, or is on a storage that Airflow does not know
-        or whose package is not installed.
-    """
-    if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
-        raise IntacctArgumentError(f"{argument} must be the path or URI of a file, not {destination!r}.")
-    if destination != destination.strip() or any(map(_is_control, destination)):
-        raise IntacctArgumentError(
-            f"{argument} {destination!r} begins or ends with a blank, or has a line break or another control character "
-            "in it. Look for it in what its template renders."
-        )
-    check_absolute(argument, destination)
-    try:
-        path = ObjectStoragePath(destination)
-    except ValueError as err:
-        raise IntacctArgumentError(
-            f"{argument} {destination!r} is on a storage that Airflow does not know: {err}"
-        ) from err
-    if path.protocol in ("http", "https"):
-        raise IntacctArgumentError(
-            f"{argument} {destination!r} cannot be written: {path.protocol} only reads. Name the storage behind it, "
-            "such as s3://, gs:// or abfs://, or a local path."
-        )
-    require_storage(argument, path)
-    if path.protocol in WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
-        raise IntacctArgumentError(
-            f"{argument} {destination!r} names a bucket and no file in it, such as '{destination}/customers.csv'."
-        )
-    return path
-
-
-def _is_control(character: str) -> bool:
-    return unicodedata.category(character) == "Cc"
 
 
 def open_path(uri: str) -> ObjectStoragePath:
@@ -232,21 +188,6 @@ def check_place(target: ObjectStoragePath) -> None:
             probe = target.with_name(f".{target.name}.{make_unique()}.probe")
             write_small(probe, b"")
             remove(probe)
-
-
-def is_same_file(path: ObjectStoragePath, other: str) -> bool:
-    """Whether a path or URI names the same file, however it is written."""
-    try:
-        named = ObjectStoragePath(other)
-    except ValueError:
-        return False
-    if is_local(path) and is_local(named):
-        return os.path.realpath(path.path) == os.path.realpath(named.path)
-    return _name_storage(path) == _name_storage(named) and normpath(path.path) == normpath(named.path)
-
-
-def _name_storage(path: ObjectStoragePath) -> str:
-    return _SAME_STORAGE.get(path.protocol, path.protocol)
 
 
 def rename(path: ObjectStoragePath, target: ObjectStoragePath) -> None:

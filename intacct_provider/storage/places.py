@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+import unicodedata
+from posixpath import normpath
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 
 from intacct_provider.exceptions import IntacctArgumentError
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+from intacct_provider.storage import azure
+from intacct_provider.storage.kinds import WITHOUT_FOLDERS, is_local
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
 _LOCAL = ("file", "local")
@@ -21,8 +22,44 @@ _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
     **dict.fromkeys(("abfs", "abfss", "adl"), _AZURE),
 }
+#: Other names of one storage.
+_SAME_STORAGE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"} | dict.fromkeys(azure.PROTOCOLS, "abfs")
 #: Schemes that fsspec knows and Airflow does not.
 _OTHER_NAMES = dict.fromkeys(("az", "wasb", "wasbs"), "abfs")
+
+
+def parse_destination(destination: str, argument: str = "destination") -> ObjectStoragePath:
+    """Return the path of a file that a user names.
+
+    :param argument: that names it.
+    :raises IntacctArgumentError: if it names no file, is a relative path, or is on a storage that Airflow does not know
+        or whose package is not installed.
+    """
+    if not isinstance(destination, str) or not destination.strip() or destination.endswith("/"):
+        raise IntacctArgumentError(f"{argument} must be the path or URI of a file, not {destination!r}.")
+    if destination != destination.strip() or any(map(_is_control, destination)):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} begins or ends with a blank, or has a line break or another control character "
+            "in it. Look for it in what its template renders."
+        )
+    check_absolute(argument, destination)
+    try:
+        path = ObjectStoragePath(destination)
+    except ValueError as err:
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} is on a storage that Airflow does not know: {err}"
+        ) from err
+    if path.protocol in ("http", "https"):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} cannot be written: {path.protocol} only reads. Name the storage behind it, "
+            "such as s3://, gs:// or abfs://, or a local path."
+        )
+    require_storage(argument, path)
+    if path.protocol in WITHOUT_FOLDERS and "/" not in path.path.strip("/"):
+        raise IntacctArgumentError(
+            f"{argument} {destination!r} names a bucket and no file in it, such as '{destination}/customers.csv'."
+        )
+    return path
 
 
 def check_absolute(argument: str, place: str) -> None:
@@ -72,3 +109,22 @@ def _advise(scheme: str) -> str:
         other = _OTHER_NAMES[scheme]
         return f" Write {other}://, and on every worker: pip install '{_PACKAGES[other]}'"
     return f" Storages that are known: a local path, {', '.join(f'{name}://' for name in _PACKAGES)}."
+
+
+def is_same_file(path: ObjectStoragePath, other: str) -> bool:
+    """Whether a path or URI names the same file, however it is written."""
+    try:
+        named = ObjectStoragePath(other)
+    except ValueError:
+        return False
+    if is_local(path) and is_local(named):
+        return os.path.realpath(path.path) == os.path.realpath(named.path)
+    return _name_storage(path) == _name_storage(named) and normpath(path.path) == normpath(named.path)
+
+
+def _name_storage(path: ObjectStoragePath) -> str:
+    return _SAME_STORAGE.get(path.protocol, path.protocol)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc"

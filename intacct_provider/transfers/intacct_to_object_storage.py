@@ -107,7 +107,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         """Return where the files go and how they are written, checked before anything is paid for."""
         from intacct_provider.export.files.destination import check_destination
         from intacct_provider.export.files.options import FileOptions
-        from intacct_provider.storage.files import parse_destination
+        from intacct_provider.storage.places import parse_destination
 
         target = parse_destination(self.destination)
         options = FileOptions.for_file(

@@ -208,7 +208,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
         return [Column(named.get(field, field), field, "string", mask=SHA256) for field in hashed]
 
     def _parse_keys_path(self) -> ObjectStoragePath | None:
-        from intacct_provider.storage.files import check_place, parse_destination
+        from intacct_provider.storage.files import check_place
+        from intacct_provider.storage.places import parse_destination
 
         if self.keys_path is None:
             return None

@@ -122,10 +122,10 @@ def publish_parts(claim: Claim, parts: Sequence[FilePart], before: str | None) -
 def replace_file(claim: Claim, path: ObjectStoragePath, content: bytes) -> Written:
     """Write a small file beside a destination, such as its manifest, whole or not at all.
 
+    Owners before can still give their own file this name, until :func:`clear_staged`.
+
     :raises IntacctDestinationInUseError: if another owner has taken the destination over.
     """
-    if claim.exclusive:
-        _clear_staged(path)
     written = Written(len(content), hashlib.sha256(content).hexdigest())
     staged = path.with_name(f".{path.name}.{make_unique()}.part")
     try:
@@ -136,6 +136,15 @@ def replace_file(claim: Claim, path: ObjectStoragePath, content: bytes) -> Writt
             remove(staged)
         raise
     return written
+
+
+def clear_staged(path: ObjectStoragePath) -> None:
+    """Delete the manifests that owners before were about to give a name."""
+    for staged in list_beside(path, f".{path.name}."):
+        if re.fullmatch(r"[0-9a-f]{8}\.part", staged.name.removeprefix(f".{path.name}.")):
+            with suppress(IntacctArgumentError):  # something else
+                if parse_manifest(read_small(staged) or b"", staged, Manifest):
+                    remove(staged)
 
 
 def remove_replaced(claim: Claim) -> None:
@@ -173,16 +182,7 @@ def _stop_others(target: ObjectStoragePath, listed: Iterable[_File], parts: Sequ
         hidden = file.staged and file.staged.startswith(".") and "/" not in file.staged
         if hidden and file.staged not in ours and file.sha256:
             remove_proven(target.with_name(file.staged or ""), file.sha256)
-    _clear_staged(manifest_path(target))
-
-
-def _clear_staged(path: ObjectStoragePath) -> None:
-    """Delete the manifests that owners before were about to give a name."""
-    for staged in list_beside(path, f".{path.name}."):
-        if re.fullmatch(r"[0-9a-f]{8}\.part", staged.name.removeprefix(f".{path.name}.")):
-            with suppress(IntacctArgumentError):  # something else
-                if parse_manifest(read_small(staged) or b"", staged, Manifest):
-                    remove(staged)
+    clear_staged(manifest_path(target))
 
 
 def _put_in_place(claim: Claim, staged: ObjectStoragePath, path: ObjectStoragePath, written: Written) -> None:

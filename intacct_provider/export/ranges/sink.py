@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from intacct_provider.export.files.file_part import split_name
 from intacct_provider.export.files.manifest import SUFFIX, RangeManifest, encode_manifest, parse_manifest
 from intacct_provider.export.files.options import FileOptions
-from intacct_provider.export.files.publication import replace_file
+from intacct_provider.export.files.publication import clear_staged, replace_file
 from intacct_provider.export.files.sink import FilesSink, PublishedFiles
 from intacct_provider.export.files.staging import Attempt
 from intacct_provider.export.key_range import KeyRange, range_label
@@ -54,6 +54,8 @@ class RangeSink(FilesSink):
             staged_lists=tuple(tuple(parts) for _, parts in self._lists),
         )
         with self._claim.publishing():
+            if self._claim.exclusive:
+                clear_staged(path)
             written = replace_file(self._claim, path, encode_manifest(manifest))
         self._published = True
         return PublishedFiles(manifest, str(path), written.sha256)

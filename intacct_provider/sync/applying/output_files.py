@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.storage.files import is_same_file, read_small, remove, write_whole
+from intacct_provider.storage.files import read_small, remove, write_whole
+from intacct_provider.storage.places import is_same_file
 from intacct_provider.sync.plan import companion_path
 from intacct_provider.sync.problems import REJECT
 
