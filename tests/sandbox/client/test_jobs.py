@@ -324,6 +324,7 @@ def test_a_job_whose_answer_rejects_the_token_is_not_sent_again(sandbox, client,
     ) as caught:
         client.submit_job(CUSTOMER, "create", customers("A"))
     assert not caught.value.retryable
+    assert len(calls(sandbox, CREATE)) == 1
     with sandbox.store.transaction() as conn:
         assert conn.execute('SELECT count(*) FROM "ia::job"').fetchone()[0] == 1
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, Variable
 from job_work import (
     CREATE,
     CUSTOMER,
@@ -244,6 +244,42 @@ def test_an_attempt_that_dies_leaves_one_job(company, moment):
         return
     result = task.attempt(records=customers(3))
     assert (result["written"], count_jobs(company)) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "after"}, {"kind": "reset"}, {"kind": "cut", "done": True}, {"kind": "html"}, {"kind": "expire"},
+        {"status": 401, "done": True}, {"status": 500, "done": True}, {"status": 503},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_fault_of_any_call_neither_loses_nor_doubles_a_record(company, fault):
+    for number in range(6):  # one more than there are calls
+        sent, jobs = count_submissions(company), count_jobs(company)
+        company.fail(**fault, path="/services", skip=number)
+        records, doubt = customers(3, start=3 * number), False
+        try:
+            assert attempt_until_done(Task(run_id=str(number)), records=records)["written"] == 3
+        except AirflowFailException as err:
+            doubt = True
+            assert "Whether Intacct took the job is unknown, so it is not sent again" in str(err)  # noqa: PT017
+        company.faults.fail.clear()
+        assert count_submissions(company) - sent == 1
+        assert count_jobs(company) - jobs in ((0, 1) if doubt else (1,))
+    assert stored(company, CUSTOMER).count("B-00000") == 1
+
+
+def test_below_airflow_3_3_a_variable_keeps_the_job(company, monkeypatch):
+    kept = {}
+    monkeypatch.setattr(Variable, "get", lambda name, default=None: kept.get(name, default))
+    monkeypatch.setattr(Variable, "set", kept.__setitem__)
+    task = Task()
+    results = [
+        make_operator(records=customers(2)).execute({"ti": task, "task_state_store": None}) for _ in range(2)
+    ]
+    assert results[0]["job_id"] == results[1]["job_id"]
+    assert (count_submissions(company), len(kept)) == (1, 1)
 
 
 def test_a_cleared_task_submits_a_new_job_once_the_outcome_of_the_last_was_reported(company):
