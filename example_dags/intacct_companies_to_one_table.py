@@ -4,8 +4,8 @@ Each company has a connection and a folder of its own, ``company=us``, on partit
 DuckDB understand: the folder's name is the column. One mapped task exports each of them; if one fails, nothing is
 loaded.
 
-The events of the asset ``intacct_customers`` have the day as their partition, from Airflow 3.3 on, so a DAG can be
-scheduled on the partitions.
+When all are in the table, the asset ``intacct_customers`` has an event with the day as its partition, from Airflow 3.3
+on, so a DAG can be scheduled on the partitions.
 
 Needs a connection of type ``intacct`` for each company, ``google_cloud_default``, and ``bigquery_default`` of type
 ``gcpbigquery``.
@@ -17,9 +17,11 @@ from datetime import timedelta
 
 import pendulum
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset, Param, task
 
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
+
+CUSTOMERS = Asset("intacct_customers")
 
 #: The connection of each company, by the name in the column.
 COMPANIES = {"us": "intacct_us", "uk": "intacct_uk"}
@@ -63,8 +65,6 @@ with DAG(
             "audit.modifiedDateTime": "modified_at",
         },
         rows_per_part=1_000_000,
-        partition_key="{{ dag_run.run_after | ds }}",
-        outlets=[Asset("intacct_customers")],
     ).expand_kwargs(
         [
             {
@@ -81,4 +81,12 @@ with DAG(
         hook_params={"use_legacy_sql": False},
         sql=LOAD,
     )
-    export >> load
+
+    @task(outlets=[CUSTOMERS])
+    def report(outlet_events=None, dag_run=None):
+        """Report the day as a partition, once for all companies: each event starts the DAGs that wait for it."""
+        event = outlet_events[CUSTOMERS]
+        if hasattr(event, "add_partitions"):
+            event.add_partitions(f"{dag_run.run_after:%Y-%m-%d}")
+
+    export >> load >> report()

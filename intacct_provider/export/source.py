@@ -182,6 +182,8 @@ class Selection:
                 "control_totals has Intacct add up fields of the export."
             )
         check_filters_hide(masks, query.filters)
+        if isinstance(entities, list | tuple) and any(entities):
+            check_not_used(masks, "entities", [_ENTITY], "their ids would be in the manifest")
         sums = [control_totals] if isinstance(control_totals, str) else control_totals
         check_not_used(masks, "control_totals", sums, "their sum would be in the manifest")
         above = upto = None
@@ -216,7 +218,6 @@ class Selection:
         named = self.named or {field: field for field in client.queryable_fields(name, self.exclude)}
         if self.entities is not None:
             named, query = _select_entities(named, query, self.entities, known)
-            check_filters_hide(self.masks, query.filters, "entities")
         _reject_lists(named, known)
         columns = query_columns(named, known)
         sums = _check_sums(self.control_totals, columns)

@@ -119,10 +119,9 @@ def check_not_used(masks: Masks, argument: str, fields: Iterable[str], why: str)
             raise IntacctArgumentError(f"mask hides {field!r}, and {argument} has it: {why}.")
 
 
-def check_filters_hide(masks: Masks, filters: Iterable[Mapping[str, Any]], argument: str = "filters") -> None:
+def check_filters_hide(masks: Masks, filters: Iterable[Mapping[str, Any]]) -> None:
     """Reject conditions on hidden fields, but for those on whether there is a value.
 
-    :param argument: that the conditions come from.
     :raises IntacctArgumentError: naming the field.
     """
     compared = (
@@ -132,7 +131,7 @@ def check_filters_hide(masks: Masks, filters: Iterable[Mapping[str, Any]], argum
         for field, value in operand.items()
         if value not in (None, "")
     )
-    check_not_used(masks, argument, compared, "the values compared with would be in the manifest")
+    check_not_used(masks, "filters", compared, "the values compared with would be in the manifest")
 
 
 def find_changes(before: Sequence[Column] | None, now: Sequence[Column]) -> list[str]:

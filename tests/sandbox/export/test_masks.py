@@ -269,6 +269,7 @@ def test_a_table_has_hashes_as_text(airflow, warehouse):
         ({"filters": field("taxId") == "TAX-é1"}, "mask hides 'taxId', and filters has it"),
         ({"incremental": MODIFIED, "fields": [*FIELDS, MODIFIED], "mask": {MODIFIED: "sha256"}}, "incremental has it"),
         ({"entities": ["US"], "mask": {"taxIdd": "drop"}}, "Did you mean 'taxId'"),
+        ({"entities": ["US"], "mask": {"entity.id": "sha256"}}, "mask hides 'entity.id', and entities has it"),
     ],
 )  # fmt: skip
 def test_masks_that_cannot_be_kept_are_refused_before_anything_is_sent(airflow, tmp_path, arguments, text):
