@@ -40,7 +40,7 @@ class IntacctChangeTrigger(BaseEventTrigger):
     =============  ==================================================================================================
     ``object``     the object
     ``field``      the field that says when a record changed
-    ``lower``      the earliest timestamp of the changes, and
+    ``lower``      the earliest timestamp of the changes
     ``upper``      the end of the window: the server's time of the poll less a second. A query with ``field >= lower``
                    and ``field <= upper`` finds every record of the event that has not changed again meanwhile
     ``count``      how many records changed
@@ -50,10 +50,11 @@ class IntacctChangeTrigger(BaseEventTrigger):
     =============  ==================================================================================================
 
     **Delivery.** At least once. A change is a pair of key and timestamp, and each new pair is in exactly one event,
-    unless the triggerer is killed between sending an event and learning that Airflow has stored it (about 2 seconds):
-    then the same event, with the same window, count and keys, is sent again after the restart. So a consumer that does
-    the same for the same window may see it twice. What changes while no triggerer runs is in the first event after
-    that. The watch begins when the trigger first runs: earlier changes make no event.
+    unless the triggerer is killed between sending an event and learning that Airflow has stored it (about 2 seconds),
+    or Airflow never confirms that: then the same event, with the same window, count and keys, is sent again. So a
+    consumer may see the same window twice, and should do the same for it. What changes while no triggerer runs, or
+    while all DAGs of the asset are paused, is in the first event after that. The watch begins when the trigger first
+    runs: earlier changes make no event.
 
     A record that changes twice between two polls is in one event, with its latest timestamp. A change of the second
     that is not over yet is left to the next poll. Not seen are deletions, and changes by which a record no longer

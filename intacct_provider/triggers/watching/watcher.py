@@ -130,8 +130,8 @@ class Watcher:
         await self._save(cursor)
         self.cursor = cursor
         log.info(
-            "Intacct: %d changes of %s from %s to %s: sending an event.",
-            payload["count"], payload["object"], payload["lower"], payload["upper"],
+            "Intacct: changes of %s from %s to %s: %d. Sending an event.",
+            payload["object"], payload["lower"], payload["upper"], payload["count"],
         )  # fmt: skip
         return payload
 
