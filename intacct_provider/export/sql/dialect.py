@@ -40,12 +40,14 @@ class TableColumn:
     :param type: in the database's own words; empty if unknown.
     :param required: whether a row without it is rejected.
     :param nullable: whether it may be null.
+    :param generated: whether the database makes its values, and takes no others.
     """
 
     name: str
     type: str = ""
     required: bool = False
     nullable: bool = True
+    generated: bool = False
 
     @property
     def scale(self) -> int | None:
@@ -171,6 +173,10 @@ class Dialect:
         """Whether foreign keys of other tables name rows of this one."""
         return False
 
+    def changes_rows(self, cursor: Cursor, table: Name) -> bool:  # noqa: ARG002
+        """Whether a table may keep other rows than are written to it: by a trigger, or as a view."""
+        return False
+
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
         """Keep other loads into a table from beginning their transactions before this one has ended.
 
@@ -183,6 +189,10 @@ class Dialect:
     def identify(self, column: str) -> str:
         """Return what two values of a column have in common only if they are the same to the last character."""
         return column
+
+    def reveal(self, slot: Slot) -> str:
+        """Return what shows the value of a column with every digit, to read it back."""
+        return self.quote(slot.name)
 
     def match(self, one: str, other: str) -> str:
         """Return the condition that two columns have the same value."""
@@ -212,8 +222,16 @@ class Dialect:
 
     def rejects(self, err: BaseException) -> bool:
         """Whether an error is about a value, so that a retry meets it again."""
-        names = {kind.__name__ for kind in type(err).__mro__}
-        return not names.isdisjoint(("DataError", "IntegrityError", "UnicodeError", "OverflowError"))
+        return not _name_kinds(err).isdisjoint(
+            ("DataError", "IntegrityError", "UnicodeError", "OverflowError")
+        )
+
+    def is_lasting(self, err: BaseException) -> bool:  # noqa: ARG002
+        """Whether an error of the database comes again however often a load is tried, until somebody changes the table.
+
+        Others, such as a lost connection or a lock, may pass.
+        """
+        return False
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
@@ -250,6 +268,15 @@ class Dialect:
         if slot.column.type in NESTED:
             return [to_json(value) for value in values]
         return convert_values(slot.column, values, keys)
+
+
+def is_database_error(err: BaseException) -> bool:
+    """Whether an error is one of a database's driver, which have no base class in common."""
+    return "DatabaseError" in _name_kinds(err)
+
+
+def _name_kinds(err: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(err).__mro__}
 
 
 def reject_value(slot: Slot, key: str, value: Any, why: str) -> IntacctColumnError:

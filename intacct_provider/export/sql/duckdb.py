@@ -6,8 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.values import to_json, to_text
-from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn, to_utc
+from intacct_provider.export.sql.dialect import (
+    NESTED,
+    Cursor,
+    Name,
+    Slot,
+    TableColumn,
+    is_database_error,
+    to_utc,
+)
 from intacct_provider.export.sql.quoting import QuotingDialect
+
+_PASSING = frozenset(
+    (
+        "ConnectionException",
+        "InterruptException",
+        "IOException",
+        "OutOfMemoryException",
+        "TransactionException",
+    )
+)
 
 
 class DuckDb(QuotingDialect):
@@ -65,6 +83,10 @@ class DuckDb(QuotingDialect):
             [table[-1]],
         )
         return bool(cursor.fetchone()[0])
+
+    def is_lasting(self, err: BaseException) -> bool:
+        """Whether an error of the database comes again until somebody changes the table."""
+        return is_database_error(err) and type(err).__name__ not in _PASSING
 
     def identify(self, column: str) -> str:
         """Return the bytes of a column, whose collation may ignore case and accents."""

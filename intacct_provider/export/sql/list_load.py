@@ -59,7 +59,7 @@ class ListLoad(TableLoad):
         elif self._gone:
             name = self._dialect.quote(self._gone.name)
             statements.insert(0, (self._dialect.delete_matching(table, self._sql.gone, name), "deleted"))
-        self._check_counts(self._run(cursor, statements)["inserted"])
+        self._put_rows(cursor, statements)
 
 
 class ListLoads:

@@ -132,8 +132,19 @@ class LoadLog:
         cursor.execute(self.ddl)
 
     def exists(self, cursor: Cursor) -> bool:
-        """Whether the table of the log exists."""
-        return self._dialect.read_columns(cursor, self._name) is not None
+        """Whether the table of the log exists.
+
+        :raises IntacctArgumentError: if a table of something else has its name.
+        """
+        found = self._dialect.read_columns(cursor, self._name)
+        names = {column.name.lower() for column in found or ()}
+        lacking = [column.name for column in _COLUMNS if column.name not in names] if found else []
+        if lacking:
+            raise IntacctArgumentError(
+                f"table {'.'.join(self._name)!r} is not the log of loads: it has no column {lacking[0]!r}. Rename it, or "
+                "load into another schema."
+            )
+        return found is not None
 
     @property
     def ddl(self) -> str:

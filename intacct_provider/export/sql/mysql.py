@@ -9,7 +9,15 @@ from typing import Any
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.export.schema.values import converter, read_moment, to_json, to_text
-from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn, row_values
+from intacct_provider.export.sql.dialect import (
+    NESTED,
+    Cursor,
+    Name,
+    Slot,
+    TableColumn,
+    is_database_error,
+    row_values,
+)
 from intacct_provider.export.sql.quoting import QuotingDialect
 
 _LONGEST_NAME = 64
@@ -18,9 +26,17 @@ _MOST_SCALE = 30
 _ROWS_AT_ONCE = 500
 _HOUR = 3600
 #: Values that a column does not take, which drivers report as errors of other kinds.
-_REJECTED = frozenset({1264, 1265, 1292, 1366, 1367, 1406, 3140, 4025})
+_REJECTED = frozenset({1264, 1265, 1292, 1366, 1367, 1369, 1406, 1526, 1644, 3140, 4025})
+#: Errors that may pass: too many connections, a full disk, the end of the server, locks, interrupted statements; and
+#: those of the driver itself.
+_PASSING = frozenset(
+    {1021, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1317, 3024, *range(2000, 3000)}
+)
 _TEXT = "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-_MODE = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_MODE = (
+    "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
+    "NO_AUTO_VALUE_ON_ZERO"
+)
 
 
 class MySql(QuotingDialect):
@@ -82,13 +98,14 @@ class MySql(QuotingDialect):
         cursor.execute(
             "SELECT column_name AS n, CONCAT_WS(' ', column_type, character_set_name) AS t, "
             "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%%auto_increment%%' AS r, "
-            "is_nullable = 'YES' AS nullable FROM information_schema.columns "
+            "is_nullable = 'YES' AS nullable, COALESCE(generation_expression, '') <> '' AS g "
+            "FROM information_schema.columns "
             "WHERE table_name = %s AND table_schema = COALESCE(%s, DATABASE()) ORDER BY ordinal_position",
             given,
         )
         found = [
-            TableColumn(_text(name), _text(kind), bool(required), bool(nullable))
-            for name, kind, required, nullable in map(row_values, cursor.fetchall())
+            TableColumn(_text(name), _text(kind), bool(required), bool(nullable), bool(generated))
+            for name, kind, required, nullable, generated in map(row_values, cursor.fetchall())
         ]
         cursor.execute(
             "SELECT engine AS e FROM information_schema.tables "
@@ -109,6 +126,17 @@ class MySql(QuotingDialect):
             "SELECT COUNT(*) AS n FROM information_schema.key_column_usage "
             "WHERE referenced_table_name = %s AND referenced_table_schema = COALESCE(%s, DATABASE())",
             [table[-1], _schema(table)],
+        )
+        return bool(row_values(cursor.fetchone())[0])
+
+    def changes_rows(self, cursor: Cursor, table: Name) -> bool:
+        """Whether a table may keep other rows than are written to it: by a trigger, or as a view."""
+        schema = _schema(table)
+        cursor.execute(
+            "SELECT (SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_table = %s "
+            "AND event_object_schema = COALESCE(%s, DATABASE())) + (SELECT COUNT(*) FROM information_schema.views "
+            "WHERE table_name = %s AND table_schema = COALESCE(%s, DATABASE())) AS n",
+            [table[-1], schema, table[-1], schema],
         )
         return bool(row_values(cursor.fetchone())[0])
 
@@ -151,8 +179,11 @@ class MySql(QuotingDialect):
 
     def rejects(self, err: BaseException) -> bool:
         """Whether an error is about a value, so that a retry meets it again."""
-        code = getattr(err, "errno", None) or (err.args[0] if err.args else None)
-        return code in _REJECTED or super().rejects(err)
+        return _get_code(err) in _REJECTED or super().rejects(err)
+
+    def is_lasting(self, err: BaseException) -> bool:
+        """Whether an error of the database comes again until somebody changes the table."""
+        return is_database_error(err) and _get_code(err) not in _PASSING
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
@@ -171,6 +202,10 @@ class MySql(QuotingDialect):
         if slot.column.type == "timestamp":
             return [value and read_moment(value).replace(tzinfo=None).isoformat(" ") for value in values]
         return list(map(to_text, values))
+
+
+def _get_code(err: BaseException) -> Any:
+    return getattr(err, "errno", None) or (err.args[0] if err.args else None)
 
 
 def _schema(table: Name) -> str | None:

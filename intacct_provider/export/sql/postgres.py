@@ -26,6 +26,11 @@ _COPY_SPECIAL = re.compile(r"[\\\t\n\r]")
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _LONGEST_NAME = 63
+#: Classes of errors about values: of data, of constraints, of the condition of a view, and raised by a trigger.
+_REJECTED = frozenset(("22", "23", "44", "P0"))
+#: Classes of errors that may pass: connections, conflicts of transactions, resources, operators, the system.
+_PASSING = frozenset(("08", "40", "53", "57", "58", "XX"))
+_LOCKED = "55P03"
 
 
 class Postgres(QuotingDialect):
@@ -74,7 +79,8 @@ class Postgres(QuotingDialect):
             return None
         cursor.execute(
             "SELECT attname AS name, format_type(atttypid, atttypmod) AS type, "
-            "attnotnull AND NOT atthasdef AND attidentity = '' AS required, NOT attnotnull AS nullable "
+            "attnotnull AND NOT atthasdef AND attidentity = '' AS required, NOT attnotnull AS nullable, "
+            "attgenerated <> '' OR attidentity = 'a' AS generated "
             "FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [self.path(table)],
         )
@@ -93,6 +99,17 @@ class Postgres(QuotingDialect):
         )
         return bool(row_values(cursor.fetchone())[0])
 
+    def changes_rows(self, cursor: Cursor, table: Name) -> bool:
+        """Whether a table may keep other rows than are written to it: by a trigger or a rule, or as a view."""
+        cursor.execute(
+            "WITH parts AS (SELECT to_regclass(%s)::oid AS id "
+            "UNION SELECT relid FROM pg_partition_tree(to_regclass(%s))) "
+            "SELECT EXISTS (SELECT 1 FROM parts JOIN pg_trigger ON tgrelid = id WHERE NOT tgisinternal) "
+            "OR EXISTS (SELECT 1 FROM parts JOIN pg_rewrite ON ev_class = id) AS changes",
+            [self.path(table), self.path(table)],
+        )
+        return bool(row_values(cursor.fetchone())[0])
+
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:
         """Begin a transaction that keeps other loads into the table waiting for its end."""
         # The advisory lock is for a table that does not exist yet.
@@ -107,6 +124,20 @@ class Postgres(QuotingDialect):
     def identify(self, column: str) -> str:
         """Return the text of a column, whose own type or collation may ignore case and accents."""
         return f'CAST({column} AS text) COLLATE "C"'
+
+    def reveal(self, slot: Slot) -> str:
+        """Return what shows the value of a column with every digit, which the text of a real does not."""
+        name = self.quote(slot.name)
+        return f"CAST({name} AS double precision)" if slot.type == "real" else name
+
+    def rejects(self, err: BaseException) -> bool:
+        """Whether an error is about a value: also one that a trigger raises, or the condition of a view."""
+        return _get_code(err)[:2] in _REJECTED or super().rejects(err)
+
+    def is_lasting(self, err: BaseException) -> bool:
+        """Whether an error of the database comes again until somebody changes the table."""
+        code = _get_code(err)
+        return bool(code) and code[:2] not in _PASSING and code != _LOCKED
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
@@ -134,6 +165,11 @@ class Postgres(QuotingDialect):
         if _COPY_SPECIAL.search(whole):
             texts = [text and text.translate(_COPY_ESCAPES) for text in texts]
         return [r"\N" if text is None else text for text in texts]
+
+
+def _get_code(err: BaseException) -> str:
+    """Return PostgreSQL's code for an error; empty if it has none."""
+    return str(getattr(err, "sqlstate", None) or getattr(err, "pgcode", None) or "")
 
 
 def _copy(cursor: Cursor, sql: str, text: str) -> None:

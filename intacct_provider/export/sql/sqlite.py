@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.values import to_json, to_text
-from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn
+from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn, is_database_error
 from intacct_provider.export.sql.quoting import QuotingDialect
 
 _LARGEST = 2**63
+#: What ``table_xinfo`` says of columns whose values are generated, virtual or stored.
+_GENERATED = (2, 3)
+_PASSING = re.compile("locked|busy|disk|i/o|unable to open|full", re.IGNORECASE)
 
 
 class Sqlite(QuotingDialect):
@@ -35,16 +39,17 @@ class Sqlite(QuotingDialect):
     def read_columns(self, cursor: Cursor, table: Name) -> list[TableColumn] | None:
         """Return the columns of a table, or None if it does not exist."""
         schema = "".join(f"{self.quote(part)}." for part in table[:-1])
-        cursor.execute(f"PRAGMA {schema}table_info({self.quote(table[-1])})")
+        cursor.execute(f"PRAGMA {schema}table_xinfo({self.quote(table[-1])})")
         # A column INTEGER PRIMARY KEY numbers its rows itself.
         found = [
             TableColumn(
                 name,
                 kind,
-                bool(required) and default is None and not (key and kind.upper() == "INTEGER"),
+                bool(required) and default is None and not hidden and not (key and kind.upper() == "INTEGER"),
                 not required,
+                hidden in _GENERATED,
             )
-            for _, name, kind, required, default, key in cursor.fetchall()
+            for _, name, kind, required, default, key, hidden in cursor.fetchall()
         ]
         return found or None
 
@@ -57,6 +62,20 @@ class Sqlite(QuotingDialect):
     def identify(self, column: str) -> str:
         """Return a column whose own collation may ignore case, without it."""
         return f"{column} COLLATE BINARY"
+
+    def changes_rows(self, cursor: Cursor, table: Name) -> bool:
+        """Whether a table may keep other rows than are written to it: by a trigger or a constraint, or as a view."""
+        schema = "".join(f"{self.quote(part)}." for part in table[:-1])
+        cursor.execute(
+            f"SELECT count(*) FROM {schema}sqlite_master WHERE lower(tbl_name) = lower(?) "  # noqa: S608
+            "AND (type IN ('trigger', 'view') OR upper(sql) LIKE '%ON CONFLICT%')",
+            [table[-1]],
+        )
+        return bool(cursor.fetchone()[0])
+
+    def is_lasting(self, err: BaseException) -> bool:
+        """Whether an error of the database comes again until somebody changes the table."""
+        return is_database_error(err) and not _PASSING.search(str(err))
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:  # noqa: ARG002
         """Begin a transaction that keeps other loads into the table waiting for its end."""

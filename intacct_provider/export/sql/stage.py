@@ -75,8 +75,8 @@ class Stage:
         cursor.execute(f"DELETE FROM {self._page}")  # noqa: S608
 
     def _read_back(self, cursor: Cursor, slot: Slot, keys: Sequence[str], values: Sequence[Any]) -> None:
-        name, order = self._dialect.quote(slot.name), self._dialect.quote(_ORDER.name)
-        cursor.execute(f"SELECT {name} AS kept FROM {self._page} ORDER BY {order}")  # noqa: S608
+        value_of, order = self._dialect.reveal(slot), self._dialect.quote(_ORDER.name)
+        cursor.execute(f"SELECT {value_of} AS kept FROM {self._page} ORDER BY {order}")  # noqa: S608
         for key, value, row in zip(keys, values, cursor.fetchall(), strict=True):
             (kept,) = row_values(row)
             if not is_kept(slot.column, value, kept):
@@ -113,5 +113,5 @@ class Stage:
 
 def describe_error(err: BaseException) -> str:
     """Return the first line of a database's message."""
-    text = str(err.args[-1] if err.args else err).strip() or type(err).__name__
+    text = str(getattr(err, "msg", None) or (err.args[-1] if err.args else err)).strip() or type(err).__name__
     return text.splitlines()[0]

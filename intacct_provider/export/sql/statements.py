@@ -76,6 +76,21 @@ class TableSql:
         key = self._dialect.identify(self._key)
         return f"SELECT count(*) AS n, count(DISTINCT {key}) AS d FROM {self.rows}"  # noqa: S608
 
+    def missing(self) -> str:
+        """Select the rows that the table does not have exactly so."""
+        names = ", ".join(map(self._dialect.identify, self._names))
+        return f"SELECT {names} FROM {self.rows} EXCEPT SELECT {names} FROM {self._table}"  # noqa: S608
+
+    def count_table(self) -> str:
+        """Count the rows of the table."""
+        return f"SELECT count(*) AS n FROM {self._table}"  # noqa: S608
+
+    def count_left(self, gone: Slot) -> str:
+        """Count the rows of deleted records that the table still has."""
+        key = self._dialect.quote(gone.name)
+        same = self._dialect.match(f"t.{key}", f"s.{key}")
+        return f"SELECT count(*) AS n FROM {self._table} t JOIN {self.gone} s ON {same}"  # noqa: S608
+
     def publish(
         self, *, replaces: bool, gone: Slot | None, rehearsal: bool = False
     ) -> Iterator[tuple[str, str]]:

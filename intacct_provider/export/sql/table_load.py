@@ -7,7 +7,8 @@ connection: when a worker dies, the database drops it, and the user's table was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal, Protocol
 
@@ -76,7 +77,11 @@ class TableLoad(OpenTable):
         :return: the log entry, if an earlier attempt has completed the load and it must not be done again.
         :raises IntacctArgumentError: if the table cannot take the rows.
         """
-        self._columns, self._digest, self._again = tuple(columns), digest, again
+        with self._explain_lasting():
+            return self._prepare(tuple(columns), digest, again=again)
+
+    def _prepare(self, columns: tuple[Column, ...], digest: str, *, again: bool) -> LoadEntry | None:
+        self._columns, self._digest, self._again = columns, digest, again
         self.check([column.name for column in columns])
         self.check_hashes(columns)
         self._slots = tuple(map(self._make_slot, columns))
@@ -144,15 +149,16 @@ class TableLoad(OpenTable):
             with self._transaction() as cursor:
                 self._check_unique(cursor)
                 self._dialect.analyze(cursor, self._sql.rows)
-        with self._transaction() as cursor:
+        with self._name_rejection(), self._transaction() as cursor:
             self._dialect.lock(cursor, self.name, rows=self.mode != "append" and self._existing is not None)
             done = self._find_done(cursor)
             if done is not None:
                 return done.facts
             for one in self.lists:
                 one.define(cursor)
-            counts = self._run(cursor, self._sql.publish(replaces=self.mode == "replace", gone=self._gone))
-            self._check_counts(counts["inserted"] + counts["updated"])
+            counts = self._put_rows(
+                cursor, self._sql.publish(replaces=self.mode == "replace", gone=self._gone)
+            )
             for one in self.lists:
                 one.put(cursor)
             facts = structs.replace(facts, rows=self.rows, **counts)
@@ -171,19 +177,35 @@ class TableLoad(OpenTable):
             stage.add(some, [(key,) for key in some])
         self._gone = slot
 
-    def _run(self, cursor: Cursor, statements: Iterable[tuple[str, str]]) -> dict[str, int]:
+    def _put_rows(self, cursor: Cursor, statements: Iterable[tuple[str, str]]) -> dict[str, int]:
         """Execute statements that make the rows part of the table.
 
         :param statements: each with what it counts; empty if nothing.
         :return: how many rows were inserted, updated and deleted.
-        :raises IntacctColumnError: if a constraint of the table rejects the rows.
+        :raises IntacctColumnError: if a constraint of the table rejects the rows, or it does not have them then.
         """
         counts = {"inserted": 0, "updated": 0, "deleted": 0}
-        try:
+        changes = self._existing is not None and self._dialect.changes_rows(cursor, self.name)
+        before = self._count_rows(cursor) if changes else 0
+        reported = True
+        with self._name_rejection():
             for sql, counted in statements:
                 number = _execute(cursor, sql)
+                reported &= number >= 0 or not counted
                 if counted:
-                    counts[counted] += number
+                    counts[counted] += max(number, 0)
+        if changes:
+            self._check_content(cursor, before)
+            counts["inserted"] = self.rows - counts["updated"]
+        elif reported:
+            self._check_counts(counts["inserted"] + counts["updated"])
+        return counts
+
+    @contextmanager
+    def _name_rejection(self) -> Iterator[None]:
+        """Raise that a constraint rejects the rows, at once or when the transaction ends, as an error of columns."""
+        try:
+            yield
         except Exception as err:
             if not self._dialect.rejects(err):
                 raise
@@ -191,7 +213,35 @@ class TableLoad(OpenTable):
                 f"table {self.table!r} rejected the rows, so none was kept: {describe_error(err)}. Correct the "
                 "records, or a constraint of the table."
             ) from err
-        return counts
+
+    def _count_rows(self, cursor: Cursor) -> int:
+        return _execute(cursor, self._sql.count_table())
+
+    def _check_content(self, cursor: Cursor, before: int) -> None:
+        """Make sure that the table has each row exactly as it was read, and none that was to be deleted.
+
+        :param before: rows that the table had.
+        """
+        cursor.execute(self._sql.missing())
+        lost = cursor.fetchall()
+        left = _execute(cursor, self._sql.count_left(self._gone)) if self._gone else 0
+        expected = None
+        if self.mode == "replace":
+            expected = self.rows
+        elif self.mode == "append" and not self._gone:
+            expected = before + self.rows
+        if lost:
+            at = [slot.column.field for slot in self._slots]
+            first = f", that with key {row_values(lost[0])[at.index('key')]!s} first" if "key" in at else ""
+            what = f"{len(lost)} rows are not in it as they were read{first}"
+        elif left or expected not in (None, self._count_rows(cursor)):
+            what = "it has other rows than it should have"
+        else:
+            return
+        raise IntacctColumnError(
+            f"table {self.table!r} does not keep what is written to it, so nothing was: {what}. A trigger, a rule, a "
+            "constraint or the view itself changes rows. Remove it, or name another table."
+        )
 
     def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return whole records with what the model does not have in one more member, if that is a column."""
@@ -256,12 +306,12 @@ class TableLoad(OpenTable):
             )
 
     def _check_counts(self, taken: int) -> None:
-        """Make sure that the database took each row once, where its driver reports that."""
-        if taken not in (0, self.rows):
+        """Make sure that the database took each row once."""
+        if taken != self.rows:
             what = (
                 f"Several rows of it have the same {self._key!r}; remove all but one of them."
                 if taken > self.rows and self._matches_rows
-                else "A trigger or a rule may have changed what was inserted."
+                else "The database may have changed what was inserted."
             )
             raise IntacctColumnError(
                 f"table {self.table!r} took {taken} rows where {self.rows} were read, so none was kept. {what}"
@@ -269,7 +319,7 @@ class TableLoad(OpenTable):
 
 
 def _execute(cursor: Cursor, sql: str) -> int:
-    """Return the number that a statement selects, or else the number of rows that it changed."""
+    """Return the number that a statement selects, or else of rows that it changed; below 0 if that is not reported."""
     cursor.execute(sql)
     rows = cursor.fetchall() if cursor.description else ()
-    return int(row_values(rows[0])[0] if rows else max(cursor.rowcount, 0))
+    return int(row_values(rows[0])[0] if rows else cursor.rowcount)
