@@ -141,8 +141,8 @@ class LoadLog:
         lacking = [column.name for column in _COLUMNS if column.name not in names] if found else []
         if lacking:
             raise IntacctArgumentError(
-                f"table {'.'.join(self._name)!r} is not the log of loads: it has no column {lacking[0]!r}. Rename it, or "
-                "load into another schema."
+                f"table {'.'.join(self._name)!r} is not the log of loads: it has no column {lacking[0]!r}. Rename it, "
+                "or load into another schema."
             )
         return found is not None
 
