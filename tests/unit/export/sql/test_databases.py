@@ -7,6 +7,7 @@ import sqlglot
 from sql_tables import COLUMNS, facts_of, page
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.export.sql import load_log
 from intacct_provider.export.sql.load_log import Owner
 from intacct_provider.export.sql.open_table import MODES
 from intacct_provider.export.sql.table_load import TableLoad
@@ -43,7 +44,8 @@ class Recorder:
         if re.match(r"SELECT \* FROM (customers|intacct_exports) WHERE", sql):
             if self.columns is None:
                 raise LookupError("does not exist")
-            self.description = [(name,) for name in self.columns]
+            names = self.columns if "customers" in sql else [column.name for column in load_log._COLUMNS]
+            self.description = [(name,) for name in names]
 
     def executemany(self, sql, rows):
         self.statements.append(sql)
