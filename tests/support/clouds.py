@@ -254,7 +254,7 @@ class _OnlyNew:
 
 @contextmanager
 def serve(server: Any) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield
