@@ -34,6 +34,7 @@ def test_violation():
         ("tests/unit/client/test_model.py::TestModel::test_a[x/y::z]", "tests/unit/client/test_model.py"),
         ("tests/reliability/test_table.py::test_a", "tests/reliability"),
         ("tests/system/test_tokens.py::test_a", "tests/system"),
+        ("tests/airflow/test_retries.py::test_a", "tests/airflow"),
     ],
 )
 def test_modules_stay_together_and_so_do_folders_that_share_something(nodeid, unit):
