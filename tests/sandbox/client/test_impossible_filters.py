@@ -117,7 +117,7 @@ def test_a_day_that_does_not_exist_is_no_date_to_compare_with_either(client, day
     assert client.transactions == 0
 
 
-@pytest.mark.parametrize("empty", [[], (), set(), iter(())], ids=repr)
+@pytest.mark.parametrize("empty", [[], (), set(), iter(())], ids=["list", "tuple", "set", "iterator"])
 def test_an_empty_list_is_refused_with_what_to_do(client, empty):
     with pytest.raises(IntacctArgumentError, match=r"takes a list of one value or more, not \[\]. Leave the"):
         client.query(CUSTOMER, ["key"], filters=status.in_(empty))
