@@ -91,7 +91,7 @@ def test_ids_in_records_that_rendered_to_nothing_are_refused(airflow, fields):
 @pytest.mark.parametrize(
     "text", [LIST, LIST.replace("'", '"'), "\n [\n]", "{'id': 'SECRET-1'}", "({'id': 'SECRET-1'},)",
      "[OrderedDict([('id', 'SECRET-1')])]", "OrderedDict([('id', 'SECRET-1')])", "deque([{'id': 'SECRET-1'}])",
-     "dict_values([{'id': 'SECRET-1'}])", "<generator object SECRET at 0x7f>", "LazyXComSequence(SECRET)",
+     "dict_values([{'id': 'SECRET-1'}])", "<generator object SECRET>", "LazyXComSequence(SECRET)",
      '"[{\\"id\\": \\"SECRET-1\\"}]"', "set()"]
 )  # fmt: skip
 def test_a_list_that_a_template_made_into_text_is_recognized(airflow, text):
