@@ -57,14 +57,14 @@ def pages_of(rows, cuts=(), columns=COLUMNS):
     return [page.part(*pair) for pair in pairwise(ends)]
 
 
-def parts_of(target, columns=COLUMNS, owner="dag/run/task", attempt=1, label="", **options):
+def parts_of(target, columns=COLUMNS, owner="dag/run/task", attempt=1, label="", claim=None, **options):
     """Return what writes to a target."""
     whole = any(column.nested for column in columns)
     sums = [column.field for column in columns if column.field == "totalDue" and not whole]
     counter = Counter([column.field for column in columns], sums)
     options = FileOptions(**options)
     options.check()
-    return Parts(target, columns, options, Attempt(owner, attempt), count=counter, label=label)
+    return Parts(target, columns, options, Attempt(owner, attempt, claim=claim), count=counter, label=label)
 
 
 def manifest_of(target):

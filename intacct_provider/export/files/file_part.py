@@ -18,7 +18,9 @@ class FilePart(msgspec.Struct, frozen=True):
     :param staged: under which it is kept until then, in the same folder.
     :param full: whether it was cut, rather than the rows having ended, so that a next attempt can continue after it.
     :param tally: facts about its rows.
-    :param lists: how many parts each list of the records had by then, where lists have files of their own.
+    :param after: the hidden name of the part before it.
+    :param lists: the hidden name of the last part of each list of the records by then, where lists have files of their
+        own; empty for one that had none.
     """
 
     number: int
@@ -28,7 +30,8 @@ class FilePart(msgspec.Struct, frozen=True):
     sha256: str
     full: bool
     tally: Tally
-    lists: tuple[int, ...] = ()
+    after: str = ""
+    lists: tuple[str, ...] = ()
 
     def summarize(self) -> PartSummary:
         """Return what a manifest says about it."""

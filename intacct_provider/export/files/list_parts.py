@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import ge
+from collections.abc import Container, Sequence
 
 import msgspec
 from msgspec import structs
@@ -68,12 +67,12 @@ class ListParts:
 
     def begin(self) -> Tally | None:
         """Find what an earlier attempt has left complete: records, with all rows of their lists."""
-        for parts in self._all:
-            parts.begin()
-        number, counts = self._find_complete()
-        for parts, kept in zip(self._all, (number, *counts), strict=True):
-            parts.keep(kept)
-        if not number:
+        found = [{"", *(part.staged for part in parts.read_committed())} for parts in self._others]
+        last = next((part for part in self._records.read_committed() if _is_whole(part, found)), None)
+        names = (last.staged, *last.lists) if last else ("",) * len(self._all)
+        for parts, name in zip(self._all, names, strict=True):
+            parts.resume(name)
+        if not last:
             return None
         for lines in self._summaries.read():
             self._proof.restore([_decode(line) for line in lines])
@@ -140,15 +139,17 @@ class ListParts:
         """End a part of the records, after those of the lists, which a retry needs to continue after it."""
         for parts in self._others:
             parts.cut(full=resumable)
-        self._records.cut(full=resumable, lists=tuple(len(parts.complete) for parts in self._others))
+        self._records.cut(full=resumable, lists=tuple(parts.last for parts in self._others))
 
-    def _find_complete(self) -> tuple[int, tuple[int, ...]]:
-        """Return how many parts of the records have all rows of their lists, and how many each list has by then."""
-        found = [len(parts.complete) for parts in self._others]
-        for part in reversed(self._records.complete):
-            if len(part.lists) == len(found) and all(map(ge, found, part.lists)):
-                return part.number, part.lists
-        return 0, (0,) * len(found)
+
+def _is_whole(part: FilePart, found: Sequence[Container[str]]) -> bool:
+    """Whether the lists of the records up to a part have all of their rows.
+
+    :param found: the complete parts of each list.
+    """
+    return len(part.lists) == len(found) and all(
+        name in names for name, names in zip(part.lists, found, strict=True)
+    )
 
 
 def list_target(target: ObjectStoragePath, name: str) -> ObjectStoragePath:

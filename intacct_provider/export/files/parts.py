@@ -54,7 +54,7 @@ class Parts:
         self._target, self._options, self._count, self._label = target, options, count, label
         self._make_encoder = encoder_factory(columns, options)
         form = [_BYTES_VERSION, columns, *structs.astuple(options)]
-        self._staging = Staging(target, attempt, form=form, label=label)
+        self._staging = Staging(target, attempt, form=form, label=label, keyed=keyed)
         self._parts: list[FilePart] = []
         self._open: _OpenPart | None = None
         #: Keys of the rows of each part that this attempt has written, in little memory.
@@ -75,11 +75,26 @@ class Parts:
         :return: facts about the rows of complete parts, which need not be read again; None if there are none.
         :raises IntacctArgumentError: if the destination cannot be written.
         """
+        found = self.read_committed()
+        self.resume(found[0].staged if found else "")
+        return Tally.combine(part.tally for part in self._parts) if self._parts else None
+
+    def read_committed(self) -> list[FilePart]:
+        """Return the parts that earlier attempts of the owner left complete, the latest first.
+
+        :raises IntacctArgumentError: if the destination cannot be written.
+        """
         if self._options.needs_pyarrow:
             # It takes longer to load than a page to arrive.
             threading.Thread(target=_load_pyarrow, name="load-pyarrow").start()
-        self._parts = self._staging.begin()
-        return Tally.combine(part.tally for part in self._parts) if self._parts else None
+        return self._staging.read_committed()
+
+    def resume(self, last: str) -> None:
+        """Continue after one of these parts, and delete what does not come before it.
+
+        :param last: the part's hidden name; empty to begin with no parts.
+        """
+        self._parts = self._staging.resume(last)
 
     def write(self, page: Page, *, resumable: bool = True) -> None:
         """Write rows: structs of one form or, with whole records, mappings.
@@ -120,19 +135,19 @@ class Parts:
         """The complete parts."""
         return list(self._parts)
 
-    def cut(self, *, full: bool, lists: tuple[int, ...] = ()) -> None:
+    @property
+    def last(self) -> str:
+        """The hidden name of the last complete part; empty if there is none."""
+        return self._parts[-1].staged if self._parts else ""
+
+    def cut(self, *, full: bool, lists: tuple[str, ...] = ()) -> None:
         """Complete the part that is written, if there is one.
 
         :param full: whether a next attempt can continue after it.
-        :param lists: parts of each list by then.
+        :param lists: the last part of each list by then.
         """
         if self._open:
             self._commit(full=full, lists=lists)
-
-    def keep(self, number: int) -> None:
-        """Continue after the first complete parts, up to a number of them, and delete the others."""
-        self._parts = self._parts[:number]
-        self._staging.clear(self._parts)
 
     def read(self) -> Iterator[Sequence[Any]]:
         """Yield the rows of the complete parts as they are stored, some at a time."""
@@ -204,24 +219,33 @@ class Parts:
         self._carried = Tally()
         return part
 
-    def _commit(self, *, full: bool, lists: tuple[int, ...]) -> None:
+    def _commit(self, *, full: bool, lists: tuple[str, ...]) -> None:
         part, self._open = self._open, None
         assert part is not None  # noqa: S101 -- the caller has looked
         try:
             part.encoder.close()
             written = part.upload.close()
+            committed = FilePart(
+                part.number,
+                self._name(part.number),
+                part.upload.path.name,
+                written.size,
+                written.sha256,
+                full,
+                part.tally,
+                self.last,
+                lists,
+            )
+            self._staging.commit(committed)
         except BaseException:
             self._drop(part)
             raise
-        name, staged = self._name(part.number), part.upload.path.name
-        committed = FilePart(part.number, name, staged, written.size, written.sha256, full, part.tally, lists)
-        self._staging.commit(committed)
         self._parts.append(committed)
 
     def _drop(self, part: _OpenPart) -> None:
         part.upload.abandon()
         with suppress(Exception):  # what has failed matters more
-            self._staging.retract(part.number)
+            self._staging.retract(part.upload.path)
 
     def _name(self, number: int) -> str:
         numbered = self._options.in_parts or self._label

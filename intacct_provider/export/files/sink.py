@@ -77,7 +77,8 @@ class FilesSink:
         # form must stay: otherwise what an attempt before an upgrade has left would be neither found nor removed. That
         # holds for parts of an attempt with other masks, too, whose form distinguishes them.
         asked = [source.identity, source.above, source.upto]
-        self._attempt = replace(attempt, owner=attempt.owner + codec.encode(asked).decode())
+        owner = attempt.owner + codec.encode(asked).decode()
+        self._attempt = replace(attempt, owner=owner, claim=claim)
         count = Counter(source.query.fields, source.sums)
         self._parts: Parts | ListParts = Parts(
             target, source.columns, options, self._attempt, count=count, label=label

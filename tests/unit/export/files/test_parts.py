@@ -199,7 +199,7 @@ def test_the_next_try_begins_after_the_last_full_part(target):
     assert (left.rows, left.first_key, left.last_key) == (60, "1", "60")
     assert left.sums["totalDue"] == sum(number + 0.5 for number in range(1, 61) if number % 7)
     assert sorted(name.rpartition("-")[2] for name in files(target)) == [
-        f"0000{n}.{ending}" for n in (1, 2, 3) for ending in ("1.part", "facts.json")
+        f"0000{n}.{ending}" for n in (1, 2, 3) for ending in ("1.facts.json", "1.part")
     ]
 
 
@@ -253,7 +253,7 @@ def test_parts_of_another_owner_are_left_alone(target):
 def test_a_damaged_part_and_those_after_it_are_written_again(target, tmp_path, harm):
     killed_after(target, pages_of(ROWS), 100, rows_per_part=20)
     [part] = (tmp_path / "out").glob(".*-00003.1.part")
-    [facts] = (tmp_path / "out").glob(".*-00003.facts.json")
+    [facts] = (tmp_path / "out").glob(".*-00003.1.facts.json")
     content = part.read_bytes()
     if harm == "change":
         part.write_bytes(content.replace(b"41.50", b"41.60"))
@@ -301,7 +301,7 @@ def test_an_error_drops_the_part_that_is_half_written(target):
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert sorted(name.rpartition("-")[2] for name in files(target)) == [
-        f"0000{n}.{ending}" for n in (1, 2) for ending in ("1.part", "facts.json")
+        f"0000{n}.{ending}" for n in (1, 2) for ending in ("1.facts.json", "1.part")
     ]
 
 
@@ -547,7 +547,7 @@ def test_two_processes_of_one_attempt_do_not_write_to_the_same_file(target):
 @pytest.mark.parametrize("other", ["orders.jsonl", "../orders.jsonl", ".orders.jsonl.part"])
 def test_facts_that_name_the_file_of_somebody_else_are_not_believed(target, tmp_path, member, other):
     killed_after(target, pages_of(ROWS), 70, rows_per_part=20)
-    [facts] = (tmp_path / "out").glob(".*-00001.facts.json")
+    [facts] = (tmp_path / "out").glob(".*-00001.1.facts.json")
     record = json.loads(facts.read_bytes())
     foreign = (tmp_path / "out" / other).resolve()
     foreign.write_bytes((tmp_path / "out" / record["staged"]).read_bytes())
