@@ -144,7 +144,9 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         from intacct_provider.export.files.destination import read_replaced
 
         full_refresh = self.wants_full_refresh
-        replaced = read_replaced(target, claim.holder if self.key_range is None else None)
+        replaced = read_replaced(
+            target, claim.holder if self.key_range is None else None, self._list_names(target, options)
+        )
         export = self.prepare(client, context, typed=options.file_format == "parquet")
         self._warn_of_alike(export.source.columns)
         full_refresh = full_refresh or self.reads_all_again(export)
@@ -152,6 +154,14 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         drift = self.check_schema(export, replaced.all_columns if replaced else None)
         deletions = self.find_deletions(export, target, full_refresh=full_refresh)
         return replace(export, drift=drift, deletions=deletions)
+
+    def _list_names(self, target: ObjectStoragePath, options: FileOptions) -> list[str]:
+        """Return the names of files that the export is sure to write."""
+        from intacct_provider.export.files.file_part import part_name
+        from intacct_provider.export.key_range import KeyRange
+
+        label = KeyRange.parse(self.key_range).label if self.key_range is not None else ""
+        return [part_name(target.name, label, 1)] if options.in_parts or label else []
 
     def _warn_of_alike(self, columns: Sequence[Column]) -> None:
         from intacct_provider.export.schema.columns import find_alike

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from msgspec import structs
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.files.file_part import split_name
 from intacct_provider.export.files.manifest import SUFFIX, Manifest, manifest_path, read_manifest
+from intacct_provider.export.files.named_files import check_foreign
 from intacct_provider.storage.claims import Holder, describe_siblings
 from intacct_provider.storage.files import (
     ObjectStoragePath,
@@ -57,14 +56,17 @@ def check_destination(target: ObjectStoragePath, *, keys: bool = False) -> None:
     check_regular(manifest_path(target))
 
 
-def read_replaced(target: ObjectStoragePath, holder: Holder | None = None) -> Manifest | None:
+def read_replaced(
+    target: ObjectStoragePath, holder: Holder | None = None, names: Iterable[str] = ()
+) -> Manifest | None:
     """Return the manifest that an export is about to replace; None without one of this version.
 
     A file that is not a manifest is renamed, so that the next attempt of the task, or the next run, can write one.
 
     :param holder: the task; None if it publishes nothing itself.
+    :param names: of files that it is sure to write.
     :raises IntacctArgumentError: if that has happened; if another mapped task of the run has exported to the
-        destination; or if another export has a part of its name.
+        destination; or if another export has a file of its name, or of one of the names.
     """
     path = manifest_path(target)
     try:
@@ -75,7 +77,7 @@ def read_replaced(target: ObjectStoragePath, holder: Holder | None = None) -> Ma
         other = Holder(**structs.asdict(found.run.task))
         if other.is_sibling(holder):
             raise IntacctArgumentError(describe_siblings(target, other, holder))
-    _check_whole(target)
+    check_foreign(target, names)
     return found
 
 
@@ -88,26 +90,3 @@ def _put_aside(path: ObjectStoragePath) -> str:
         f"Or run the task again: the file was renamed to {aside.name!r}, so that the export can write a new manifest. "
         "Do not use the exported files until then."
     )
-
-
-def _check_whole(target: ObjectStoragePath) -> None:
-    """Make sure that a destination is not one of several files of another export."""
-    for name in _list_wholes(target.name):
-        path = target.with_name(name + SUFFIX)
-        try:
-            manifest = read_manifest(path)
-        except IntacctArgumentError:
-            continue
-        if manifest and target.name in manifest.names:
-            raise IntacctArgumentError(
-                f"destination {str(target)!r} is a part of another export, whose manifest is {path.name!r}. Name "
-                "another destination, or remove that export."
-            )
-
-
-def _list_wholes(name: str) -> Iterator[str]:
-    """Yield the destinations whose exports may have a file of this name."""
-    stem, endings = split_name(name)
-    unnumbered = {re.sub(rf"{number}$", "", stem) for number in ("", r"-\d{5,}", r"-r\d{5,}-\d{5,}")}
-    stems = unnumbered | {re.sub(r"(?<=.)\.[^.]+$", "", one) for one in unnumbered}
-    yield from (one + endings for one in sorted(stems) if one not in ("", stem))

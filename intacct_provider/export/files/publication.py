@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -15,13 +15,19 @@ from intacct_provider.exceptions import (
     IntacctDestinationInUseError,
     IntacctIncompleteReadError,
 )
-from intacct_provider.export.files.file_part import FilePart, belongs, split_name
+from intacct_provider.export.files.file_part import FilePart, belongs
 from intacct_provider.export.files.manifest import (
-    SUFFIX,
     Manifest,
     encode_manifest,
     manifest_path,
     parse_manifest,
+)
+from intacct_provider.export.files.named_files import (
+    NamedFile,
+    NamedFiles,
+    check_foreign,
+    find_foreign,
+    read_files,
 )
 from intacct_provider.storage.claims import Claim
 from intacct_provider.storage.conditions import read_version, remove_if, rename_if, write_if
@@ -38,31 +44,6 @@ from intacct_provider.storage.files import (
     write_small,
 )
 from intacct_provider.storage.kinds import check_regular
-
-
-class _File(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file that an export has published, or is about to.
-
-    :param staged: its hidden name until then; only in notes.
-    """
-
-    name: str
-    #: None in manifests and notes of older versions; such a file is never deleted.
-    sha256: str | None = None
-    staged: str | None = None
-
-
-class _Files(msgspec.Struct):
-    parts: tuple[_File, ...] = ()
-
-
-class _Listed(_Files):
-    """The files that a manifest of any version, or a note, names; the first version named one file by its path."""
-
-    deletions: _Files | None = None
-    lists: tuple[_Files, ...] = ()
-    path: str = ""
-    sha256: str | None = None
 
 
 def publish(claim: Claim, parts: Sequence[FilePart], manifest: Manifest, before: str | None) -> Written:
@@ -104,12 +85,12 @@ def publish_parts(claim: Claim, parts: Sequence[FilePart], before: str | None) -
     if claim.exclusive and versions[manifest] not in (None, before):
         raise _lost(claim)
     # Until there is a new manifest, only these notes know what the old one named and what has its name already.
-    listed = {file for path in versions for file in _read_files(read_small(path))}
+    listed = {file for path in versions for file in read_files(read_small(path))}
     if claim.exclusive:
         _stop_others(target, listed, parts)
     files = {structs.replace(file, staged=None) for file in listed if belongs(file.name, target.name)}
-    files |= {_File(part.name, part.sha256, part.staged) for part in parts}
-    if not write_if(notes, msgspec.json.encode(_Files(tuple(sorted(files, key=str)))), versions[notes]):
+    files |= {NamedFile(part.name, part.sha256, part.staged) for part in parts}
+    if not write_if(notes, msgspec.json.encode(NamedFiles(tuple(sorted(files, key=str)))), versions[notes]):
         claim.check()
         raise _lost(claim)
     claim.check()
@@ -159,20 +140,16 @@ def remove_replaced(claim: Claim) -> None:
         version, content = read_version(notes), read_small(manifest)
         if content is None:
             return
-        kept = {file.name for file in _read_files(content)}
-        for file in _read_files(read_small(notes)):
-            path = target.with_name(file.name)
-            if (
-                file.name not in kept
-                and file.sha256
-                and belongs(file.name, target.name)
-                and not manifest_path(path).exists()
-            ):
-                _remove_part(claim, path, file.sha256)
+        kept = {file.name for file in read_files(content)}
+        files = [file for file in read_files(read_small(notes)) if belongs(file.name, target.name)]
+        kept |= set(find_foreign(target, {file.name for file in files}))
+        for file in files:
+            if file.sha256 and file.name not in kept:
+                _remove_part(claim, target.with_name(file.name), file.sha256)
         remove_if(notes, version)
 
 
-def _stop_others(target: ObjectStoragePath, listed: Iterable[_File], parts: Sequence[FilePart]) -> None:
+def _stop_others(target: ObjectStoragePath, listed: Iterable[NamedFile], parts: Sequence[FilePart]) -> None:
     """Take from owners before what they were about to publish, so that one that was only asleep publishes no more.
 
     A file that is gone cannot be given its name. What a storage has in hand right then, its conditions stop.
@@ -219,14 +196,9 @@ def _notes(target: ObjectStoragePath) -> ObjectStoragePath:
 def _check_names(target: ObjectStoragePath, parts: Sequence[FilePart]) -> None:
     """Make sure that every part replaces a file of this export, or nothing."""
     check_regular(manifest_path(target))
-    names = {path.name for path in list_beside(target, split_name(target.name)[0])}
     for part in parts:
         check_regular(target.with_name(part.name))
-        if part.name != target.name and part.name + SUFFIX in names:
-            raise IntacctArgumentError(
-                f"Part {part.name!r} of destination {str(target)!r} has the name of another export, whose manifest is "
-                f"{part.name + SUFFIX!r}. Name another destination, or remove that export."
-            )
+    check_foreign(target, [part.name for part in parts])
 
 
 def _rename_part(claim: Claim, part: FilePart) -> None:
@@ -260,19 +232,8 @@ def _check_published(
 def _remove_false(target: ObjectStoragePath, manifest: ObjectStoragePath) -> None:
     """Delete a manifest that is not about the files that it names."""
     version = read_version(manifest)
-    for file in _read_files(read_small(manifest)):
+    for file in read_files(read_small(manifest)):
         found = hash_file(target.with_name(file.name))
         if file.sha256 and (found is None or found.sha256 != file.sha256):
             remove_if(manifest, version)
             return
-
-
-def _read_files(content: bytes | None) -> Iterator[_File]:
-    """Yield the files in a manifest; none from one that cannot be read."""
-    try:
-        listed = msgspec.json.decode(content or b"{}", type=_Listed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return
-    others = (*listed.lists, *([listed.deletions] if listed.deletions else []))
-    files = [file for one in (listed, *others) for file in one.parts]
-    yield from files or ([_File(listed.path.rpartition("/")[2], listed.sha256)] if listed.path else ())
