@@ -168,6 +168,8 @@ class Selection:
             raise IntacctArgumentError(
                 f"exclude needs detail=False: leave members of whole records out by mask={{{excluded[0]!r}: 'drop'}}."
             )
+        if entities is not None:
+            _check_entities(entities, detail=detail)
         named = name_columns(fields, detail=detail)
         query = Query.build(
             object_name,
@@ -331,16 +333,27 @@ def _day(as_of: str | dt.date) -> str:
         raise IntacctArgumentError(f"as_of must be a date such as '2026-06-30', not {as_of!r}.") from None
 
 
-def _select_entities(
-    named: dict[str, str], query: Query, entities: str | Sequence[str], known: Mapping[str, ModelField]
-) -> tuple[dict[str, str], Query]:
-    """Add the column of the entity, and select only records of the entities asked for."""
-    if entities != "all" and (
-        isinstance(entities, str) or not entities or not all(isinstance(one, str) for one in entities)
+def _check_entities(entities: Any, *, detail: bool) -> None:
+    if entities != "all" and not (
+        isinstance(entities, Sequence)
+        and not isinstance(entities, str)
+        and entities
+        and all(isinstance(one, str) for one in entities)
     ):
         raise IntacctArgumentError(
             f"entities must be 'all' or a list of entity ids, '' for the top level, not {entities!r}."
         )
+    if detail:
+        raise IntacctArgumentError(
+            "entities needs detail=False: no query returns the entity of whole records. Leave detail out, or export "
+            "each entity in a task of its own, with entity_id."
+        )
+
+
+def _select_entities(
+    named: dict[str, str], query: Query, entities: str | Sequence[str], known: Mapping[str, ModelField]
+) -> tuple[dict[str, str], Query]:
+    """Add the column of the entity, and select only records of the entities asked for."""
     if _ENTITY not in known:
         raise IntacctArgumentError(
             f"entities cannot be used with {query.object_name}: its model has no field {_ENTITY}. Leave entities out."

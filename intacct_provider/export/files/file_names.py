@@ -28,12 +28,25 @@ class NamedKind:
     :param file_format: None if it does not say.
     :param compression: None if it says none.
     :param delimiter: of a ``.tsv`` file; None for the usual one.
+    :param inner: an ending of a format before one that says nothing, such as ``.csv`` in ``customers.csv.bak``.
     """
 
     name: str
     file_format: str | None = None
     compression: str | None = None
     delimiter: str | None = None
+    inner: str | None = None
+
+    def check_clear(self) -> None:
+        """Reject a name that says another format than the usual one, but not at its end.
+
+        :raises IntacctArgumentError: naming both ways out.
+        """
+        if self.inner and FORMATS[self.inner] != "jsonl":
+            raise IntacctArgumentError(
+                f"destination {self.name!r} has {self.inner!r} in its name and does not end in it. Let it end in "
+                f"{self.inner!r}, or give file_format={FORMATS[self.inner]!r}."
+            )
 
     def check(self, file_format: str, compression: str | None, delimiter: str) -> None:
         """Reject what contradicts the name: its readers go by it.
@@ -70,6 +83,10 @@ def read_name(name: str) -> NamedKind:
 
     :raises IntacctArgumentError: for a kind of file that no export writes.
     """
+    if name.startswith(".") and all(f".{one}" in ENDINGS for one in name[1:].lower().split(".")):
+        raise IntacctArgumentError(
+            f"destination {name!r} names a file by its ending only. Look for what its template renders."
+        )
     stem, ending = _split_last(name)
     compression = COMPRESSIONS.get(ending)
     if compression:
@@ -79,7 +96,9 @@ def read_name(name: str) -> NamedKind:
             f"destination {name!r} ends in {ending!r}, which no export writes. Name it .jsonl, .csv or .parquet, with "
             ".gz or .zst added for a compressed .jsonl or .csv; for Excel, .csv with bom=True."
         )
-    return NamedKind(name, FORMATS.get(ending), compression, "\t" if ending == ".tsv" else None)
+    others = (f".{one}" for one in reversed(name.lower().split(".")[1:]))
+    inner = None if ending in FORMATS else next((one for one in others if one in FORMATS), None)
+    return NamedKind(name, FORMATS.get(ending), compression, "\t" if ending == ".tsv" else None, inner)
 
 
 def _split_last(name: str) -> tuple[str, str]:

@@ -55,6 +55,8 @@ class FileOptions(msgspec.Struct, frozen=True):
             :meth:`check` rejects.
         """
         named = read_name(name)
+        if file_format is None:
+            named.check_clear()
         kind = file_format or named.file_format or "jsonl"
         delimiter = delimiter or (named.delimiter if kind == "csv" else None) or ","
         options = cls(kind, compression or named.compression, delimiter=delimiter, **others)

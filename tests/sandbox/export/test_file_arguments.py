@@ -215,3 +215,30 @@ def test_csv_for_excel(airflow, tmp_path, delimiter, bom):
     manifest = manifest_of(path)
     assert manifest.get("delimiter", ",") == delimiter
     assert manifest.get("bom", False) is bom
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"entities": ["us"], "detail": True}, "entities needs detail=False"),
+        ({"entities": "all", "detail": True, "lists": "tables"}, "entities needs detail=False"),
+        ({"entities": 5}, "entities must be 'all' or a list"),
+        ({"entities": 5, "detail": True}, "entities must be 'all' or a list"),
+        ({"entities": {"us": "x"}}, "entities must be 'all' or a list"),
+        ({"entities": ""}, "entities must be 'all' or a list"),
+    ],
+    ids=str,
+)
+def test_entities_that_would_be_ignored_are_refused_before_any_call(airflow, tmp_path, arguments, message):
+    fields = {} if "detail" in arguments else {"fields": ["key"]}
+    billed = airflow.transactions
+    operator = IntacctToObjectStorageOperator(
+        task_id="export",
+        object_name="accounts-receivable/customer",
+        destination=f"{tmp_path}/c.jsonl",
+        **fields,
+        **arguments,
+    )
+    with pytest.raises(AirflowFailException, match=message):
+        operator.execute({})
+    assert airflow.transactions == billed

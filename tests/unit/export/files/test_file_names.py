@@ -94,3 +94,24 @@ def test_tabs_are_what_tsv_says():
 def test_options_of_csv_that_do_not_fit(name, arguments, text):
     with pytest.raises(IntacctArgumentError, match=text):
         options(name, **arguments)
+
+
+@pytest.mark.parametrize("name", [".csv", ".gz", ".CSV.GZ", ".jsonl", ".parquet", ".txt"])
+@pytest.mark.parametrize("file_format", [None, "csv"])
+def test_a_name_that_is_an_ending_only_is_refused(name, file_format):
+    with pytest.raises(IntacctArgumentError, match="by its ending only"):
+        options(name, file_format)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.csv.bak", "a.csv.enc", "a.csv.2026", "a.tsv.old.gz", "a.parquet.txt", "A.CSV.B"]
+)
+def test_a_format_that_is_not_at_the_end_of_the_name_is_refused_unless_it_is_given(name):
+    with pytest.raises(IntacctArgumentError, match="does not end in it"):
+        options(name)
+    assert options(name, "csv").file_format == "csv"
+
+
+@pytest.mark.parametrize("name", ["a.2026", "a.jsonl.2026", ".hidden", ".hidden.csv", "a.csv-export.jsonl"])
+def test_other_names_are_fine(name):
+    options(name)
