@@ -20,6 +20,7 @@ from sensor_modes import MODES, run_sensor
 
 from intacct_provider.client.http import transport
 from intacct_provider.sensors import base
+from intacct_provider.sensors.jobs import IntacctBulkJobSensor
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 from intacct_provider.triggers import intervals, polling
@@ -42,6 +43,7 @@ class World:
     """A company, and what happens between two polls.
 
     :ivar pause: seconds between polls.
+    :ivar created: key of the record that was created.
     """
 
     def __init__(self, company, monkeypatch):
@@ -50,6 +52,7 @@ class World:
         self.between = lambda _poll: None
         self.polls = 0
         self.pause = 0.0
+        self.created = None
 
     def at(self, poll, act):
         """Do something after this poll."""
@@ -104,6 +107,10 @@ def record(**arguments):
     return IntacctRecordSensor, {"object_name": CUSTOMER, **arguments}
 
 
+def job(**arguments):
+    return IntacctBulkJobSensor, {"job_id": "950bf10d-f119-41c9-a352-1b68b34498c3", **arguments}
+
+
 # --- what happens at the sandbox
 
 
@@ -117,7 +124,7 @@ def never(world):
 
 def create(world):
     with client_of(world.company) as client:
-        client.create(CUSTOMER, {"id": "W-1", "name": "Waited for"})
+        world.created = client.create(CUSTOMER, {"id": "W-1", "name": "Waited for"})["key"]
 
 
 def create_later(world):
@@ -162,6 +169,17 @@ def failing(polls=5, **how):
 def overloaded(world):
     # An hour is longer than a poll waits, so each is sent once.
     fail(world, status=429, headers={"Retry-After": "3600"}, times=5)
+
+
+def answer_job(*states):
+    """Return what lets the job be in these states, one after another."""
+
+    def prepare(world):
+        for state in states:
+            body = {"ia::result": {"status": state, "percentComplete": 40}}
+            world.company.fail(path="/services/bulk/job/status", status=200, body=body)
+
+    return prepare
 
 
 def fail_four_and_four(world):
@@ -229,7 +247,8 @@ def remove_later(world):
 NAMED = [{"$eq": {"name": "Waited for"}}]
 COUNTED = {"object_name": CUSTOMER, "count": 1}
 MET = query(filters=[{"$eq": {"id": "C-00001"}}])
-NEVER = query(filters=[{"$eq": {"id": "NEVER"}}], timeout=0.2)
+WAITING = query(filters=[{"$eq": {"id": "NEVER"}}])
+NEVER = query(filters=[{"$eq": {"id": "NEVER"}}], timeout=0.05)
 SOFT, NEVER_FAIL = {"soft_fail": True}, {"never_fail": True}
 REFUSED = ((SOFT, "failed"), (NEVER_FAIL, "skipped"))
 TROUBLE = ((SOFT, "retried"), (NEVER_FAIL, "skipped"))
@@ -292,7 +311,7 @@ CASES = [
             "They are rejected after the first poll",
             "failed",
             lose_credentials,
-            NEVER,
+            WAITING,
             error="IntacctAuthenticationError",
             polls=1,
         ),
@@ -303,7 +322,7 @@ CASES = [
             "The permission is lost after the first poll",
             "failed",
             lose_permission,
-            NEVER,
+            WAITING,
             error="IntacctPermissionError",
             polls=1,
         ),
@@ -329,7 +348,7 @@ CASES = [
         "Five polls in a row fail after the first one",
         "retried",
         failing(skip=1, status=502),
-        query(filters=[{"$eq": {"id": "NEVER"}}]),
+        WAITING,
         error="IntacctServerError",
         polls=5,
     ),
@@ -349,6 +368,26 @@ CASES = [
     ),
     Case("Five polls exceed the rate limit", "retried", overloaded, MET, error="IntacctRateLimitError"),
     Case("The server is down", "retried", server_down, MET, error="IntacctConnectionError"),
+    Case(
+        "A bulk job is completed",
+        "success",
+        answer_job("queued", "processing", "completed"),
+        job(),
+        xcom={"job_id": job()[1]["job_id"], "state": "completed", "percent": 40},
+        polls=2,
+    ),
+    *with_options(
+        Case(
+            "It fails as a whole",
+            "failed",
+            answer_job("processing", "failed"),
+            job(),
+            error="IntacctBulkJobError",
+            polls=1,
+        ),
+        *REFUSED,
+    ),
+    Case("It does not exist", "failed", nothing, job(), error="IntacctNotFoundError"),
     Case(
         "Responses have no `totalCount`",
         "success",
@@ -459,16 +498,16 @@ def open_world(case, demo, monkeypatch):
             world.connect(describe_connection(client.config))
             yield world
         return
+    world = World(demo, monkeypatch)
     try:
-        world = World(demo, monkeypatch)
         world.connect(demo.connection())
         yield world
     finally:
         demo.clear_faults()
         demo.faults.denied = []
-        with client_of(demo) as client:
-            for row in list(client.iter_rows(CUSTOMER, ["key"], filters=NAMED)):
-                client.delete(CUSTOMER, row["key"])
+        if world.created:
+            with client_of(demo) as client:
+                client.delete(CUSTOMER, world.created)
 
 
 def describe_connection(config):
