@@ -9,6 +9,7 @@ import atexit
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -135,7 +136,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest when workers share the tests, which all of them must collect alike."""
-    changing = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    changing = [item.nodeid for item in items if re.search(r" at 0x[0-9a-f]{6}", item.nodeid)]
     if changing:
         raise pytest.UsageError(f"Name the values of these tests, whose ids hold an address: {changing}")
     if is_worker(config):
