@@ -41,8 +41,8 @@ def test_whenever_an_export_dies_the_next_try_makes_it_as_if_nobody_had_disturbe
     put(folder, {})
     assert exports.run(arguments)["lists"]["accountRanges"]["rows"] == 18
     undisturbed = left(folder)
-    assert len(undisturbed) == 3 + 4 + 1 + 1, (
-        "parts of the records and of ranges, no members, and the manifest"
+    assert len(undisturbed) == 3 + 5 + 1 + 1, (
+        "parts of the records, of ranges by parts of the records, no members, and the manifest"
     )
     put(folder, before)
     moment = 1

@@ -182,14 +182,13 @@ def test_a_column_that_cannot_hold_a_hash_is_refused_before_the_first_call(
             )
         )
     before = len(airflow.requests)
-    for number, held in enumerate(wrong):
+    for table in (f"customers_{number}" for number in range(len(wrong))):
         for fields, column in (({"key": "key", "taxId": "tax_id"}, "tax_id"), ("*", "taxId")):
-            with pytest.raises(
-                AirflowFailException, match=rf"mask hashes 'taxId', and column '{column}'.* (?i:{held[:4]})"
-            ):
+            message = f"mask hashes 'taxId', and column '{column}' of table '{table}' has type"
+            with pytest.raises(AirflowFailException, match=message):
                 load(
                     object_name=CUSTOMER,
-                    table=f"customers_{number}",
+                    table=table,
                     fields=fields,
                     mask={"taxId": "sha256"},
                     schema_drift="add",
