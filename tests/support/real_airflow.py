@@ -141,7 +141,8 @@ class RealAirflow:
 
     def tails(self) -> str:
         """Return the ends of the logs of Airflow's parts."""
-        return "\n".join(f"--- {file.name}\n{tail(file)}" for file in sorted(self.logs.glob("*.log")))
+        files = [*self.logs.glob("*.log"), *self.logs.glob("triggerer-*/*.log")]
+        return "\n".join(f"--- {file.relative_to(self.logs)}\n{tail(file)}" for file in sorted(files))
 
     def leaks(self, secrets: set[str]) -> list[str]:
         """Return the places of all that it has written where a secret, a token or a body is, or was until Airflow
@@ -272,10 +273,13 @@ class Triggerer:
         if self._process is not None and self._process.poll() is None:
             return
         self.starts += 1
-        with (self._logs / f"triggerer-{self.starts}.log").open("wb") as log:
+        folder = self._logs / f"triggerer-{self.starts}"
+        folder.mkdir()
+        with (folder / "keeper.log").open("wb") as log:
+            # It ends with the tests, however they end.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, str(KEEPER), str(folder), "triggerer --skip-serve-logs"],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._env,
