@@ -36,7 +36,15 @@ def client():
 
 
 @pytest.mark.parametrize(
-    "path", [TOKEN, QUERY, COMPOSITE, CUSTOMER, "/services/core/allowed-operations/list"]
+    "path",
+    [
+        TOKEN,
+        QUERY,
+        COMPOSITE,
+        CUSTOMER,
+        "/services/core/allowed-operations/list",
+        "/services/delivery/event/ack",
+    ],
 )
 @pytest.mark.parametrize("body", BODIES)
 def test_a_body_that_is_no_request(client, path, body):

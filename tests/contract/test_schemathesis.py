@@ -115,6 +115,8 @@ def kinds(operations):
 
 
 def test_the_services(demo, tmp_path):
+    for _ in range(250):  # some lists to acknowledge
+        demo.events.fire(LARGE[0], "create")
     check(demo, tmp_path, SERVICES, "examples", "coverage", "fuzzing", "stateful", examples=EXAMPLES)
 
 
