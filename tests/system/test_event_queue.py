@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -57,10 +58,16 @@ def test_a_triggerer_that_is_killed_loses_no_event(airflow, sandbox, monkeypatch
 
     with airflow.triggerer() as triggerer:
 
+        def was_started(times):
+            triggerer.keep_running()
+            return triggerer.starts == times
+
         def is_empty():
             triggerer.keep_running()
             return sandbox.events.count() == 0
 
+        for times in (2, 3, 4):
+            airflow.until(f"the triggerer is killed and started {times} times", partial(was_started, times))
         airflow.until("all events are acknowledged", is_empty)
         fired.append(sandbox.events.fire(CUSTOMER, "delete", key="80"))
         airflow.until("the last event is acknowledged", is_empty)
