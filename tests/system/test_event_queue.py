@@ -44,7 +44,7 @@ def test_a_triggerer_that_is_killed_loses_no_event(airflow, sandbox, monkeypatch
         early.extend(batch - {payload["event_id"] for _, payload in read_stored(airflow)})
         if calls["ack"] == 1:
             triggerer.kill()
-            raise ApiError(503, "operationFailed", "killed before it was carried out")
+            raise ApiError(404, "notFound", "killed before it was carried out")
         done = real["acknowledge"](conn, body)
         if calls["ack"] == 3:
             triggerer.kill()
