@@ -62,7 +62,7 @@ wire = WireAudit()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes that are no text by their argument: what a file begins with can hold the time at which it was made."""
+    """Name bytes that are not text by their argument: the head of a file can hold the time when it was made."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
 
 

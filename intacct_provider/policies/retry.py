@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 86_400.0
 #: Seconds after midnight within which tasks begin again, each at a random time.
 SPREAD = 600.0
-#: Waits of a try that spend no retry, where Airflow can do that; each further one does.
+#: Waits of an attempt that spend no retry, where Airflow can do that; each further one does.
 MOST_WAITS = 10
 #: The longest chain of causes that is followed.
 _DEPTH = 20
@@ -35,7 +35,7 @@ class IntacctRetryPolicy(RetryPolicy):
     * an error that a retry cannot fix (credentials, permission, validation, a wrong argument) fails the task at once,
       also where plain Python of a ``@task`` raises it;
     * an error with ``retry_after``, such as a rate limit, waits as long as Intacct asks, and up to a tenth more at
-      random, at most a day. Where Airflow can wait without spending a retry (3.4), it does so ten times for each try;
+      random, at most a day. Where Airflow can wait without spending a retry (3.4), it does so ten times an attempt;
     * a spent ``max_transactions`` of an export waits for the next day, 00:00 UTC, if ``wait_for_budget`` is set, and
       fails otherwise;
     * for everything else the task's own ``retries`` and ``retry_delay`` count.

@@ -77,9 +77,9 @@ class TableSql:
         return f"SELECT count(*) AS n, count(DISTINCT {key}) AS d FROM {self.rows}"  # noqa: S608
 
     def missing(self) -> str:
-        """Select the rows that the table does not have exactly so."""
+        """Select one of the rows that the table does not have exactly so."""
         names = ", ".join(map(self._dialect.identify, self._names))
-        return f"SELECT {names} FROM {self.rows} EXCEPT SELECT {names} FROM {self._table}"  # noqa: S608
+        return f"SELECT {names} FROM {self.rows} EXCEPT SELECT {names} FROM {self._table} LIMIT 1"  # noqa: S608
 
     def count_table(self) -> str:
         """Count the rows of the table."""

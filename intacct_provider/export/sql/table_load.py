@@ -20,6 +20,7 @@ from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.values import read_values
 from intacct_provider.export.sql.dialect import Cursor, Slot, row_values
+from intacct_provider.export.sql.kept_rows import KeptRows, read_number
 from intacct_provider.export.sql.load_log import LoadEntry, LoadFacts
 from intacct_provider.export.sql.open_table import OpenTable
 from intacct_provider.export.sql.stage import Stage, describe_error
@@ -185,21 +186,29 @@ class TableLoad(OpenTable):
         :raises IntacctColumnError: if a constraint of the table rejects the rows, or it does not have them then.
         """
         counts = {"inserted": 0, "updated": 0, "deleted": 0}
-        changes = self._existing is not None and self._dialect.changes_rows(cursor, self.name)
-        before = self._count_rows(cursor) if changes else 0
+        kept = self._watch(cursor)
         reported = True
         with self._name_rejection():
             for sql, counted in statements:
-                number = _execute(cursor, sql)
+                number = read_number(cursor, sql)
                 reported &= number >= 0 or not counted
                 if counted:
                     counts[counted] += max(number, 0)
-        if changes:
-            self._check_content(cursor, before)
+        if kept:
+            kept.check(cursor, self.table)
             counts["inserted"] = self.rows - counts["updated"]
         elif reported:
             self._check_counts(counts["inserted"] + counts["updated"])
         return counts
+
+    def _watch(self, cursor: Cursor) -> KeptRows | None:
+        """Return what to check once the rows are written; None if the table changes none."""
+        if self._existing is None or not self._dialect.changes_rows(cursor, self.name):
+            return None
+        rows = self.rows if self.mode == "replace" else None
+        if self.mode == "append" and not self._gone:
+            rows = self.rows + read_number(cursor, self._sql.count_table())
+        return KeptRows(self._sql, self._slots, self._gone, rows)
 
     @contextmanager
     def _name_rejection(self) -> Iterator[None]:
@@ -213,35 +222,6 @@ class TableLoad(OpenTable):
                 f"table {self.table!r} rejected the rows, so none was kept: {describe_error(err)}. Correct the "
                 "records, or a constraint of the table."
             ) from err
-
-    def _count_rows(self, cursor: Cursor) -> int:
-        return _execute(cursor, self._sql.count_table())
-
-    def _check_content(self, cursor: Cursor, before: int) -> None:
-        """Make sure that the table has each row exactly as it was read, and none that was to be deleted.
-
-        :param before: rows that the table had.
-        """
-        cursor.execute(self._sql.missing())
-        lost = cursor.fetchall()
-        left = _execute(cursor, self._sql.count_left(self._gone)) if self._gone else 0
-        expected = None
-        if self.mode == "replace":
-            expected = self.rows
-        elif self.mode == "append" and not self._gone:
-            expected = before + self.rows
-        if lost:
-            at = [slot.column.field for slot in self._slots]
-            first = f", that with key {row_values(lost[0])[at.index('key')]!s} first" if "key" in at else ""
-            what = f"{len(lost)} rows are not in it as they were read{first}"
-        elif left or expected not in (None, self._count_rows(cursor)):
-            what = "it has other rows than it should have"
-        else:
-            return
-        raise IntacctColumnError(
-            f"table {self.table!r} does not keep what is written to it, so nothing was: {what}. A trigger, a rule, a "
-            "constraint or the view itself changes rows. Remove it, or name another table."
-        )
 
     def _with_rest(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return whole records with what the model does not have in one more member, if that is a column."""
@@ -294,7 +274,7 @@ class TableLoad(OpenTable):
         with self._transaction(keep=False) as cursor:
             self._dialect.lock(cursor, self.name, rows=False)
             for sql, _ in self._sql.publish(replaces=self.mode == "replace", gone=None, rehearsal=True):
-                _execute(cursor, sql)
+                read_number(cursor, sql)
 
     def _check_unique(self, cursor: Cursor) -> None:
         cursor.execute(self._sql.counts())
@@ -316,10 +296,3 @@ class TableLoad(OpenTable):
             raise IntacctColumnError(
                 f"table {self.table!r} took {taken} rows where {self.rows} were read, so none was kept. {what}"
             )
-
-
-def _execute(cursor: Cursor, sql: str) -> int:
-    """Return the number that a statement selects, or else of rows that it changed; below 0 if that is not reported."""
-    cursor.execute(sql)
-    rows = cursor.fetchall() if cursor.description else ()
-    return int(row_values(rows[0])[0] if rows else cursor.rowcount)

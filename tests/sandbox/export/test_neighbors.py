@@ -1,4 +1,4 @@
-"""Exports beside each other whose files may have the same names: none replaces or deletes a file of another."""
+"""Neighboring exports whose files may have the same names: none replaces or deletes a file of another."""
 
 import hashlib
 import json
