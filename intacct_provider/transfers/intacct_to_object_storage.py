@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.operators.base import name_task
@@ -132,6 +133,14 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             return target
         return range_manifest_path(target, KeyRange.parse(self.key_range).number, find_holder(context))
 
+    def _exports_here(self, context: Context, index: int, path: str) -> bool:
+        """Whether the mapped task of an index has exported to a path and was not cleared since, as its XCom says."""
+        pull = getattr(context["ti"], "xcom_pull", None)
+        if pull is None or not self.do_xcom_push:
+            return True
+        exported = pull(task_ids=self.task_id, map_indexes=index)
+        return isinstance(exported, Mapping) and exported.get("path") == path
+
     def _plan_export(
         self,
         client: IntacctClient,
@@ -145,7 +154,10 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
 
         full_refresh = self.wants_full_refresh
         replaced = read_replaced(
-            target, claim.holder if self.key_range is None else None, self._list_names(target, options)
+            target,
+            claim.holder if self.key_range is None else None,
+            self._list_names(target, options),
+            partial(self._exports_here, context),
         )
         export = self.prepare(client, context, typed=options.file_format == "parquet")
         self._warn_of_alike(export.source.columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
@@ -57,7 +57,10 @@ def check_destination(target: ObjectStoragePath, *, keys: bool = False) -> None:
 
 
 def read_replaced(
-    target: ObjectStoragePath, holder: Holder | None = None, names: Iterable[str] = ()
+    target: ObjectStoragePath,
+    holder: Holder | None = None,
+    names: Iterable[str] = (),
+    exports_here: Callable[[int, str], bool] = lambda _index, _path: True,
 ) -> Manifest | None:
     """Return the manifest that an export is about to replace; None without one of this version.
 
@@ -65,6 +68,8 @@ def read_replaced(
 
     :param holder: the task; None if it publishes nothing itself.
     :param names: of files that it is sure to write.
+    :param exports_here: whether the mapped task of an index exports to a path, as it did when the manifest was written:
+        a run that was cleared may have other indexes.
     :raises IntacctArgumentError: if that has happened; if another mapped task of the run has exported to the
         destination; or if another export has a file of its name, or of one of the names.
     """
@@ -75,7 +80,7 @@ def read_replaced(
         raise IntacctArgumentError(f"{err} {_put_aside(path)}") from err
     if found and found.run.task and holder:
         other = Holder(**structs.asdict(found.run.task))
-        if other.is_sibling(holder):
+        if other.is_sibling(holder) and exports_here(other.map_index, found.path):
             raise IntacctArgumentError(describe_siblings(target, other, holder))
     check_foreign(target, names)
     return found

@@ -157,6 +157,20 @@ def test_two_mapped_tasks_with_one_destination_one_after_the_other(company, path
     export(path, task(map_index=4, run_id="manual__2"))
 
 
+@pytest.mark.parametrize("upstream", ["has exported elsewhere", "has not run yet"])
+def test_a_cleared_run_may_map_its_tasks_anew(path, upstream):
+    """The list of the upstream task has grown at its head, so that what was index 0 is index 1."""
+    export(path, task(map_index=0))
+    cleared = task(map_index=1)
+    found = {"path": f"{path}.other.jsonl"} if upstream == "has exported elsewhere" else None
+    cleared.xcom_pull = lambda *, task_ids, map_indexes: {("export", 0): found}[task_ids, map_indexes]
+    assert export(path, cleared)["rows"] > 0
+    again = task(map_index=0)
+    again.xcom_pull = lambda **_: {"path": str(path)}
+    with pytest.raises(AirflowFailException, match=r"Mapped tasks 1 and 0 .* have the same destination"):
+        export(path, again)
+
+
 def test_the_manifest_goes_before_any_file_changes_and_comes_last(path, monkeypatch):
     export(path, rows_per_part=10)
     seen, rename = [], publication._rename_part
