@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
@@ -273,8 +274,8 @@ class Triggerer:
         if self._process is not None and self._process.poll() is None:
             return
         self.starts += 1
-        folder = self._logs / f"triggerer-{self.starts}"
-        folder.mkdir()
+        # Each start of each triggerer has a folder of its own.
+        folder = Path(tempfile.mkdtemp(prefix="triggerer-", dir=self._logs))
         with (folder / "keeper.log").open("wb") as log:
             # It ends with the tests, however they end.
             self._process = subprocess.Popen(
