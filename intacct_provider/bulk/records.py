@@ -12,7 +12,7 @@ from intacct_provider.client.arguments import check_choice
 from intacct_provider.client.http import codec
 from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.request import check_object_name
-from intacct_provider.client.writing.bulk_jobs import OPERATIONS, check_size
+from intacct_provider.client.writing.job_limits import OPERATIONS, check_size
 from intacct_provider.exceptions import IntacctArgumentError, IntacctNotFoundError
 from intacct_provider.sync.desired.sources import Layout
 from intacct_provider.sync.desired.typed_records import convert_records

@@ -21,6 +21,7 @@ from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
 from intacct_provider.client.results import RecordResult, find_miscount, read_result
 from intacct_provider.client.session import Session
+from intacct_provider.client.writing.job_limits import OPERATIONS, check_size
 from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
     IntacctArgumentError,
@@ -33,11 +34,7 @@ from intacct_provider.exceptions import (
 
 CREATE_PATH = "/services/bulk/job/create"
 STATUS_PATH = "/services/bulk/job/status"
-OPERATIONS = ("create", "update", "delete")
 RUNNING = ("queued", "preprocessing", "processing", "postprocessing")
-#: What this client submits as one job at most.
-MAX_RECORDS = 100_000
-MAX_BYTES = 100 * 1024 * 1024
 _UNKNOWN = (
     "Whether Intacct took the job is unknown, so it is not sent again: check whether its records were written, or ask "
     "Sage support, before you do."
@@ -251,20 +248,6 @@ def _read_results(
             "happened to a record is unknown."
         )
     return [read_result(n, matches.elements[n], reply) for n in range(len(results))] if matches else results
-
-
-def check_size(records: int, size: int) -> None:
-    """Reject what is too much for one job. Sage documents no limit; these leave the result in what the client reads.
-
-    :param size: of the file, in bytes.
-    :raises IntacctArgumentError: if there are too many records, or bytes.
-    """
-    for found, largest, what in ((records, MAX_RECORDS, "records"), (size, MAX_BYTES, "bytes")):
-        if found > largest:
-            raise IntacctArgumentError(
-                f"One bulk job takes at most {largest:,} {what}, and here are {found:,}. Split the records into "
-                "several jobs."
-            )
 
 
 def _check_records(

@@ -8,7 +8,7 @@ from sandbox_client import calls, client_of, running, stored
 from sandbox_clocks import SLOW_JOBS, StandingClock
 
 from intacct_provider.client.http.retry import RetryPolicy
-from intacct_provider.client.writing import bulk_jobs
+from intacct_provider.client.writing import job_limits
 from intacct_provider.client.writing.bulk_jobs import JobStatus
 from intacct_provider.exceptions import (
     IntacctAPIError,
@@ -347,7 +347,7 @@ def test_what_is_to_happen_before_a_job_is_sent_happens_last_and_can_prevent_it(
 
 @pytest.mark.parametrize(("name", "limit"), [("MAX_RECORDS", 1), ("MAX_BYTES", 40)])
 def test_more_than_fits_into_one_job_is_refused_before_a_call(sandbox, client, monkeypatch, name, limit):
-    monkeypatch.setattr(bulk_jobs, name, limit)
+    monkeypatch.setattr(job_limits, name, limit)
     with pytest.raises(
         IntacctArgumentError, match=f"One bulk job takes at most {limit} .* Split the records"
     ):
