@@ -28,6 +28,7 @@ from measuring import FastServer, check
 from ours import connection
 
 IN_FLIGHT = 4
+NEVER = "never"
 #: What Airflow logs when something holds up the event loop, with the seconds.
 WARNING = re.compile(r"async thread was blocked for ([0-9.]+) seconds")
 
@@ -41,12 +42,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.smoke:
         measure(sensors=300, interval=5, seconds=25)
-    else:
-        measure(sensors=1000, interval=60, seconds=200)
+        return
+    fact = measure(sensors=1000, interval=60, seconds=200)
+    # Only here, by hand on a quiet machine, does time decide.
+    check(fact["polls_a_second"] > fact["expected"] / 2, "the sensors poll too seldom")
+    check(fact["blocked_event_loop_for"] == NEVER, "the event loop was blocked")
 
 
-def measure(sensors: int, interval: int, seconds: int) -> None:
-    """Let one sensor wait, then the others, too."""
+def measure(sensors: int, interval: int, seconds: int) -> dict[str, Any]:
+    """Let one sensor wait, then the others, too; return what was measured."""
     print(f"{sensors:,} deferred sensors that poll every {interval} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="intacct-bench-") as home, FastServer() as server:
         environment = make_environment(Path(home), server.site)
@@ -73,7 +77,7 @@ def measure(sensors: int, interval: int, seconds: int) -> None:
         "most_connections": most,
         "tokens": stats["tokens"],
         "refused": stats["refused"],
-        "blocked_event_loop_for": ", ".join(warnings) or "never",
+        "blocked_event_loop_for": ", ".join(warnings) or NEVER,
         "an_idle_process_was_late": watchdog.late,
         "mb_with_one": round(one, 1),
         "mb_with_all": round(all_of_them, 1),
@@ -81,12 +85,10 @@ def measure(sensors: int, interval: int, seconds: int) -> None:
     }
     for name, value in fact.items():
         print(f"  {name:30} {value}", flush=True)
-    check(fact["polls_a_second"] > fact["expected"] / 2, "the sensors poll too seldom")
     check(stats["most_in_flight"] <= IN_FLIGHT, f"more than {IN_FLIGHT} requests were in flight")
     check(most <= IN_FLIGHT, f"there were more than {IN_FLIGHT} connections")
     check(stats["tokens"] <= 2, "more than 2 tokens were asked for")
-    # On a machine that is busy with something else, even a process that does nothing is late.
-    check(not warnings or watchdog.late > 0, "the event loop was blocked")
+    return fact
 
 
 class Watchdog:
