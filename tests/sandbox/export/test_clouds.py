@@ -9,11 +9,14 @@ from clouds import run_cloud
 from export_pages import after, conclude, export, files, pages_of, parts_of, row, visible
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.storage import conditions
 from intacct_provider.storage.files import write_whole
 
 #: The same on another storage is left to the full run.
 CLOUDS = ["s3", *(pytest.param(scheme, marks=pytest.mark.slow) for scheme in ("gs", "abfs"))]
 ROWS = [row(number) for number in range(1, 101)]
+#: Changes of publishing two parts in place of three, at least.
+FEWEST_CHANGES = 10
 #: Bytes beyond which a file is uploaded in several pieces, the last one when it is closed.
 BIG = 40 << 20
 
@@ -118,7 +121,7 @@ def test_a_file_of_several_pieces_is_whole(target):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("at", range(1, 15))
 def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(target, at, monkeypatch):
     export(target, pages_of(ROWS), rows_per_part=34, owner="before")
     with parts_of(target, rows_per_part=50) as parts:
@@ -129,7 +132,7 @@ def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(targ
             die_at(patch, target.fs, at)
             with suppress(KeyboardInterrupt):
                 conclude(target, parts, made)
-                assert at == 12
+                assert at > FEWEST_CHANGES
     export(target, pages_of(ROWS), rows_per_part=50)
     names = [f"customers-0000{n}.jsonl" for n in (1, 2)]
     assert list(files(target)) == [*names, "customers.jsonl.manifest.json"]
@@ -137,7 +140,10 @@ def test_whenever_publishing_dies_the_next_try_ends_like_an_undisturbed_one(targ
 
 
 def die_at(patch, fs, at):
-    """Have the n-th change of what is stored never happen: a copy and the deletion after it are two."""
+    """Have the n-th change of what is stored never happen: a copy and the deletion after it are two.
+
+    Changes on a condition go to the storage itself where its file system knows no conditions.
+    """
     changes = iter(range(1, 1000))
 
     def watched(change):
@@ -150,6 +156,9 @@ def die_at(patch, fs, at):
 
     for name in ("cp_file", "rm_file", "pipe_file"):
         patch.setattr(fs, name, watched(getattr(fs, name)))
+    for kind in (conditions._S3, conditions._Google, conditions._Azure):
+        for name in ("_write", "_copy", "_remove"):
+            patch.setattr(kind, name, watched(getattr(kind, name)))
 
 
 def test_names_with_brackets_and_stars_are_names(cloud, bucket):
