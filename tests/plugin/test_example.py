@@ -28,5 +28,5 @@ def test_the_other_tests_on_the_page_pass(project):
     for number, block in enumerate(tests):
         project.write(f"test_block_{number}.py", block)
     result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
-    assert len(tests) == 3
-    assert result.counts == {"passed": 3}, result.output
+    assert len(tests) == 4
+    assert result.counts == {"passed": 4}, result.output

@@ -155,17 +155,18 @@ def describe_field(name: str, find_field: Callable[[str], ModelField | None]) ->
 def looks_wrong(query: Query) -> bool:
     """Whether a query may well match nothing, so that its filters are checked before it is sent.
 
-    That is so for days that do not exist, and for conditions that exclude each other in fields of some type.
+    That is so for days that do not exist, and for conditions that exclude each other if all fields whose names do not
+    say their type have the same one.
     """
     values = (value for _operator, _name, some in _list_comparisons(query) for value in some)
     if any(map(is_impossible_date, values)):
         return True
     types = map(FieldType, () if query.narrowed else _DESCRIPTIONS)
-    return any(find_contradictions(query.filters, query.expression, partial(_always, one)) for one in types)
+    return any(find_contradictions(query.filters, query.expression, partial(_assume, one)) for one in types)
 
 
-def _always(known: FieldType, _name: str) -> FieldType:
-    return known
+def _assume(usual: FieldType, name: str) -> FieldType:
+    return describe_field(name, lambda _: None) or usual
 
 
 def ignores_case(query: Query) -> bool:

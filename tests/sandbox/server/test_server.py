@@ -767,16 +767,16 @@ def test_failed_start_names_the_seed():
 
 
 def test_connection_for_airflow():
-    with Sandbox(client_secret='s3"cret') as sandbox:
+    with Sandbox(client_secret='s3"cret-of-a-client') as sandbox:
         connection = json.loads(sandbox.connection())
         assert connection == {
             "conn_type": "intacct",
             "host": sandbox.url,
             "login": "sandbox-client",
-            "password": 's3"cret',
+            "password": 's3"cret-of-a-client',
             "extra": {"company_id": "SANDBOX", "user_id": "airflow"},
         }
-        assert token(sandbox, client_secret='s3"cret').status_code == 200
+        assert token(sandbox, client_secret='s3"cret-of-a-client').status_code == 200
         assert token(sandbox).status_code == 401
 
 
