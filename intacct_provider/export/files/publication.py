@@ -45,6 +45,9 @@ from intacct_provider.storage.files import (
 )
 from intacct_provider.storage.kinds import check_regular
 
+#: Times that notes are written before an owner gives up.
+_TRIES = 5
+
 
 def publish(claim: Claim, parts: Sequence[FilePart], manifest: Manifest, before: str | None) -> Written:
     """Replace the export of a destination: its manifest goes first, then come the parts, and the new manifest last.
@@ -78,26 +81,38 @@ def publish_parts(claim: Claim, parts: Sequence[FilePart], before: str | None) -
     :raises IntacctIncompleteReadError: if a part is missing.
     :raises IntacctDestinationInUseError: if somebody else has published since then.
     """
-    target, manifest, notes = claim.target, manifest_path(claim.target), _notes(claim.target)
-    target.fs.invalidate_cache()
-    _check_names(target, parts)
-    versions = {path: read_version(path) for path in (manifest, notes)}
-    if claim.exclusive and versions[manifest] not in (None, before):
+    target, manifest = claim.target, manifest_path(claim.target)
+    for _ in range(_TRIES):  # an owner before that is about to stop may write notes, too
+        target.fs.invalidate_cache()
+        _check_names(target, parts)
+        version = read_version(manifest)
+        if claim.exclusive and version not in (None, before):
+            raise _lost(claim)
+        noted = _write_notes(claim, parts)
+        claim.check()
+        if noted:
+            break
+    else:
         raise _lost(claim)
-    # Until there is a new manifest, only these notes know what the old one named and what has its name already.
-    listed = {file for path in versions for file in read_files(read_small(path))}
+    if not remove_if(manifest, version) and read_version(manifest) is not None:
+        raise _lost(claim)
+    for part in parts:
+        _rename_part(claim, part)
+
+
+def _write_notes(claim: Claim, parts: Sequence[FilePart]) -> bool:
+    """Note the files of exports before and of this one; return whether nobody else has written notes meanwhile.
+
+    Until there is a new manifest, only these notes say what the old one named and what has its name already.
+    """
+    target, notes = claim.target, _notes(claim.target)
+    version = read_version(notes)
+    listed = {file for path in (manifest_path(target), notes) for file in read_files(read_small(path))}
     if claim.exclusive:
         _stop_others(target, listed, parts)
     files = {structs.replace(file, staged=None) for file in listed if belongs(file.name, target.name)}
     files |= {NamedFile(part.name, part.sha256, part.staged) for part in parts}
-    if not write_if(notes, msgspec.json.encode(NamedFiles(tuple(sorted(files, key=str)))), versions[notes]):
-        claim.check()
-        raise _lost(claim)
-    claim.check()
-    if not remove_if(manifest, versions[manifest]) and read_version(manifest) is not None:
-        raise _lost(claim)
-    for part in parts:
-        _rename_part(claim, part)
+    return write_if(notes, msgspec.json.encode(NamedFiles(tuple(sorted(files, key=str)))), version)
 
 
 def replace_file(claim: Claim, path: ObjectStoragePath, content: bytes) -> Written:

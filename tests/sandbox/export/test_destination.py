@@ -171,6 +171,13 @@ def test_a_cleared_run_may_map_its_tasks_anew(path, upstream):
         export(path, again)
 
 
+def test_notes_of_an_owner_that_is_about_to_stop_do_not_stop_the_next_one(path, monkeypatch):
+    write, answers = publication.write_if, iter([False])
+    monkeypatch.setattr(publication, "write_if", lambda *given: next(answers, True) and write(*given))
+    assert export(path)["rows"] > 0
+    assert manifest_path(path).exists()
+
+
 def test_the_manifest_goes_before_any_file_changes_and_comes_last(path, monkeypatch):
     export(path, rows_per_part=10)
     seen, rename = [], publication._rename_part
