@@ -1,4 +1,4 @@
-"""What a bulk job can do, and how much of it: for whoever checks that before the client is loaded."""
+"""What a bulk job can do, and how much of it, for callers that check it before they load the client."""
 
 from __future__ import annotations
 
