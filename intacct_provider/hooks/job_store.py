@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from intacct_provider.hooks.state_store import VariableStore
+from intacct_provider.hooks.state_store import VariableStore, join_name
 
 #: Name of the entry in the task state store, and begin of the name of the Variable.
 NAME = "intacct_bulk_job"
-_LONGEST_NAME = 250
 
 
 class TaskStore:
@@ -41,8 +40,7 @@ class RunVariable:
     def __init__(self, task: Any) -> None:
         parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index))
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-        name = "__".join((NAME, *parts))
-        self.name = f"{name[: _LONGEST_NAME - len(digest) - 2]}__{digest}"
+        self.name = join_name([NAME, *parts], digest)
         self._variables = VariableStore()
 
     def load(self) -> str | None:

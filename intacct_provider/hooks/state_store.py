@@ -75,5 +75,9 @@ def name_state(context: Mapping[str, Any], exported: Mapping[str, Any]) -> str:
     place = [task.dag_id, task.task_id, *mapped]
     content = msgspec.json.encode([place, codec.to_plain(exported)], order="sorted")
     digest = hashlib.sha256(content).hexdigest()[:8]
-    name = PREFIX + "__".join(place)
-    return f"{name[: _LONGEST_NAME - len(digest) - 2]}__{digest}"
+    return join_name([PREFIX + place[0], *place[1:]], digest)
+
+
+def join_name(parts: Iterable[str], digest: str) -> str:
+    """Return a name with a digest at its end, and cut before it, since Airflow's database holds no longer ones."""
+    return f"{'__'.join(parts)[: _LONGEST_NAME - len(digest) - 2]}__{digest}"

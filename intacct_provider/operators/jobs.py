@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from intacct_provider.sync.applying.rejects import Tolerance
     from intacct_provider.sync.desired.state import Desired
 
-#: Seconds that the scheduler waits beyond the trigger's own deadline.
-TIMEOUT_GRACE = 60
-
 
 class IntacctBulkJobOperator(SqlSourceOperator):
     """Create, update or delete the records of a list, a file or a query with one bulk job, and account for each.
@@ -241,7 +238,7 @@ class IntacctBulkJobOperator(SqlSourceOperator):
         :param ask_first: whether it may have ended already, since an earlier attempt submitted it.
         """
         from intacct_provider.triggers.event_payloads import read_event
-        from intacct_provider.triggers.intervals import check_interval
+        from intacct_provider.triggers.intervals import TIMEOUT_GRACE, check_interval
         from intacct_provider.triggers.jobs import IntacctBulkJobTrigger
 
         timeout = check_interval("timeout", self.timeout)

@@ -28,6 +28,7 @@ from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, airflow_errors
 from intacct_provider.triggers.intervals import (
     MAX_FAILURES,
+    TIMEOUT_GRACE,
     check_interval,
     describe_cost,
     describe_pause,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 #: Seconds between polls by default. Airflow's own default of 60 would be 43 % of Intacct's first tier for one sensor.
 POKE_INTERVAL = 300.0
-#: Seconds that the scheduler waits beyond a deferred sensor's own timeout.
-TIMEOUT_GRACE = 60
 #: Seconds between two polls of one reschedule at most, while polls fail.
 LONGEST_PAUSE = 60.0
 

@@ -18,6 +18,8 @@ FIRST_WAIT = 6.0
 MIN_INTERVAL = 1.0
 #: Seconds between polls at most, when polls fail and the interval is shorter.
 LONGEST_BACK_OFF = 900.0
+#: Seconds that the scheduler waits for a trigger beyond the deadline that the trigger itself keeps.
+TIMEOUT_GRACE = 60
 #: Transactions a month that Intacct's first performance tier includes.
 TIER_1 = 100_000
 

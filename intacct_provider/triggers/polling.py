@@ -17,10 +17,8 @@ from intacct_provider.triggers.event_payloads import (
     build_error_event,
     build_success_event,
     build_timeout_event,
-    read_event,
 )
 from intacct_provider.triggers.intervals import (
-    FIRST_WAIT,
     MAX_FAILURES,
     check_interval,
     describe_cost,
@@ -31,22 +29,6 @@ from intacct_provider.triggers.shared_client import Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-
-__all__ = [
-    "FIRST_WAIT",
-    "MAX_FAILURES",
-    "Ask",
-    "Finding",
-    "PollingTrigger",
-    "build_error_event",
-    "build_success_event",
-    "build_timeout_event",
-    "check_interval",
-    "describe_cost",
-    "next_wait",
-    "read_event",
-    "share_client",
-]
 
 #: Seconds over which triggers that a restarted triggerer takes up spread their first polls at most.
 SPREAD = 60.0

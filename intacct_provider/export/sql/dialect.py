@@ -226,12 +226,13 @@ class Dialect:
             ("DataError", "IntegrityError", "UnicodeError", "OverflowError")
         )
 
-    def is_lasting(self, err: BaseException) -> bool:  # noqa: ARG002
-        """Whether an error of the database comes again however often a load is tried, until somebody changes the table.
+    def is_lasting(self, err: BaseException) -> bool:
+        """Whether an error of the database comes again until somebody changes the table."""
+        return "DatabaseError" in _name_kinds(err) and not self.may_pass(err)
 
-        Others, such as a lost connection or a lock, may pass.
-        """
-        return False
+    def may_pass(self, err: BaseException) -> bool:  # noqa: ARG002
+        """Whether an error of the database may be gone at the next attempt, as a lost connection or a lock may."""
+        return True
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]
@@ -270,12 +271,8 @@ class Dialect:
         return convert_values(slot.column, values, keys)
 
 
-def is_database_error(err: BaseException) -> bool:
-    """Whether an error is one of a database's driver, which have no base class in common."""
-    return "DatabaseError" in _name_kinds(err)
-
-
 def _name_kinds(err: BaseException) -> set[str]:
+    """Return the names of an error's classes: the drivers have none in common, but give them the same names."""
     return {kind.__name__ for kind in type(err).__mro__}
 
 

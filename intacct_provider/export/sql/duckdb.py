@@ -12,7 +12,6 @@ from intacct_provider.export.sql.dialect import (
     Name,
     Slot,
     TableColumn,
-    is_database_error,
     to_utc,
 )
 from intacct_provider.export.sql.quoting import QuotingDialect
@@ -84,9 +83,9 @@ class DuckDb(QuotingDialect):
         )
         return bool(cursor.fetchone()[0])
 
-    def is_lasting(self, err: BaseException) -> bool:
-        """Whether an error of the database comes again until somebody changes the table."""
-        return is_database_error(err) and type(err).__name__ not in _PASSING
+    def may_pass(self, err: BaseException) -> bool:
+        """Whether an error of the database may be gone at the next attempt."""
+        return type(err).__name__ in _PASSING
 
     def identify(self, column: str) -> str:
         """Return the bytes of a column, whose collation may ignore case and accents."""

@@ -15,7 +15,6 @@ from intacct_provider.export.sql.dialect import (
     Name,
     Slot,
     TableColumn,
-    is_database_error,
     row_values,
 )
 from intacct_provider.export.sql.quoting import QuotingDialect
@@ -181,9 +180,9 @@ class MySql(QuotingDialect):
         """Whether an error is about a value, so that a retry meets it again."""
         return _get_code(err) in _REJECTED or super().rejects(err)
 
-    def is_lasting(self, err: BaseException) -> bool:
-        """Whether an error of the database comes again until somebody changes the table."""
-        return is_database_error(err) and _get_code(err) not in _PASSING
+    def may_pass(self, err: BaseException) -> bool:
+        """Whether an error of the database may be gone at the next attempt."""
+        return _get_code(err) in _PASSING
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]

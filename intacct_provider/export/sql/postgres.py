@@ -134,10 +134,10 @@ class Postgres(QuotingDialect):
         """Whether an error is about a value: also one that a trigger raises, or the condition of a view."""
         return _get_code(err)[:2] in _REJECTED or super().rejects(err)
 
-    def is_lasting(self, err: BaseException) -> bool:
-        """Whether an error of the database comes again until somebody changes the table."""
+    def may_pass(self, err: BaseException) -> bool:
+        """Whether an error of the database may be gone at the next attempt."""
         code = _get_code(err)
-        return bool(code) and code[:2] not in _PASSING and code != _LOCKED
+        return not code or code[:2] in _PASSING or code == _LOCKED
 
     def fill(
         self, cursor: Cursor, stage: str, slots: Sequence[Slot], keys: Sequence[str], rows: Sequence[Any]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intacct_provider.export.schema.values import to_json, to_text
-from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn, is_database_error
+from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn
 from intacct_provider.export.sql.quoting import QuotingDialect
 
 _LARGEST = 2**63
@@ -73,9 +73,9 @@ class Sqlite(QuotingDialect):
         )
         return bool(cursor.fetchone()[0])
 
-    def is_lasting(self, err: BaseException) -> bool:
-        """Whether an error of the database comes again until somebody changes the table."""
-        return is_database_error(err) and not _PASSING.search(str(err))
+    def may_pass(self, err: BaseException) -> bool:
+        """Whether an error of the database may be gone at the next attempt."""
+        return bool(_PASSING.search(str(err)))
 
     def lock(self, cursor: Cursor, table: Name, *, rows: bool) -> None:  # noqa: ARG002
         """Begin a transaction that keeps other loads into the table waiting for its end."""
