@@ -79,13 +79,17 @@ def mariadb() -> Iterator[MariaDb]:
     except ImportError:
         missing("apache-airflow-providers-mysql is not installed; it needs libmariadb-dev and a C compiler")
     with tempfile.TemporaryDirectory(prefix="intacct-mariadb-") as home:
+        # A server that starts removes all temporary tables of its folder, those of another one that runs there, too.
+        own_tmp = {**os.environ, "TMPDIR": home}
         as_root = ["--user=root"] if os.geteuid() == 0 else []
         setup = [
             install, "--no-defaults", f"--datadir={home}/data", *as_root, "--skip-test-db",
             "--auth-root-authentication-method=normal",
         ]  # fmt: skip
         with Path(home, "setup.log").open("wb") as log:
-            done = subprocess.run(setup, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120)
+            done = subprocess.run(
+                setup, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=120, env=own_tmp
+            )
         assert done.returncode == 0, Path(home, "setup.log").read_text()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -98,7 +102,9 @@ def mariadb() -> Iterator[MariaDb]:
         ]  # fmt: skip
         with (
             Path(home, "log").open("wb") as log,
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=own_tmp
+            ) as process,
         ):
             try:
                 running = MariaDb(port)

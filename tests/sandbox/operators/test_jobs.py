@@ -20,7 +20,7 @@ from job_work import (
 )
 from sandbox_client import calls, running, stored
 
-from intacct_provider.client.writing import bulk_jobs
+from intacct_provider.client.writing import job_limits
 from intacct_provider.exceptions import IntacctError, IntacctRateLimitError
 from intacct_provider.triggers import intervals
 
@@ -531,9 +531,9 @@ def test_a_field_that_only_records_show_is_taken(company):
 
 
 def test_a_job_is_limited_before_any_call(company, monkeypatch):
-    monkeypatch.setattr(bulk_jobs, "MAX_RECORDS", 3)
+    monkeypatch.setattr(job_limits, "MAX_RECORDS", 3)
     assert "One bulk job takes at most 3 records, and here are 4" in fail(Task(), records=customers(4))
-    monkeypatch.setattr(bulk_jobs, "MAX_BYTES", 60)
+    monkeypatch.setattr(job_limits, "MAX_BYTES", 60)
     assert "One bulk job takes at most 60 bytes, and here are" in fail(Task(), records=customers(3))
     assert company.requests == []
 
