@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import base64
-import getpass
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from intacct_provider.client.config import DEFAULT_BASE_URL, IntacctConfig
+from intacct_provider.cli_connection import (
+    add_source_arguments,
+    check_connection_options,
+    find_airflow_connection,
+    read_secret,
+)
+from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore, Tokens
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.redaction import clean_text
@@ -32,7 +36,6 @@ from intacct_provider.exceptions import (
     IntacctError,
 )
 
-SECRET_VARIABLE = "INTACCT_CLIENT_SECRET"  # noqa: S105 - a variable name
 #: Short, because a person is waiting.
 _RETRY = RetryPolicy(attempts=3, base=0.5, budget=30.0)
 
@@ -59,8 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.conn_id:
             application = read_connection(options.conn_id)
         else:
-            secret = os.environ.get(SECRET_VARIABLE) or getpass.getpass("Client secret: ")
-            application = Application(build_config(options.host, None, options.client_id, secret, {}))
+            application = Application(build_config(options.host, None, options.client_id, read_secret(), {}))
         return deliver(application, request_tokens(application.config, options.redirect_uri))
     except IntacctError as err:
         print(f"intacct authorize: {err}", file=sys.stderr)
@@ -75,21 +77,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m intacct_provider.authorize",
         description="Get a refresh token for Sage Intacct by a person's consent.",
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--conn-id", help="Airflow connection to authorize; the token is saved in its credential store"
-    )
-    source.add_argument(
-        "--client-id",
-        help=f"id of the application, to work without Airflow; its secret is read from {SECRET_VARIABLE} or a prompt",
-    )
-    parser.add_argument("--host", help=f"API base URL, with --client-id (default: {DEFAULT_BASE_URL})")
+    add_source_arguments(parser)
     parser.add_argument(
         "--redirect-uri", required=True, help="exactly as registered; no server is needed at this address"
     )
     options = parser.parse_args(arguments)
-    if options.host and options.conn_id:
-        parser.error("--host can only be used with --client-id; a connection has its own host")
+    check_connection_options(parser, options)
     if not options.redirect_uri.startswith("https://"):
         parser.error(f"--redirect-uri must begin with https://, not {options.redirect_uri!r}")
     return options
@@ -100,18 +93,10 @@ def read_connection(conn_id: str) -> Application:
 
     :raises IntacctConfigError: if either of them cannot be read or is invalid.
     """
-    # As in Airflow's own commands; without it Airflow looks for connections in the environment only.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    try:
-        from intacct_provider.hooks.credential_store import find_credential_store
-        from intacct_provider.hooks.intacct import IntacctHook
-
-        conn = IntacctHook.get_connection(conn_id)
-    except Exception as err:
-        raise IntacctConfigError(
-            f"The connection {conn_id!r} cannot be read ({type(err).__name__})."
-        ) from err
+    conn = find_airflow_connection(conn_id)
     config = build_config(conn.host, conn.port, conn.login, conn.password, conn.extra_dejson)
+    from intacct_provider.hooks.credential_store import find_credential_store
+
     try:
         store = find_credential_store(config.credential_store, conn_id)
         if store is not None:
