@@ -107,9 +107,10 @@ class Catalog:
             raise IntacctArgumentError(f"exclude leaves no field of {object_name}.")
         return left
 
-    def object_names(self) -> list[str]:
-        """Return the paths of all objects of the company."""
-        found = self._session.read(Request("GET", MODEL)).result
+    def object_names(self, kind: str | None = None) -> list[str]:
+        """Return the paths of all objects of the company, or of those of a kind."""
+        request = Request("GET", MODEL, params={"type": kind} if kind else None)
+        found = self._session.read(request).result
         names = (str(item.get("apiObject", "")) for item in found or () if isinstance(item, Mapping))
         return [name.removeprefix("objects/") for name in names if name.startswith("objects/")]
 

@@ -526,9 +526,12 @@ class IntacctClient:
         """
         return self._catalog.queryable_fields(object_name, exclude)
 
-    def object_names(self) -> builtins.list[str]:
-        """Return the paths of all objects of the company, custom ones included."""
-        return self._catalog.object_names()
+    def object_names(self, kind: str | None = None) -> builtins.list[str]:
+        """Return the paths of all objects of the company, custom ones included.
+
+        :param kind: ``ownedObject`` for those that exist only in lists of others, which are not among all.
+        """
+        return self._catalog.object_names(kind)
 
     def has_object(self, object_name: str) -> bool | None:
         """Whether Intacct has such an object; None if that cannot be found out.

@@ -1,11 +1,13 @@
 """``python -m intacct_provider.sandbox``: a local Sage Intacct for trying DAGs.
 
-Exit codes: 0 after SIGINT or SIGTERM, 2 if it cannot start, with the reason in one line on stderr.
+Exit codes: 0 after SIGINT or SIGTERM, 2 if it cannot start, with the reason in one line on stderr. With ``capture`` as
+its first argument it is another command: :mod:`intacct_provider.capture.__main__`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import signal
@@ -22,6 +24,8 @@ from intacct_provider.sandbox.state import TIERS
 
 SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - a variable name
 FAULTS_VARIABLE = "INTACCT_SANDBOX_FAULTS"
+#: Named rather than imported, because the sandbox itself shares no code with the client, which this command uses.
+CAPTURE = "intacct_provider.capture.__main__"
 
 
 class StartError(Exception):
@@ -30,7 +34,11 @@ class StartError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
-    options = parse_arguments(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["capture"]:
+        exit_code: int = importlib.import_module(CAPTURE).main(given[1:])
+        return exit_code
+    options = parse_arguments(given)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -50,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; argparse itself exits with 2 on an unknown option."""
     parser = argparse.ArgumentParser(
-        prog="python -m intacct_provider.sandbox", description="A local Sage Intacct on 127.0.0.1."
+        prog="python -m intacct_provider.sandbox",
+        description="A local Sage Intacct on 127.0.0.1. "
+        'The command "capture" takes the models of a real company instead; see "capture --help".',
     )
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
     parser.add_argument(

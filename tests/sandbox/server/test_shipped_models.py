@@ -1,0 +1,55 @@
+"""The models that the package ships: the objects that people export most, in the form of a captured company."""
+
+import json
+
+import pytest
+
+from intacct_provider.client.model import get_entries, get_object_name, read_fields
+from intacct_provider.sandbox.models import list_files, read_shipped
+
+OBJECTS = read_shipped()["objects"]
+EXPECTED = {
+    "accounts-payable/bill",
+    "accounts-payable/bill-line",
+    "accounts-payable/vendor",
+    "accounts-receivable/customer",
+    "accounts-receivable/invoice",
+    "accounts-receivable/invoice-line",
+    "accounts-receivable/payment",
+    "company-config/class",
+    "company-config/department",
+    "company-config/location",
+    "general-ledger/account",
+    "general-ledger/journal-entry",
+    "general-ledger/journal-entry-line",
+    "inventory-control/item",
+    "projects/project",
+}
+
+
+def test_the_objects_that_people_export_most_are_shipped():
+    assert OBJECTS.keys() >= EXPECTED
+
+
+@pytest.mark.parametrize("file", list_files(), ids=lambda file: file.name)
+def test_a_file_has_the_form_of_a_captured_company(file):
+    text = file.read_text(encoding="utf-8")
+    content = json.loads(text)
+    assert content["format"] == "intacct-company/1"
+    assert text == json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_a_model_is_that_of_its_object(name):
+    model = OBJECTS[name]["model"]
+    assert model["apiObject"] == f"objects/{name}"
+    fields = read_fields(model)
+    assert {"key", "id"} <= fields.keys()
+    assert {field.type for field in fields.values() if not field.is_list} <= {
+        *("string", "integer", "number", "boolean")
+    }
+    for part in get_entries(model, "lists").values():
+        owned = OBJECTS.get(get_object_name(part))
+        if owned:
+            owners = [ref["apiObject"] for ref in owned["model"]["refs"].values() if ref.get("isOwner")]
+            assert owners == [name]
