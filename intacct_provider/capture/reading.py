@@ -13,9 +13,17 @@ from intacct_provider.capture.shape import extract_shape
 from intacct_provider.client import IntacctClient
 from intacct_provider.client.model import get_entries, get_object_name, read_fields
 from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctAPIError, IntacctArgumentError
+from intacct_provider.client.spelling import list_some
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctNotFoundError,
+    IntacctPermissionError,
+    IntacctValidationError,
+)
 
 ENTITY = "company-config/entity"
+#: Errors of one object, or of what the user may see of it; others, such as a wrong secret, end the capture.
+_REFUSALS = (IntacctNotFoundError, IntacctPermissionError, IntacctValidationError)
 Report = Callable[[str], None]
 
 
@@ -44,7 +52,8 @@ def read_company(client: IntacctClient, request: Request, report: Report) -> dic
     """Return the document of a company. Only reads, and never more calls than allowed.
 
     :param report: called with each line for the terminal.
-    :raises IntacctArgumentError: if a pattern matches nothing, or more calls are needed than allowed.
+    :raises IntacctArgumentError: if a pattern matches nothing, no model can be read, or more calls are needed than
+        allowed.
     """
     client.before_call = _limit_calls(request.max_calls)
     names, owned = _find_objects(client, request.patterns)
@@ -54,7 +63,7 @@ def read_company(client: IntacctClient, request: Request, report: Report) -> dic
         f"(limit: {request.max_calls})."
     )
     _check_calls(calls, request)
-    models = {name: client.model(name) for name in names}
+    models = dict(_read_models(client, names, report))
     # The lists of an object cannot be used without the models of their elements.
     lists = {target for model in models.values() for target in _list_targets(model)}
     models |= client.models(sorted(lists & owned - models.keys()))
@@ -90,13 +99,33 @@ def _find_objects(client: IntacctClient, patterns: Sequence[str]) -> tuple[list[
     """Return the objects to read, and all that exist only in lists of others."""
     try:
         names = client.object_names()
-    except IntacctAPIError as err:
+    except _REFUSALS as err:
         return select_named(patterns, err.message), set()
     try:
         owned = client.object_names("ownedObject")
-    except IntacctAPIError:
+    except _REFUSALS:
         owned = []
     return select_objects(patterns, [*names, *owned]), set(owned)
+
+
+def _read_models(
+    client: IntacctClient, names: Sequence[str], report: Report
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the models that the user may read.
+
+    :raises IntacctArgumentError: if there are none.
+    """
+    missing: list[str] = []
+    for name in names:
+        try:
+            yield name, client.model(name)
+        except _REFUSALS as err:
+            missing.append(name)
+            report(f"  {name} is left out, because its model cannot be read: {err.message}")
+    if len(missing) == len(names):
+        raise IntacctArgumentError(
+            f"The model of {list_some(missing, 3)} cannot be read, so nothing is captured."
+        )
 
 
 def _list_targets(model: Mapping[str, Any]) -> Iterator[str]:
@@ -122,17 +151,13 @@ def _count_records(client: IntacctClient, name: str) -> int | None:
     """Return how many records the user can see; None if the object cannot be queried."""
     try:
         return client.totals(Query.build(name, ["key"])).count
-    except IntacctAPIError as err:
-        if err.retryable:
-            raise
+    except _REFUSALS:
         return None
 
 
 def _read_forms(client: IntacctClient, name: str, size: int) -> dict[str, Any]:
     try:
         rows = client.query(name, "*", size=size).rows
-    except IntacctAPIError as err:
-        if err.retryable:
-            raise
+    except _REFUSALS:
         return {}
     return describe_forms(client.fields(name), rows)

@@ -127,9 +127,16 @@ def test_a_capture_that_fails_leaves_the_earlier_file(sandbox, run, tmp_path):
     sandbox.fail(path=MODEL, status=403, skip=2)
     code, printed, _ = run(sandbox, CUSTOMER)
     assert code == 1
-    assert len(printed.err.splitlines()) == 1
+    assert f"The model of {CUSTOMER} cannot be read, so nothing is captured." in printed.err
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_object_whose_model_may_not_be_read_is_left_out(sandbox, run):
+    sandbox.fail(path=MODEL, status=403, skip=2)
+    code, printed, path = run(sandbox, f"{CUSTOMER},accounts-receivable/term")
+    assert (code, [*read(path)["objects"]]) == (0, ["accounts-receivable/term"])
+    assert f"{CUSTOMER} is left out, because its model cannot be read: " in printed.out
 
 
 @pytest.mark.parametrize(
@@ -196,6 +203,14 @@ def test_options_that_cannot_be_are_refused(capsys, options, said):
         main([*options, "--objects", "*", "--out", "x.json"])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_wrong_secret_is_reported_as_one(sandbox, run, monkeypatch):
+    monkeypatch.setenv("WRONG_SECRET_OF_A_TEST", "guessed")
+    code, printed, path = run(sandbox, CUSTOMER, "--client-secret-env", "WRONG_SECRET_OF_A_TEST")
+    assert (code, path.exists(), len(printed.err.splitlines())) == (1, False, 1)
+    assert "client secret" in printed.err
+    assert "guessed" not in printed.err
 
 
 def test_a_missing_secret_is_an_error_that_names_its_variable(sandbox, run, monkeypatch):
