@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from capture_command import run_capture
 from sandbox_client import calls, running
 
 from intacct_provider.capture.__main__ import main
@@ -17,16 +18,12 @@ MARKER = "Zqmarker"
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
+def run(tmp_path, capsys):
     """Capture a sandbox; return the exit code, what was printed, and the file's path."""
 
-    def capture(company, objects, *options, command=main):
-        identity = company.identity
-        monkeypatch.setenv("SECRET_OF_A_TEST", identity.client_secret)
+    def capture(company, objects, *options, **others):
         path = tmp_path / "company.json"
-        who = ("--company-id", identity.company, "--user-id", identity.user, "--host", company.url)
-        secret = ("--client-id", identity.client_id, "--client-secret-env", "SECRET_OF_A_TEST")
-        code = command([*secret, *who, "--objects", objects, "--out", str(path), *options])
+        code = run_capture(company, path, *options, objects=objects, **others)
         return code, capsys.readouterr(), path
 
     return capture
