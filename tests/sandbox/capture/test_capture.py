@@ -210,7 +210,7 @@ def test_a_wrong_secret_is_reported_as_one(sandbox, run, monkeypatch):
     assert "guessed" not in printed.err
 
 
-def test_a_missing_secret_is_an_error_that_names_its_variable(sandbox, run, monkeypatch):
+def test_a_missing_secret_is_an_error_that_names_its_variable(sandbox, run):
     code, printed, _ = run(sandbox, CUSTOMER, "--client-secret-env", "SECRET_THAT_IS_NOT_SET")
     assert code == 1
     assert "SECRET_THAT_IS_NOT_SET" in printed.err
