@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox azurite \
-  bench bench-smoke bench-sandbox bench-sync bench-sensors parity kills screenshot constraints clean worlds races
+  bench bench-smoke bench-sandbox bench-sync bench-sensors parity kills screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,6 +54,9 @@ mutation: $(VENV)/.dev  ## Break retries, paging and the reading of errors line 
 
 reliability: $(VENV)/.dev  ## Run the tests of faults, and write docs/reliability.md from what passed
 	@INTACCT_WRITE_RELIABILITY=1 $(BIN)/python -m pytest -q tests/reliability
+
+assumptions: $(VENV)/.dev  ## Write docs/assumptions.md from the list that the probe answers
+	@$(BIN)/python tools/write_assumptions.py
 
 parity: $(VENV)/.dev  ## Run sensors in each mode through everything that can happen, and write the table of docs/sensors.md
 	@INTACCT_WRITE_PARITY=1 $(BIN)/python -m pytest -q tests/sandbox/sensors/test_parity.py

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "AIRFLOW_CONN_INTACCT_DEFAULT"
 MARKER = "intacct_sandbox"
-ARGUMENTS = ("seed", "tier", "faults", "clock")
+ARGUMENTS = ("seed", "tier", "faults", "clock", "variant")
 SESSION_SEED = "intacct_sandbox_seed"
 MARKER_HELP = (
     f"{MARKER}(seed='empty', tier=1, faults={{}}, clock=...): "
@@ -60,8 +60,8 @@ def intacct_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
         @pytest.mark.intacct_sandbox(seed="demo", tier=2, faults={"latency": 0.1})
 
-    The marker takes the arguments seed, tier, faults and clock of Sandbox. It can be on a class or a module too; for
-    each argument the nearest marker wins.
+    The marker takes the arguments seed, tier, faults, clock and variant of Sandbox. It can be on a class or a
+    module too; for each argument the nearest marker wins.
 
     Useful members: ``seed(...)``, ``records(object)``, ``requests``, ``fail(...)``, ``faults``, ``transactions``,
     ``billed``, and ``connection(**extra)`` for connections under other names. See Sandbox in

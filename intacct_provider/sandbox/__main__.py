@@ -86,6 +86,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"what goes wrong, such as '{{\"latency\": 0.2}}' (default: the variable {FAULTS_VARIABLE})",
     )
     parser.add_argument(
+        "--variant",
+        default="",
+        metavar="NAME,NAME",
+        help="how the company differs from the default, such as keys-order-as-text; see docs/sandbox.md",
+    )
+    parser.add_argument(
         "--control", action="store_true", help="let clients change the faults at /sandbox/faults"
     )
     return parser.parse_args(arguments)
@@ -113,6 +119,7 @@ def start(options: argparse.Namespace) -> Sandbox:
             client_secret=secret,
             tier=options.tier,
             faults=options.faults,
+            variant=options.variant,
             control=options.control,
             host=options.host,
             allow_remote=options.allow_remote,

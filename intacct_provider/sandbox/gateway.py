@@ -58,6 +58,7 @@ class Gateway:
             idempotency_key=headers.get(b"idempotency-key"),
             entity=headers.get(b"x-ia-api-param-entity") or None,
             begun=self.state.store.now(),
+            fault="variant" if self.state.faults.variants else None,
         )
         self.state.calls.append(call)
         client = scope.get("client")
@@ -146,6 +147,8 @@ class Gateway:
         limits = ((b"x-ia-throttle-limit", self.state.concurrency), (b"x-ia-tenant-throttle-limit", company))
         now = format_datetime(self.state.store.now(), usegmt=True)
         headers = [(b"date", now.encode())]
+        if self.state.faults.varies("no-throttle-headers"):
+            return headers
         for name, limit in limits:
             headers.append((name, b"%d" % limit))
             headers.append((name + b"-remaining", b"%d" % max(0, limit - self._in_flight)))

@@ -56,7 +56,9 @@ class Sandbox:
     :param control: let clients change the faults at ``/sandbox/faults``.
     :param host: address to listen on; an address that other machines can reach needs ``allow_remote`` as well.
     :param clock: returns the current time with a time zone, for tests about dates.
-    :raises ValueError: for invalid faults, tier or host.
+    :param variant: how the company differs from the default, such as ``keys-order-as-text``; separate several with
+        commas. See :data:`~intacct_provider.sandbox.faults.variants.VARIANTS`.
+    :raises ValueError: for invalid faults, variant, tier or host.
     """
 
     def __init__(
@@ -72,12 +74,15 @@ class Sandbox:
         host: str = HOST,
         allow_remote: bool = False,
         clock: Callable[[], datetime] = utc_now,
+        variant: str = "",
     ) -> None:
         check_host(host, allow_remote=allow_remote)
         if tier not in TIERS:
             raise ValueError(f"tier must be one of {', '.join(map(str, TIERS))}, not {tier!r}")
         shared = Faults()  # a copy, so that the caller's object does not change
         shared.replace(read_faults(faults or {}))
+        if variant:
+            shared.replace(read_faults({"variants": split_names(variant)}, shared))
         store = Store(db, lambda: clock() + timedelta(seconds=shared.clock_skew))
         self._state = State(store, Identity(client_secret=client_secret), shared, TIERS[tier])
         self._control = control
@@ -311,6 +316,11 @@ def close_on_error(listener: socket.socket) -> Iterator[None]:
     except BaseException:
         listener.close()
         raise
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a text that separates them with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:

@@ -59,7 +59,7 @@ class Call:
     :param rows: records in the response to a query.
     :param begun: when it arrived.
     :param seconds: until the last byte of the response was handed to the network.
-    :param fault: the kind of the planned fault that it met.
+    :param fault: the kind of the planned fault that it met; ``variant`` if the sandbox has variants.
     """
 
     method: str

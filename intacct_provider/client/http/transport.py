@@ -128,6 +128,8 @@ class Transport:
         self._proxy = find_proxy(config, self._session)
         secrets = find_proxy_secrets(self._proxy)
         self._redactor = Redactor(config.client_secret, config.refresh_token, *secrets)
+        #: Called before each HTTP request, those for tokens and retries among them; raises to prevent it.
+        self.before_request: Callable[[Request], None] | None = None
         self._on_secret = on_secret or (lambda _secret: None)
         for secret in secrets:
             self._on_secret(secret)
@@ -162,6 +164,13 @@ class Transport:
             self._tokens.accept(token)
             return reply
         return self._send_with_new_tokens(request, token, reply, time.monotonic() - begun)
+
+    def send_with_token(self, request: Request, token: str) -> Reply:
+        """Send a request with a given token, and return the response even if it rejects the token.
+
+        :raises IntacctConnectionError: if no complete response came within the retry policy.
+        """
+        return self._send_with_retries(request, token)
 
     def _send_with_new_tokens(self, request: Request, token: str, reply: Reply, seconds: float) -> Reply:
         """Repeat a request whose token was rejected until one is accepted, or too many new ones are rejected.
@@ -278,6 +287,8 @@ class Transport:
 
     def _send_once(self, request: Request, token: str) -> Reply | Failure:
         """Send once and return a complete response, or why there is none."""
+        if self.before_request is not None:
+            self.before_request(request)
         headers = {"Accept": "application/json"}
         if request.content is not None:
             headers["Content-Type"] = "application/json"

@@ -22,6 +22,7 @@ from intacct_provider.sandbox.api.messages import (
     one_result,
 )
 from intacct_provider.sandbox.api.model import describe
+from intacct_provider.sandbox.api.variants import vary_request, vary_response
 from intacct_provider.sandbox.auth import TokenRequestError, read_token_request
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
 from intacct_provider.sandbox.faults.churn import churn
@@ -51,13 +52,16 @@ class Api:
 
     def handle(self, request: ApiRequest) -> ApiResponse:
         """Carry out a request, or a part of a composite one, and bill it. Errors are responses too."""
+        faults = self.state.faults
         try:
-            response = self._handle(request)
+            response = self._handle(vary_request(request, faults) if faults.variants else request)
         except ApiError as error:
             response = error_response(error)
         except Exception:
             log.exception("The sandbox itself failed on %s %s", request.method, request.path)
             response = error_response(ApiError(500, "operationFailed", "The sandbox failed; see its log"))
+        if faults.variants:
+            response = vary_response(request, response, faults)
         call = request.call
         call.transactions += response.transactions
         self.state.ledger.add(call.name, call.caller or "", response.transactions)

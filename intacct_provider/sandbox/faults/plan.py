@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from intacct_provider.sandbox.faults.variants import list_settings
 from intacct_provider.sandbox.nearest import find_nearest
 
 FaultKind = Literal["status", "alter", "cut", "reset", "html", "hang", "after", "expire"]
@@ -133,6 +134,8 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param clock_skew: seconds that the server's clock is ahead; negative for behind.
     :param job_seconds: how long a bulk job stays in each state except ``processing``.
     :param job_rate: records that a bulk job processes per second.
+    :param variants: names of :data:`~intacct_provider.sandbox.faults.variants.VARIANTS`. A setting that is not its
+        default wins over theirs.
     :param fail: calls that fail; the first fault that matches a call is applied.
     """
 
@@ -152,6 +155,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     clock_skew: float = 0.0
     job_seconds: float = 1.0
     job_rate: float = 500.0
+    variants: list[str] = []
     fail: list[Fault] = []
 
     def __post_init__(self) -> None:
@@ -163,8 +167,16 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         for name in self.denied:
             if "/" not in name:
                 raise ValueError(f"denied names objects such as 'company-config/user', not {name!r}")
+        defaults = dict(zip(self.__struct_fields__, self.__struct_defaults__, strict=True))
+        for name, value in list_settings(self.variants).items():
+            if getattr(self, name) == defaults[name]:
+                setattr(self, name, value)
         if self.job_rate <= 0:
             raise ValueError("job_rate must be more than 0")
+
+    def varies(self, name: str) -> bool:
+        """Whether a variant is on."""
+        return name in self.variants
 
     def replace(self, other: Faults) -> None:
         """Copy all settings from another object, in place, so that they apply from the next call on."""
@@ -227,6 +239,8 @@ def read_faults(given: FaultsLike, base: Faults | None = None) -> Faults:
         if isinstance(fault, Mapping):
             _check_names(fault, Fault, "fail")
     kept = msgspec.to_builtins(base) if base is not None else {}
+    if base is not None and "variants" in given:
+        kept = {name: value for name, value in kept.items() if name not in list_settings(base.variants)}
     try:
         return msgspec.convert({**kept, **given}, Faults)
     except msgspec.ValidationError as error:

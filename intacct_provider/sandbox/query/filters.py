@@ -90,7 +90,8 @@ def _condition(tables: Tables, number: int, item: object, settings: Settings) ->
 
 
 def _operand(column: Column, settings: Settings) -> Operand:
-    as_text = column.type == "key" and settings.faults.text_keys
+    faults = settings.faults
+    as_text = column.type == "key" and (faults.text_keys or faults.varies("keys-filter-as-text"))
     return Operand(column, settings.today, case_sensitive=settings.case_sensitive, key_as_text=as_text)
 
 

@@ -208,7 +208,7 @@ def _term(tables: Tables, selection: Selection, item: object, faults: Faults) ->
     if direction not in ("asc", "desc"):
         raise invalid(f"orderBy {name}: the direction must be asc or desc")
     column = _find_sort_column(tables, selection, name)
-    as_text = column.type == "key" and faults.text_keys
+    as_text = column.type == "key" and (faults.text_keys or faults.varies("keys-order-as-text"))
     return f"{column.output if as_text else column.sql} {direction.upper()}"
 
 

@@ -1,0 +1,1 @@
+"""What the probe asks: each module answers the assumptions about one subject."""

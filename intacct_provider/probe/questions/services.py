@@ -1,0 +1,57 @@
+"""What responses and models say besides records: limits, idempotency and addresses."""
+
+from __future__ import annotations
+
+from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Finding, Inquiry
+from intacct_provider.probe.asking import read_int
+from intacct_provider.probe.objects import ObjectFacts
+
+#: Requests in flight of one application, by Sage's performance tier.
+TIERS = {6: 1, 8: 2, 12: 3, 15: 4}
+WITH_WEB_URL = "accounts-receivable/customer"
+
+
+def answer_services(inquiry: Inquiry) -> None:
+    """Answer from the responses so far."""
+    _answer_throttle(inquiry)
+    findings = {one.shown: _judge_idempotence(one) for one in inquiry.readable}
+    inquiry.answer_by_object("idempotence-supported", findings)
+    _answer_web_url(inquiry)
+    inquiry.answer("refresh-token-single-use", UNKNOWN, "never asked")
+
+
+def _answer_throttle(inquiry: Inquiry) -> None:
+    headers = inquiry.asker.throttle
+    if headers is None:
+        inquiry.answer("throttle-headers", UNKNOWN, "there was no response")
+        return
+    limit = read_int(headers.get("x-ia-throttle-limit"))
+    company = read_int(headers.get("x-ia-tenant-throttle-limit"))
+    if limit is None and company is None:
+        inquiry.answer("throttle-headers", CONTRADICTED, "missing", tier=None)
+        return
+    tier = TIERS.get(limit or 0)
+    known = [f"{limit} for the application" if limit else "", f"{company} for the company" if company else ""]
+    evidence = (
+        f"{', '.join(filter(None, known))}{f', as in tier {tier}' if tier else ', of no tier that is known'}"
+    )
+    inquiry.answer("throttle-headers", HOLDS, evidence, tier=tier)
+
+
+def _judge_idempotence(facts: ObjectFacts) -> Finding:
+    said = str(facts.model.get("idempotenceSupported", "")).lower()
+    if said in ("true", "false"):
+        return Finding(HOLDS if said == "true" else CONTRADICTED, said)
+    return Finding(UNKNOWN, "the model does not say" if facts.model else "there is no model")
+
+
+def _answer_web_url(inquiry: Inquiry) -> None:
+    """Only the model of customers is known to have it; other objects count if customers were not asked for."""
+    modeled = [one for one in inquiry.readable if one.fields]
+    wanted = [one for one in modeled if one.name == WITH_WEB_URL] or modeled
+    if not wanted:
+        inquiry.answer("web-url", UNKNOWN, "no model could be read")
+        return
+    having = [one.shown for one in wanted if "webURL" in one.fields]
+    evidence = ", ".join(having) or f"not in the model of {', '.join(one.shown for one in wanted)}"
+    inquiry.answer("web-url", HOLDS if having else CONTRADICTED, evidence)

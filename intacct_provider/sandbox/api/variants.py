@@ -1,0 +1,180 @@
+"""Requests and responses of a sandbox with variants: what the operations behind them do not know of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+
+from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse
+from intacct_provider.sandbox.errors import ApiError, invalid
+from intacct_provider.sandbox.faults.plan import Faults
+from intacct_provider.sandbox.objects.audit_history import AUDIT_HISTORY
+from intacct_provider.sandbox.objects.catalog import QUERYABLE
+from intacct_provider.sandbox.query.columns import AGGREGATES, Tables
+from intacct_provider.sandbox.query.relative_dates import MACROS
+
+QUERY = "/services/core/query"
+MODEL = "/services/core/model"
+_ENTITY, _OTHER_ENTITY = "x-ia-api-param-entity", "x-ia-api-paramentity"
+_ATOMIC = "x-ia-api-param-transaction"
+_GATEWAY_ID = "GW-"
+
+
+def vary_request(request: ApiRequest, faults: Faults) -> ApiRequest:
+    """Return the request as the operations see it.
+
+    :raises ApiError: if a variant refuses it.
+    """
+    headers = dict(request.headers)
+    if faults.varies("no-idempotency"):
+        headers.pop("idempotency-key", None)
+    if faults.varies("other-entity-header"):
+        headers.pop(_ENTITY, None)
+        headers |= {_ENTITY: headers[_OTHER_ENTITY]} if _OTHER_ENTITY in headers else {}
+    if faults.varies("batches-all-or-nothing"):
+        headers[_ATOMIC] = "true"
+    return replace(request, headers=Headers(headers), body=_vary_body(request, faults))
+
+
+def _vary_body(request: ApiRequest, faults: Faults) -> bytes:
+    is_query = request.path == QUERY
+    if not is_query and not (request.method == "PATCH" and faults.varies("null-keeps-values")):
+        return request.body
+    try:
+        body = msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return request.body
+    if not isinstance(body, dict):
+        return request.body
+    if not is_query:
+        return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+    _check_query(body, faults)
+    if faults.varies("text-ignores-case"):
+        body["filterParameters"] = {
+            **(body.get("filterParameters") or {}),
+            "caseSensitiveComparison": False,
+        }
+    if faults.varies("unknown-fields-ignored"):
+        body["fields"] = [name for name in body.get("fields") or () if _is_known(body.get("object"), name)]
+    return msgspec.json.encode(body)
+
+
+def _check_query(body: Mapping[str, Any], faults: Faults) -> None:
+    fields, parameters = body.get("fields") or (), body.get("filterParameters") or {}
+    if faults.varies("no-aggregates") and any(_is_aggregate(name) for name in fields):
+        raise invalid("Aggregates are not supported")
+    if faults.varies("no-include-private") and "includePrivate" in parameters:
+        raise invalid("Unrecognized key includePrivate in filterParameters")
+    if faults.varies("no-audit-history") and body.get("object") == AUDIT_HISTORY.name:
+        raise invalid(f"{AUDIT_HISTORY.name} is not an object that can be queried")
+    if faults.varies("no-date-macros") and any(_has_macro(one) for one in body.get("filters") or ()):
+        raise invalid("A filter has a value that is not a date", code="invalidParameter")
+
+
+def _is_aggregate(name: object) -> bool:
+    return isinstance(name, str) and ":" in name and name.partition(":")[0] in AGGREGATES
+
+
+def _has_macro(value: object) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_macro, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and value in MACROS
+
+
+def _is_known(object_name: object, name: str) -> bool:
+    object_type = QUERYABLE.get(str(object_name))
+    if object_type is None or _is_aggregate(name):
+        return True
+    try:
+        Tables(object_type).column(name)
+    except ApiError:
+        return False
+    return True
+
+
+def vary_response(request: ApiRequest, response: ApiResponse, faults: Faults) -> ApiResponse:
+    """Return the response as the client gets it."""
+    if not isinstance(response.body, dict | msgspec.Raw):
+        return response
+    # What follows changes a copy, since a response may share parts with what is stored.
+    body = msgspec.json.decode(msgspec.json.encode(response.body))
+    for name, change in _CHANGES.items():
+        if faults.varies(name):
+            change(request, body)
+    return replace(response, body=body)
+
+
+def _leave_out_nulls(request: ApiRequest, body: dict[str, Any]) -> None:
+    for row in _list_rows(request, body):
+        for name in [name for name, value in row.items() if value is None]:
+            del row[name]
+
+
+def _nest_related(request: ApiRequest, body: dict[str, Any]) -> None:
+    object_type = QUERYABLE.get(request.call.name)
+    tables = Tables(object_type) if object_type else None
+    for row in _list_rows(request, body):
+        for name in [name for name in row if "." in name and tables and tables.is_reference(name)]:
+            first, _, rest = name.partition(".")
+            row.setdefault(first, {})[rest] = row.pop(name)
+
+
+def _leave_out_total(request: ApiRequest, body: dict[str, Any]) -> None:
+    if request.path == QUERY:
+        body.get("ia::meta", {}).pop("totalCount", None)
+
+
+def _leave_out_ids(_request: ApiRequest, body: Any) -> None:
+    if isinstance(body, dict):
+        body.pop("errorId", None)
+        if str(body.get("code", "")).startswith(_GATEWAY_ID):
+            body["code"] = "unauthorized"
+    for part in body.values() if isinstance(body, dict) else body if isinstance(body, list) else ():
+        _leave_out_ids(_request, part)
+
+
+def _deny_idempotency(request: ApiRequest, body: dict[str, Any]) -> None:
+    for model in _list_models(request, body):
+        if "idempotenceSupported" in model:
+            model["idempotenceSupported"] = False
+
+
+def _leave_out_web_url(request: ApiRequest, body: dict[str, Any]) -> None:
+    for model in _list_models(request, body):
+        if isinstance(model.get("fields"), dict):
+            model["fields"].pop("webURL", None)
+
+
+def _reverse_batch(request: ApiRequest, body: dict[str, Any]) -> None:
+    results = body.get("ia::result")
+    if (
+        request.method in ("POST", "PATCH")
+        and request.path.startswith("/objects/")
+        and isinstance(results, list)
+    ):
+        results.reverse()
+
+
+def _list_rows(request: ApiRequest, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = body.get("ia::result") if request.path == QUERY else None
+    return rows if isinstance(rows, list) else []
+
+
+def _list_models(request: ApiRequest, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = body.get("ia::result") if request.path == MODEL else None
+    return [found] if isinstance(found, dict) else [one for one in found or () if isinstance(one, dict)]
+
+
+_CHANGES: Mapping[str, Callable[[ApiRequest, Any], None]] = {
+    "nulls-left-out": _leave_out_nulls,
+    "nested-related-fields": _nest_related,
+    "no-total-count": _leave_out_total,
+    "errors-without-ids": _leave_out_ids,
+    "no-idempotency": _deny_idempotency,
+    "no-web-url": _leave_out_web_url,
+    "batch-answers-reversed": _reverse_batch,
+}
