@@ -55,6 +55,8 @@ class Inquiry:
     def __init__(self, asker: Asker, objects: list[ObjectFacts]) -> None:
         self.asker = asker
         self.objects = objects
+        #: Why the last question that failed has no answer.
+        self.failure = ""
         self._found: dict[str, tuple[Finding, Mapping[str, Any]]] = {}
 
     @property
@@ -96,7 +98,8 @@ class Inquiry:
         :param with_writes: whether the assumptions were asked that need writes.
         """
         asked = [one for one in ASSUMPTIONS if with_writes or not one.write]
-        why = "the budget of requests was spent before it was asked" if self.asker.stopped else "not asked"
+        spent = "the budget of requests was spent before it was asked" if self.asker.stopped else ""
+        why = spent or self.failure or "not asked"
         answers = []
         for one in asked:
             finding, facts = self._found.get(one.id, (Finding(UNKNOWN, why), {}))

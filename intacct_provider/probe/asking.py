@@ -17,6 +17,7 @@ MODEL = "/services/core/model"
 TOKEN = "/oauth2/token"  # noqa: S105 - a path
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 _THROTTLE = re.compile(r"x-ia-(?:tenant-)?throttle-limit", re.IGNORECASE)
+_RECORD = re.compile(r"^(/objects/[^/]+/[^/]+)/.*")
 #: Statuses that do not say anything about the request itself.
 _UNDECIDED = (401, 403, 408, 425, 429)
 
@@ -119,7 +120,9 @@ class Asker:
         is_token = request.path == TOKEN
         self.token_requests += is_token
         purpose = "get an access token" if is_token else self._purpose
-        self._announce(f"{self.requests:3d}/{self.limit} {request.method} {request.path} to {purpose}")
+        # The key of a record is nobody's business but the server's.
+        path = _RECORD.sub(r"\1/...", request.path)
+        self._announce(f"{self.requests:3d}/{self.limit} {request.method} {path} to {purpose}")
 
     def _note_throttle(self, reply: Reply) -> None:
         found = {name.lower(): value for name, value in reply.headers.items() if _THROTTLE.fullmatch(name)}

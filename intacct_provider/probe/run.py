@@ -44,7 +44,7 @@ def run_inquiry(asker: Asker, config: IntacctConfig, names: Sequence[str]) -> In
     keys.ask_keys(inquiry)
     fields.ask_rows(inquiry)
     for question in _list_questions(inquiry):
-        ask(question)
+        ask(inquiry, question)
     pages.ask_meta(inquiry)
     services.answer_services(inquiry)
     return inquiry
@@ -53,16 +53,18 @@ def run_inquiry(asker: Asker, config: IntacctConfig, names: Sequence[str]) -> In
 def run_writes(inquiry: Inquiry, object_name: str) -> bool:
     """Ask what needs writes, and return whether everything that was created is deleted again."""
     records: list[bool] = []
-    ask(lambda: records.append(writes.ask_writes(inquiry, object_name)))
+    ask(inquiry, lambda: records.append(writes.ask_writes(inquiry, object_name)))
     return records == [True]
 
 
-def ask(question: Question) -> None:
+def ask(inquiry: Inquiry, question: Question) -> None:
     """Ask one question; what fails leaves its assumptions unknown, and the next one is asked."""
     try:
         question()
-    except (BudgetSpentError, IntacctError):
+    except BudgetSpentError:
         return
+    except IntacctError as err:
+        inquiry.failure = f"not answered ({type(err).__name__})"
 
 
 def _list_questions(inquiry: Inquiry) -> Iterator[Question]:

@@ -9,7 +9,7 @@ from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.errors import TOKEN_ERROR_IDS, TokenVerdict
 from intacct_provider.client.http.transport import ENTITY_HEADER, Reply, Request, judge_reply
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Inquiry
-from intacct_provider.probe.asking import MODEL, describe, find_error_id, is_refusal, read_page
+from intacct_provider.probe.asking import MODEL, describe, find_error_id, read_page
 
 OTHER_HEADER = "X-IA-API-ParamEntity"
 NO_ENTITY = "no-such-entity-0"
@@ -40,11 +40,16 @@ def ask_entity_header(inquiry: Inquiry) -> None:
         return
     for header, answer in ((ENTITY_HEADER, HOLDS), (OTHER_HEADER, CONTRADICTED)):
         reply = _count(inquiry, {header: NO_ENTITY}, f"see whether {header} has an effect")
-        if is_refusal(reply):
+        if _is_rejected(reply):
             evidence = f"a nonexistent entity in {header} is refused ({describe(reply)})"
             inquiry.answer("entity-header", answer, evidence, header=header)
             return
     _compare_counts(inquiry)
+
+
+def _is_rejected(reply: Reply) -> bool:
+    """Whether a query fails that was answered without the header."""
+    return reply.error() is not None and reply.status < 500 and reply.status not in (408, 425, 429)
 
 
 def _compare_counts(inquiry: Inquiry) -> None:

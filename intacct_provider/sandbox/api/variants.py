@@ -10,11 +10,10 @@ import msgspec
 from starlette.datastructures import Headers
 
 from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse
-from intacct_provider.sandbox.errors import ApiError, invalid
+from intacct_provider.sandbox.errors import invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.audit_history import AUDIT_HISTORY
-from intacct_provider.sandbox.objects.catalog import QUERYABLE
-from intacct_provider.sandbox.query.columns import AGGREGATES, Tables
+from intacct_provider.sandbox.query.columns import AGGREGATES
 from intacct_provider.sandbox.query.relative_dates import MACROS
 
 QUERY = "/services/core/query"
@@ -54,24 +53,25 @@ def _vary_body(request: ApiRequest, faults: Faults) -> bytes:
         return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
     _check_query(body, faults)
     if faults.varies("text-ignores-case"):
-        body["filterParameters"] = {
-            **(body.get("filterParameters") or {}),
-            "caseSensitiveComparison": False,
-        }
-    if faults.varies("unknown-fields-ignored"):
-        body["fields"] = [name for name in body.get("fields") or () if _is_known(body.get("object"), name)]
+        given = body.get("filterParameters")
+        if given is None or isinstance(given, dict):
+            body["filterParameters"] = {**(given or {}), "caseSensitiveComparison": False}
     return msgspec.json.encode(body)
 
 
 def _check_query(body: Mapping[str, Any], faults: Faults) -> None:
-    fields, parameters = body.get("fields") or (), body.get("filterParameters") or {}
-    if faults.varies("no-aggregates") and any(_is_aggregate(name) for name in fields):
+    fields, parameters = body.get("fields"), body.get("filterParameters")
+    if faults.varies("no-aggregates") and isinstance(fields, list) and any(map(_is_aggregate, fields)):
         raise invalid("Aggregates are not supported")
-    if faults.varies("no-include-private") and "includePrivate" in parameters:
+    if (
+        faults.varies("no-include-private")
+        and isinstance(parameters, dict)
+        and "includePrivate" in parameters
+    ):
         raise invalid("Unrecognized key includePrivate in filterParameters")
     if faults.varies("no-audit-history") and body.get("object") == AUDIT_HISTORY.name:
         raise invalid(f"{AUDIT_HISTORY.name} is not an object that can be queried")
-    if faults.varies("no-date-macros") and any(_has_macro(one) for one in body.get("filters") or ()):
+    if faults.varies("no-date-macros") and _has_macro(body.get("filters")):
         raise invalid("A filter has a value that is not a date", code="invalidParameter")
 
 
@@ -85,17 +85,6 @@ def _has_macro(value: object) -> bool:
     return isinstance(value, str) and value in MACROS
 
 
-def _is_known(object_name: object, name: str) -> bool:
-    object_type = QUERYABLE.get(str(object_name))
-    if object_type is None or _is_aggregate(name):
-        return True
-    try:
-        Tables(object_type).column(name)
-    except ApiError:
-        return False
-    return True
-
-
 def vary_response(request: ApiRequest, response: ApiResponse, faults: Faults) -> ApiResponse:
     """Return the response as the client gets it."""
     if not isinstance(response.body, dict | msgspec.Raw):
@@ -106,21 +95,6 @@ def vary_response(request: ApiRequest, response: ApiResponse, faults: Faults) ->
         if faults.varies(name):
             change(request, body)
     return replace(response, body=body)
-
-
-def _leave_out_nulls(request: ApiRequest, body: dict[str, Any]) -> None:
-    for row in _list_rows(request, body):
-        for name in [name for name, value in row.items() if value is None]:
-            del row[name]
-
-
-def _nest_related(request: ApiRequest, body: dict[str, Any]) -> None:
-    object_type = QUERYABLE.get(request.call.name)
-    tables = Tables(object_type) if object_type else None
-    for row in _list_rows(request, body):
-        for name in [name for name in row if "." in name and tables and tables.is_reference(name)]:
-            first, _, rest = name.partition(".")
-            row.setdefault(first, {})[rest] = row.pop(name)
 
 
 def _leave_out_total(request: ApiRequest, body: dict[str, Any]) -> None:
@@ -159,19 +133,12 @@ def _reverse_batch(request: ApiRequest, body: dict[str, Any]) -> None:
         results.reverse()
 
 
-def _list_rows(request: ApiRequest, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = body.get("ia::result") if request.path == QUERY else None
-    return rows if isinstance(rows, list) else []
-
-
 def _list_models(request: ApiRequest, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = body.get("ia::result") if request.path == MODEL else None
     return [found] if isinstance(found, dict) else [one for one in found or () if isinstance(one, dict)]
 
 
 _CHANGES: Mapping[str, Callable[[ApiRequest, Any], None]] = {
-    "nulls-left-out": _leave_out_nulls,
-    "nested-related-fields": _nest_related,
     "no-total-count": _leave_out_total,
     "errors-without-ids": _leave_out_ids,
     "no-idempotency": _deny_idempotency,

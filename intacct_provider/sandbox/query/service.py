@@ -14,6 +14,7 @@ from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import QUERYABLE
 from intacct_provider.sandbox.query.columns import Column, Tables, find_converter, parse_aggregate
 from intacct_provider.sandbox.query.filters import Settings, Sql, build_condition, join_all
+from intacct_provider.sandbox.query.variants import ignore_unknown_fields, vary_rows
 
 DEFAULT_SIZE = 100
 
@@ -103,7 +104,7 @@ def run_query(
     :param today: the date for relative dates, unless ``filterParameters.asOfDate`` is set.
     :raises ApiError: 400 for an invalid query, 403 for a denied object.
     """
-    request = _check_members(body, _MEMBERS, "query payload")
+    request: Mapping[str, Any] = _check_members(body, _MEMBERS, "query payload")
     parameters = _check_members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
     page = _read_page(request, faults)
     tables = _open_tables(request, faults)
@@ -119,11 +120,12 @@ def run_query(
     where = join_all([matching, visible])
     # The FROM clause before the selection adds joins, which do not change the number of rows.
     counted = tables.sql
+    request = ignore_unknown_fields(request, tables, faults)
     selection = _selection(tables, request)
     order = _order(tables, selection, request.get("orderBy", []), faults)
     total = _count(conn, tables.sql if selection.aggregates else counted, where, selection)
     rows = _rows(conn, tables, where, selection, order, page) if page.start <= total else []
-    return {"ia::result": rows, "ia::meta": page.meta(total)}
+    return {"ia::result": vary_rows(rows, tables, faults), "ia::meta": page.meta(total)}
 
 
 def _check_members(value: object, known: Mapping[str, type], where: str) -> dict[str, Any]:
