@@ -26,7 +26,9 @@ DEAD_TOKEN = ".".join(map(_encode, ('{"alg":"RS256","typ":"JWT"}', '{"exp":1}', 
 
 def ask_grant(inquiry: Inquiry, config: IntacctConfig) -> None:
     """Answer whether the grant works, from the requests so far."""
-    if inquiry.asker.token_requests:
+    if inquiry.asker.throttle is None:
+        inquiry.answer("grant-works", UNKNOWN, "no request was answered")
+    elif inquiry.asker.token_requests:
         how = f"{config.auth_type}: a form-encoded request brought a token that was accepted"
         inquiry.answer("grant-works", HOLDS, how)
     else:
