@@ -19,7 +19,7 @@ DEFAULT_OBJECTS = (
 )
 #: Rows of each page that is read for evidence.
 SIZE = 100
-#: Fields that are read if a query refuses all of them together without naming one.
+#: Fields that are read without a model, or if a query refuses those of the model and does not say which.
 _BASIC = ("key", "id", "name", "audit.createdDateTime", "audit.modifiedDateTime")
 #: Refusals after which no further field is looked for, in the whole run.
 MOST_REFUSALS = 3
@@ -116,7 +116,7 @@ class ObjectReader:
 
     def _read_rows(self, facts: ObjectFacts) -> None:
         """Read the records with the highest keys, with all fields that a query accepts."""
-        names = list_queryable(facts.fields) or ["key"]
+        names = list_queryable(facts.fields) or list(_BASIC)
         reply = self._ask_rows(facts, names)
         while is_refusal(reply):
             culprit = find_named_field(reply, names)

@@ -10,6 +10,7 @@ from intacct_provider.client.errors import TOKEN_ERROR_IDS, TokenVerdict
 from intacct_provider.client.http.transport import ENTITY_HEADER, Reply, Request, judge_reply
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Inquiry
 from intacct_provider.probe.asking import MODEL, describe, find_error_id, read_page
+from intacct_provider.probe.objects import ObjectFacts
 
 OTHER_HEADER = "X-IA-API-ParamEntity"
 NO_ENTITY = "no-such-entity-0"
@@ -42,16 +43,19 @@ def ask_entity_header(inquiry: Inquiry) -> None:
         return
     for header, answer in ((ENTITY_HEADER, HOLDS), (OTHER_HEADER, CONTRADICTED)):
         reply = _count(inquiry, {header: NO_ENTITY}, f"see whether {header} has an effect")
-        if _is_rejected(reply):
-            evidence = f"a nonexistent entity in {header} is refused ({describe(reply)})"
+        if _has_effect(reply, inquiry.largest):
+            evidence = f"with a nonexistent entity in {header} a query returns nothing ({describe(reply)})"
             inquiry.answer("entity-header", answer, evidence, header=header)
             return
     _compare_counts(inquiry)
 
 
-def _is_rejected(reply: Reply) -> bool:
-    """Whether a query fails that was answered without the header."""
-    return reply.error() is not None and reply.status < 500 and reply.status not in (408, 425, 429)
+def _has_effect(reply: Reply, facts: ObjectFacts) -> bool:
+    """Whether a query fails, or finds nothing, that found records without the header."""
+    if reply.error() is not None:
+        return reply.status < 500 and reply.status not in (408, 425, 429)
+    page = read_page(reply, 1, 1)
+    return page is not None and not page.rows and facts.size > 0
 
 
 def _compare_counts(inquiry: Inquiry) -> None:
