@@ -87,7 +87,7 @@ class Inquiry:
         answer = next((one for one in (CONTRADICTED, HOLDS) if one in answers), UNKNOWN)
         parts = [f"{name}: {finding.evidence}" for name, finding in findings.items()]
         parts += [f"{name}: {problem}" for name, problem in skipped.items()]
-        by_object = {name: finding.answer for name, finding in findings.items()}
+        by_object: dict[str, str] = {name: finding.answer for name, finding in findings.items()}
         by_object |= {one.shown: "skipped" if one.skipped else UNKNOWN for one in self.objects if one.problem}
         evidence = "; ".join(parts) or "no object could be read"
         self.answer(assumption_id, answer, evidence, objects=by_object)

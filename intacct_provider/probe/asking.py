@@ -67,7 +67,8 @@ class Asker:
         self._transport = transport
         self._headers = dict(headers)
         self._announce = announce
-        self._purpose, self._ids = "", ("",)
+        self._purpose = ""
+        self._ids: tuple[str, ...] = ()
         transport.before_request = self._begin
 
     def ask(self, purpose: str, ids: Iterable[str], request: Request) -> Reply:

@@ -138,7 +138,7 @@ class ObjectReader:
 
     def _ask_rows(self, facts: ObjectFacts, names: Sequence[str]) -> Reply:
         ids = ("model-fields-queryable", "null-members", "related-fields-dotted", "key-orders-as-number")
-        order = {} if facts.order_refused else {"orderBy": [{"key": "desc"}]}
+        order: dict[str, Any] = {} if facts.order_refused else {"orderBy": [{"key": "desc"}]}
         purpose = f"read {len(names)} fields of {facts.shown}, the highest keys first"
         return self._asker.query(purpose, ids, facts.name, names, size=SIZE, **order)
 

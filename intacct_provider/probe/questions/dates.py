@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Finding, Inquiry
@@ -27,7 +27,7 @@ def ask_dates(inquiry: Inquiry) -> None:
     _ask_year(inquiry, facts)
 
 
-def judge_form(rows: Any) -> Finding:
+def judge_form(rows: Sequence[Mapping[str, Any]]) -> Finding:
     """Judge the form of the times in rows."""
     times = [row[name] for row in rows for name in (CREATED, MODIFIED) if row.get(name)]
     if not times:
@@ -80,8 +80,8 @@ def _ask(
     assumption_id: str,
     purpose: str,
     name: str,
-    fits: Any,
-    **members: Mapping[str, Any] | list[Any],
+    fits: Callable[[str], bool],
+    **members: Any,
 ) -> None:
     """Ask with a filter that a known record matches: it must be found, and all that is found must fit."""
     reply = inquiry.asker.query(purpose, (assumption_id,), facts.name, ["key", name], size=SIZE, **members)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 
 from intacct_provider.client.http.retry import parse_date
 from intacct_provider.client.http.transport import Reply
@@ -16,7 +18,7 @@ _OBJECT, _ACTION = "changeDetails.objectName", "changeSource.actionPerformed"
 _TIME = "changeSource.accessDateTime"
 #: The provider looks back this far.
 LATE = dt.timedelta(hours=3)
-_LATEST = {"orderBy": [{_TIME: "desc"}]}
+_LATEST: Mapping[str, Any] = {"orderBy": [{_TIME: "desc"}]}
 
 
 def ask_deletions(inquiry: Inquiry) -> None:
@@ -46,7 +48,7 @@ def ask_delay(inquiry: Inquiry, facts: ObjectFacts) -> None:
     ids = ("audit-history-delay",)
     if inquiry.is_answered(ids[0]):
         return
-    latest = {"orderBy": [{MODIFIED: "desc"}], "filters": [{"$ne": {MODIFIED: None}}]}
+    latest: dict[str, Any] = {"orderBy": [{MODIFIED: "desc"}], "filters": [{"$ne": {MODIFIED: None}}]}
     changed = inquiry.asker.query("find the latest change", ids, facts.name, [MODIFIED], **latest)
     entry = inquiry.asker.query(
         "find the latest entry about its object",
@@ -69,8 +71,8 @@ def judge_delay(age: dt.timedelta, in_history: bool) -> tuple[Verdict, str]:
     """Judge by the age of the latest change, and by whether the history has it."""
     hours = f"{age / dt.timedelta(hours=1):.1f} hours"
     if in_history:
-        return (HOLDS if age <= LATE else UNKNOWN), f"a change that is {hours} old is there"
-    return (CONTRADICTED if age > LATE else UNKNOWN), f"a change that is {hours} old is missing"
+        return (HOLDS if age <= LATE else UNKNOWN), f"a change that is {hours} old is in it"
+    return (CONTRADICTED if age > LATE else UNKNOWN), f"a change that is {hours} old is not in it"
 
 
 def _read_time(reply: Reply, name: str) -> dt.datetime | None:
