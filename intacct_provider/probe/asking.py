@@ -15,6 +15,8 @@ from intacct_provider.client.http.transport import Reply, Request, Transport
 QUERY = "/services/core/query"
 MODEL = "/services/core/model"
 TOKEN = "/oauth2/token"  # noqa: S105 - a path
+#: The aggregate that is asked for; its rows are not records, so its pages say nothing about others.
+COUNT = "count:key"
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
 _THROTTLE = re.compile(r"x-ia-(?:tenant-)?throttle-limit", re.IGNORECASE)
 _RECORD = re.compile(r"^(/objects/[^/]+/[^/]+)/.*")
@@ -103,12 +105,13 @@ class Asker:
 
         :param headers: in the place of those of every request.
         """
-        body = {"object": object_name, "fields": list(fields), "start": 1, "size": 1, **members}
+        fields = list(fields)
+        body = {"object": object_name, "fields": fields, "start": 1, "size": 1, **members}
         sent = self._headers if headers is None else headers
         request = Request("POST", QUERY, content=codec.encode(body), headers=sent)
         reply = self.ask(purpose, ids, request)
         page = read_page(reply, body["start"], body["size"])
-        if page is not None:
+        if page is not None and COUNT not in fields:
             self.pages.append(page)
         return reply
 

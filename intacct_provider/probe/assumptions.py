@@ -258,7 +258,7 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "web-url",
-        "The model has webURL, the address of a record in Intacct.",
+        "The model of customers has webURL, the address of a record in Intacct.",
         f"{_SAGE} of 2026; missing in recorded models",
         "the model of each object",
         "Reports link to the record.",

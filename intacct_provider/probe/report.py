@@ -55,7 +55,7 @@ def format_table(answers: Sequence[Answer]) -> str:
             f"{answer.finding.answer:<12}  {answer.assumption.id:<{width}}  {answer.finding.evidence}"
         )
         lines += _indent(f"-> {answer.consequence}", 14)
-    counts = Counter(answer.finding.answer for answer in answers)
+    counts = Counter[str](answer.finding.answer for answer in answers)
     summary = ", ".join(f"{counts[one]} {word}" for one, word in _SUMMARY.items())
     return "\n".join([*lines, "", f"{len(answers)} assumptions: {summary}."])
 

@@ -27,7 +27,7 @@ def _judge_fields(facts: ObjectFacts) -> Finding:
     if facts.refused or facts.unfinished:
         own = [name for name in facts.refused if "::" not in name]
         customs = len(facts.refused) - len(own)
-        named = own + ([f"{customs} custom fields"] if customs else [])
+        named = own + ([f"{customs} custom field{'s' if customs > 1 else ''}"] if customs else [])
         named += ["fields that were not found out"] if facts.unfinished else []
         return Finding(CONTRADICTED, f"refuses {', '.join(named)}")
     if not facts.asked:

@@ -68,11 +68,16 @@ def ask_delay(inquiry: Inquiry, facts: ObjectFacts) -> None:
 
 
 def judge_delay(age: dt.timedelta, in_history: bool) -> tuple[Verdict, str]:
-    """Judge by the age of the latest change, and by whether the history has it."""
-    hours = f"{age / dt.timedelta(hours=1):.1f} hours"
-    if in_history:
-        return (HOLDS if age <= LATE else UNKNOWN), f"a change that is {hours} old is in it"
-    return (CONTRADICTED if age > LATE else UNKNOWN), f"a change that is {hours} old is not in it"
+    """Judge by the age of the latest change, and by whether the history has it.
+
+    One that is missing proves nothing, since the history does not have every change.
+    """
+    where = "in it" if in_history else "not in it"
+    proven = in_history and age <= LATE
+    return (
+        HOLDS if proven else UNKNOWN,
+        f"a change that is {age / dt.timedelta(hours=1):.1f} hours old is {where}",
+    )
 
 
 def _read_time(reply: Reply, name: str) -> dt.datetime | None:

@@ -7,21 +7,19 @@ from typing import Any
 
 from intacct_provider.client.batches import BATCH_SIZE
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Inquiry
-from intacct_provider.probe.asking import describe, is_refusal, read_int, read_page
+from intacct_provider.probe.asking import COUNT, describe, is_refusal, read_int, read_page
 from intacct_provider.probe.objects import ObjectFacts
-
-_COUNT = "count:key"
 
 
 def ask_aggregates(inquiry: Inquiry, facts: ObjectFacts) -> None:
     """Compare a count with ``totalCount``, which is asked again if they differ."""
     ids = ("aggregates",)
-    reply = inquiry.asker.query("count records with an aggregate", ids, facts.name, [_COUNT])
+    reply = inquiry.asker.query("count records with an aggregate", ids, facts.name, [COUNT])
     if is_refusal(reply):
         inquiry.answer("aggregates", CONTRADICTED, f"refused ({describe(reply)})")
         return
     page = read_page(reply, 1, 1)
-    counted = read_int(page.rows[0].get(_COUNT)) if page and page.rows else None
+    counted = read_int(page.rows[0].get(COUNT)) if page and page.rows else None
     if counted is None:
         answer = UNKNOWN if page is None else CONTRADICTED
         inquiry.answer("aggregates", answer, f"no count came back ({describe(reply)})")

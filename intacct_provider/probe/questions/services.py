@@ -46,12 +46,12 @@ def _judge_idempotence(facts: ObjectFacts) -> Finding:
 
 
 def _answer_web_url(inquiry: Inquiry) -> None:
-    """Only the model of customers is known to have it; other objects count if customers were not asked for."""
+    """Answer for any object that has it; only that of customers should."""
     modeled = [one for one in inquiry.readable if one.fields]
-    wanted = [one for one in modeled if one.name == WITH_WEB_URL] or modeled
-    if not wanted:
-        inquiry.answer("web-url", UNKNOWN, "no model could be read")
-        return
-    having = [one.shown for one in wanted if "webURL" in one.fields]
-    evidence = ", ".join(having) or f"not in the model of {', '.join(one.shown for one in wanted)}"
-    inquiry.answer("web-url", HOLDS if having else CONTRADICTED, evidence)
+    having = [one.shown for one in modeled if "webURL" in one.fields]
+    if having:
+        inquiry.answer("web-url", HOLDS, ", ".join(having))
+    elif any(one.name == WITH_WEB_URL for one in modeled):
+        inquiry.answer("web-url", CONTRADICTED, f"not in the model of {WITH_WEB_URL}")
+    else:
+        inquiry.answer("web-url", UNKNOWN, f"the model of {WITH_WEB_URL} was not read")

@@ -20,8 +20,10 @@ from intacct_provider.probe.questions.fields import NO_FIELD
 _TEXTS = ("description", "notes", "comments", "taxId", "name2")
 #: Targets of references that are asked for a record.
 _MOST_TARGETS = 2
-#: Requests that are left for deleting what was created, however small the budget is.
-CLEANUP_REQUESTS = 3
+#: How often what was created is looked for and deleted.
+CLEANUP_ROUNDS = 3
+#: Requests that are left for that, however small the budget is.
+CLEANUP_REQUESTS = 1 + 2 * CLEANUP_ROUNDS
 
 
 @dataclass(slots=True)
@@ -255,9 +257,14 @@ def _clean_up(records: ProbeRecords) -> bool:
         return True
     found = records.find("find what the probe created", ())
     keys = list(records.keys if found is None else found)
-    if keys:
-        records.delete("delete it", (), keys)
-    return records.find("see that nothing of it is left", ()) == {}
+    for _ in range(CLEANUP_ROUNDS):
+        if keys:
+            records.delete("delete it", (), keys)
+        found = records.find("see that nothing of it is left", ())
+        keys = list(found or ())  # a record that others refer to can only be deleted after them
+        if not keys:
+            break
+    return found == {}
 
 
 def _find_text(model: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,6 @@ import pytest
 from probe_run import run_on_sandbox
 from sandbox_client import running
 
-from intacct_provider.client.http import auth
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.probe import __main__ as command
 from intacct_provider.probe.__main__ import main
@@ -72,13 +71,6 @@ def test_an_object_that_the_user_may_not_see_is_unknown(probe, company):
     assert found.list("contradicted") == set()
     assert found.answers["key-orders-as-number"]["objects"][CUSTOMER] == "unknown"
     assert "403" in found.answers["key-orders-as-number"]["evidence"]
-
-
-def test_an_airflow_connection_with_an_entity(company, monkeypatch, capsys):
-    auth.forget_tokens()
-    monkeypatch.setenv("AIRFLOW_CONN_PROBED", company.connection(entity_id="UK"))
-    assert main(["--conn-id", "probed", "--objects", CUSTOMER]) == 0
-    assert "Entity reached: 'UK'" in capsys.readouterr().out
 
 
 def test_a_company_that_cannot_be_reached_is_an_error(company, monkeypatch, tmp_path):

@@ -536,3 +536,32 @@ def test_a_request_does_not_show_what_it_carries():
     request = Request("POST", "/x", content=b"confidential", form={"client_secret": SECRET})
     assert "confidential" not in repr(request)
     assert SECRET not in repr(request)
+
+
+# --- counted
+
+
+def test_every_request_is_announced_before_it_is_sent(intacct):
+    intacct.on("GET", intacct.customers, {"status_code": 503, "headers": AT_ONCE}, {"json": LIST})
+    client, paths = intacct.client(), []
+    client._session.transport.before_request = lambda request: paths.append(request.path)
+    client.list(CUSTOMER)
+    assert paths == ["/oauth2/token", "/objects/" + CUSTOMER, "/objects/" + CUSTOMER]
+
+
+def test_a_request_that_is_prevented_is_not_sent(intacct):
+    def prevent(_request):
+        raise KeyboardInterrupt
+
+    client = intacct.client()
+    client._session.transport.before_request = prevent
+    with pytest.raises(KeyboardInterrupt):
+        client.list(CUSTOMER)
+    assert sent(intacct) == 0
+
+
+def test_a_given_token_is_sent_and_not_replaced(intacct):
+    intacct.on("GET", intacct.customers, {"status_code": 401, "json": {"error": {"code": "GW-0040"}}})
+    transport = intacct.client()._session.transport
+    reply = transport.send_with_token(Request("GET", "/objects/" + CUSTOMER), "given")
+    assert (reply.status, sent(intacct)) == (401, 1)

@@ -1,0 +1,16 @@
+"""The probe with an Airflow connection."""
+
+from sandbox_client import running
+
+from intacct_provider.client.http import auth
+from intacct_provider.probe.__main__ import main
+
+CUSTOMER = "accounts-receivable/customer"
+
+
+def test_the_probe_takes_an_airflow_connection_with_its_entity(monkeypatch, capsys):
+    auth.forget_tokens()
+    with running("demo") as company:
+        monkeypatch.setenv("AIRFLOW_CONN_PROBED", company.connection(entity_id="UK"))
+        assert main(["--conn-id", "probed", "--objects", CUSTOMER]) == 0
+    assert "Entity reached: 'UK'" in capsys.readouterr().out
