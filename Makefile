@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all lint types docs check package coverage mutation reliability reliability-table soak soak-sandbox azurite \
+.PHONY: help demo airflow test test-all lint types docs check package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
   bench bench-smoke bench-sandbox bench-sync bench-sensors parity kills screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
@@ -40,6 +40,9 @@ check: test lint types docs  ## All of the above
 
 package: $(VENV)/.dev  ## Install the built package alone, and run the documented test of a DAG there
 	@$(BIN)/python tools/check_package.py
+
+test-versions: $(VENV)/.dev  ## Install with Airflow 3.1 to 3.4 as users do, run the tests, and write the table of docs/versions.md (1 hour)
+	@$(BIN)/python tools/versions.py
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
 	@rm -f .coverage .coverage.*

@@ -28,6 +28,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=timedelta(days=2),
     params={
         "desired": Param(f"file://{WORKBOOK}", type="string", description="Path or URI of the workbook."),
         "folder": Param(
@@ -59,7 +60,6 @@ with DAG(
         task_id="approve",
         subject="Change Intacct's customer groups?",
         body="{{ ti.xcom_pull(task_ids='plan')['markdown'] }}",
-        response_timeout=timedelta(days=2),
     )
     apply = IntacctApplySyncOperator(
         task_id="apply",

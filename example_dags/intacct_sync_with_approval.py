@@ -9,7 +9,7 @@ asked.
 Every group that is not in the file is deleted, except groups whose id starts with ``BOARD-``.
 
 ``assigned_users`` of ``ApprovalOperator`` sets who may respond, and ``notifiers`` who is notified. If nobody responds
-within two days, the task fails and nothing is written.
+within two days, the run fails and nothing is written.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """
@@ -35,6 +35,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=timedelta(days=2),
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "desired": Param(f"file://{SAMPLE}", type="string", description="Path or URI of the desired groups."),
@@ -67,7 +68,6 @@ with DAG(
         task_id="approve",
         subject="Change Intacct's customer groups?",
         body="{{ ti.xcom_pull(task_ids='plan')['markdown'] }}",
-        response_timeout=timedelta(days=2),
     )
     apply = IntacctApplySyncOperator(
         task_id="apply",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow.sdk import Asset
 
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.exceptions import IntacctArgumentError

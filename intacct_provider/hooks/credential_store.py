@@ -10,8 +10,9 @@ import importlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import Variable, conf
+from airflow.sdk import Variable
 
+from intacct_provider._compat import conf
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctConfigError, IntacctError
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, get_current_context
+from airflow.sdk import get_current_context
+
+from intacct_provider._compat import AirflowException
 
 if TYPE_CHECKING:
     from intacct_provider.client.idempotency import IdempotencyKeys

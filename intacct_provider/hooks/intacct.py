@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from intacct_provider.exceptions import IntacctConfigError, IntacctError, IntacctPermissionError
 from intacct_provider.hooks.idempotency import assign_to_task, current_context
@@ -37,6 +38,20 @@ class IntacctHook(BaseHook):
     default_conn_name = "intacct_default"
     conn_type = "intacct"
     hook_name = "Sage Intacct"
+
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Return the extras of the connection form, for Airflow 3.1; later releases do not ask for it."""
+        from intacct_provider.hooks.form import build_widgets
+
+        return build_widgets()
+
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Return the names of the other fields of the form, for Airflow 3.1."""
+        from intacct_provider.hooks.form import build_field_behaviour
+
+        return build_field_behaviour()
 
     def __init__(
         self,
@@ -137,6 +152,12 @@ class IntacctHook(BaseHook):
     def _make_client(self, config: IntacctConfig, retry: RetryPolicy | None) -> IntacctClient:
         from intacct_provider.client import IntacctClient
         from intacct_provider.hooks.credential_store import find_credential_store
+        from intacct_provider.hooks.metrics import MetricsReporter
 
-        store = find_credential_store(config.credential_store, self.intacct_conn_id)
-        return IntacctClient(config, store=store, on_secret=mask_secret, retry=retry)
+        return IntacctClient(
+            config,
+            store=find_credential_store(config.credential_store, self.intacct_conn_id),
+            on_secret=mask_secret,
+            retry=retry,
+            on_usage=MetricsReporter(self.intacct_conn_id),
+        )

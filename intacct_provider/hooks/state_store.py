@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from airflow.providers.common.compat.sdk import Asset, Variable
+from airflow.sdk import Asset, Variable
 
 from intacct_provider.client.http import codec
 from intacct_provider.hooks.credential_store import set_variable

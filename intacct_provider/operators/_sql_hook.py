@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.sdk import BaseHook
 
+from intacct_provider._compat import AirflowException
 from intacct_provider.exceptions import IntacctArgumentError
 
 if TYPE_CHECKING:

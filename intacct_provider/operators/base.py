@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, Asset, BaseOperator
+from airflow.sdk import Asset, BaseOperator
 
+from intacct_provider._compat import AirflowFailException
 from intacct_provider.exceptions import IntacctArgumentError, IntacctAuthenticationError, IntacctError
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters
@@ -185,7 +186,9 @@ class IntacctOperator(BaseOperator):
         return IntacctHook(self.intacct_conn_id, entity_id=self.entity_id)
 
     @contextmanager
-    def client(self, context: Context, *, default_entity_id: str | None = None) -> Iterator[IntacctClient]:
+    def client(
+        self, context: Context, *, default_entity_id: str | None = None, billed_before: int = 0
+    ) -> Iterator[IntacctClient]:
         """Give the hook's client to the task and translate its errors.
 
         Errors that a retry cannot fix become ``AirflowFailException`` from the original; all others are raised as they
@@ -193,6 +196,7 @@ class IntacctOperator(BaseOperator):
         are logged.
 
         :param default_entity_id: entity to work in if the task names none; None takes the connection's.
+        :param billed_before: transactions of the triggerer, which belong to the task.
         """
         started = time.monotonic()
         client: IntacctClient | None = None
@@ -205,5 +209,10 @@ class IntacctOperator(BaseOperator):
                 yield client
         finally:
             if client is not None:
-                billed, seconds = client.transactions, time.monotonic() - started
-                self.log.info("Intacct: billed API transactions: %d (%.1f s).", billed, seconds)
+                self.log_bill(client.transactions, billed_before, time.monotonic() - started)
+
+    def log_bill(self, own: int, by_triggerer: int, seconds: float | None = None) -> None:
+        """Log what Intacct bills for the task, with its polls in the triggerer."""
+        waited = f", {by_triggerer} of them by the triggerer" if by_triggerer else ""
+        took = "" if seconds is None else f" ({seconds:.1f} s)"
+        self.log.info("Intacct: billed API transactions: %d%s%s.", own + by_triggerer, waited, took)

@@ -12,7 +12,7 @@ from intacct_provider.operators.base import make_templatable, read_flag
 from intacct_provider.operators.export_base import ManyEntitiesOperator, ReportingOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters

@@ -18,8 +18,8 @@ from intacct_provider.operators.base import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context, ObjectStoragePath
 
     from intacct_provider.operators.lineage import ExportLineage
     from intacct_provider.storage.claims import Claim, Holder

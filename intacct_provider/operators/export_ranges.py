@@ -12,7 +12,7 @@ from intacct_provider.operators.base import airflow_errors, make_templatable
 from intacct_provider.operators.export_base import ManyEntitiesOperator, ReportingOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.client.query.filters import Filters
     from intacct_provider.export.files.manifest import Manifest

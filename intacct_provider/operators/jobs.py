@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
-
+from intacct_provider._compat import AirflowFailException, conf
 from intacct_provider.exceptions import (
     IntacctBulkJobError,
     IntacctNotFoundError,
@@ -25,7 +24,7 @@ from intacct_provider.operators.base import read_flag, report_to_outlets
 
 # The rest is imported when a task runs, so that DAG files parse fast.
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.bulk.memory import JobMemory
     from intacct_provider.bulk.records import Order
@@ -153,9 +152,9 @@ class IntacctBulkJobOperator(SqlSourceOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Read the result of the job that the trigger has waited for."""
-        from intacct_provider.triggers.event_payloads import read_event
+        from intacct_provider.triggers.event_payloads import read_event, read_transactions
 
-        with self.client(context) as client:
+        with self.client(context, billed_before=read_transactions(event)) as client:
             memory = self._recall(context)
             self._job_id = memory.note.job_id if memory.note else ""
             with self._explain(memory):

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset, SchemaDatasetFacetFields
-    from airflow.providers.common.compat.sdk import BaseHook
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import BaseHook
 
     from intacct_provider.export.files.manifest import Manifest
     from intacct_provider.export.schema.columns import Column
@@ -65,7 +65,7 @@ def report_to_hooks(hook: BaseHook, lineage: ExportLineage) -> None:
     :param hook: the one that read.
     """
     try:
-        from airflow.providers.common.compat.sdk import get_hook_lineage_collector
+        from intacct_provider._compat import get_hook_lineage_collector
 
         collector = get_hook_lineage_collector()
         source = {"company_id": lineage.company_id, "object_name": lineage.object_name}
@@ -198,7 +198,7 @@ def _origins(source: Dataset, columns: Sequence[Column]) -> dict[str, Any]:
 def _file_name(path: str) -> tuple[str, str]:
     """Return the namespace and name of a file, the same that Airflow gives its asset."""
     from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
-    from airflow.providers.common.compat.sdk import Asset
+    from airflow.sdk import Asset
 
     uri = urlsplit(path if "://" in path else f"file://{path}")
     # The connection's id is not part of a file's name: another connection leads to the same file.

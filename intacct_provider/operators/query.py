@@ -10,7 +10,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.base import IntacctOperator, make_templatable
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters

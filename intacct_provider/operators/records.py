@@ -16,7 +16,7 @@ from intacct_provider.operators.base import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.client import IntacctClient
 

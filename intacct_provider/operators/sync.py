@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.sdk import ObjectStoragePath
 
 from intacct_provider.operators.base import name_task, read_flag, report_to_outlets
 from intacct_provider.operators.sync_apply import IntacctApplySyncOperator
 from intacct_provider.operators.sync_plan import IntacctPlanSyncOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
 __all__ = ["IntacctApplySyncOperator", "IntacctPlanSyncOperator", "IntacctSyncOperator"]
 

@@ -25,7 +25,7 @@ from intacct_provider.operators.base import (
 
 # The rest is imported when a task runs, so that DAG files parse fast.
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.client.query.filters import Filters

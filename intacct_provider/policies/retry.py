@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from intacct_provider.exceptions import IntacctBudgetError, IntacctError
 
 try:
-    from airflow.providers.common.compat.sdk import RetryAction, RetryDecision, RetryPolicy
+    from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 except ImportError as err:
     raise ImportError("IntacctRetryPolicy needs Airflow 3.3 or later, which has retry policies.") from err
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
 #: Seconds; whatever Intacct asks for, a task waits no longer.
 LONGEST = 86_400.0

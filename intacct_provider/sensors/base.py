@@ -10,15 +10,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from intacct_provider._compat import AirflowException, AirflowSensorTimeout, AirflowSkipException, conf
 from intacct_provider.exceptions import (
     IntacctError,
     IntacctTriggerError,
@@ -37,7 +31,7 @@ from intacct_provider.triggers.intervals import (
 
 # Conditions and triggers are imported when a sensor runs, so that DAG files parse fast.
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from intacct_provider.triggers.condition import Condition
     from intacct_provider.triggers.polling import Finding, PollingTrigger
@@ -132,8 +126,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         :raises IntacctError: for errors that may pass, of their own type.
         :raises AirflowException: for all other errors.
         """
-        from intacct_provider.triggers.event_payloads import read_event
+        from intacct_provider.triggers.event_payloads import read_event, read_transactions
 
+        self.log_bill(0, read_transactions(event))
         with airflow_errors(self.intacct_conn_id):
             try:
                 summary = read_event(event)

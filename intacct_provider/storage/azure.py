@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
 PROTOCOLS = frozenset({"az", "adl", "abfs", "abfss", "wasb", "wasbs"})
 #: Seconds between two looks at a copy.

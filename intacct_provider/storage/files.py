@@ -14,9 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    ObjectStoragePath as ObjectStoragePath,  # for rooms without Airflow
-)
+from airflow.sdk import ObjectStoragePath as ObjectStoragePath  # for rooms without Airflow
 
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 from intacct_provider.storage import azure

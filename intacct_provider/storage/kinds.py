@@ -10,7 +10,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.storage import azure
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
 #: Protocols of paths on a disk.
 LOCAL = ("", "file", "local")

@@ -7,8 +7,9 @@ import re
 import unicodedata
 from posixpath import normpath
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
+from airflow.sdk import ObjectStoragePath
 
+from intacct_provider._compat import AirflowNotFoundException
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.storage import azure
 from intacct_provider.storage.kinds import WITHOUT_FOLDERS, is_local

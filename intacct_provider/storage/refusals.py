@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.sdk import BaseHook
 
+from intacct_provider._compat import AirflowNotFoundException
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.sdk import ObjectStoragePath
 
 #: Errors of the libraries of AWS, Google and Azure where credentials are missing or not usable.
 _NO_CREDENTIALS = frozenset(

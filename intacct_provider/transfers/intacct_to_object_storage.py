@@ -13,7 +13,7 @@ from intacct_provider.operators.export import IntacctExportOperator
 from intacct_provider.operators.export_base import find_holder
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.export.files.options import FileOptions

@@ -11,8 +11,8 @@ from intacct_provider.operators._sql_hook import sql_hook
 from intacct_provider.operators.export import IntacctExportOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context, ObjectStoragePath
 
     from intacct_provider.client import IntacctClient
     from intacct_provider.export.run import Export

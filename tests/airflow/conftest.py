@@ -32,12 +32,13 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def dag_files() -> dict[str, str]:
     """Return the file of each DAG; all of them are parsed once, and a test parses what it runs."""
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow_parts import open_dag_bag
 
     files = {}
     for folder in (ROOT / "example_dags", ROOT / "tests" / "airflow" / "dags"):
-        bag = DagBag(str(folder))
-        assert not bag.import_errors
+        bag = open_dag_bag(str(folder))
+        # What this Airflow lacks, the DAG says; its tests are skipped.
+        assert [error for error in bag.import_errors.values() if "needs Airflow" not in error] == []
         files |= {dag_id: dag.fileloc for dag_id, dag in bag.dags.items()}
     return files
 
@@ -45,9 +46,9 @@ def dag_files() -> dict[str, str]:
 @pytest.fixture
 def run_dag(airflow_db: None, dag_files: dict[str, str], sandbox: Sandbox) -> Callable[..., Any]:
     """Return a function that runs a DAG of one of the bundles and returns the finished run."""
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow_parts import open_dag_bag
 
     def run(dag_id: str, **conf: Any) -> Any:
-        return DagBag(dag_files[dag_id]).dags[dag_id].test(run_conf=conf or None)
+        return open_dag_bag(dag_files[dag_id]).dags[dag_id].test(run_conf=conf or None)
 
     return run

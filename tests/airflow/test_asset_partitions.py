@@ -34,13 +34,13 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def bag(airflow_db, tmp_path):
     """Two DAGs: the one that the page shows, and one that exports a partition."""
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow_parts import open_dag_bag
 
     code = r"^```python\n(.*?PartitionedAssetTimetable.*?)^```$"
     [shown] = re.findall(code, PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (tmp_path / "consumer.py").write_text(shown)
     (tmp_path / "producer.py").write_text(EXPORT)
-    found = DagBag(str(tmp_path))
+    found = open_dag_bag(str(tmp_path))
     assert not found.import_errors
     assert set(found.dags) == {CONSUMER, PRODUCER}
     return found

@@ -52,7 +52,7 @@ def test_ranges_are_exported_by_mapped_tasks_and_committed_as_one(run_dag, compa
 
 
 def test_tasks_share_a_pool_in_the_example():
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow_parts import open_dag_bag
 
-    dag = DagBag(str(EXAMPLES)).dags[DAG]
+    dag = open_dag_bag(str(EXAMPLES)).dags[DAG]
     assert {task.pool for task in dag.tasks} == {"intacct"}

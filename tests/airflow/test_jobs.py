@@ -106,8 +106,7 @@ def test_default_deferrable_is_airflow_s(monkeypatch):
 
 
 def test_the_trigger_comes_back_from_its_stored_form():
-    from airflow.sdk.module_loading import import_string
-    from airflow.sdk.serde import deserialize, serialize
+    from airflow_parts import deserialize, import_string, serialize
 
     from intacct_provider.triggers.jobs import IntacctBulkJobTrigger
 

@@ -118,8 +118,7 @@ def trigger():
 
 
 def test_trigger_comes_back_from_its_stored_form_and_fires(sandbox, trigger):
-    from airflow.sdk.module_loading import import_string
-    from airflow.sdk.serde import deserialize, serialize
+    from airflow_parts import deserialize, import_string, serialize
 
     path, arguments = trigger.serialize()
     again = import_string(path)(**deserialize(serialize(arguments)))

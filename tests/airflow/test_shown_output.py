@@ -35,11 +35,11 @@ def load_dag(airflow_db, sandbox, tmp_path):
     """Return a function that returns the DAG of a file with some code."""
 
     def load(code: str):
-        from airflow.dag_processing.dagbag import DagBag
+        from airflow_parts import open_dag_bag
 
         (tmp_path / "dags").mkdir()
         (tmp_path / "dags" / "page.py").write_text(code)
-        bag = DagBag(str(tmp_path / "dags"))
+        bag = open_dag_bag(str(tmp_path / "dags"))
         assert not bag.import_errors
         (dag,) = bag.dags.values()
         return dag

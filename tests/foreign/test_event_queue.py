@@ -8,11 +8,15 @@ import json
 from itertools import count
 
 import pytest
+from airflow_parts import NO_STREAMS
 from raw_server import SECRET, raw_server, response
 from stream_runner import triggerer, until
 
-from intacct_provider.triggers import queue_stream
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+
+queue_stream = pytest.importorskip(
+    "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError
+)
 
 
 def encode(content):

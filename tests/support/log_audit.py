@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from stored_xcoms import read_xcoms
 
 _BEARER = re.compile(r"Bearer [\w.~+/-]{8,}")
 #: What every request and answer has, and no sentence of ours.
@@ -97,11 +98,9 @@ class LogAudit(logging.Handler):
         """Check what tasks have pushed, as Airflow's metadata database keeps it."""
         if not database.exists():
             return
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as conn:
-            rows = conn.execute("SELECT dag_id, task_id, key, value FROM xcom").fetchall()
-        for dag_id, task_id, key, value in rows:
+        for one in read_xcoms(database):
             self.xcoms += 1
-            self.check(str(value), f"XCom {key} of task {task_id} of DAG {dag_id}")
+            self.check(str(one.value), f"XCom {one.key} of task {one.task_id} of DAG {one.dag_id}")
 
     def findings(self) -> dict[str, Any]:
         """Return what was audited and found, without a secret: for the process that judges the whole run."""

@@ -258,6 +258,7 @@ def read_incrementally(reading):
     import datetime as dt
 
     from airflow.providers.common.compat.sdk import Asset
+    from airflow_parts import AssetShelves
 
     company, asset, shelf, mirror = reading.server.company, Asset("customers"), Shelf(), {}
 
@@ -270,7 +271,7 @@ def read_incrementally(reading):
             detect_deletes="keys",
             lookback=dt.timedelta(minutes=15),
             outlets=[asset],
-            context={"ti": task, "run_id": str(number), "asset_state_store": {asset: shelf}},
+            context={"ti": task, "run_id": str(number), "asset_state_store": AssetShelves(asset, shelf)},
         )
         rows = list(reading.lines())
         mirror.update((row[0], row) for row in rows)

@@ -25,6 +25,7 @@ import psutil
 import pytest
 import requests
 from log_audit import LogAudit
+from stored_xcoms import read_xcoms
 
 ROOT = Path(__file__).resolve().parents[2]
 KEEPER = ROOT / "tests" / "system" / "keeper.py"
@@ -161,9 +162,7 @@ class RealAirflow:
         """Return each text that it has written, with its place: all logs, all XComs, and the database's raw bytes."""
         for file in sorted(self.logs.rglob("*.log")):
             yield str(file.relative_to(self.home)), file.read_text(errors="replace")
-        with closing(sqlite3.connect(self.database)) as conn:
-            rows = conn.execute("SELECT dag_id, run_id, task_id, map_index, key, value FROM xcom").fetchall()
-        for *place, value in rows:
+        for *place, value in read_xcoms(self.database):
             yield f"XCom {place}", str(value)
         # The log of the database comes first: when it ends meanwhile, all of it is in the database.
         for name in (f"{self.database.name}-wal", self.database.name):

@@ -16,9 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow.sdk.exceptions import AirflowRescheduleException
-from airflow.sdk.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
+from airflow_parts import AirflowRescheduleException, deserialize, import_string, serialize
 
 from intacct_provider.exceptions import IntacctError
 

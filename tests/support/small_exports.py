@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 from airflow.providers.common.compat.sdk import Asset
+from airflow_parts import AssetShelves
 from small_clock import BEGINNING
 from small_events import CHANGES, FAILURES, FOR_WRITES, LIES, TRANSIENT, WITHOUT_KEY, At
 from small_explore import Family
@@ -128,7 +129,7 @@ def _carry_out(scenario, run, folder, shelf, world, judged):
             destination=file.as_uri(),
             outlets=[ASSET],
         )
-        context = {"ti": task, "run_id": run, "asset_state_store": {ASSET: shelf}}
+        context = {"ti": task, "run_id": run, "asset_state_store": AssetShelves(ASSET, shelf)}
         try:
             _, error = outcome_of(lambda operator=operator, context=context: operator.execute(context))
         except (KilledError, EndlessError) as err:

@@ -3,7 +3,8 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from airflow.triggers.shared_stream import SharedStreamManager
+import pytest
+from airflow_parts import NO_STREAMS
 
 
 class StreamRunner:
@@ -14,7 +15,9 @@ class StreamRunner:
     """
 
     def __init__(self, **how):
-        self.manager = SharedStreamManager(**how)
+        self.manager = pytest.importorskip(
+            "airflow.triggers.shared_stream", reason=NO_STREAMS
+        ).SharedStreamManager(**how)
         self.events, self.failures, self.storing = {}, {}, True
         self._unstored, self._tasks = [], {}
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow_parts import AssetShelves
 from clouds import run_cloud
 from sandbox_client import client_of, running
 
@@ -76,7 +77,9 @@ def export(destination, task=None, shelf=None, **arguments):
     )
     if task is None:
         return operator.execute({})
-    return operator.execute({"ti": task, "run_id": task.run_id, "asset_state_store": {PURPOSES: shelf}})
+    return operator.execute(
+        {"ti": task, "run_id": task.run_id, "asset_state_store": AssetShelves(PURPOSES, shelf)}
+    )
 
 
 def attempt(number=1, run="run"):

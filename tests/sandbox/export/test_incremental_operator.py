@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow_parts import AssetShelves
 from sandbox_client import calls, client_of, running
 from sql_tables import Database
 
@@ -84,7 +85,7 @@ def export(sandbox, tmp_path, shelf):
         task = SimpleNamespace(
             dag_id="sales", task_id="export", run_id=run_id, map_index=-1, max_tries=max_tries, try_number=1
         )
-        context = {"ti": task, "run_id": run_id, "asset_state_store": {PURPOSES: shelf}}
+        context = {"ti": task, "run_id": run_id, "asset_state_store": AssetShelves(PURPOSES, shelf)}
         return IntacctToObjectStorageOperator(task_id="export", outlets=[PURPOSES], **given).execute(context)
 
     return run
@@ -313,7 +314,7 @@ def test_control_totals_have_the_records_that_no_export_had(monkeypatch, clock, 
                 control_totals=["creditLimit"],
                 lookback=dt.timedelta(0),
                 destination=str(tmp_path / "c.jsonl"),
-            ).execute({"ti": task, "run_id": run_id, "asset_state_store": {PURPOSES: shelf}})
+            ).execute({"ti": task, "run_id": run_id, "asset_state_store": AssetShelves(PURPOSES, shelf)})
             return json.loads((tmp_path / "c.jsonl.manifest.json").read_text())["completeness"]
 
         export("1")
@@ -349,7 +350,7 @@ def test_records_that_no_export_had_are_merged_into_a_table(
             lookback=dt.timedelta(0),
             keys_path=str(tmp_path / "keys"),
             **arguments,
-        ).execute({"ti": task, "run_id": run_id, "asset_state_store": {PURPOSES: shelf}})
+        ).execute({"ti": task, "run_id": run_id, "asset_state_store": AssetShelves(PURPOSES, shelf)})
 
     load("1")
     work()

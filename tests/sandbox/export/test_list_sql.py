@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow_parts import AssetShelves
 from sandbox_client import client_of, running
 from sql_deaths import KILLED, mortal_loads, task
 from sql_tables import ENVIRONMENT, KNOWN, Database, database_servers
@@ -145,7 +146,7 @@ def run(clock, tmp_path):
         context = {
             "ti": SimpleNamespace(**facts, run_id=run_id),
             "run_id": run_id,
-            "asset_state_store": {GROUPS: shelf},
+            "asset_state_store": AssetShelves(GROUPS, shelf),
         }
         given = {"incremental": MODIFIED, "lookback": dt.timedelta(0), "outlets": [GROUPS], **arguments}
         clock.now += dt.timedelta(hours=1)

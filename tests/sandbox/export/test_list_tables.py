@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow_parts import AssetShelves
 from sandbox_client import client_of, running
 
 from intacct_provider.client.query.expressions import field
@@ -366,7 +367,7 @@ def test_an_incremental_export_has_the_rows_of_what_changed_and_the_tombstones_o
             detect_deletes="keys",
             outlets=[asset],
         )
-        return operator.execute({**context, "asset_state_store": {asset: shelf}})
+        return operator.execute({**context, "asset_state_store": AssetShelves(asset, shelf)})
 
     run(1)
     small.store.clock = lambda: datetime.now(UTC) + timedelta(hours=1)

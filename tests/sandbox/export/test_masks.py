@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow_parts import AssetShelves
 from sandbox_client import client_of, running
 
 from intacct_provider.client.query.expressions import field
@@ -79,7 +80,7 @@ def load(context=None, **arguments):
 def context_of(run_id="1", shelf=None, **attempt):
     given = {"map_index": -1, "max_tries": 0, "try_number": 1} | attempt
     task = SimpleNamespace(dag_id="sales", task_id="export", run_id=run_id, **given)
-    return {"ti": task, "run_id": run_id, "asset_state_store": {ASSET: shelf}}
+    return {"ti": task, "run_id": run_id, "asset_state_store": AssetShelves(ASSET, shelf)}
 
 
 def find_secrets(folder, *texts):

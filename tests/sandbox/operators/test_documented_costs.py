@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
+from airflow_parts import AssetShelves
 from documented_costs import read_cost, read_costs
 from sandbox_client import client_of, running
 
@@ -117,7 +118,7 @@ def test_what_incremental_exports_cost(large, bill, tmp_path):
         return bill(
             large,
             IntacctToObjectStorageOperator,
-            {"ti": task, "run_id": run_id, "asset_state_store": {CUSTOMERS: shelf}},
+            {"ti": task, "run_id": run_id, "asset_state_store": AssetShelves(CUSTOMERS, shelf)},
             object_name=CUSTOMER,
             fields=["key", "id"],
             destination=f"{tmp_path}/{detect}.jsonl",

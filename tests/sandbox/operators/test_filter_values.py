@@ -5,7 +5,7 @@ import json
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.sdk.exceptions import TaskDeferred
+from airflow_parts import TaskDeferred
 from sandbox_client import calls, client_of, running
 from sync_plans import EMPTY, create
 

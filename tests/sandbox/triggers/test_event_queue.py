@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
+from airflow_parts import NO_STREAMS
 from sandbox_client import calls, running
 from stream_runner import triggerer, until
 
@@ -15,8 +16,12 @@ from intacct_provider.client import RetryPolicy
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.sandbox.records import event_queue as sandbox_queue
-from intacct_provider.triggers import queue_stream, shared_client
+from intacct_provider.triggers import shared_client
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+
+queue_stream = pytest.importorskip(
+    "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError
+)
 
 CUSTOMER = "accounts-receivable/customer"
 VENDOR = "accounts-payable/vendor"

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
+from airflow_parts import AssetShelves
 
 from intacct_provider.export.schema.columns import Column
 from intacct_provider.hooks.state_store import PREFIX, VariableStore, find_state_store, name_state
@@ -44,7 +45,9 @@ def test_a_long_name_keeps_its_end_and_fits(names):
 
 def test_it_is_kept_with_an_asset_of_the_task_where_airflow_has_a_store_for_that():
     asset = Asset("customers")
-    context = {"asset_state_store": {asset: SimpleNamespace(get=lambda _name: "kept with the asset")}}
+    context = {
+        "asset_state_store": AssetShelves(asset, SimpleNamespace(get=lambda _name: "kept with the asset"))
+    }
     assert find_state_store(context, ["a file", asset]).get("name") == "kept with the asset"
     assert isinstance(find_state_store(context, ["a file"]), VariableStore)
     assert isinstance(find_state_store({}, [asset]), VariableStore)

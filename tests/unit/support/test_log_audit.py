@@ -86,12 +86,34 @@ def test_finds_a_secret_in_an_exception_that_was_caught_or_only_made(audit, monk
     assert (audit.exceptions, audit.leaks) == (2, ["AuditedError made during this test"])
 
 
-def test_finds_a_secret_in_an_xcom(audit, tmp_path):
+XCOMS = {
+    "xcom": ["CREATE TABLE xcom (dag_id, run_id, task_id, map_index, key, value)",
+             "INSERT INTO xcom VALUES ('d', 'r', 't', -1, ?, ?)"],
+    "xcom_v2": ["CREATE TABLE task_instance (id, dag_id, run_id, task_id, map_index)",
+                "INSERT INTO task_instance VALUES (7, 'd', 'r', 't', -1)",
+                "CREATE TABLE xcom_v2 (id, task_instance_id, key, value)",
+                "INSERT INTO xcom_v2 VALUES (1, 7, ?, ?)"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tables", [("xcom",), ("xcom_v2",), ("xcom", "xcom_v2")], ids="-".join)
+def test_finds_a_secret_in_an_xcom(audit, tmp_path, tables):
+    """Airflow keeps them in another table since 3.4; a database that was upgraded can have both."""
     database = tmp_path / "airflow.db"
     audit.check_xcoms(database)
     with sqlite3.connect(database) as conn:
-        conn.execute("CREATE TABLE xcom (dag_id, task_id, key, value)")
-        rows = [("d", "t", "good", '{"id": "C1"}'), ("d", "t", "bad", '"correct-horse-battery"')]
-        conn.executemany("INSERT INTO xcom VALUES (?, ?, ?, ?)", rows)
+        for *statements, insert in map(XCOMS.get, tables):
+            for statement in statements:
+                conn.execute(statement)
+            conn.executemany(insert, [("good", '{"id": "C1"}'), ("bad", '"correct-horse-battery"')])
     audit.check_xcoms(database)
-    assert (audit.xcoms, audit.leaks) == (2, ["XCom bad of task t of DAG d"])
+    assert audit.xcoms == 2 * len(tables)
+    assert audit.leaks == ["XCom bad of task t of DAG d"] * len(tables)
+
+
+def test_a_database_whose_xcoms_cannot_be_found_is_not_audited_in_silence(audit, tmp_path):
+    database = tmp_path / "airflow.db"
+    with sqlite3.connect(database) as conn:
+        conn.execute("CREATE TABLE xcom_v3 (value)")
+    with pytest.raises(AssertionError, match="xcom_v2"):
+        audit.check_xcoms(database)

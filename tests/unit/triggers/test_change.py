@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
+from airflow_parts import needs_streams
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctArgumentError
@@ -28,6 +29,7 @@ FULL = {
 }
 
 
+@needs_streams
 @pytest.mark.parametrize("arguments", [{}, FULL], ids=["defaults", "full"])
 def test_what_is_stored_is_plain_and_makes_the_same_trigger_again(arguments):
     trigger = IntacctChangeTrigger(CUSTOMER, **arguments)
@@ -48,6 +50,7 @@ def test_the_look_back_is_that_of_exports():
 CHANGES = [{name: value} for name, value in FULL.items()]
 
 
+@needs_streams
 @pytest.mark.parametrize("change", CHANGES, ids=lambda one: next(iter(one)))
 def test_watchers_share_a_poll_and_a_state_if_they_are_about_the_same(change):
     plain, other = IntacctChangeTrigger(CUSTOMER), IntacctChangeTrigger(CUSTOMER, **change)

@@ -2,10 +2,13 @@
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
+from airflow_parts import needs_streams
 
 from intacct_provider.client import QueuedEvent
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+
+pytestmark = needs_streams
 
 CUSTOMER = "accounts-receivable/customer"
 

@@ -7,14 +7,19 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from airflow_parts import NO_STREAMS
 from hypothesis import given
 from hypothesis import strategies as st
 from stream_runner import StreamRunner
 
 from intacct_provider.client import EventBatch, QueuedEvent
 from intacct_provider.exceptions import IntacctConnectionError, IntacctNotFoundError
-from intacct_provider.triggers import queue_parts, queue_stream
+from intacct_provider.triggers import queue_parts
 from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+
+queue_stream = pytest.importorskip(
+    "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError
+)
 
 #: What each watcher wants.
 WATCHED = {0: {"customer"}, 1: {"customer", "vendor"}, 2: {"vendor"}}
