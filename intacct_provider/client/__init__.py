@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.request import Query
     from intacct_provider.client.reading.event_queue import EventBatch, QueuedEvent
     from intacct_provider.client.results import RecordResult
+    from intacct_provider.client.usage import Usage
     from intacct_provider.client.writing.bulk_jobs import JobStatus
     from intacct_provider.client.writing.composite import CompositeResult
 
@@ -43,6 +44,7 @@ _MODULES = {
     "RowFormat": "paging.row_formats",
     "StructRows": "paging.row_formats",
     "Totals": "paging.pages",
+    "Usage": "usage",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "RowFormat",
     "StructRows",
     "Totals",
+    "Usage",
 ]
 
 

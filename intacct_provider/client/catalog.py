@@ -170,7 +170,7 @@ class Catalog:
     def _request_model(self, object_name: str) -> dict[str, Any]:
         """Return the model of an object; empty if Intacct has no such object."""
         found = self._session.read(
-            Request("GET", MODEL, params={"name": object_name, "schema": "true"})
+            Request("GET", MODEL, params={"name": object_name, "schema": "true"}, object_name=object_name)
         ).result
         # Intacct answers an unknown object with HTTP 200 and an empty list.
         return read_model(found) if isinstance(found, Mapping) else {}

@@ -23,6 +23,7 @@ from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.reading.records import RecordReader
 from intacct_provider.client.results import RecordResult
 from intacct_provider.client.session import Session
+from intacct_provider.client.usage import OnUsage
 from intacct_provider.client.writing.bulk_jobs import BulkJobs, JobStatus
 from intacct_provider.client.writing.composite import CompositeCall, CompositeResult
 from intacct_provider.client.writing.composite_request import read_parts
@@ -42,6 +43,8 @@ class IntacctClient:
     :param store: keeps rotated refresh tokens (``auth_type="refresh_token"`` only).
     :param on_secret: called with every token as soon as it is known, so that it can be masked.
     :param retry: how long to retry when the server does not respond.
+    :param on_usage: called with what each call took, in parts; see :class:`~intacct_provider.client.Usage`. It
+        must be quick, must not raise, and is called on any thread.
     """
 
     def __init__(
@@ -51,8 +54,9 @@ class IntacctClient:
         store: CredentialStore | None = None,
         on_secret: Callable[[str], None] | None = None,
         retry: RetryPolicy | None = None,
+        on_usage: OnUsage | None = None,
     ) -> None:
-        self._session = Session(config, store=store, on_secret=on_secret, retry=retry)
+        self._session = Session(config, store=store, on_secret=on_secret, retry=retry, on_usage=on_usage)
         self._catalog = Catalog(self._session)
         self._queries = QueryReader(self._session, self._catalog)
         self._filter_values = FilterValues(self._catalog, self._queries)
@@ -83,6 +87,11 @@ class IntacctClient:
     def transactions(self) -> int:
         """Billed API transactions so far: each read that was answered, each record that was written."""
         return self._session.transactions
+
+    @property
+    def transactions_here(self) -> int:
+        """Those of the calls that the current thread has made; what other threads do meanwhile does not count."""
+        return self._session.transactions_here
 
     def server_time(self, seconds_before: float = 0.0) -> str | None:
         """Return when Intacct last responded, by its own clock, or this many seconds earlier; None if unknown."""

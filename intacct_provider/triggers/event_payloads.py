@@ -67,6 +67,12 @@ def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
     raise IntacctTriggerError(f"The trigger sent an event with an unknown status: {status!r}.")
 
 
+def read_transactions(event: Mapping[str, Any] | None) -> int:
+    """Return what Intacct billed for the polls of the trigger; 0 if the event does not say it."""
+    billed = event.get("transactions") if isinstance(event, Mapping) else None
+    return billed if isinstance(billed, int) else 0
+
+
 def _rebuild_error(event: Mapping[str, Any]) -> IntacctError:
     name, message = str(event.get("error_type")), str(event.get("message"))
     found = getattr(exceptions, name, None)

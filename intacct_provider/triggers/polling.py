@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -25,7 +26,7 @@ from intacct_provider.triggers.intervals import (
     describe_pause,
     next_wait,
 )
-from intacct_provider.triggers.shared_client import Ask, share_client
+from intacct_provider.triggers.shared_client import Answer, Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -95,6 +96,7 @@ class PollingTrigger(BaseTrigger):
         self.polls = polls
         self.failures = failures
         self.first_poll = first_poll
+        self._billed = 0
 
     def poll(self, client: IntacctClient) -> Finding:
         """Return what there is now; called on a thread."""
@@ -124,7 +126,12 @@ class PollingTrigger(BaseTrigger):
             "Intacct: polling with connection %r %s.", self.intacct_conn_id, describe_cost(self.poll_interval)
         )
         async with share_client(self.intacct_conn_id, self.entity_id) as ask:
-            event = await self._wait(ask)
+
+            async def ask_and_count(question: Callable[[IntacctClient], Answer]) -> Answer:
+                return await ask(partial(self._count, question))
+
+            event = await self._wait(ask_and_count)
+        event.payload["transactions"] = self._billed
         yield event
 
     async def _wait(self, ask: Ask) -> TriggerEvent:
@@ -158,6 +165,14 @@ class PollingTrigger(BaseTrigger):
                 )
             )
             self.log.info("%s (connection %r). %s", text, self.intacct_conn_id, describe_pause(pause))
+
+    def _count(self, question: Callable[[IntacctClient], Answer], client: IntacctClient) -> Answer:
+        """Answer a question, and count what Intacct bills for it: the task adds that to its own when it goes on."""
+        before = client.transactions_here
+        try:
+            return question(client)
+        finally:
+            self._billed += client.transactions_here - before
 
     def _choose_first_pause(self) -> float:
         """Return the seconds until the first poll: as the operator announced it, or soon if that is over."""

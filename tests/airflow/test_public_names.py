@@ -35,6 +35,7 @@ PUBLIC = {
         "RowFormat",
         "StructRows",
         "Totals",
+        "Usage",
     ],
     "intacct_provider.client.query": [
         "CURRENT_MONTH",

@@ -40,6 +40,7 @@ from intacct_provider.client.http.retry import (
 )
 from intacct_provider.client.http.throttle import ConcurrencyLimit
 from intacct_provider.client.redaction import Redactor
+from intacct_provider.client.usage import Tally
 from intacct_provider.exceptions import (
     IntacctAuthenticationError,
     IntacctConnectionError,
@@ -76,6 +77,8 @@ class Request:
     :param decode: decodes the content of a successful response; returns None if it is not what was expected, so that it
         is read like any other: it may be an error, or truncated.
     :param stopped: set when the response is no longer needed; then the request is not sent again.
+    :param object_name: path of the object that it is about, where the path does not say it.
+    :param tally: counts what it takes.
     """
 
     method: str
@@ -90,6 +93,8 @@ class Request:
     is_locked: Callable[[Reply], bool] | None = None
     decode: Callable[[bytes], Any] | None = None
     stopped: threading.Event | None = None
+    object_name: str = ""
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
     def is_safe_to_repeat(self) -> bool:
         """Whether the request may be sent again although it may have been carried out."""
@@ -271,6 +276,7 @@ class Transport:
                 "Intacct: %s %s: %s; retrying in %.1f s (attempt %d of %d)",
                 request.method, request.path, what, wait, attempt + 1, self._retry.attempts,
             )  # fmt: skip
+            request.tally.throttled += wait if status == 429 else 0.0
             self._pause(request, wait, what)
 
     def _pause(self, request: Request, seconds: float, what: str) -> None:
@@ -294,11 +300,14 @@ class Transport:
             headers["Content-Type"] = "application/json"
         headers |= request.headers or {}
         try:
+            in_line = time.monotonic()
             with self.limit.slot() as slot:
+                request.tally.throttled += time.monotonic() - in_line
                 if request.stopped is not None and request.stopped.is_set():
                     return Failure(
                         "not sent, because the read was stopped", transient=False, maybe_done=False
                     )
+                request.tally.calls += 1
                 with self._session.request(
                     request.method,
                     self._config.base_url + request.path,

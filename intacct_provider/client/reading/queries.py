@@ -22,6 +22,7 @@ from intacct_provider.client.paging.rows import iter_rows
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_exclude
 from intacct_provider.client.session import Session
+from intacct_provider.client.usage import Usage
 from intacct_provider.exceptions import (
     IntacctAnswerTooLargeError,
     IntacctArgumentError,
@@ -142,6 +143,7 @@ class QueryReader:
             content=codec.encode(query.payload(start=start, size=size)),
             decode=lambda content: rows.read(content, start, size),
             stopped=stopped,
+            object_name=query.object_name,
         )
         began = time.monotonic()
         try:
@@ -155,6 +157,7 @@ class QueryReader:
         page: Page | None = reply.decoded
         if page is None:
             raise _build_response_error(query, reply.result)
+        self._session.report(Usage(query.object_name, rows=len(page.rows)))
         sent = read_server_time(reply.headers, time.monotonic() - began)
         return replace(page, moment=sent, answered=read_server_time(reply.headers))
 

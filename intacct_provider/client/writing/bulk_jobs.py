@@ -154,7 +154,15 @@ def _build_job(
         field.make_multipart(content_type="application/json")
     content, content_type = encode_multipart_formdata(fields, boundary)
     headers = {"Content-Type": content_type, IDEMPOTENCY_HEADER: key}
-    return Request("POST", CREATE_PATH, content=content, headers=headers, repeatable=False, once=True)
+    return Request(
+        "POST",
+        CREATE_PATH,
+        content=content,
+        headers=headers,
+        repeatable=False,
+        once=True,
+        object_name=object_name,
+    )
 
 
 def _read_job_id(reply: Reply) -> str:

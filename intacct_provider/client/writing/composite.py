@@ -111,6 +111,7 @@ class CompositeCall:
         # If it were sent again, a deletion would find nothing and end the call there, and the rest would stay unknown.
         repeatable = not any(part.method == "DELETE" for part in self._parts[:-1])
         content = codec.encode([part.wire() for part in self._parts])
+        names = {part.object_name for part in self._parts}
         return Request(
             "POST",
             PATH,
@@ -118,6 +119,7 @@ class CompositeCall:
             repeatable=repeatable,
             may_repeat=self._may_repeat if self._unnamed else None,
             is_locked=_part_is_locked,
+            object_name=names.pop() if len(names) == 1 else "",
         )
 
     def _may_repeat(self) -> bool:
