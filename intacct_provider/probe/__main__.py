@@ -19,7 +19,7 @@ from intacct_provider.cli_connection import (
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import ENTITY_HEADER, Transport
 from intacct_provider.client.query.request import check_object_name
-from intacct_provider.exceptions import IntacctArgumentError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctConfigError, IntacctError
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, Answer
 from intacct_provider.probe.asking import Asker
 from intacct_provider.probe.confirm import confirm_writes
@@ -119,6 +119,11 @@ def run(connection: CommandConnection, transport: Transport, options: argparse.N
     :raises OSError: if the report cannot be written.
     """
     config, writing = connection.config, options.write
+    if config.auth_type == "refresh_token" and connection.store is None:
+        raise IntacctConfigError(
+            "The probe would use up the refresh token of the connection, since its credential_store keeps no "
+            "successor. Set credential_store, for example to variable."
+        )
     if writing and not confirm_writes(config, writing):
         print("intacct probe: the answers do not match, so nothing was sent.", file=sys.stderr)
         return 1

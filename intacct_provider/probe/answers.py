@@ -82,15 +82,13 @@ class Inquiry:
 
         :param findings: by the object's name in reports.
         """
-        skipped = {one.shown: one.problem for one in self.objects if one.problem}
         answers = {finding.answer for finding in findings.values()}
         answer = next((one for one in (CONTRADICTED, HOLDS) if one in answers), UNKNOWN)
-        parts = [f"{name}: {finding.evidence}" for name, finding in findings.items()]
-        parts += [f"{name}: {problem}" for name, problem in skipped.items()]
+        evidence = {name: finding.evidence for name, finding in findings.items()}
+        evidence |= {one.shown: one.problem for one in self.objects if one.problem}
         by_object: dict[str, str] = {name: finding.answer for name, finding in findings.items()}
         by_object |= {one.shown: "skipped" if one.skipped else UNKNOWN for one in self.objects if one.problem}
-        evidence = "; ".join(parts) or "no object could be read"
-        self.answer(assumption_id, answer, evidence, objects=by_object)
+        self.answer(assumption_id, answer, _join_evidence(evidence), objects=by_object)
 
     def finish(self, *, with_writes: bool) -> list[Answer]:
         """Return the answers in the order of the list of assumptions.
@@ -105,3 +103,13 @@ class Inquiry:
             finding, facts = self._found.get(one.id, (Finding(UNKNOWN, why), {}))
             answers.append(Answer(one, finding, self.asker.calls[one.id], facts))
         return answers
+
+
+def _join_evidence(evidence: Mapping[str, str]) -> str:
+    """Return the evidence about several objects; what is the same is said once."""
+    names: dict[str, list[str]] = {}
+    for name, text in evidence.items():
+        names.setdefault(text, []).append(name)
+    return (
+        "; ".join(f"{', '.join(same)}: {text}" for text, same in names.items()) or "no object could be read"
+    )

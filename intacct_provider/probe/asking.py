@@ -15,6 +15,8 @@ from intacct_provider.client.http.transport import Reply, Request, Transport
 QUERY = "/services/core/query"
 MODEL = "/services/core/model"
 TOKEN = "/oauth2/token"  # noqa: S105 - a path
+#: The assumption that requests for tokens are about.
+GRANT = "grant-works"
 #: The aggregate that is asked for; its rows are not records, so its pages say nothing about others.
 COUNT = "count:key"
 _ERROR_ID = re.compile(r"[A-Z]{2,4}-\d{3,5}")
@@ -120,8 +122,8 @@ class Asker:
             self.stopped = True
             raise BudgetSpentError
         self.requests += 1
-        self.calls.update(self._ids)
         is_token = request.path == TOKEN
+        self.calls.update((GRANT,) if is_token else self._ids)
         self.token_requests += is_token
         purpose = "get an access token" if is_token else self._purpose
         # The key of a record is nobody's business but the server's.

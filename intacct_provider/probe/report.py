@@ -47,14 +47,13 @@ def write_report(path: str, report: Mapping[str, Any]) -> None:
 
 
 def format_table(answers: Sequence[Answer]) -> str:
-    """Return a block of lines for each assumption, and a summary."""
-    width = max((len(answer.assumption.id) for answer in answers), default=0)
+    """Return some lines for each assumption, and a summary."""
+    width = max(map(len, _SUMMARY)) + 2
     lines: list[str] = []
     for answer in answers:
-        lines.append(
-            f"{answer.finding.answer:<12}  {answer.assumption.id:<{width}}  {answer.finding.evidence}"
-        )
-        lines += _indent(f"-> {answer.consequence}", 14)
+        lines.append(f"{answer.finding.answer:<{width}}{answer.assumption.id}: {answer.assumption.claim}")
+        lines += _indent(f"seen: {answer.finding.evidence}", width)
+        lines += _indent(f"so:   {answer.consequence}", width)
     counts = Counter[str](answer.finding.answer for answer in answers)
     summary = ", ".join(f"{counts[one]} {word}" for one, word in _SUMMARY.items())
     return "\n".join([*lines, "", f"{len(answers)} assumptions: {summary}."])
@@ -64,4 +63,4 @@ _SUMMARY = {"holds": "hold", "contradicted": "contradicted", "unknown": "unknown
 
 
 def _indent(text: str, by: int) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=" " * by, subsequent_indent=" " * (by + 3))
+    return textwrap.wrap(text, _WIDTH, initial_indent=" " * by, subsequent_indent=" " * (by + 6))

@@ -135,5 +135,5 @@ def test_without_any_object_everything_about_records_is_unknown(probe):
 
 def test_refused_fields_are_named(probe):
     found = probe(refused=["strange", "nsp::ZZ_MARK"])
-    assert "refuses strange, 1 custom field" in found.answers["model-fields-queryable"]["evidence"]
+    assert "refuses strange, 1 custom field;" in found.answers["model-fields-queryable"]["evidence"]
     assert "ZZ_MARK" not in found.text + found.terminal

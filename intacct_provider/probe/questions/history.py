@@ -76,7 +76,7 @@ def judge_delay(age: dt.timedelta, in_history: bool) -> tuple[Verdict, str]:
     proven = in_history and age <= LATE
     return (
         HOLDS if proven else UNKNOWN,
-        f"a change that is {age / dt.timedelta(hours=1):.1f} hours old is {where}",
+        f"the latest change, {age / dt.timedelta(hours=1):.1f} hours old, is {where}",
     )
 
 
