@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 VARIABLE = "AIRFLOW_CONN_INTACCT_DEFAULT"
 MARKER = "intacct_sandbox"
-ARGUMENTS = ("seed", "tier", "faults", "clock", "variant")
+ARGUMENTS = ("seed", "tier", "faults", "clock", "company", "variant")
 SESSION_SEED = "intacct_sandbox_seed"
+SESSION_COMPANY = "intacct_sandbox_company"
 MARKER_HELP = (
-    f"{MARKER}(seed='empty', tier=1, faults={{}}, clock=...): "
+    f"{MARKER}(seed='empty', tier=1, faults={{}}, clock=..., company='company.json'): "
     "arguments for the fixture of the same name; see intacct_provider.sandbox.Sandbox"
 )
 
@@ -37,6 +38,9 @@ _in_test = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini option."""
     parser.addini(SESSION_SEED, "initial records of intacct_sandbox_session", default="demo")
+    parser.addini(
+        SESSION_COMPANY, "company file of both sandboxes, relative to the root directory", default=""
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,8 +64,9 @@ def intacct_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
         @pytest.mark.intacct_sandbox(seed="demo", tier=2, faults={"latency": 0.1})
 
-    The marker takes the arguments seed, tier, faults, clock and variant of Sandbox. It can be on a class or a
-    module too; for each argument the nearest marker wins.
+    The marker takes the arguments seed, tier, faults, clock, company and variant of Sandbox. It can be on a class or
+    a module too; for each argument the nearest marker wins. The ini option ``intacct_sandbox_company`` names a company
+    file for all tests.
 
     Useful members: ``seed(...)``, ``records(object)``, ``requests``, ``fail(...)``, ``faults``, ``transactions``,
     ``billed``, and ``connection(**extra)`` for connections under other names. See Sandbox in
@@ -71,7 +76,7 @@ def intacct_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     company under that name. Only a secrets backend that you have configured takes precedence over the variable.
     """
     config = request.config
-    with _run_sandbox(config, **_read_markers(request.node)) as sandbox:
+    with _run_sandbox(config, **_find_company(config) | _read_markers(request.node)) as sandbox:
         config.stash[_in_test] = True
         yield sandbox
         config.stash[_in_test] = False
@@ -90,8 +95,14 @@ def intacct_sandbox_session(request: pytest.FixtureRequest) -> Iterator[Sandbox]
         _fail_test(
             "intacct_sandbox_session must start before intacct_sandbox: make it an argument of the test"
         )
-    with _run_sandbox(config, seed=config.getini(SESSION_SEED)) as sandbox:
+    with _run_sandbox(config, **_find_company(config), seed=config.getini(SESSION_SEED)) as sandbox:
         yield sandbox
+
+
+def _find_company(config: pytest.Config) -> dict[str, Any]:
+    """Return the company file of the ini option; nothing if it is not set."""
+    name = config.getini(SESSION_COMPANY)
+    return {"company": config.rootpath / name} if name else {}
 
 
 def _read_markers(node: pytest.Item) -> dict[str, Any]:

@@ -77,6 +77,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="initial records of a company; separate several OBJECT=N with commas (default: demo)",
     )
     parser.add_argument(
+        "--company",
+        metavar="FILE",
+        help="run the objects of this company file, by their models, besides the built-in ones",
+    )
+    parser.add_argument(
         "--tier", type=int, choices=TIERS, default=1, help="Sage's performance tier (default: 1)"
     )
     parser.add_argument(
@@ -123,6 +128,7 @@ def start(options: argparse.Namespace) -> Sandbox:
             control=options.control,
             host=options.host,
             allow_remote=options.allow_remote,
+            company=options.company,
         )
     except sqlite3.Error as error:
         raise StartError(f"cannot open the database {options.db}: {error}") from None

@@ -7,7 +7,6 @@ from typing import Any
 
 from intacct_provider.sandbox.errors import ApiError
 from intacct_provider.sandbox.identity import USER
-from intacct_provider.sandbox.objects.catalog import find_object
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, ensure_user
@@ -22,7 +21,7 @@ def add_records(
 
     :raises ValueError: names the record by its position and id, and what is wrong with it.
     """
-    object_type = find_object(object_name)
+    object_type = store.catalog.find(object_name)
     with store.transaction() as conn:
         now = store.now()
         user = ensure_user(conn, USER, now)
@@ -46,7 +45,7 @@ def read_records(store: Store, object_name: str) -> list[dict[str, Any]]:
 
     :raises ValueError: for an unknown object.
     """
-    object_type = find_object(object_name)
+    object_type = store.catalog.find(object_name)
     with store.transaction() as conn:
         rows = conn.execute(f'SELECT * FROM {quote(object_name)} ORDER BY "key"').fetchall()  # noqa: S608
         return [{"key": str(row["key"]), **render_record(conn, object_type, row)} for row in rows]

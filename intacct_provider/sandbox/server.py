@@ -25,6 +25,8 @@ from intacct_provider.sandbox.faults.plan import Faults, FaultsLike, read_faults
 from intacct_provider.sandbox.gateway import BASE, Gateway
 from intacct_provider.sandbox.hosts import HostCheck
 from intacct_provider.sandbox.identity import CLIENT_SECRET, Identity
+from intacct_provider.sandbox.objects.catalog import build_catalog
+from intacct_provider.sandbox.objects.company_file import CompanySource, load
 from intacct_provider.sandbox.pages.consent import ADDRESS
 from intacct_provider.sandbox.records.event_queue import EventQueue
 from intacct_provider.sandbox.seed.seeding import seed
@@ -58,7 +60,9 @@ class Sandbox:
     :param clock: returns the current time with a time zone, for tests about dates.
     :param variant: how the company differs from the default, such as ``keys-order-as-text``; separate several with
         commas. See :data:`~intacct_provider.sandbox.faults.variants.VARIANTS`.
-    :raises ValueError: for invalid faults, variant, tier or host.
+    :param company: a company file, by its path or as its decoded JSON: its objects replace the built-in ones of the
+        same names.
+    :raises ValueError: for invalid faults, variant, tier, host or company.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Sandbox:
         allow_remote: bool = False,
         clock: Callable[[], datetime] = utc_now,
         variant: str = "",
+        company: CompanySource | None = None,
     ) -> None:
         check_host(host, allow_remote=allow_remote)
         if tier not in TIERS:
@@ -83,7 +88,8 @@ class Sandbox:
         shared.replace(read_faults(faults or {}))
         if variant:
             shared.replace(read_faults({"variants": split_names(variant)}, shared))
-        store = Store(db, lambda: clock() + timedelta(seconds=shared.clock_skew))
+        catalog = build_catalog(None if company is None else load(company))
+        store = Store(db, lambda: clock() + timedelta(seconds=shared.clock_skew), catalog)
         self._state = State(store, Identity(client_secret=client_secret), shared, TIERS[tier])
         self._control = control
         self._host = host

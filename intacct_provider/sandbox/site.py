@@ -46,12 +46,15 @@ def build_site(state: State, *, with_control: bool, host: str | None) -> ASGIApp
         routes += control.routes(state)
     handlers = dict.fromkeys((HTTPException, Exception), pages.error_page)
     site = Starlette(routes=routes, exception_handlers=handlers)
+    site.state.catalog = state.store.catalog
     return SecurityHeaders(HostCheck(site, PlainTextResponse(FOREIGN_HOST, 400), host))
 
 
-def api_document(_: Request) -> Response:
+def api_document(request: Request) -> Response:
     """Return the OpenAPI document."""
-    return Response(msgspec.json.encode(build_document()), media_type="application/json")
+    return Response(
+        msgspec.json.encode(build_document(request.app.state.catalog)), media_type="application/json"
+    )
 
 
 class SecurityHeaders:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from intacct_provider.sandbox.objects.audit_history import VIEW
-from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.objects.definitions import ObjectType
+from intacct_provider.sandbox.objects.catalog import BUILT_IN, Catalog
+from intacct_provider.sandbox.objects.definitions import ListField, ObjectType
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP, ACCOUNT_GROUP_PURPOSE, CUSTOMER, ENTITY
-from intacct_provider.sandbox.objects.owned import make_views
+from intacct_provider.sandbox.objects.owned import LIST, find_owner, list_ownerships, move_elements
 from intacct_provider.sandbox.objects.values import sql_type, to_stored
 
 # Deleting a record of these looks for references to it, so the references have an index.
@@ -73,19 +73,35 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class Database(sqlite3.Connection):
+    """A connection to the database of a company, which knows the objects of the company."""
+
+    catalog: Catalog = BUILT_IN
+
+
 class Store:
     """The company's records.
 
     :param path: a file, which is created if missing; ``:memory:`` keeps nothing.
     :param clock: returns the current time with a time zone, for audit stamps and relative dates.
+    :param catalog: the company's objects.
     """
 
-    def __init__(self, path: str = ":memory:", clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        path: str = ":memory:",
+        clock: Callable[[], datetime] = utc_now,
+        catalog: Catalog = BUILT_IN,
+    ) -> None:
         self.path = path
         self.clock = clock
+        self.catalog = catalog
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, factory=Database
+        )
+        self._connection.catalog = catalog
         self._connection.row_factory = sqlite3.Row
         self._connection.create_function("FOLD", 1, _fold, deterministic=True)
         # Writes may be lost if the machine crashes, but not if the process does.
@@ -94,7 +110,7 @@ class Store:
         self._create_tables()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Database]:
         """Lock the connection for this thread; commit at the end, roll back on any exception.
 
         A nested ``transaction()`` of the same thread is part of the outer one.
@@ -127,11 +143,15 @@ class Store:
     def _create_tables(self) -> None:
         self._connection.executescript(OWN_TABLES)
         with self.transaction() as conn:
-            for object_type in OBJECTS.values():
+            for name in self.catalog.owned:
+                drop_view(conn, name)
+            for object_type in self.catalog.tables.values():
                 for statement in table_statements(object_type):
                     conn.execute(statement)
                 add_missing_columns(conn, object_type)
-        self._connection.executescript(VIEW + make_views(OBJECTS.values()))
+            for owner, kept in list_ownerships(self.catalog.objects.values()):
+                prepare_elements(conn, owner, self.catalog.tables[kept.target or ""], kept)
+        self._connection.executescript(VIEW)
 
 
 def table_statements(object_type: ObjectType) -> Sequence[str]:
@@ -153,7 +173,7 @@ def column_definitions(object_type: ObjectType) -> dict[str, str]:
     """Return the SQL definition of each column except the primary key, by column."""
     types = {one.path: sql_type(one) for one in object_type.fields if one.path != "key"}
     types |= {f"{ref.path}.key": "INTEGER" for ref in object_type.refs}
-    types |= {one.path: "TEXT" for one in object_type.lists}
+    types |= {one.path: "TEXT" for one in object_type.lists if not one.owned}
     return {name: f"{quote(name)} {kind}" for name, kind in types.items()}
 
 
@@ -169,11 +189,42 @@ def add_missing_columns(conn: sqlite3.Connection, object_type: ObjectType) -> No
             conn.execute(f"ALTER TABLE {table} ADD COLUMN {definition} DEFAULT {literal}")
 
 
+def prepare_elements(
+    conn: sqlite3.Connection, owner: ObjectType, element: ObjectType, kept: ListField
+) -> None:
+    """Prepare the table of owned records for one list, and move what an older file has in a column of the owner."""
+    table, column = quote(element.name), quote(f"{find_owner(element, owner.name).path}.key")
+    present = {row["name"] for row in conn.execute(f"PRAGMA table_info({table})")}
+    if LIST not in present:
+        conn.execute(f"ALTER TABLE {table} ADD COLUMN {quote(LIST)} TEXT")
+    conn.execute(
+        f"CREATE INDEX IF NOT EXISTS {quote(f'{element.name} of {owner.name}')} ON {table} ({column})"
+    )
+    if kept.path in {row["name"] for row in conn.execute(f"PRAGMA table_info({quote(owner.name)})")}:
+        conn.execute(move_elements(owner, element, kept))
+        conn.execute(f"ALTER TABLE {quote(owner.name)} DROP COLUMN {quote(kept.path)}")
+
+
+def drop_view(conn: sqlite3.Connection, name: str) -> None:
+    """Drop the view that an older file has in place of the table of owned records."""
+    if conn.execute("SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)).fetchone():
+        conn.execute(f"DROP VIEW {quote(name)}")
+
+
 def find_key(conn: sqlite3.Connection, object_name: str, leaf: str, value: object) -> int | None:
     """Return the key of the record with that key or id (the `leaf`); ``None`` if there is none."""
     sql = f'SELECT "key" FROM {quote(object_name)} WHERE {quote(leaf)} = ?'  # noqa: S608 - our names
     row = conn.execute(sql, (value,)).fetchone()
     return None if row is None else int(row["key"])
+
+
+def reserve_key(conn: sqlite3.Connection, object_name: str) -> int:
+    """Return the next key of an object, which no other record will get."""
+    sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ? RETURNING seq"
+    row = conn.execute(sql, (object_name,)).fetchone()
+    if row is None:
+        conn.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, 1)", (object_name,))
+    return 1 if row is None else int(row["seq"])
 
 
 def next_number(conn: sqlite3.Connection, name: str) -> int:

@@ -17,7 +17,7 @@ import pytest
 from raw_client import RawClient
 from sandbox_client import running
 
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import BUILT_IN
 from intacct_provider.sandbox.openapi.document import build_document
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,9 @@ def demo():
 
 def different_objects():
     """Return one object of each make; those that have the same members are served by the same code."""
-    makes = {tuple(member.path for member in one.members): name for name, one in reversed(OBJECTS.items())}
+    makes = {
+        tuple(member.path for member in one.members): name for name, one in reversed(BUILT_IN.objects.items())
+    }
     return sorted(set(makes.values()) - {ENTITY})
 
 

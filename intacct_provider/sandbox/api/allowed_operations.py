@@ -6,18 +6,17 @@ caller, or it cannot be deleted because another record uses it.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Annotated, Any
 
 import msgspec
 
 from intacct_provider.sandbox.api.messages import check_object_name, meta
 from intacct_provider.sandbox.errors import invalid
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.values import parse_key
 from intacct_provider.sandbox.records.crud import find_dependent
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.store import Database, quote
 
 OPERATIONS = ("canView", "canEdit", "canDelete")
 MAX_KEYS = 1000
@@ -48,7 +47,7 @@ class OperationsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     additional_data: dict[str, Any] | None = None
 
 
-def read_request(body: object) -> OperationsRequest:
+def read_request(body: object, catalog: Catalog) -> OperationsRequest:
     """Return the request in a decoded body.
 
     :raises ApiError: 400 if it is invalid or the object is unknown.
@@ -57,11 +56,11 @@ def read_request(body: object) -> OperationsRequest:
         request = msgspec.convert(body, OperationsRequest)
     except msgspec.ValidationError as error:
         raise invalid(f"The payload is not a valid allowed-operations request: {error}") from None
-    check_object_name(request.object)
+    check_object_name(request.object, catalog)
     return request
 
 
-def list_allowed(conn: sqlite3.Connection, request: OperationsRequest, entity: int | None) -> dict[str, Any]:
+def list_allowed(conn: Database, request: OperationsRequest, entity: int | None) -> dict[str, Any]:
     """Return the body of the response: one element per key, in the order of the keys.
 
     Sage does not document the response for a key that no visible record has; here its operations are empty.
@@ -80,10 +79,10 @@ def list_allowed(conn: sqlite3.Connection, request: OperationsRequest, entity: i
 
 
 def find_operations(
-    conn: sqlite3.Connection, request: OperationsRequest, key: str, entity: int | None
+    conn: Database, request: OperationsRequest, key: str, entity: int | None
 ) -> tuple[str, ...]:
     """Return all operations that are allowed on one record."""
-    object_type = OBJECTS[request.object]
+    object_type = conn.catalog.objects[request.object]
     number = find_visible(conn, object_type, key, entity, include_private=request.options.include_private)
     if number is None:
         return ()
@@ -91,7 +90,7 @@ def find_operations(
 
 
 def find_visible(
-    conn: sqlite3.Connection, object_type: ObjectType, key: str, entity: int | None, *, include_private: bool
+    conn: Database, object_type: ObjectType, key: str, entity: int | None, *, include_private: bool
 ) -> int | None:
     """Return a key as a number, if the session sees a record with that key; else ``None``."""
     sql = f'SELECT "key", "entity.key" AS owner FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608

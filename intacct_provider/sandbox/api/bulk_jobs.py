@@ -25,11 +25,12 @@ from intacct_provider.sandbox.api.batch import ObjectCalls
 from intacct_provider.sandbox.api.messages import ApiResponse, check_object_name, one_result, with_status
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.faults.plan import Faults
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.values import stamp
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records
 from intacct_provider.sandbox.state import State
+from intacct_provider.sandbox.store import Database
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Job:
         return 100 * self.done // max(1, self.total) if self.status == "processing" else 0
 
 
-def read_order(parts: Mapping[str, bytes] | None) -> Order:
+def read_order(parts: Mapping[str, bytes] | None, catalog: Catalog) -> Order:
     """Return the order in a form.
 
     The file is in the part ``file``, as Sage documents, or in one named after ``jobFile``, as some clients send it.
@@ -125,7 +126,7 @@ def read_order(parts: Mapping[str, bytes] | None) -> Order:
         request = msgspec.json.decode(parts[REQUEST], type=JobRequest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The part {REQUEST} is not a bulk request: {error}") from None
-    check_object_name(request.object_name)
+    check_object_name(request.object_name, catalog)
     file = parts.get("file", parts.get(request.job_file))
     if file is None:
         raise invalid(f"{needed}; the part file, or {request.job_file[:100]}, is missing")
@@ -221,7 +222,7 @@ def _change_state(conn: sqlite3.Connection, job: Job, timestamp: float) -> None:
         conn.execute('INSERT INTO "ia::job record" VALUES (?, 0, ?)', (job.number, element))
 
 
-def _write_record(conn: sqlite3.Connection, job: Job, timestamp: float) -> bool:
+def _write_record(conn: Database, job: Job, timestamp: float) -> bool:
     """Write the next record of a job as its author, store the outcome in its place, and return if it succeeded."""
     place = (job.number, job.done)
     sql = 'SELECT content FROM "ia::job record" WHERE job = ? AND number = ?'
@@ -229,7 +230,7 @@ def _write_record(conn: sqlite3.Connection, job: Job, timestamp: float) -> bool:
     author = Author(job.user, job.entity, datetime.fromtimestamp(timestamp, UTC))
     conn.execute("SAVEPOINT record")
     try:
-        calls = ObjectCalls(Records(conn, OBJECTS[job.object], author))
+        calls = ObjectCalls(Records(conn, conn.catalog.objects[job.object], author))
         element = calls.write_job_record(job.operation, record)
     except Exception as error:  # else it would be raised again by every call
         log.error(

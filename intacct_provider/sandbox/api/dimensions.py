@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intacct_provider.sandbox.api.messages import meta
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.names import CUSTOMER, DEPARTMENT, EMPLOYEE, LOCATION
 
 # Name, label, object, and whether the general ledger uses it, as in Sage's sample company.
@@ -27,8 +27,30 @@ _STANDARD = (
 )
 
 
-def list_dimensions() -> dict[str, Any]:
-    """Return the response body of ``GET /services/company-config/dimensions/list``; none of them is user-defined."""
+def _list_custom(catalog: Catalog) -> list[str]:
+    refs = [ref for one in catalog.objects.values() for ref in one.refs]
+    return sorted(
+        {ref.target for ref in refs if ref.path.startswith("dimensions.") and "/nsp::" in ref.target}
+    )
+
+
+def _describe_custom(object_name: str) -> dict[str, Any]:
+    label = object_name.partition("nsp::")[2]
+    return {
+        "dimensionName": label.upper(),
+        "dimensionLabel": label,
+        "termName": label,
+        "isUserDefinedDimension": True,
+        "isEnabledInGL": True,
+        "dimensionEndpoint": f"/objects/{object_name}",
+    }
+
+
+def list_dimensions(catalog: Catalog) -> dict[str, Any]:
+    """Return the response body of ``GET /services/company-config/dimensions/list``.
+
+    The custom objects that a company file has below ``dimensions`` of other objects are its user-defined dimensions.
+    """
     result = [
         {
             "dimensionName": name,
@@ -39,6 +61,7 @@ def list_dimensions() -> dict[str, Any]:
             "dimensionEndpoint": f"/objects/{object_name}",
         }
         for name, label, object_name, in_ledger in _STANDARD
-        if object_name in OBJECTS
+        if object_name in catalog.objects
     ]
+    result += [_describe_custom(name) for name in _list_custom(catalog)]
     return {"ia::result": result, "ia::meta": meta(len(result), 0)}

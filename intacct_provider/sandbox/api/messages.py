@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, invalid, payload_missing
-from intacct_provider.sandbox.objects.catalog import find_object
+from intacct_provider.sandbox.objects.catalog import Catalog
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers, QueryParams
@@ -72,13 +72,13 @@ def decode_json(body: bytes, method: str) -> Any:
         raise invalid(f"The payload is not valid JSON: {error}") from None
 
 
-def check_object_name(name: str) -> None:
+def check_object_name(name: str, catalog: Catalog) -> None:
     """Check the name of an object in a body; a name in an address is checked with the address.
 
     :raises ApiError: 400 for an unknown name; the message suggests the nearest.
     """
     try:
-        find_object(name[:100])
+        catalog.find(name[:100])
     except ValueError as error:
         raise invalid(str(error)) from None
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from intacct_provider.sandbox.api.messages import meta
 from intacct_provider.sandbox.errors import invalid
-from intacct_provider.sandbox.objects.catalog import OBJECTS, OWNED, QUERYABLE
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
 
-METHODS = "OPTIONS,GET,POST,DELETE,PATCH"
+MAPS = ("fields", "groups", "refs", "lists")
 ROOT_OBJECT = "rootObject"
 OWNED_OBJECT = "ownedObject"
 #: What the types that can be listed are; "object" is any.
@@ -24,7 +24,7 @@ KINDS = {ROOT_OBJECT: (ROOT_OBJECT,), OWNED_OBJECT: (OWNED_OBJECT,), "object": (
 _HREF = Field("href", read_only=True)
 
 
-def describe(params: Mapping[str, str]) -> dict[str, Any]:
+def describe(params: Mapping[str, str], catalog: Catalog) -> dict[str, Any]:
     """Return the response body of ``GET /services/core/model``.
 
     With ``name`` it describes one object: ``fields``, ``groups``, ``refs``, ``lists`` and its methods;
@@ -33,37 +33,50 @@ def describe(params: Mapping[str, str]) -> dict[str, Any]:
     restrict the list, and with ``schema=true`` each has its four maps. Other parameters have no effect.
     """
     if params.get("name"):
-        object_type = QUERYABLE.get(params["name"].removeprefix("objects/"))
+        object_type = catalog.queryable.get(params["name"].removeprefix("objects/"))
         schema = params.get("schema", "true") != "false"
-        return _response(_describe_object(object_type, with_schema=schema) if object_type else [])
-    listed = _list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT))
+        return _response(_describe_object(object_type, catalog, with_schema=schema) if object_type else [])
+    listed = _list_objects(params.get("filter", ""), params.get("type", ROOT_OBJECT), catalog)
     if params.get("schema") == "true":
-        return _response([_describe_object(object_type, with_schema=True) for object_type in listed])
-    return _response([_summarize_object(object_type) for object_type in listed])
+        return _response([_describe_object(object_type, catalog, with_schema=True) for object_type in listed])
+    return _response([_summarize_object(object_type, catalog) for object_type in listed])
 
 
-def _describe_object(object_type: ObjectType, *, with_schema: bool) -> dict[str, Any]:
-    summary = _summarize_object(object_type)
+def _describe_object(object_type: ObjectType, catalog: Catalog, *, with_schema: bool) -> dict[str, Any]:
+    """Return what is said of an object; a company file has it word for word, except for the address."""
+    summary = _summarize_object(object_type, catalog)
     href = f"/services/core/model?version=v1&name={summary['apiObject']}"
-    schema = _schema(object_type) if with_schema else {}
+    if object_type.model is not None:
+        said = {name: one for name, one in object_type.model.items() if with_schema or name not in MAPS}
+        return {**said, **summary, "href": href}
+    schema = _schema(object_type, catalog) if with_schema else {}
     return {**schema, **summary, "idempotenceSupported": True, "href": href}
 
 
-def _summarize_object(object_type: ObjectType) -> dict[str, Any]:
-    kind = OWNED_OBJECT if object_type.name in OWNED else ROOT_OBJECT
-    return {"apiObject": f"objects/{object_type.name}", "type": kind, "httpMethods": METHODS}
+def _summarize_object(object_type: ObjectType, catalog: Catalog) -> dict[str, Any]:
+    return {
+        "apiObject": f"objects/{object_type.name}",
+        "type": _kind(object_type, catalog),
+        "httpMethods": object_type.methods,
+    }
 
 
-def _list_objects(pattern: str, kind: str) -> list[ObjectType]:
+def _kind(object_type: ObjectType, catalog: Catalog) -> str:
+    if object_type.model is not None:
+        return str(object_type.model.get("type", ROOT_OBJECT))
+    return OWNED_OBJECT if object_type.name in catalog.owned else ROOT_OBJECT
+
+
+def _list_objects(pattern: str, kind: str, catalog: Catalog) -> list[ObjectType]:
     try:
         matches = re.compile(pattern)
     except re.error:
         raise invalid(f"filter {pattern[:100]!r} is not a regular expression") from None
     wanted = KINDS.get(kind, ())
     return [
-        QUERYABLE[name]
-        for name in sorted(QUERYABLE)
-        if matches.search(name) and (OWNED_OBJECT if name in OWNED else ROOT_OBJECT) in wanted
+        catalog.queryable[name]
+        for name in sorted(catalog.queryable)
+        if matches.search(name) and _kind(catalog.queryable[name], catalog) in wanted
     ]
 
 
@@ -82,9 +95,9 @@ def _old_names(object_type: ObjectType) -> Iterable[Member]:
             yield replace(member if isinstance(member, Field) else Field(path), path=old, deprecated=True)
 
 
-def _schema(object_type: ObjectType) -> dict[str, Any]:
+def _schema(object_type: ObjectType, catalog: Catalog) -> dict[str, Any]:
     """Return the four maps of an object; older names are deprecated."""
-    described = _maps([*object_type.shown, *_old_names(object_type)])
+    described = _maps(catalog, [*object_type.shown, *_old_names(object_type)])
     described["fields"]["href"] = _field(_HREF)
     for name in object_type.aliases:
         if name in described["refs"]:
@@ -92,7 +105,7 @@ def _schema(object_type: ObjectType) -> dict[str, Any]:
     return described
 
 
-def _maps(members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
+def _maps(catalog: Catalog, members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
     """Return ``fields``, ``groups``, ``refs`` and ``lists`` of the members whose path starts with `prefix`."""
     fields: dict[str, Any] = {}
     refs: dict[str, Any] = {}
@@ -104,14 +117,16 @@ def _maps(members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
         if isinstance(member, Field):
             fields[name] = _field(member)
         elif isinstance(member, Ref):
-            refs[name] = _ref(member, members)
+            refs[name] = _ref(catalog, member, members)
         elif member.shape == "list":
             lists[name] = {"apiObject": member.target} if member.target else {"type": "string"}
     groups = {
-        name: _maps(members, f"{prefix}{name}.") for name in _groups(members, prefix) if name not in refs
+        name: _maps(catalog, members, f"{prefix}{name}.")
+        for name in _groups(members, prefix)
+        if name not in refs
     }
     groups |= {
-        member.path.removeprefix(prefix): _free_object(member)
+        member.path.removeprefix(prefix): _free_object(catalog, member)
         for member in members
         if isinstance(member, ListField) and member.shape == "object" and member.path.startswith(prefix)
     }
@@ -142,12 +157,12 @@ def _field(field: Field) -> dict[str, Any]:
     return described | ({"deprecated": True} if field.deprecated else {})
 
 
-def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
+def _ref(catalog: Catalog, ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
     """Return a reference; it has groups too if it shows nested fields of the target, as in a contact's address."""
-    shown = _maps([_shown_field(ref, name) for name in ref.fields])
+    shown = _maps(catalog, [_shown_field(catalog, ref, name) for name in ref.fields])
     if ref.linked:
         shown["fields"]["href"] = _field(_HREF)
-    below = _maps(members, f"{ref.path}.")
+    below = _maps(catalog, members, f"{ref.path}.")
     described: dict[str, Any] = {"apiObject": ref.target} | ({"isOwner": True} if ref.owner else {})
     for name, entries in shown.items():
         if name == "fields" or entries or below[name]:
@@ -155,16 +170,16 @@ def _ref(ref: Ref, members: Sequence[Member]) -> dict[str, Any]:
     return described
 
 
-def _shown_field(ref: Ref, name: str) -> Field:
+def _shown_field(catalog: Catalog, ref: Ref, name: str) -> Field:
     """Return a field of the target as the reference shows it: only key and id can be written."""
-    field = OBJECTS[ref.target].field(name) or Field(name)
+    field = catalog.tables[ref.target].field(name) or Field(name)
     read_only = ref.read_only or name not in ("key", "id")
     return replace(field, path=name, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
 
 
-def _free_object(member: ListField) -> dict[str, Any]:
+def _free_object(catalog: Catalog, member: ListField) -> dict[str, Any]:
     """Return an object that is stored as it was written, such as a group's filter, with its arrays as lists."""
     arrays = ("filters", "orderBy")
     scalars = [item for item in member.items if item.path not in arrays]
     lists = {item.path: {"type": "object"} for item in member.items if item.path in arrays}
-    return _maps(scalars) | {"lists": lists or []}
+    return _maps(catalog, scalars) | {"lists": lists or []}

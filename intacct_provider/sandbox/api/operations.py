@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,14 +25,13 @@ from intacct_provider.sandbox.api.variants import vary_request, vary_response
 from intacct_provider.sandbox.auth import TokenRequestError, read_token_request
 from intacct_provider.sandbox.errors import ApiError, invalid, unknown_address
 from intacct_provider.sandbox.faults.churn import churn
-from intacct_provider.sandbox.objects.catalog import OBJECTS, QUERYABLE
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.query.service import run_query
 from intacct_provider.sandbox.records import event_queue
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, ensure_user
 from intacct_provider.sandbox.state import State
-from intacct_provider.sandbox.store import find_key
+from intacct_provider.sandbox.store import Database, find_key
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +78,8 @@ class Api:
         """Return the methods that an address supports; a token is needed, as for every call."""
         with self._session(request):
             request.allow_parameters()
-        address, _names = find_address(request.path)
-        return ApiResponse(204, headers={"Allow": address.allow})
+        address, names = find_address(request.path, self.state.store.catalog.objects)
+        return ApiResponse(204, headers={"Allow": ", ".join(sorted(self._find_methods(address, names)))})
 
     def list(self, request: ApiRequest, **names: str) -> ApiResponse:
         """Return references to the records of an object."""
@@ -122,13 +120,13 @@ class Api:
             call = request.call
             call.name, call.rows = body["object"], len(result["ia::result"])
             if faults.churn and result["ia::meta"]["next"]:
-                churn(conn, QUERYABLE[call.name], faults.churn, author)
+                churn(conn, conn.catalog.queryable[call.name], faults.churn, author)
         return ApiResponse(200, result, 1)
 
     def model(self, request: ApiRequest) -> ApiResponse:
         """Return the description of an object."""
-        with self._session(request):
-            return ApiResponse(200, describe(request.query), 1)
+        with self._session(request) as (conn, _author):
+            return ApiResponse(200, describe(request.query, conn.catalog), 1)
 
     def composite(self, request: ApiRequest) -> ApiResponse:
         """Return the results of a composite request; each of its parts is a transaction of its own."""
@@ -141,7 +139,7 @@ class Api:
         """Queue a bulk job."""
         with self._session(request) as (conn, author):
             request.allow_parameters()
-            order = bulk_jobs.read_order(request.parts)
+            order = bulk_jobs.read_order(request.parts, conn.catalog)
             caller = request.call.caller or ""
             digest = fingerprint(request.method, request.path, str(author.entity), *order.content)
 
@@ -160,7 +158,7 @@ class Api:
         """Return what the caller may do with records."""
         with self._session(request) as (conn, author):
             request.allow_parameters()
-            wanted = allowed_operations.read_request(decode_json(request.body, "POST"))
+            wanted = allowed_operations.read_request(decode_json(request.body, "POST"), conn.catalog)
             request.call.name = wanted.object
             return ApiResponse(200, allowed_operations.list_allowed(conn, wanted, author.entity), 1)
 
@@ -172,9 +170,9 @@ class Api:
 
     def dimensions(self, request: ApiRequest) -> ApiResponse:
         """Return the dimensions of the company."""
-        with self._session(request):
+        with self._session(request) as (conn, _author):
             request.allow_parameters()
-        return ApiResponse(200, list_dimensions(), 1)
+            return ApiResponse(200, list_dimensions(conn.catalog), 1)
 
     def count_events(self, request: ApiRequest) -> ApiResponse:
         """Return how many events wait in the queue."""
@@ -195,18 +193,26 @@ class Api:
             return one_result(200, event_queue.acknowledge(conn, decode_json(request.body, "POST")), 1)
 
     def _handle(self, request: ApiRequest) -> ApiResponse:
-        address, names = find_address(request.path)
+        address, names = find_address(request.path, self.state.store.catalog.objects)
         operation = address.operations.get("GET" if request.method == "HEAD" else request.method)
-        if operation is None:
+        allowed = self._find_methods(address, names)
+        if operation is None or request.method not in allowed:
             text = f"The method {request.method} is not allowed for {request.path}"
-            raise ApiError(405, "invalidRequest", text, headers={"Allow": address.allow})
+            raise ApiError(405, "invalidRequest", text, headers={"Allow": ", ".join(sorted(allowed))})
         # Lock the key before waiting for the database, so that a request in progress is seen, not waited for.
         with self.key_locks.hold(request.idempotency_key if operation in KEYED else None):
             bulk_jobs.advance(self.state)
             return operation(self, request, **names)
 
+    def _find_methods(self, address: Address, names: Mapping[str, str]) -> frozenset[str]:
+        """Return the methods of an address; those of an object are in its model."""
+        if not names:
+            return address.methods
+        object_type = self.state.store.catalog.objects[f"{names['application']}/{names['name']}"]
+        return address.methods & {*object_type.methods.split(","), "HEAD"}
+
     @contextmanager
-    def _session(self, request: ApiRequest) -> Iterator[tuple[sqlite3.Connection, Author]]:
+    def _session(self, request: ApiRequest) -> Iterator[tuple[Database, Author]]:
         """Begin a transaction; check the token, and find the entity of the header or else of the token."""
         state, call = self.state, request.call
         with state.store.transaction() as conn:
@@ -223,7 +229,7 @@ class Api:
     def _object_calls(self, request: ApiRequest, application: str, name: str) -> Iterator[ObjectCalls]:
         """Begin a transaction on the object in the address."""
         with self._session(request) as (conn, author):
-            object_type = OBJECTS[f"{application}/{name}"]
+            object_type = conn.catalog.objects[f"{application}/{name}"]
             request.call.name = object_type.name
             request.allow_parameters()
             atomic = request.atomic and request.method not in ("GET", "HEAD")  # a read has nothing to undo
@@ -261,11 +267,6 @@ class Address:
         """The supported methods; HEAD is a GET of which only the headers are sent."""
         return frozenset(self.operations) | ({"HEAD"} if "GET" in self.operations else frozenset())
 
-    @property
-    def allow(self) -> str:
-        """The value of an ``Allow`` header."""
-        return ", ".join(sorted(self.methods))
-
 
 ADDRESSES: Sequence[Address] = (
     Address("/oauth2/token", {"POST": Api.token}),
@@ -291,7 +292,7 @@ ADDRESSES: Sequence[Address] = (
 )
 
 
-def find_address(path: str) -> tuple[Address, dict[str, str]]:
+def find_address(path: str, objects: Container[str]) -> tuple[Address, dict[str, str]]:
     """Return the address of a path, and the values of its variable segments.
 
     :raises ApiError: 404 for an unknown address, or the address of an unknown object.
@@ -299,6 +300,6 @@ def find_address(path: str) -> tuple[Address, dict[str, str]]:
     for address in ADDRESSES:
         found = address.pattern.fullmatch(path)
         names = found.groupdict() if found else {}
-        if found and (not names or f"{names['application']}/{names['name']}" in OBJECTS):
+        if found and (not names or f"{names['application']}/{names['name']}" in objects):
             return address, names
     raise unknown_address(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 
 from intacct_provider.sandbox.objects.definitions import ObjectType
@@ -10,16 +9,16 @@ from intacct_provider.sandbox.objects.values import stamp
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records, find_dependent
 from intacct_provider.sandbox.seed import volume
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.store import Database, quote
 
 
-def churn(conn: sqlite3.Connection, object_type: ObjectType, count: int, author: Author) -> None:
+def churn(conn: Database, object_type: ObjectType, count: int, author: Author) -> None:
     """Delete the oldest records that nothing refers to, and add as many new ones.
 
     A client that reads in the order of keys has the oldest records already, so pages that are counted from the
     start shift by `count`. Objects whose records cannot be generated do not change.
     """
-    if object_type.name not in volume.MAKERS:
+    if object_type.name not in volume.MAKERS and object_type.model is None:
         return
     table = quote(object_type.name)
     records = Records(conn, object_type, replace(author, entity=None))
@@ -32,8 +31,7 @@ def churn(conn: sqlite3.Connection, object_type: ObjectType, count: int, author:
             deleted += 1
     [last] = conn.execute(f'SELECT MAX("key") FROM {table}').fetchone()  # noqa: S608
     volume.insert(conn, object_type, deleted)
-    stamps = ", ".join(f"{quote(f'audit.{verb}DateTime')} = :now" for verb in ("created", "modified"))
-    conn.execute(
-        f'UPDATE {table} SET {stamps} WHERE "key" > :last',  # noqa: S608
-        {"now": stamp(author.now), "last": last or 0},
-    )
+    for column in ("audit.createdDateTime", "audit.modifiedDateTime"):
+        if column in object_type.columns:
+            sql = f'UPDATE {table} SET {quote(column)} = ? WHERE "key" > ?'  # noqa: S608
+            conn.execute(sql, (stamp(author.now), last or 0))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from intacct_provider.sandbox.objects.names import ENTITY, USER
 
 Kind = Literal["string", "integer", "number", "boolean"]
+METHODS = "OPTIONS,GET,POST,DELETE,PATCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Field:
     path: str
     kind: Kind = "string"
     format: str | None = None
-    enum: tuple[str | None, ...] = ()
+    enum: tuple[str | int | float | bool | None, ...] = ()
     default: object = None
     read_only: bool = False
     write_only: bool = False
@@ -70,18 +71,26 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class ListField:
-    """An array, or an object without fixed members, stored as JSON text in the column of its path.
+    """An array, or an object without fixed members; stored as JSON text in the column of its path, unless owned.
 
     :param target: the object of the elements; ``None`` for plain values.
     :param items: the members of an element, with paths relative to the element.
-    :param whole: whether an update replaces the array; otherwise its elements are merged by key.
+    :param whole: whether an update replaces the array; otherwise its elements are owned records, which have a table
+        of their own and are merged by key.
+    :param free: whether the value is stored as it is written, because its form is unknown.
     """
 
     path: str
     target: str | None = None
-    items: tuple[Field | Ref, ...] = ()
+    items: tuple[Member, ...] = ()
     shape: Literal["list", "object"] = "list"
     whole: bool = False
+    free: bool = False
+
+    @property
+    def owned(self) -> bool:
+        """Whether the elements are records that belong to the record with the list."""
+        return self.target is not None and not self.whole
 
 
 Member: TypeAlias = Field | Ref | ListField
@@ -98,6 +107,8 @@ class ObjectType:
         (``department.id`` -> ``dimensions.department.id``).
     :param fields: the scalar members; ``refs`` and ``lists`` are the other kinds.
     :param shown: the members that are part of the API: all but the hidden ones.
+    :param columns: the columns of the object's table; owned records are in tables of their own.
+    :param model: what the model service answers, if it is known; by default it follows from the members.
     :param non_empty: the members that must not be empty after a write: required references, and members that
         another field makes required.
     """
@@ -105,12 +116,14 @@ class ObjectType:
     name: str
     members: tuple[Member, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    model: Mapping[str, Any] | None = None
     fields: tuple[Field, ...] = field(init=False)
     refs: tuple[Ref, ...] = field(init=False)
     lists: tuple[ListField, ...] = field(init=False)
     groups: frozenset[str] = field(init=False)
     shown: tuple[Member, ...] = field(init=False)
     non_empty: tuple[Field | Ref, ...] = field(init=False)
+    columns: frozenset[str] = field(init=False)
     _by_path: dict[str, Member] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,7 +136,13 @@ class ObjectType:
         keep("groups", frozenset(above for member in self.members for above in parents(member.path)))
         keep("non_empty", tuple(one for one in self.members if _must_not_be_empty(one)))
         keep("shown", tuple(one for one in self.members if not (isinstance(one, Ref) and one.hidden)))
+        keep("columns", frozenset(_column(one) for one in self.members if not _is_owned_list(one)))
         keep("_by_path", {member.path: member for member in self.shown})
+
+    @property
+    def methods(self) -> str:
+        """The supported methods, as the model service lists them."""
+        return str((self.model or {}).get("httpMethods", METHODS))
 
     def resolve(self, path: str) -> str:
         """Return the current name of a path; the path itself if it is current or unknown."""
@@ -163,6 +182,14 @@ class ObjectType:
     def member(self, path: str) -> Member | None:
         """Return the field, reference or list at exactly that path or alias."""
         return self._by_path.get(self.resolve(path))
+
+
+def _column(member: Member) -> str:
+    return f"{member.path}.key" if isinstance(member, Ref) else member.path
+
+
+def _is_owned_list(member: Member) -> bool:
+    return isinstance(member, ListField) and member.owned
 
 
 def _must_not_be_empty(member: Member) -> bool:

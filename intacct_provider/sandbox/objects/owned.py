@@ -1,49 +1,52 @@
-"""Records that exist only in a list of another one, such as the members of an account group.
+"""Records that exist in a list of another one, such as the members of an account group.
 
-They are stored within their owners and have no address of their own, but a model each, and they can be queried.
+They have a table of their own, in which each row names its owner and its list. A built-in one has no address, but a
+model, and it can be queried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from intacct_provider.sandbox.objects.definitions import HIDDEN_ENTITY_REF, ListField, ObjectType
+from intacct_provider.sandbox.objects.definitions import HIDDEN_ENTITY_REF, ListField, ObjectType, Ref
+
+LIST = "ia::list"
+"""The column with the path of the list; null for the first list of the owner."""
 
 
 def list_owned(owners: Iterable[ObjectType]) -> dict[str, ObjectType]:
     """Return the types of the records in the lists of some objects, by name; a list of references has none."""
     return {
-        found.target or "": ObjectType(found.target or "", (*found.items, HIDDEN_ENTITY_REF))
-        for _, found in _lists(owners)
+        kept.target or "": ObjectType(kept.target or "", (*kept.items, HIDDEN_ENTITY_REF))
+        for _, kept in list_ownerships(owners)
     }
 
 
-def make_views(owners: Iterable[ObjectType]) -> str:
-    """Return the SQL that makes a view of each owned object; an object may be in several lists of its owner."""
-    selects: dict[str, list[str]] = {}
-    for owner, found in _lists(owners):
-        selects.setdefault(found.target or "", []).append(_select(owner, found))
-    return "".join(
-        f'DROP VIEW IF EXISTS "{name}";\nCREATE VIEW "{name}" AS {" UNION ALL ".join(parts)};\n'
-        for name, parts in selects.items()
-    )
-
-
-def _lists(owners: Iterable[ObjectType]) -> Iterator[tuple[ObjectType, ListField]]:
+def list_ownerships(owners: Iterable[ObjectType]) -> Iterator[tuple[ObjectType, ListField]]:
+    """Yield each owner with each of its lists of owned records."""
     for owner in owners:
-        for found in owner.lists:
-            if found.target and not found.whole:
-                yield owner, found
+        for kept in owner.lists:
+            if kept.owned:
+                yield owner, kept
 
 
-def _select(owner: ObjectType, found: ListField) -> str:
-    """Return the rows of one list, with the columns that the table of an object has."""
-    element = ObjectType(found.target or "", found.items)
-    own = [field.path for field in element.fields]
-    own += [f"{ref.path}.key" for ref in element.refs if not ref.owner]
-    columns = [f'json_extract(e.value, \'$."{name}"\') AS "{name}"' for name in own]
-    columns += [f'o."key" AS "{ref.path}.key"' for ref in element.refs if ref.owner]
-    return (
-        f'SELECT {", ".join(columns)}, o."entity.key" AS "entity.key" '  # noqa: S608 - names of ours
-        f'FROM "{owner.name}" AS o, json_each(o."{found.path}") AS e'
-    )
+def find_owner(element: ObjectType, owner_name: str) -> Ref:
+    """Return the reference of an owned object to its owner."""
+    return next(ref for ref in element.refs if ref.owner and ref.target == owner_name)
+
+
+def move_elements(owner: ObjectType, element: ObjectType, kept: ListField) -> str:
+    """Return the SQL that adds the elements of a list which an older file has in a column of its owner."""
+    names, values = [*sorted(element.columns), LIST], []
+    for name in names:
+        text = f"json_extract(e.value, '$.\"{name}\"')"
+        if name == f"{find_owner(element, owner.name).path}.key":
+            text = 'o."key"'
+        elif name == "entity.key":
+            text = 'o."entity.key"'
+        elif name == LIST:
+            text = f"'{kept.path}'"
+        values.append(text)
+    columns = ", ".join(f'"{name}"' for name in names)
+    source = f'"{owner.name}" AS o, json_each(o."{kept.path}") AS e'
+    return f'INSERT INTO "{element.name}" ({columns}) SELECT {", ".join(values)} FROM {source}'  # noqa: S608

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation, Overflow
+from decimal import Context, Decimal, InvalidOperation, Overflow
+from functools import cache
 from typing import Any
 
 from intacct_provider.sandbox.objects.definitions import Field
 
 CENTS = "decimal-precision-2"
+_EXACT = Context(prec=400)
+_DECIMAL = re.compile(r"decimal-precision-([0-9]{1,2})")
+
+
+@cache
+def decimal_places(format_: str | None) -> int | None:
+    """Return the decimal places of an amount's format; ``None`` for any other format."""
+    found = _DECIMAL.fullmatch(format_ or "")
+    return int(found[1]) if found else None
+
+
+def is_known_format(format_: str | None) -> bool:
+    """Whether values of a format are checked and compared by it; others are plain text."""
+    return format_ in ("date", "date-time") or decimal_places(format_) is not None
 
 
 def sql_type(field: Field) -> str:
     """Return the SQL type of a field's column: cents and booleans are integers, dates are text."""
-    if field.format == CENTS or field.kind in ("integer", "boolean"):
+    if decimal_places(field.format) is not None or field.kind in ("integer", "boolean"):
         return "INTEGER"
     return "REAL" if field.kind == "number" else "TEXT"
 
@@ -25,8 +41,9 @@ def to_wire(field: Field, stored: object) -> object:
         return None
     if field.path == "key" or field.path.endswith(".key"):
         return str(stored)
-    if field.format == CENTS and isinstance(stored, int):
-        return format_cents(stored)
+    places = decimal_places(field.format)
+    if places is not None and isinstance(stored, int):
+        return format_cents(stored) if places == 2 else format_amount(stored, places)
     if field.kind == "boolean":
         return bool(stored)
     if field.kind == "number" and isinstance(stored, float) and stored.is_integer():
@@ -39,6 +56,11 @@ def format_cents(cents: int) -> str:
     return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
+def format_amount(units: int, places: int) -> str:
+    """Return an amount, stored as a number of its smallest units, as a decimal string."""
+    return f"{Decimal(units).scaleb(-places, _EXACT):f}"
+
+
 def to_stored(field: Field, wire: object) -> object:
     """Return a JSON value as it is stored.
 
@@ -46,8 +68,9 @@ def to_stored(field: Field, wire: object) -> object:
     """
     if wire is None:
         return None
-    if field.format == CENTS:
-        return _cents(wire)
+    places = decimal_places(field.format)
+    if places is not None:
+        return _amount(wire, places)
     if field.path == "key" or field.path.endswith(".key"):
         return int(str(wire))
     if field.kind == "boolean":
@@ -96,14 +119,14 @@ def _number(wire: object) -> float:
     return number
 
 
-def _cents(wire: object) -> int:
+def _amount(wire: object, places: int) -> int:
     try:
-        cents = Decimal(_check_type(wire, str, "a decimal string")) * 100
+        units = Decimal(_check_type(wire, str, "a decimal string")).scaleb(places, _EXACT)
     except (InvalidOperation, Overflow):
         raise ValueError("must be a decimal string") from None
-    if not cents.is_finite() or cents != cents.to_integral_value():
-        raise ValueError("must have at most two decimal places")
-    return int(cents)
+    if not units.is_finite() or units != units.to_integral_value():
+        raise ValueError(f"must have at most {'two' if places == 2 else places} decimal places")
+    return _integer(int(units))
 
 
 def parse_key(wire: object) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from intacct_provider.sandbox.api.allowed_operations import MAX_KEYS, OPERATIONS
 from intacct_provider.sandbox.api.bulk_jobs import NEXT, REQUEST
 from intacct_provider.sandbox.api.composite import FEWEST, MOST
-from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
 from intacct_provider.sandbox.openapi.responses import CACHED, JSON, envelope, error_responses, response
@@ -53,19 +52,19 @@ def schemas() -> Schema:
             {
                 **dict.fromkeys(("dimensionName", "dimensionLabel", "termName"), _TEXT),
                 **dict.fromkeys(("isUserDefinedDimension", "isEnabledInGL"), _FLAG),
-                "dimensionEndpoint": {"type": "string", "pattern": "^/objects/[a-z-]+/[a-z-]+$"},
+                "dimensionEndpoint": {"type": "string", "pattern": "^/objects/[^/]+/[^/]+$"},
             }
         ),
     }
 
 
-def paths() -> Schema:
+def paths(object_names: list[str]) -> Schema:
     """Return the paths of the services."""
     return {
         "/services/core/composite": {"post": _composite()},
-        "/services/core/allowed-operations/list": {"post": _allowed_operations()},
+        "/services/core/allowed-operations/list": {"post": _allowed_operations(object_names)},
         "/services/core/session/id": {"get": _session()},
-        "/services/bulk/job/create": {"post": _job_create()},
+        "/services/bulk/job/create": {"post": _job_create(object_names)},
         "/services/bulk/job/status": {"get": _job_status()},
         "/services/company-config/dimensions/list": {"get": _dimensions()},
     }
@@ -129,12 +128,12 @@ def _composite() -> Schema:
     return service_operation("composite", "Carry out several requests in order.", responses, requestBody=body)
 
 
-def _allowed_operations() -> Schema:
+def _allowed_operations(object_names: list[str]) -> Schema:
     keys: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_KEYS}
     options = object_schema({"includePrivate": _FLAG, "moduleKey": _NULLABLE})
     question = object_schema(
         {
-            "object": {"enum": sorted(OBJECTS)},
+            "object": {"enum": object_names},
             "keys": keys,
             "operations": {
                 "type": ["array", "null"],
@@ -168,10 +167,10 @@ def _session() -> Schema:
     )
 
 
-def _job_create() -> Schema:
+def _job_create(object_names: list[str]) -> Schema:
     order = object_schema(
         {
-            "objectName": {"enum": sorted(OBJECTS)},
+            "objectName": {"enum": object_names},
             "operation": {"enum": ["create", "update", "delete"]},
             "jobFile": {"type": "string"},
             "fileContentType": {"const": "json"},

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from intacct_provider.sandbox.gateway import BASE
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import BUILT_IN, Catalog
 from intacct_provider.sandbox.openapi import bulk_services, event_services, object_paths, responses, services
 
 ABOUT = (
@@ -17,13 +17,16 @@ ABOUT = (
 
 
 @cache
-def build_document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of ``/openapi.json``; it is built on the first call."""
-    schemas = responses.schemas() | services.schemas() | bulk_services.schemas() | event_services.schemas()
-    paths = services.paths() | bulk_services.paths() | event_services.paths()
-    for name in sorted(OBJECTS):
-        schemas |= object_paths.schemas(OBJECTS[name])
-        paths |= object_paths.paths(OBJECTS[name])
+def build_document(catalog: Catalog = BUILT_IN) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a company, ``/openapi.json``; it is built on the first call."""
+    names = sorted(catalog.objects)
+    schemas = (
+        responses.schemas() | services.schemas(catalog) | bulk_services.schemas() | event_services.schemas()
+    )
+    paths = services.paths() | bulk_services.paths(names) | event_services.paths()
+    for name in names:
+        schemas |= object_paths.schemas(catalog.objects[name], catalog)
+        paths |= object_paths.paths(catalog.objects[name], catalog)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Sage Intacct sandbox", "version": "1", "description": ABOUT},

@@ -7,6 +7,7 @@ from typing import Any
 
 from intacct_provider.sandbox.api.batch import MAX_RECORDS
 from intacct_provider.sandbox.api.idempotency import MAX_LENGTH
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import CUSTOMER_GROUP
 from intacct_provider.sandbox.openapi.responses import (
@@ -83,7 +84,7 @@ def parameters(*names: str) -> list[Schema]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def schemas(object_type: ObjectType) -> Schema:
+def schemas(object_type: ObjectType, catalog: Catalog) -> Schema:
     """Return the schemas of one object by component name."""
     name = object_type.name
     changes = update_schema(object_type)
@@ -93,7 +94,7 @@ def schemas(object_type: ObjectType) -> Schema:
         "required": ["key"],
     }
     return {
-        component_name(name): {"title": name, **record_schema(object_type)},
+        component_name(name): {"title": name, **record_schema(object_type, catalog)},
         component_name(name, "create"): {"title": f"new {name}", **create_schema(object_type)},
         component_name(name, "update"): {"title": f"changes to a {name}", **changes},
         component_name(name, "change"): {"title": f"changes to a {name} in a batch", **change},
@@ -101,7 +102,7 @@ def schemas(object_type: ObjectType) -> Schema:
     }
 
 
-def paths(object_type: ObjectType) -> Schema:
+def paths(object_type: ObjectType, catalog: Catalog) -> Schema:
     """Return the paths of one object."""
     address = f"/objects/{object_type.name}"
     methods = _methods()
@@ -116,7 +117,7 @@ def paths(object_type: ObjectType) -> Schema:
             "options": _operation(
                 object_type, "options", "Get the supported methods.", methods, ("any-key",)
             ),
-            "get": _operation(object_type, "get", "Get one record or several.", _get(object_type)),
+            "get": _operation(object_type, "get", "Get one record or several.", _get(object_type, catalog)),
             "patch": _write(object_type, "update", _update(object_type)),
             "delete": _operation(
                 object_type, "delete", "Delete one record or several.", _delete(), ("keys", "transaction")
@@ -203,11 +204,11 @@ def _update_several(object_type: ObjectType) -> tuple[str, Schema, Any, Schema]:
     return "Update several records.", schema, [{"key": "1"}], responses
 
 
-def _get(object_type: ObjectType) -> Schema:
+def _get(object_type: ObjectType, catalog: Catalog) -> Schema:
     shown = schema_ref(component_name(object_type.name))
     return {
         "200": response("The record or the records.", one_or_many_body(shown)),
-        "207": response("Some of the records.", mixed_body(record_schema(object_type), 200)),
+        "207": response("Some of the records.", mixed_body(record_schema(object_type, catalog), 200)),
         **error_responses(404, records=True),
     }
 
@@ -255,7 +256,7 @@ def _sample(members: Sequence[Field | Ref]) -> Schema:
 def _example_change(object_type: ObjectType) -> Schema:
     """Return a change of the last mutable field, because the first ones tend to be names."""
     fields = [one for one in object_type.fields if one.mutable and not (one.read_only or one.deprecated)]
-    return _sample([fields[-1]])
+    return _sample(fields[-1:])
 
 
 def _value(field: Field) -> object:

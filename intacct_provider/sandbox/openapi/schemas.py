@@ -5,11 +5,12 @@ They are generated from the definitions that the sandbox itself uses, so they ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP
 from intacct_provider.sandbox.objects.values import CENTS
@@ -67,7 +68,9 @@ def schema_ref(name: str) -> Schema:
 
 def component_name(object_name: str, part: str = "") -> str:
     """Return the name of an object's schema: ``accounts-receivable.customer``, ``….create``, ``….update``."""
-    return object_name.replace("/", ".") + (f".{part}" if part else "")
+    return re.sub(r"[^\w.-]", "_", object_name.replace("/", "."), flags=re.ASCII) + (
+        f".{part}" if part else ""
+    )
 
 
 def href_schema(object_name: str) -> Schema:
@@ -86,7 +89,7 @@ def reference_schema(object_name: str) -> Schema:
     )
 
 
-def record_schema(object_type: ObjectType, *, element: bool = False) -> Schema:
+def record_schema(object_type: ObjectType, catalog: Catalog, *, element: bool = False) -> Schema:
     """Return the record of GET, which has every member.
 
     :param element: whether the record is an element in a list of its owner.
@@ -97,9 +100,9 @@ def record_schema(object_type: ObjectType, *, element: bool = False) -> Schema:
             if member.inverse_of is None and not member.write_only:
                 leaves.append(Leaf(member.path, value_schema(member, null=member.nullable)))
         elif isinstance(member, Ref):
-            leaves += _reference(object_type, member)
+            leaves += _reference(object_type, catalog, member)
         else:
-            leaves.append(Leaf(member.path, _shown_list(member)))
+            leaves.append(Leaf(member.path, _shown_list(catalog, member)))
     if object_type.name == ACCOUNT_GROUP and not element:
         leaves = [leaf for leaf in leaves if leaf.path != "key"]  # Sage's sample of an account group has none
     return _build_object([*leaves, Leaf("href", href_schema(object_type.name))])
@@ -135,39 +138,45 @@ def value_schema(field: Field, *, null: bool) -> Schema:
     return schema | ({"format": field.format} if field.format else {}) | _STRINGS.get(field.format, {})
 
 
-def _reference(object_type: ObjectType, ref: Ref) -> list[Leaf]:
+def _reference(object_type: ObjectType, catalog: Catalog, ref: Ref) -> list[Leaf]:
     """Return a reference as one leaf, or as several if the object has members of its own below it."""
     if ref.path not in object_type.groups:
-        return [Leaf(ref.path, _shown_reference(ref))]
-    below = [Leaf(f"{ref.path}.{leaf.path}", leaf.schema, leaf.required) for leaf in _shown_leaves(ref)]
+        return [Leaf(ref.path, _shown_reference(catalog, ref))]
+    below = [
+        Leaf(f"{ref.path}.{leaf.path}", leaf.schema, leaf.required) for leaf in _shown_leaves(catalog, ref)
+    ]
     return [*below, Leaf(f"{ref.path}.href", href_schema(ref.target), required=False)]
 
 
-def _shown_leaves(ref: Ref) -> Iterator[Leaf]:
-    target = OBJECTS[ref.target]
+def _shown_leaves(catalog: Catalog, ref: Ref) -> Iterator[Leaf]:
+    target = catalog.tables[ref.target]
     for name in ref.fields:
         field = target.field(name)
         yield Leaf(name, {"type": "null"} if field is None else value_schema(field, null=True))
 
 
-def _shown_reference(ref: Ref) -> Schema:
+def _shown_reference(catalog: Catalog, ref: Ref) -> Schema:
     """Return a reference; an unset one is an object of nulls without ``href``."""
     if not ref.linked:
-        return _build_object(_shown_leaves(ref))
-    schema = _build_object([*_shown_leaves(ref), Leaf("href", href_schema(ref.target), required=False)])
+        return _build_object(_shown_leaves(catalog, ref))
+    schema = _build_object(
+        [*_shown_leaves(catalog, ref), Leaf("href", href_schema(ref.target), required=False)]
+    )
     set_, unset = {"properties": {"key": {"type": "string"}}, "required": ["href"]}, {"type": "null"}
     return schema | {"anyOf": [set_, {"properties": {"key": unset, "href": False}}]}
 
 
-def _shown_list(list_field: ListField) -> Schema:
+def _shown_list(catalog: Catalog, list_field: ListField) -> Schema:
     """Return a list as in GET, or the object of a filter."""
+    if list_field.free:
+        return {}
     if list_field.shape == "object":
         parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
         return object_schema(parts, ["object", "filterExpression", "orderBy"])
     if list_field.target is None:
         return {"type": "array", "items": {"type": "string"}}
     if not list_field.whole:
-        return {"type": "array", "items": record_schema(element_type(list_field), element=True)}
+        return {"type": "array", "items": record_schema(element_type(list_field), catalog, element=True)}
     place: Schema = {"type": "string", "pattern": KEY}
     shown = reference_schema(list_field.target)["properties"]
     member = {"key": shown["key"], "id": shown["id"], "sortOrder": place, "href": shown["href"]}
@@ -261,6 +270,8 @@ def _written_reference(*, null: bool) -> Schema:
 
 
 def _written_list(list_field: ListField, *, new: bool) -> Schema:
+    if list_field.free:
+        return {}
     if list_field.shape == "object":
         parts = {item.path: _FILTER_PARTS.get(item.path, {}) for item in list_field.items}
         return {**object_schema(parts), "type": ["object", "null"]}

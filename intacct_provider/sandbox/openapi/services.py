@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from intacct_provider.sandbox.api.model import METHODS, OWNED_OBJECT, ROOT_OBJECT
+from intacct_provider.sandbox.api.model import OWNED_OBJECT, ROOT_OBJECT
 from intacct_provider.sandbox.auth import OFFLINE
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.gateway import BASE
-from intacct_provider.sandbox.objects.catalog import QUERYABLE
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ObjectType
 from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.openapi.object_paths import parameters
@@ -55,7 +55,7 @@ _RESOURCE: Schema = {"type": "string", "pattern": "^objects/[a-z-]+/[a-z-]+$"}
 _MAPS = ("fields", "groups", "refs", "lists")
 
 
-def schemas() -> Schema:
+def schemas(catalog: Catalog) -> Schema:
     """Return the schemas of the services by component name."""
     return {
         "token": object_schema(
@@ -67,8 +67,8 @@ def schemas() -> Schema:
             },
             ["token_type", "access_token", "expires_in"],
         ),
-        "query": _query(),
-        "row": _row(),
+        "query": _query(sorted(catalog.queryable)),
+        "row": _row(catalog),
         "model-field": _model_field(),
         "model-members": _model_members(),
     }
@@ -141,7 +141,7 @@ def _query_call() -> Schema:
     return service_operation("query", "Find records.", responses, requestBody=body)
 
 
-def _query() -> Schema:
+def _query(object_names: list[str]) -> Schema:
     """Return the payload of a query; the fields depend on the object, see the model service."""
     name: Schema = {"type": "string", "minLength": 1}
     flags = ("includeHierarchyFields", "caseSensitiveComparison", "includePrivate")
@@ -165,7 +165,7 @@ def _query() -> Schema:
     }
     return object_schema(
         {
-            "object": {"enum": sorted(QUERYABLE)},
+            "object": {"enum": object_names},
             "fields": {"type": "array", "minItems": 1, "items": name},
             **{member: _or_null(schema) for member, schema in optional.items()},
         },
@@ -194,17 +194,17 @@ def _operators() -> Schema:
     return operators
 
 
-def _row() -> Schema:
+def _row(catalog: Catalog) -> Schema:
     """Return the schema of a flat row; a name has a type if all objects agree on it."""
     patterns: Schema = {
         "^API_QUERY_ALIAS__[0-9]+$": {"type": "null"},
         "^count:": {"type": "integer", "minimum": 0},
         _name_pattern(["href"]): {
             "type": ["string", "null"],
-            "pattern": "^/objects/[a-z-]+/[a-z-]+/[0-9A-F]+$",
+            "pattern": "^/objects/[^/]+/[^/]+/[0-9A-F]+$",
         },
     }
-    for schema, names in _leaves():
+    for schema, names in _leaves(catalog):
         patterns[_name_pattern(names)] = schema
     # Keys of the audit history are not numbers.
     patterns[_name_pattern(["key"])] = {
@@ -214,10 +214,10 @@ def _row() -> Schema:
     return {"type": "object", "patternProperties": patterns, "additionalProperties": _SCALAR}
 
 
-def _leaves() -> list[tuple[Schema, list[str]]]:
+def _leaves(catalog: Catalog) -> list[tuple[Schema, list[str]]]:
     """Return the types other than plain text, each with the names that have it in all objects."""
     types: dict[str, dict[str, Schema]] = {}
-    for object_type in QUERYABLE.values():
+    for object_type in catalog.queryable.values():
         for field in object_type.fields:
             schema = value_schema(Field(field.path.rpartition(".")[2], field.kind, field.format), null=True)
             for path in _all_names(object_type, field.path):
@@ -251,9 +251,9 @@ def _model_call() -> Schema:
         "tags": "Has no effect.",
     }
     kind: Schema = {"enum": [ROOT_OBJECT, OWNED_OBJECT]}
-    listed = exact_object({"apiObject": _RESOURCE, "type": kind, "httpMethods": {"const": METHODS}})
+    listed = exact_object({"apiObject": _RESOURCE, "type": kind, "httpMethods": _TEXT})
     properties: Schema = {
-        "httpMethods": {"const": METHODS},
+        "httpMethods": _TEXT,
         "idempotenceSupported": {"const": True},
         "apiObject": _RESOURCE,
         "type": kind,

@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.pages.shell import page, reject_other_sites
 from intacct_provider.sandbox.records.event_queue import ACTIONS, EventQueue
@@ -32,6 +31,7 @@ class EventPage:
     def __init__(self, state: State) -> None:
         self._client_id = state.identity.client_id
         self._queue = EventQueue(state.store)
+        self._objects = sorted(state.store.catalog.objects)
 
     def routes(self) -> list[Route]:
         """Return the routes of the page."""
@@ -46,7 +46,7 @@ class EventPage:
             events=self._queue.waiting(SHOWN),
             total=self._queue.count(),
             triggers=self._queue.triggers(),
-            objects=sorted(OBJECTS),
+            objects=self._objects,
             usual=CUSTOMER,
             actions=ACTIONS,
         )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from intacct_provider.sandbox.objects.catalog import OBJECTS
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.pages.shell import Place
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.store import Database, quote
 
 SIZE = 50
 MODIFIED = "audit.modifiedDateTime"
@@ -22,11 +20,11 @@ ORDERS = tuple(sign + name for name in SORTS for sign in ("", "-"))
 NAMES = ("name", "title", "description", "fullName", "printAs")
 
 
-def count_records(conn: sqlite3.Connection) -> dict[str, int]:
+def count_records(conn: Database) -> dict[str, int]:
     """Return the number of records of each object, the largest first."""
     found = {
         name: int(conn.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0])  # noqa: S608
-        for name in OBJECTS
+        for name in conn.catalog.objects
     }
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
@@ -37,7 +35,7 @@ def find_name_field(object_type: ObjectType) -> str | None:
 
 
 def list_records(
-    conn: sqlite3.Connection, object_type: ObjectType, search: str, order: str, requested: int
+    conn: Database, object_type: ObjectType, search: str, order: str, requested: int
 ) -> tuple[list[dict[str, Any]], Place]:
     """Return the rows of a page, each with ``key``, ``id``, ``name``, ``status``, ``entity`` and ``modified``.
 

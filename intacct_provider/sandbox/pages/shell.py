@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from starlette.responses import HTMLResponse, Response
 
 from intacct_provider.sandbox.gateway import BASE
 from intacct_provider.sandbox.nearest import find_nearest
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STYLE = (files(__package__) / "static" / "sandbox.css").read_bytes()
-_RECORD = re.compile(r"/objects/([\w-]+/[\w-]+)(/[0-9]+)?", re.ASCII)
+_RECORD = re.compile(r"/objects/([^/]+/[^/]+)(/[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def api_base(request: Request) -> str:
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """Render a page."""
+    values["find_page"] = partial(find_page, request.app.state.catalog)
     text = _TEMPLATES.get_template(template).render(values, base=api_base(request), path=request.url.path)
     return HTMLResponse(text, status, {"Cache-Control": "no-store"})
 
@@ -139,10 +141,10 @@ def read_choice(request: Request, name: str, allowed: Sequence[str]) -> str:
     )
 
 
-def find_page(api_path: str) -> str | None:
+def find_page(catalog: Catalog, api_path: str) -> str | None:
     """Return the page about the object or record at a path of the API; ``None`` if there is none."""
     found = _RECORD.fullmatch(api_path)
-    return f"/records/{found[1]}{found[2] or ''}" if found and found[1] in OBJECTS else None
+    return f"/records/{found[1]}{found[2] or ''}" if found and found[1] in catalog.objects else None
 
 
 def _format_time(time: str | float | datetime | None) -> str:
@@ -168,7 +170,6 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.globals |= {
     "address": address,
-    "find_page": find_page,
     "stylesheet": address("/static/sandbox.css", v=hashlib.sha256(STYLE).hexdigest()[:12]),
 }
 _TEMPLATES.filters |= {"time": _format_time, "shown": _format_value, "number": "{:,}".format}

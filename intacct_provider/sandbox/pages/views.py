@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from starlette.responses import RedirectResponse
 from intacct_provider.sandbox.api import bulk_jobs
 from intacct_provider.sandbox.identity import CLIENT_SECRET
 from intacct_provider.sandbox.nearest import find_nearest
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.objects.values import parse_key
@@ -36,7 +35,7 @@ from intacct_provider.sandbox.pages.shell import (
 from intacct_provider.sandbox.records.audit import read_events
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.state import TIERS, Call, State
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.store import Database, quote
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,7 +65,7 @@ class Pages:
         with self._company() as conn:
             counts = listing.count_records(conn)
             last_jobs = [bulk_jobs.Job(*row) for row in conn.execute(_LAST_JOBS, (JOBS,))]
-            entities, _ = listing.list_records(conn, OBJECTS[ENTITY], "", "key", 1)
+            entities, _ = listing.list_records(conn, conn.catalog.objects[ENTITY], "", "key", 1)
         tier = next((number for number, tier in TIERS.items() if tier == state.tier), None)
         return page(
             request,
@@ -107,7 +106,7 @@ class Pages:
 
     def records(self, request: Request) -> Response:
         """Show the records of one object."""
-        object_type = read_object(request)
+        object_type = read_object(request, self.state.store.catalog)
         search = request.query_params.get("search", "").strip()[:LONGEST_SEARCH]
         order = read_choice(request, "sort", listing.ORDERS)
         with self._company() as conn:
@@ -125,7 +124,7 @@ class Pages:
 
     def record(self, request: Request) -> Response:
         """Show a record and its history; 410 for a deleted record, 404 for one that never existed."""
-        object_type, given = read_object(request), request.path_params["key"]
+        object_type, given = read_object(request, self.state.store.catalog), request.path_params["key"]
         key = parse_key(given)
         with self._company() as conn:
             sql = f'SELECT * FROM {quote(object_type.name)} WHERE "key" = ?'  # noqa: S608 - our names
@@ -135,6 +134,7 @@ class Pages:
         if row is None and not events:
             raise HTTPException(404, f"{object_type.name} has no record with the key {given[:40]}.")
         named = listing.find_name_field(object_type) or ""
+        shown_json = msgspec.json.format(msgspec.json.encode(shown)).decode()
         last = row or {path: before for path, (before, _) in events[0].changes.items()}
         return page(
             request,
@@ -144,21 +144,21 @@ class Pages:
             key=key,
             id=last["id"],
             name=dict(last).get(named),
-            json=split_links(msgspec.json.format(msgspec.json.encode(shown)).decode()) if row else [],
+            json=split_links(shown_json, conn.catalog) if row else [],
             stamps=read_stamps(shown or {}),
             events=events[:EVENTS],
             more=len(events) > EVENTS,
-            target=lambda path: find_target(object_type, path),
+            target=lambda path: find_target(conn.catalog, object_type, path),
         )
 
     def unknown(self, request: Request) -> Response:
         """Reject an address below ``/records`` that is not the address of an object."""
         if not request.path_params["name"]:
             return RedirectResponse("/#objects")
-        raise unknown_object(request.path_params["name"])
+        raise unknown_object(request.path_params["name"], self.state.store.catalog)
 
     @contextmanager
-    def _company(self) -> Iterator[sqlite3.Connection]:
+    def _company(self) -> Iterator[Database]:
         """Begin a transaction on the company, after bulk jobs have written what is due by now."""
         bulk_jobs.advance(self.state)
         with self.state.store.transaction() as conn:
@@ -171,20 +171,21 @@ class Pages:
         return {name: msgspec.json.encode(value).decode().strip('"') for name, value in changed.items()}
 
 
-def read_object(request: Request) -> ObjectType:
+def read_object(request: Request, catalog: Catalog) -> ObjectType:
     """Return the object in an address.
 
     :raises HTTPException: 404 for an unknown object; the page links to the nearest.
     """
     name = f"{request.path_params['application']}/{request.path_params['name']}"
-    if name not in OBJECTS:
-        raise unknown_object(name)
-    return OBJECTS[name]
+    if name not in catalog.objects:
+        raise unknown_object(name, catalog)
+    return catalog.objects[name]
 
 
-def unknown_object(name: str) -> PageError:
+def unknown_object(name: str, catalog: Catalog) -> PageError:
     """Return the error for an unknown object, with the nearest one; ``customer`` alone finds its object."""
-    forms = {known: known for known in OBJECTS} | {known.partition("/")[2]: known for known in OBJECTS}
+    objects = catalog.objects
+    forms = {known: known for known in objects} | {known.partition("/")[2]: known for known in objects}
     near = forms[find_nearest(name.lower(), forms)]
     return PageError(404, f"The sandbox does not have the object {name[:80]}.", near)
 
@@ -205,12 +206,12 @@ def status_class(call: Call) -> str:
     return "none" if call.seconds else "running"
 
 
-def split_links(text: str) -> list[tuple[str, str | None]]:
+def split_links(text: str, catalog: Catalog) -> list[tuple[str, str | None]]:
     """Split the JSON of a record into pieces, each with the page that it links to, if any."""
     pieces: list[tuple[str, str | None]] = []
     end = 0
     for found in _HREF.finditer(text):
-        pieces += [(text[end : found.start(1)], None), (found[1], find_page(found[1]))]
+        pieces += [(text[end : found.start(1)], None), (found[1], find_page(catalog, found[1]))]
         end = found.end(1)
     return [*pieces, (text[end:], None)]
 
@@ -225,7 +226,7 @@ def read_stamps(record: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     ]
 
 
-def find_target(object_type: ObjectType, path: str) -> str | None:
+def find_target(catalog: Catalog, object_type: ObjectType, path: str) -> str | None:
     """Return the object that a column refers to; ``None`` if it is not a reference."""
     member = object_type.member(path.removesuffix(".key")) if path.endswith(".key") else None
-    return member.target if isinstance(member, Ref) and member.target in OBJECTS else None
+    return member.target if isinstance(member, Ref) and member.target in catalog.objects else None

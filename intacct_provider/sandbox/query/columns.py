@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from intacct_provider.sandbox.errors import ApiError, invalid
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
-from intacct_provider.sandbox.objects.values import CENTS, format_cents
+from intacct_provider.sandbox.objects.values import decimal_places, format_amount, format_cents
 from intacct_provider.sandbox.records.render import MEMBER_FILTER
 from intacct_provider.sandbox.store import quote
 
-Type: TypeAlias = Literal["key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href"]
+Type: TypeAlias = Literal[
+    "key", "text", "integer", "number", "cents", "boolean", "date", "date-time", "href", "json"
+]
 Converter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 """Converts one column of a page from stored values to those of JSON."""
 
@@ -32,11 +37,15 @@ _MEAN_CENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A queryable value: its SQL on the joined tables, and its type."""
+    """A queryable value: its SQL on the joined tables, and its type.
+
+    :param places: the decimal places of an amount.
+    """
 
     name: str
     sql: str
     type: Type
+    places: int = 2
 
     @property
     def output(self) -> str:
@@ -50,8 +59,9 @@ class Tables:
     These are left joins on the related record's key, which never add or drop a row.
     """
 
-    def __init__(self, object_type: ObjectType) -> None:
+    def __init__(self, object_type: ObjectType, catalog: Catalog) -> None:
         self.object_type = object_type
+        self.catalog = catalog
         self.joins: dict[tuple[str, str], str] = {}
         self._joined: list[str] = []
 
@@ -71,7 +81,12 @@ class Tables:
                 return Column(name, _href(object_type, table, "key"), "href")
             field = object_type.field(path)
             if field is not None and not field.write_only:
-                return Column(name, f"{table}.{quote(field.path)}", _type(field))
+                places = decimal_places(field.format)
+                sql = f"{table}.{quote(field.path)}"
+                return Column(name, sql, _type(field), 2 if places is None else places)
+            free = object_type.member(path)
+            if isinstance(free, ListField) and free.queryable:
+                return Column(name, f"{table}.{quote(free.path)}", "json")
             hop = None if field else object_type.hop(path)
             part = None if hop else _find_filter_part(object_type, path)
             if part:
@@ -84,13 +99,13 @@ class Tables:
             if path == "href" and not ref.linked:
                 raise self.unqueryable(name)
             if path == "href":
-                return Column(name, _href(OBJECTS[ref.target], table, f"{ref.path}.key"), "href")
-            object_type, table = OBJECTS[ref.target], self._join(table, ref)
+                return Column(name, _href(self.catalog.tables[ref.target], table, f"{ref.path}.key"), "href")
+            object_type, table = self.catalog.tables[ref.target], self._join(table, ref)
 
     def comparable(self, name: str) -> Column:
-        """Return the column of a field that can be filtered or sorted: any but ``href``."""
+        """Return the column of a field that can be filtered or sorted: any but ``href`` and arrays."""
         found = self.column(name)
-        if found.type == "href":
+        if found.type in ("href", "json"):
             raise self.unqueryable(name)
         return found
 
@@ -138,28 +153,38 @@ def parse_aggregate(tables: Tables, name: str) -> Column | None:
     if function == "count":
         return Column(name, f"COUNT({source.sql})", "integer")
     if function == "avg" and source.type == "cents":
-        return Column(name, _MEAN_CENTS.format(source.sql), "cents")
+        return Column(name, _MEAN_CENTS.format(source.sql), "cents", source.places)
     if function == "sum" and source.type == "number":
         # Numbers are binary fractions, so their sum would show more digits than any of them.
         return Column(name, f"ROUND(SUM({source.sql}), 6)", "number")
     result: Type = "number" if function == "avg" else source.type
-    return Column(name, f"{function.upper()}({source.sql})", result)
+    return Column(name, f"{function.upper()}({source.sql})", result, source.places)
 
 
-def find_converter(kind: Type) -> Converter | None:
+def find_converter(column: Column) -> Converter | None:
     """Return the conversion of a column to JSON; ``None`` if it needs none.
 
     Converting whole columns keeps decisions about types out of the loop over rows.
     """
-    return _CONVERTERS.get(kind)
+    if column.type == "cents" and column.places != 2:
+        return partial(_amounts, places=column.places)
+    return _CONVERTERS.get(column.type)
 
 
 def _booleans(values: Sequence[Any]) -> Sequence[Any]:
     return [None if value is None else value == 1 for value in values]
 
 
-def _amounts(values: Sequence[Any]) -> Sequence[Any]:
+def _cents(values: Sequence[Any]) -> Sequence[Any]:
     return [None if value is None else format_cents(value) for value in values]
+
+
+def _amounts(values: Sequence[Any], places: int) -> Sequence[Any]:
+    return [None if value is None else format_amount(value, places) for value in values]
+
+
+def _documents(values: Sequence[Any]) -> Sequence[Any]:
+    return [None if value is None else msgspec.json.decode(value) for value in values]
 
 
 def _numbers(values: Sequence[Any]) -> Sequence[Any]:
@@ -167,7 +192,12 @@ def _numbers(values: Sequence[Any]) -> Sequence[Any]:
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
 
 
-_CONVERTERS: dict[Type, Converter] = {"boolean": _booleans, "cents": _amounts, "number": _numbers}
+_CONVERTERS: dict[Type, Converter] = {
+    "boolean": _booleans,
+    "cents": _cents,
+    "number": _numbers,
+    "json": _documents,
+}
 
 
 def _href(object_type: ObjectType, table: str, key: str) -> str:
@@ -194,7 +224,7 @@ def _extract_filter_part(table: str, kept: ListField, part: Field) -> str:
 def _type(field: Field) -> Type:
     if field.path == "key":
         return "key"
-    if field.format == CENTS:
+    if decimal_places(field.format) is not None:
         return "cents"
     if field.format == "date":
         return "date"

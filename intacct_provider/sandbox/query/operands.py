@@ -55,7 +55,7 @@ class Operand:
         days = self._period(value) if self.column.type in ("date", "date-time") else None
         if days:
             return _days(days) if self.column.type == "date" else _instants(days)
-        stored = _READERS[self.column.type](value)
+        stored = self._read(value)
         if self.key_as_text:
             stored = str(stored)
         elif self.fold:
@@ -75,6 +75,11 @@ class Operand:
     def text_sql(self) -> str:
         """Return the SQL to search for a :meth:`text`; a key is searched as its digits."""
         return self.column.output if self.column.type == "key" else self.sql
+
+    def _read(self, value: object) -> object:
+        if self.column.type == "cents":
+            return _amount(value, self.column.places)
+        return _READERS[self.column.type](value)
 
     def _period(self, value: object) -> Period | None:
         try:
@@ -134,8 +139,8 @@ def _number(value: object) -> float | int:
     return bound
 
 
-def _cents(value: object) -> float | int:
-    return _number(str(_decimal(value) * 100))
+def _amount(value: object, places: int) -> float | int:
+    return _number(str(_decimal(value) * 10**places))
 
 
 def _boolean(value: object) -> int:
@@ -179,7 +184,6 @@ _READERS: Mapping[Type, Callable[[object], object]] = {
     "text": _text,
     "integer": _number,
     "number": _number,
-    "cents": _cents,
     "boolean": _boolean,
     "date": _date,
     "date-time": _date_time,

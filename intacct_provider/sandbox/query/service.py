@@ -11,10 +11,11 @@ from typing import Any
 
 from intacct_provider.sandbox.errors import gateway, invalid
 from intacct_provider.sandbox.faults.plan import Faults
-from intacct_provider.sandbox.objects.catalog import QUERYABLE
+from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.query.columns import Column, Tables, find_converter, parse_aggregate
 from intacct_provider.sandbox.query.filters import Settings, Sql, build_condition, join_all
 from intacct_provider.sandbox.query.variants import ignore_unknown_fields, vary_rows
+from intacct_provider.sandbox.store import Database
 
 DEFAULT_SIZE = 100
 
@@ -91,7 +92,7 @@ class Selection:
 
 
 def run_query(
-    conn: sqlite3.Connection, body: object, *, entity_key: int | None, today: date, faults: Faults
+    conn: Database, body: object, *, entity_key: int | None, today: date, faults: Faults
 ) -> dict[str, Any]:
     """Return the page of records for a query, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
@@ -107,7 +108,7 @@ def run_query(
     request: Mapping[str, Any] = _check_members(body, _MEMBERS, "query payload")
     parameters = _check_members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
     page = _read_page(request, faults)
-    tables = _open_tables(request, faults)
+    tables = _open_tables(request, conn.catalog, faults)
     settings = Settings(
         today=_read_as_of(parameters, today),
         case_sensitive=parameters.get("caseSensitiveComparison", True),
@@ -154,15 +155,15 @@ def _read_page(request: Mapping[str, Any], faults: Faults) -> Page:
     return Page(start, min(size, faults.max_size))
 
 
-def _open_tables(request: Mapping[str, Any], faults: Faults) -> Tables:
+def _open_tables(request: Mapping[str, Any], catalog: Catalog, faults: Faults) -> Tables:
     if "object" not in request:
         raise invalid("A query needs an object")
-    object_type = QUERYABLE.get(request["object"])
+    object_type = catalog.queryable.get(request["object"])
     if object_type is None:
         raise invalid(f"{request['object']} is not an object that can be queried")
     if object_type.name in faults.denied:
         raise gateway(403, "GW-0042", f"The user may not see {object_type.name}")
-    return Tables(object_type)
+    return Tables(object_type, catalog)
 
 
 def _read_as_of(parameters: Mapping[str, Any], today: date) -> date:
@@ -261,7 +262,7 @@ def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[obje
 
 def _convert(rows: list[tuple[Any, ...]], columns: Sequence[Column]) -> Iterable[Sequence[Any]]:
     """Convert the rows to JSON values, column by column."""
-    converters = {index: find_converter(column.type) for index, column in enumerate(columns)}
+    converters = {index: find_converter(column) for index, column in enumerate(columns)}
     needed = {index: convert for index, convert in converters.items() if convert}
     if not needed or not rows:
         return rows

@@ -37,11 +37,10 @@ class Author:
 
 def audit_stamps(object_type: ObjectType, author: Author, *, created: bool) -> Columns:
     """Return the audit columns of a write; empty for an object that has none."""
-    if object_type.field("audit.createdDateTime") is None:
-        return {}
     values = {"DateTime": stamp(author.now), "By": str(author.user), "ByUser.key": author.user}
     verbs = ("created", "modified") if created else ("modified",)
-    return {f"audit.{verb}{name}": value for verb in verbs for name, value in values.items()}
+    stamps = {f"audit.{verb}{name}": value for verb in verbs for name, value in values.items()}
+    return {column: value for column, value in stamps.items() if column in object_type.columns}
 
 
 @dataclass(frozen=True, slots=True)

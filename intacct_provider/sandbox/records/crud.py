@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from intacct_provider.sandbox.errors import ApiError, invalid, not_found, operation_failed, payload_errors
-from intacct_provider.sandbox.objects.catalog import OBJECTS
-from intacct_provider.sandbox.objects.definitions import ObjectType, Ref
+from intacct_provider.sandbox.objects.definitions import ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import CUSTOMER, CUSTOMER_GROUP, USER
 from intacct_provider.sandbox.objects.values import parse_key
 from intacct_provider.sandbox.records.addresses import record_href, web_url
 from intacct_provider.sandbox.records.audit import Author, Columns, add_event, audit_stamps
+from intacct_provider.sandbox.records.owned_rows import (
+    delete_elements,
+    encode_elements,
+    read_elements,
+    write_elements,
+)
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.records.validation import read_payload
-from intacct_provider.sandbox.store import next_number, quote
+from intacct_provider.sandbox.store import Database, next_number, quote, reserve_key
 
 Record = dict[str, Any]
 
@@ -32,7 +40,7 @@ class Records:
     An entity sees its own records and those of the top level. The top level reaches every record by its key.
     """
 
-    conn: sqlite3.Connection
+    conn: Database
     object_type: ObjectType
     author: Author
 
@@ -46,16 +54,36 @@ class Records:
         columns = read_payload(self.conn, self.object_type, payload, self.author)
         if self.object_type.name == CUSTOMER:
             columns["id"] = columns.get("id") or next_customer_id(self.conn)
+        elif not columns.get("id"):
+            columns["key"] = reserve_key(self.conn, self.object_type.name)
+            columns["id"] = str(columns["key"])
         if self.object_type.field("webURL") is not None:
             columns["webURL"] = web_url(str(next_number(self.conn, "web addresses")))
         stamps = audit_stamps(self.object_type, self.author, created=True)
         columns |= {"entity.key": self.author.entity, **stamps}
-        names = ", ".join(map(quote, columns))
-        marks = ", ".join("?" * len(columns))
+        stored = self._own_columns(columns)
+        names = ", ".join(map(quote, stored))
+        marks = ", ".join("?" * len(stored))
         sql = f"INSERT INTO {quote(self.object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
-        key = int(self._write("POST", sql, columns).lastrowid or 0)
+        key = int(self._write("POST", sql, stored).lastrowid or 0)
+        self._write_lists(key, self.author.entity, columns)
         add_event(self.conn, self.object_type, key, self.author, "created", {}, columns)
         return key
+
+    def create_fitting(self, payload: Mapping[str, Any]) -> int:
+        """Add a record without the members that the object does not have or that are read-only.
+
+        The payloads of the demo company fit the built-in objects; those of a company file may lack some of the members.
+
+        :raises ApiError: if the rest of the payload breaks a rule.
+        """
+        fitting = msgspec.json.decode(msgspec.json.encode(payload))
+        while True:
+            try:
+                return self.create(fitting)
+            except ApiError as error:
+                if not [one for one in error.details if drop_member(fitting, one.target)]:
+                    raise
 
     def update(self, key: str, payload: object) -> None:
         """Change the fields in the payload only; ``null`` clears a field.
@@ -69,10 +97,14 @@ class Records:
         columns |= audit_stamps(self.object_type, self.author, created=False)
         if not columns:  # an empty payload for an object without audit stamps
             return
-        sets = ", ".join(f"{quote(path)} = ?" for path in columns)
-        sql = f'UPDATE {quote(self.object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608
-        self._write("PATCH", sql, columns)
-        add_event(self.conn, self.object_type, row["key"], self.author, "modified", row, columns)
+        stored = self._own_columns(columns)
+        before = self._with_lists(row)
+        if stored:
+            sets = ", ".join(f"{quote(path)} = ?" for path in stored)
+            sql = f'UPDATE {quote(self.object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608
+            self._write("PATCH", sql, stored)
+        self._write_lists(row["key"], row["entity.key"], columns)
+        add_event(self.conn, self.object_type, row["key"], self.author, "modified", before, columns)
 
     def delete(self, key: str) -> None:
         """Delete a record.
@@ -84,8 +116,11 @@ class Records:
         if dependent is not None:
             text = f"The record cannot be deleted because a record of {dependent} uses it"
             raise operation_failed(422, "DELETE", name, ApiError(422, "operationFailed", text))
+        before = self._with_lists(row)
+        for kept in self._owned_lists():
+            delete_elements(self.conn, self.object_type, kept, row["key"])
         self.conn.execute(f'DELETE FROM {quote(name)} WHERE "key" = ?', (row["key"],))  # noqa: S608
-        add_event(self.conn, self.object_type, row["key"], self.author, "deleted", row, {})
+        add_event(self.conn, self.object_type, row["key"], self.author, "deleted", before, {})
 
     def get(self, key: str) -> Record:
         """Return the nested record.
@@ -129,6 +164,28 @@ class Records:
             raise not_found(self.object_type.name, key)
         return dict(row)
 
+    def _owned_lists(self) -> list[ListField]:
+        return [kept for kept in self.object_type.lists if kept.owned]
+
+    def _with_lists(self, row: Record) -> Record:
+        """Return a row and the elements of its lists, as the history has them."""
+        return row | {
+            kept.path: encode_elements(read_elements(self.conn, self.object_type, kept, row["key"]))
+            for kept in self._owned_lists()
+        }
+
+    def _own_columns(self, columns: Columns) -> Columns:
+        """Return the columns of the object's own table."""
+        owned = {kept.path for kept in self._owned_lists()}
+        return {path: value for path, value in columns.items() if path not in owned}
+
+    def _write_lists(self, key: int, entity: int | None, columns: Columns) -> None:
+        """Store the elements of the lists that a write sets."""
+        for kept in self._owned_lists():
+            if kept.path in columns:
+                elements = msgspec.json.decode(str(columns[kept.path] or "[]"))
+                write_elements(self.conn, self.object_type, kept, key, elements, entity)
+
     def _write(self, method: str, sql: str, columns: Columns) -> sqlite3.Cursor:
         """Run an INSERT or UPDATE; a duplicate id is rejected with 409."""
         try:
@@ -139,7 +196,7 @@ class Records:
             raise operation_failed(409, method, self.object_type.name, duplicate) from None
 
 
-def next_customer_id(conn: sqlite3.Connection) -> str:
+def next_customer_id(conn: Database) -> str:
     """Return the next number that no customer has."""
     sql = f'SELECT 1 FROM {quote(CUSTOMER)} WHERE "id" = ?'  # noqa: S608 - our names
     while True:
@@ -148,12 +205,12 @@ def next_customer_id(conn: sqlite3.Connection) -> str:
             return number
 
 
-def find_dependent(conn: sqlite3.Connection, target: str, key: int) -> str | None:
+def find_dependent(conn: Database, target: str, key: int) -> str | None:
     """Return the name of an object that has a record referring to this one; ``None`` if there is none.
 
     Audit stamps and the reference of an owned record to its owner do not count.
     """
-    for object_type in OBJECTS.values():
+    for object_type in conn.catalog.tables.values():
         conditions = reference_conditions(object_type, target)
         if not conditions:
             continue
@@ -170,22 +227,13 @@ def reference_conditions(object_type: ObjectType, target: str) -> list[str]:
     ]
     for one in object_type.lists:
         if one.whole and one.target == target:
-            conditions.append(f":key IN ({select_elements(one.path, 'value')})")
-        for ref in one.items:
-            if isinstance(ref, Ref) and blocks_delete(ref, target):
-                leaf = f"json_extract(value, '$.\"{ref.path}.key\"')"
-                conditions.append(f":key IN ({select_elements(one.path, leaf)})")
+            conditions.append(f":key IN (SELECT value FROM json_each({quote(one.path)}))")  # noqa: S608 - our names
     return conditions
 
 
 def blocks_delete(ref: Ref, target: str) -> bool:
     """Whether a reference prevents its target from being deleted."""
-    return ref.target == target and (not ref.read_only or ref.path == "entity")
-
-
-def select_elements(list_path: str, expression: str) -> str:
-    """Return the subquery of an expression over the elements of a list column."""
-    return f"SELECT {expression} FROM json_each({quote(list_path)})"  # noqa: S608 - our names
+    return ref.target == target and not ref.owner and (not ref.read_only or ref.path == "entity")
 
 
 def self_references(object_type: ObjectType) -> list[Ref]:
@@ -193,10 +241,23 @@ def self_references(object_type: ObjectType) -> list[Ref]:
     return [ref for ref in object_type.refs if ref.target == object_type.name]
 
 
-def ensure_user(conn: sqlite3.Connection, user_id: str, now: datetime) -> int:
+def ensure_user(conn: Database, user_id: str, now: datetime) -> int:
     """Return the key of a user; a user that does not exist yet is added."""
     row = conn.execute(f'SELECT "key" FROM {quote(USER)} WHERE "id" = ?', (user_id,)).fetchone()  # noqa: S608
     if row is not None:
         return int(row["key"])
     # The first user of a company is their own author: key 1.
-    return Records(conn, OBJECTS[USER], Author(1, None, now)).create({"id": user_id, "name": user_id})
+    records = Records(conn, conn.catalog.objects[USER], Author(1, None, now))
+    return records.create_fitting({"id": user_id, "name": user_id})
+
+
+def drop_member(payload: Record, pointer: str | None) -> bool:
+    """Remove the member at a JSON pointer, and return whether there was one."""
+    *groups, name = (pointer or "").strip("/").split("/")
+    at: Any = payload
+    for group in groups:
+        if isinstance(at, list):
+            at = at[int(group)] if group.isdigit() and int(group) < len(at) else None
+        else:
+            at = at.get(group) if isinstance(at, dict) else None
+    return isinstance(at, dict) and at.pop(name, None) is not None

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from intacct_provider.sandbox.errors import ApiError, invalid
-from intacct_provider.sandbox.objects.catalog import find_object
 from intacct_provider.sandbox.store import Store
 
 ACTIONS = ("create", "update", "delete")
@@ -63,7 +62,7 @@ class EventQueue:
         :param actions: ``create``, ``update``, ``delete``; all of them by default.
         :raises ValueError: for an unknown object or action; the message suggests the nearest object.
         """
-        find_object(object_name)
+        self._store.catalog.find(object_name)
         for action in actions:
             _check_action(action)
         with self._store.transaction() as conn:
@@ -99,7 +98,7 @@ class EventQueue:
         :raises ValueError: for an unknown object or action, unless a context is given.
         """
         if context is None:
-            find_object(object_name)
+            self._store.catalog.find(object_name)
             _check_action(action)
         with self._store.transaction() as conn:
             return store_event(conn, object_name, action, key, record_id, context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -14,7 +13,8 @@ from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.values import parse_key, to_stored
 from intacct_provider.sandbox.records.audit import Author, Columns, audit_stamps
-from intacct_provider.sandbox.store import find_key, next_number
+from intacct_provider.sandbox.records.owned_rows import read_elements
+from intacct_provider.sandbox.store import Database, find_key, quote, reserve_key
 
 OPERATION = "ia::operation"
 # Messages about longer enumerations show the nearest value instead of all.
@@ -29,7 +29,7 @@ MEMBER_OPERATORS = frozenset(
 
 
 def read_payload(
-    conn: sqlite3.Connection,
+    conn: Database,
     object_type: ObjectType,
     payload: object,
     author: Author,
@@ -52,7 +52,7 @@ class Validator:
 
     def __init__(
         self,
-        conn: sqlite3.Connection,
+        conn: Database,
         object_type: ObjectType,
         author: Author,
         current: Mapping[str, Any] | None,
@@ -148,6 +148,8 @@ class Validator:
     def _find_target(self, target: str, leaf: str, value: object, pointer: str) -> int | None:
         wanted = parse_key(value) if leaf == "key" else value
         found = find_key(self.conn, target, leaf, wanted)
+        if found is None and wanted and target in self.conn.catalog.stubs:
+            found = add_stub(self.conn, target, leaf, wanted)
         if found is None:
             text = (
                 f"{pointer} must not be blank" if value == "" else f"There is no {target} with {leaf} {value}"
@@ -156,6 +158,9 @@ class Validator:
         return found
 
     def _read_list(self, list_field: ListField, wire: object, pointer: str) -> None:
+        if list_field.free:
+            self._columns[list_field.path] = None if wire is None else msgspec.json.encode(wire).decode()
+            return
         expected = dict if list_field.shape == "object" else list
         if wire is not None and not isinstance(wire, expected):
             kind = "an object" if expected is dict else "an array"
@@ -194,11 +199,14 @@ class Validator:
 
     def _merge(self, list_field: ListField, wire: list[object], pointer: str) -> list[Any]:
         """Merge owned records by Sage's rule: without a key added, with one updated, deleted by ``ia::operation``."""
-        stored = self.current[list_field.path] if self.current is not None else None
-        elements: dict[int, Columns] = {one["key"]: one for one in msgspec.json.decode(stored or "[]")}
+        stored = [] if self.current is None else self._read_stored(list_field)
+        elements: dict[int, Columns] = {one["key"]: one for one in stored}
         for at, one in enumerate(wire):
             self._merge_element(list_field, elements, one, f"{pointer}/{at}")
         return list(elements.values())
+
+    def _read_stored(self, list_field: ListField) -> list[Columns]:
+        return read_elements(self.conn, self.object_type, list_field, (self.current or {})["key"])
 
     def _merge_element(
         self, list_field: ListField, elements: dict[int, Columns], wire: object, pointer: str
@@ -236,9 +244,10 @@ class Validator:
         if validator.problems:
             return
         if key is None:
-            key = next_number(self.conn, "owned records")
+            key = reserve_key(self.conn, list_field.target or "")
         stamps = audit_stamps(validator.object_type, self.author, created=old is None)
-        elements[key] = {**(old or {}), **columns, **stamps, "key": key, "id": str(key)}
+        given = columns.get("id") or (old or {}).get("id")
+        elements[key] = {**(old or {}), **columns, **stamps, "key": key, "id": given or str(key)}
 
     def _read_filter(self, list_field: ListField, wire: dict[str, object], pointer: str) -> dict[str, Any]:
         """Validate the filter of a customer group, which is stored as it was written."""
@@ -291,6 +300,14 @@ class Validator:
         """Return the stored value of a member after this write."""
         stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
         return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
+
+
+def add_stub(conn: Database, target: str, leaf: str, value: object) -> int:
+    """Add a record with that key or id to an object of which nothing is known but that others refer to it."""
+    key = value if leaf == "key" else reserve_key(conn, target)
+    sql = f'INSERT INTO {quote(target)} ("key", "id") VALUES (?, ?)'  # noqa: S608 - our names
+    conn.execute(sql, (key, str(value)))
+    return int(str(key))
 
 
 def point_to(member: Field | Ref, pointer: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from unicodedata import normalize
 
@@ -51,13 +51,16 @@ _CITIES: Mapping[str, tuple[str, str | None, str]] = MappingProxyType(
 _MANAGERS = {"US": "E-101", "UK": "E-105", "US-BOS": "E-102", "UK-LON": "E-103"}
 
 
-def company() -> Iterator[Record]:
-    """Yield the records that every company has: users, currencies and entities."""
+def company(entities: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the records that every company has: users, currencies and entities.
+
+    :param entities: ids of entities instead of those of the demo company.
+    """
     for identifier, name in USERS.items():
         yield Record(USER, {"id": identifier, "name": name})
     for identifier, name in CURRENCIES.items():
         yield Record("company-config/txn-currency", {"id": identifier, "name": name})
-    for identifier, name in ENTITIES.items():
+    for identifier, name in ENTITIES.items() if not entities else zip(entities, entities, strict=True):
         yield Record(ENTITY, _entity(identifier, name))
 
 
@@ -118,7 +121,7 @@ def _types_and_terms() -> Iterator[Record]:
 
 
 def _entity(identifier: str, name: str) -> dict[str, object]:
-    currency, country, federal, tax, _place = _FACTS[identifier]
+    currency, country, federal, tax, _place = _FACTS.get(identifier, _FACTS["US"])
     return {
         "id": identifier,
         "name": name,

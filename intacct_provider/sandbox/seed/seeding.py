@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
 from intacct_provider.sandbox.nearest import find_nearest
-from intacct_provider.sandbox.objects.catalog import OBJECTS
+from intacct_provider.sandbox.objects.catalog import BUILT_IN, Catalog
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.names import CUSTOMER, ENTITY
 from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records
 from intacct_provider.sandbox.seed import demo, demo_ledger, demo_neighbors, volume
-from intacct_provider.sandbox.store import Store, find_key, quote
+from intacct_provider.sandbox.seed.generated import FEW, fill_new_columns
+from intacct_provider.sandbox.store import Database, Store, find_key, quote
 
 RANDOM_SEED = 20260630
 FOUNDED = demo.DEMO_TIME - timedelta(days=1000)
@@ -30,9 +30,9 @@ def seed(store: Store, what: str) -> None:
         be opened again; generated records are added to the existing ones.
     :raises ValueError: if `what` cannot be seeded; the message suggests the nearest.
     """
-    parts = [_parse_part(part.strip()) for part in what.split(",")]
+    parts = [_parse_part(part.strip(), store.catalog) for part in what.split(",")]
     with store.transaction() as connection:
-        added = _add_missing(connection, demo_neighbors.company())
+        added = _add_missing(connection, demo_neighbors.company(store.catalog.entities))
         for name, count in parts:
             if name != "empty":
                 added |= _add_missing(connection, chain(demo_neighbors.neighbors(), demo_ledger.accounts()))
@@ -40,71 +40,83 @@ def seed(store: Store, what: str) -> None:
                 added = set()
             if name == "demo":
                 _add_demo(connection)
+                _add_described(connection)
             elif count:
-                volume.insert(connection, OBJECTS[name], count)
+                volume.insert(connection, connection.catalog.objects[name], count)
 
 
-def _parse_part(part: str) -> tuple[str, int]:
+def _parse_part(part: str, catalog: Catalog) -> tuple[str, int]:
     """Return a name and the number of its records; 0 for ``demo`` and ``empty``."""
     name, equals, count = part.partition("=")
     if name in ("demo", "empty") and not equals:
         return name, 0
-    if name not in volume.MAKERS:
-        raise ValueError(f"cannot seed {part!r}; did you mean {_suggest(name)}?")
+    if name not in catalog.objects:
+        raise ValueError(f"cannot seed {part!r}; did you mean {_suggest(name, catalog)}?")
     if not (count.isascii() and count.isdigit() and int(count[:10]) > 0):
         raise ValueError(f"cannot seed {part!r}; write {name}=1000 for a thousand records")
     return name, int(count)
 
 
-def _suggest(name: str) -> str:
+def _suggest(name: str, catalog: Catalog) -> str:
     shapes = {"demo": "demo", "empty": "empty"}
-    for known in volume.MAKERS:
+    for known in catalog.objects:
         shapes[known] = shapes[known.partition("/")[2]] = f"{known}=1000"
     return shapes[find_nearest(name, shapes)]
 
 
-def _add_missing(connection: sqlite3.Connection, batch: Iterable[demo.Record]) -> set[tuple[str, object]]:
+def _add_missing(connection: Database, batch: Iterable[demo.Record]) -> set[tuple[str, object]]:
     """Add the records whose ids are missing, and return their objects and ids."""
     added: set[tuple[str, object]] = set()
     for record in batch:
-        object_type, identifier = OBJECTS[record.object_name], record.payload["id"]
+        object_type, identifier = connection.catalog.objects[record.object_name], record.payload["id"]
         if find_key(connection, object_type.name, "id", identifier) is None:
-            key = Records(connection, object_type, Author(1, None, FOUNDED)).create(record.payload)
-            _set_columns(connection, object_type, key, _columns_set_by_sage(record))
+            key = _create(connection, record, Author(1, None, FOUNDED))
+            _set_columns(connection, object_type, key, _columns_set_by_sage(object_type, record))
             added.add((object_type.name, identifier))
     return added
 
 
 def _update_added(
-    connection: sqlite3.Connection, batch: Iterable[demo.Record], added: Container[tuple[str, object]]
+    connection: Database, batch: Iterable[demo.Record], added: Container[tuple[str, object]]
 ) -> None:
     """Change the records that were just added, and no others, because users may have changed those."""
     author = Author(1, None, FOUNDED)
     for record in batch:
         identifier = record.payload["id"]
-        if (record.object_name, identifier) in added:
+        described = connection.catalog.is_described(record.object_name)
+        if (record.object_name, identifier) in added and not described:
             key = find_key(connection, record.object_name, "id", identifier)
             change = {name: value for name, value in record.payload.items() if name != "id"}
-            Records(connection, OBJECTS[record.object_name], author).update(str(key), change)
+            Records(connection, connection.catalog.objects[record.object_name], author).update(
+                str(key), change
+            )
 
 
-def _columns_set_by_sage(record: demo.Record) -> dict[str, object]:
+def _create(connection: Database, record: demo.Record, author: Author) -> int:
+    """Add a record of the demo company; an object of a company file gets what it has members for."""
+    records = Records(connection, connection.catalog.objects[record.object_name], author)
+    if connection.catalog.is_described(record.object_name):
+        return records.create_fitting(record.payload)
+    return records.create(record.payload)
+
+
+def _columns_set_by_sage(object_type: ObjectType, record: demo.Record) -> dict[str, object]:
     """Return the columns of the read-only fields of a record."""
-    object_type = OBJECTS[record.object_name]
     fields = {path: object_type.field(path) for path in record.set_by_sage}
     return {path: to_stored(field, record.set_by_sage[path]) for path, field in fields.items() if field}
 
 
 def _set_columns(
-    connection: sqlite3.Connection, object_type: ObjectType, key: int, columns: Mapping[str, object]
+    connection: Database, object_type: ObjectType, key: int, columns: Mapping[str, object]
 ) -> None:
+    columns = {path: value for path, value in columns.items() if path in object_type.columns}
     if columns:
         sets = ", ".join(f"{quote(path)} = ?" for path in columns)
         statement = f'UPDATE {quote(object_type.name)} SET {sets} WHERE "key" = ?'  # noqa: S608
         connection.execute(statement, (*columns.values(), key))
 
 
-def _add_demo(connection: sqlite3.Connection) -> None:
+def _add_demo(connection: Database) -> None:
     if connection.execute(f"SELECT 1 FROM {quote(CUSTOMER)} LIMIT 1").fetchone():  # noqa: S608
         return
     generator = random.Random(RANDOM_SEED)  # noqa: S311 - the same company every time
@@ -119,6 +131,16 @@ def _add_demo(connection: sqlite3.Connection) -> None:
     volume.continue_numbering(connection)
 
 
+def _add_described(connection: Database) -> None:
+    """Give each object of the company file a few records, and those of the demo company values in new fields."""
+    catalog = connection.catalog
+    for name in [one for one in catalog.objects if catalog.is_described(one)]:
+        if connection.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone() is None:  # noqa: S608
+            volume.insert(connection, catalog.objects[name], FEW)
+        elif name in BUILT_IN.objects:
+            fill_new_columns(connection, catalog.objects[name], BUILT_IN.objects[name])
+
+
 def _add_dates(
     generator: random.Random, batch: Iterable[demo.Record]
 ) -> Iterator[tuple[demo.Record, datetime]]:
@@ -126,15 +148,13 @@ def _add_dates(
     return zip(records, demo.random_times(generator, len(records)), strict=True)
 
 
-def _write(
-    connection: sqlite3.Connection, generator: random.Random, record: demo.Record, created: datetime
-) -> None:
+def _write(connection: Database, generator: random.Random, record: demo.Record, created: datetime) -> None:
     """Add one record by its author, then set its read-only fields and its last change."""
-    object_type = OBJECTS[record.object_name]
+    object_type = connection.catalog.objects[record.object_name]
     entity = find_key(connection, ENTITY, "id", record.entity) if record.entity else None
     author, editor = generator.randint(1, 4), generator.randint(1, 4)
-    key = Records(connection, object_type, Author(author, entity, created)).create(record.payload)
-    columns = _columns_set_by_sage(record)
+    key = _create(connection, record, Author(author, entity, created))
+    columns = _columns_set_by_sage(object_type, record)
     if generator.random() < 0.6:
         changed = created + (demo.DEMO_TIME - created) * generator.random()
         columns |= {

@@ -7,7 +7,6 @@ depend on the number of the record only.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -24,10 +23,13 @@ from intacct_provider.sandbox.objects.names import (
     TERRITORY,
     USER,
 )
+from intacct_provider.sandbox.objects.owned import LIST
 from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.addresses import web_url
-from intacct_provider.sandbox.store import quote
+from intacct_provider.sandbox.seed.generated import generate
+from intacct_provider.sandbox.store import Database, quote, reserve_key
 
+ACCOUNT_RANGE = "general-ledger/account-range"
 # The first of every N customers is the parent of the others.
 FAMILY = 10
 _LATEST = datetime(2026, 6, 30, 18, tzinfo=UTC)
@@ -40,8 +42,16 @@ Maker: TypeAlias = Callable[[int, int, Neighbors], Columns]
 """Takes the key of a record and the first key of the batch; returns the columns that vary."""
 
 
-def insert(connection: sqlite3.Connection, object_type: ObjectType, count: int) -> None:
+def insert(connection: Database, object_type: ObjectType, count: int) -> None:
     """Add `count` records after the existing ones."""
+    if object_type.name not in MAKERS or connection.catalog.is_described(object_type.name):
+        generate(connection, object_type, count)
+    else:
+        _insert_made(connection, object_type, count)
+    continue_numbering(connection)
+
+
+def _insert_made(connection: Database, object_type: ObjectType, count: int) -> None:
     first = _next_key(connection, object_type)
     rows = _rows(MAKERS[object_type.name], first, count, _neighbors(connection))
     sample = next(rows)
@@ -51,16 +61,38 @@ def insert(connection: sqlite3.Connection, object_type: ObjectType, count: int) 
     values = ", ".join(["?"] * len(sample) + literals)
     statement = f"INSERT INTO {quote(object_type.name)} ({names}) VALUES ({values})"  # noqa: S608
     connection.executemany(statement, (tuple(row.values()) for row in chain([sample], rows)))
-    continue_numbering(connection)
+    if object_type.name == ACCOUNT_GROUP:
+        _add_ranges(connection, range(first, first + count))
 
 
-def _next_key(connection: sqlite3.Connection, object_type: ObjectType) -> int:
+def _add_ranges(connection: Database, groups: range) -> None:
+    """Give each account group a range of accounts."""
+    user = _neighbors(connection)[USER][0]
+    for number in groups:
+        start = 1000 + number % 9000
+        key = reserve_key(connection, ACCOUNT_RANGE)
+        columns: Columns = {
+            "key": key,
+            "id": str(key),
+            "sortOrder": 0,
+            "rangeFrom": str(start),
+            "rangeTo": str(start + 9),
+            "glAccountGroup.key": number,
+            LIST: "accountRanges",
+            **_audit(number, user),
+        }
+        names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {quote(ACCOUNT_RANGE)} ({names}) VALUES ({marks})"  # noqa: S608
+        connection.execute(statement, tuple(columns.values()))
+
+
+def _next_key(connection: Database, object_type: ObjectType) -> int:
     """Return the key after the highest that was ever used."""
     statement = "SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?"
     return int(connection.execute(statement, (object_type.name,)).fetchone()[0])
 
 
-def _neighbors(connection: sqlite3.Connection) -> Neighbors:
+def _neighbors(connection: Database) -> Neighbors:
     names = (USER, CUSTOMER_TYPE, TERM, TERRITORY)
     return {
         name: [row["key"] for row in connection.execute(f'SELECT "key" FROM {quote(name)} ORDER BY 1')]  # noqa: S608
@@ -68,21 +100,15 @@ def _neighbors(connection: sqlite3.Connection) -> Neighbors:
     }
 
 
-def continue_numbering(connection: sqlite3.Connection) -> None:
-    """Continue automatic customer numbers and the keys of owned records after the seeded ones."""
+def continue_numbering(connection: Database) -> None:
+    """Continue automatic customer numbers after the seeded ones."""
     number = 'SELECT MAX(CAST(substr("id", 3) AS INTEGER))'
-    _raise_counter(connection, CUSTOMER, f"{number} FROM {quote(CUSTOMER)} WHERE \"id\" GLOB 'C-[0-9]*'")
-    ranges = f"json_each({quote('accountRanges')})"
-    owned = f"SELECT MAX(json_extract(value, '$.key')) FROM {quote(ACCOUNT_GROUP)}, {ranges}"  # noqa: S608
-    _raise_counter(connection, "owned records", owned)
-
-
-def _raise_counter(connection: sqlite3.Connection, counter: str, query: str) -> None:
+    query = f"{number} FROM {quote(CUSTOMER)} WHERE \"id\" GLOB 'C-[0-9]*'"
     statement = (
         f'INSERT INTO "ia::counter" SELECT ?, COALESCE(({query}), 0) WHERE true '
         "ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)"
     )
-    connection.execute(statement, (counter,))
+    connection.execute(statement, (CUSTOMER,))
 
 
 def _rows(maker: Maker, first: int, count: int, neighbors: Neighbors) -> Iterator[Columns]:
@@ -147,23 +173,13 @@ def _customer_group(number: int, _first: int, _neighbors: Neighbors) -> Columns:
     }
 
 
-def _account_group(number: int, _first: int, neighbors: Neighbors) -> Columns:
-    start = 1000 + number % 9000
-    account_range = {
-        "sortOrder": 0,
-        "rangeFrom": str(start),
-        "rangeTo": str(start + 9),
-        **_audit(number, neighbors[USER][0]),
-        "key": number,
-        "id": str(number),
-    }
+def _account_group(number: int, _first: int, _neighbors: Neighbors) -> Columns:
     return {
         "id": f"Account group {number:05d}",
         "title": f"Account group {number}",
         "displayTotalLineAs": f"Total account group {number}",
         "normalBalance": ("debit", "credit")[number % 2],
         "manager": None if number % 3 else "Controller",
-        "accountRanges": json.dumps([account_range]),
     }
 
 

@@ -8,7 +8,7 @@ from sandbox_client import client_of, running
 from intacct_provider.client.http.transport import Request
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctAPIError
-from intacct_provider.sandbox.objects.catalog import OWNED
+from intacct_provider.sandbox.objects.catalog import BUILT_IN
 from intacct_provider.sync.records import flatten
 
 CUSTOMER = "accounts-receivable/customer"
@@ -23,7 +23,7 @@ def ask(client, **params):
     return client._session.read(Request("GET", "/services/core/model", params=params)).result
 
 
-@pytest.mark.parametrize("name", sorted(OWNED))
+@pytest.mark.parametrize("name", sorted(BUILT_IN.owned))
 def test_an_owned_object_has_a_model_that_names_its_owner(demo_client, name):
     model = demo_client.model(name)
     assert (model["type"], model["apiObject"]) == ("ownedObject", f"objects/{name}")
@@ -32,10 +32,10 @@ def test_an_owned_object_has_a_model_that_names_its_owner(demo_client, name):
 
 
 def test_owned_objects_are_listed_by_their_type_and_with_their_members_on_demand(demo_client):
-    assert not {*OWNED} & {*demo_client.object_names()}
+    assert not {*BUILT_IN.owned} & {*demo_client.object_names()}
     listed = ask(demo_client, type="ownedObject")
-    assert [set(one) for one in listed] == [{"apiObject", "type", "httpMethods"}] * len(OWNED)
-    assert {one["apiObject"] for one in listed} == {f"objects/{name}" for name in OWNED}
+    assert [set(one) for one in listed] == [{"apiObject", "type", "httpMethods"}] * len(BUILT_IN.owned)
+    assert {one["apiObject"] for one in listed} == {f"objects/{name}" for name in BUILT_IN.owned}
     [whole] = ask(demo_client, type="object", schema="true", filter=f"^(objects/)?{MEMBER}$")
     assert whole["fields"]["sortOrder"]["type"] == "integer"
 
