@@ -77,8 +77,8 @@ class _Draft:
             if ref is not None:
                 self.shown[ref].append(build_field(path, described, self.known))
             elif described.type in ("array", "object"):
-                shape = "list" if described.type == "array" else "object"
-                self.add(ListField(path, shape=shape, free=True, queryable=True))  # type: ignore[arg-type]
+                is_array = described.type == "array"
+                self.add(ListField(path, shape="list" if is_array else "object", free=not is_array))
             else:
                 self.add(build_field(path, described, self.known))
         for name, below in maps.groups.items():
@@ -171,16 +171,25 @@ class _Builder:
             return self.drafts[target].source.head.type == OWNED_OBJECT
         return target in self.owned
 
-    def _items(self, target: str) -> tuple[Member, ...]:
-        """Return the members of the elements of a list."""
-        return (
-            tuple(self.drafts[target].members.values()) if target in self.drafts else self.owned[target].shown
-        )
+    def _items(self, target: str, *above: str) -> tuple[Member, ...]:
+        """Return the members of the elements of a list, with their own lists.
+
+        :param above: the objects whose lists these are in; a list that leads back to one of them is left out.
+        """
+        if target not in self.drafts:
+            return self.owned[target].shown
+        draft = self.drafts[target]
+        lists = [
+            self._build_list(path, described, *above, target)
+            for path, described in draft.lists.items()
+            if _target(described.api_object) not in (*above, target)
+        ]
+        return (*draft.members.values(), *lists)
 
     def _place_shown(self, draft: _Draft) -> None:
         """Decide where the fields below each reference are stored: with the target, or with the record itself."""
         for path, fields in draft.shown.items():
-            ref = draft.members[path]
+            ref = draft.members.get(path)
             if not isinstance(ref, Ref):
                 continue
             names = list(ref.fields)
@@ -217,10 +226,10 @@ class _Builder:
     def _is_described(self, target: str) -> bool:
         return target in self.drafts or target in self.objects or target in self.owned
 
-    def _build_list(self, path: str, described: ListModel) -> ListField:
+    def _build_list(self, path: str, described: ListModel, *above: str) -> ListField:
         target = _target(described.api_object)
         if self._is_owned(target):
-            return ListField(path, target, self._items(target))
+            return ListField(path, target, self._items(target, *above))
         if self._is_described(target):
             return ListField(path, target, _GROUP_MEMBER, whole=True)
         return ListField(path, free=bool(target) or described.type == "object")

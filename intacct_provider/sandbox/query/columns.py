@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-import msgspec
-
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
@@ -84,9 +82,6 @@ class Tables:
                 places = decimal_places(field.format)
                 sql = f"{table}.{quote(field.path)}"
                 return Column(name, sql, _type(field), 2 if places is None else places)
-            free = object_type.member(path)
-            if isinstance(free, ListField) and free.queryable:
-                return Column(name, f"{table}.{quote(free.path)}", "json")
             hop = None if field else object_type.hop(path)
             part = None if hop else _find_filter_part(object_type, path)
             if part:
@@ -103,9 +98,9 @@ class Tables:
             object_type, table = self.catalog.tables[ref.target], self._join(table, ref)
 
     def comparable(self, name: str) -> Column:
-        """Return the column of a field that can be filtered or sorted: any but ``href`` and arrays."""
+        """Return the column of a field that can be filtered or sorted: any but ``href``."""
         found = self.column(name)
-        if found.type in ("href", "json"):
+        if found.type == "href":
             raise self.unqueryable(name)
         return found
 
@@ -183,10 +178,6 @@ def _amounts(values: Sequence[Any], places: int) -> Sequence[Any]:
     return [None if value is None else format_amount(value, places) for value in values]
 
 
-def _documents(values: Sequence[Any]) -> Sequence[Any]:
-    return [None if value is None else msgspec.json.decode(value) for value in values]
-
-
 def _numbers(values: Sequence[Any]) -> Sequence[Any]:
     # Recorded responses say 10, not 10.0.
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
@@ -196,7 +187,6 @@ _CONVERTERS: dict[Type, Converter] = {
     "boolean": _booleans,
     "cents": _cents,
     "number": _numbers,
-    "json": _documents,
 }
 
 

@@ -20,7 +20,7 @@ from intacct_provider.sandbox.records.owned_rows import (
     delete_elements,
     encode_elements,
     read_elements,
-    write_elements,
+    write_lists,
 )
 from intacct_provider.sandbox.records.render import render_record
 from intacct_provider.sandbox.records.validation import read_payload
@@ -66,7 +66,7 @@ class Records:
         marks = ", ".join("?" * len(stored))
         sql = f"INSERT INTO {quote(self.object_type.name)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
         key = int(self._write("POST", sql, stored).lastrowid or 0)
-        self._write_lists(key, self.author.entity, columns)
+        write_lists(self.conn, self.object_type, key, columns, self.author.entity)
         add_event(self.conn, self.object_type, key, self.author, "created", {}, columns)
         return key
 
@@ -103,7 +103,7 @@ class Records:
             sets = ", ".join(f"{quote(path)} = ?" for path in stored)
             sql = f'UPDATE {quote(self.object_type.name)} SET {sets} WHERE "key" = {row["key"]}'  # noqa: S608
             self._write("PATCH", sql, stored)
-        self._write_lists(row["key"], row["entity.key"], columns)
+        write_lists(self.conn, self.object_type, row["key"], columns, row["entity.key"])
         add_event(self.conn, self.object_type, row["key"], self.author, "modified", before, columns)
 
     def delete(self, key: str) -> None:
@@ -178,13 +178,6 @@ class Records:
         """Return the columns of the object's own table."""
         owned = {kept.path for kept in self._owned_lists()}
         return {path: value for path, value in columns.items() if path not in owned}
-
-    def _write_lists(self, key: int, entity: int | None, columns: Columns) -> None:
-        """Store the elements of the lists that a write sets."""
-        for kept in self._owned_lists():
-            if kept.path in columns:
-                elements = msgspec.json.decode(str(columns[kept.path] or "[]"))
-                write_elements(self.conn, self.object_type, kept, key, elements, entity)
 
     def _write(self, method: str, sql: str, columns: Columns) -> sqlite3.Cursor:
         """Run an INSERT or UPDATE; a duplicate id is rejected with 409."""

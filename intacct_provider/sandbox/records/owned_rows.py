@@ -40,25 +40,51 @@ def write_elements(
     elements: Sequence[Columns],
     entity: int | None,
 ) -> None:
-    """Replace the elements of a list; each has its key already.
+    """Store the elements of a list, each with its key, and delete those that it no longer has.
 
     :param key: of the owner.
     :param entity: key of the entity that the owner is private to.
     """
-    target = conn.catalog.tables[kept.target or ""]
-    delete_elements(conn, owner, kept, key)
-    fixed = {f"{find_owner(target, owner.name).path}.key": key, "entity.key": entity, LIST: kept.path}
+    element_type = ObjectType(kept.target or "", kept.items)
+    owner_column = f"{find_owner(conn.catalog.tables[element_type.name], owner.name).path}.key"
+    delete_elements(conn, owner, kept, key, keep=[one["key"] for one in elements])
     for element in elements:
-        columns = {**element, **fixed}
-        names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
-        sql = f"INSERT INTO {quote(target.name)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
-        conn.execute(sql, tuple(columns.values()))
+        columns = {path: value for path, value in element.items() if path in element_type.columns}
+        columns |= {owner_column: key, "entity.key": entity, LIST: kept.path}
+        conn.execute(_upsert(element_type.name, columns), tuple(columns.values()))
+        write_lists(conn, element_type, element["key"], element, entity)
 
 
-def delete_elements(conn: Database, owner: ObjectType, kept: ListField, key: int) -> None:
-    """Delete all elements of a list."""
-    condition, values = _condition(conn, owner, kept, key)
-    conn.execute(f"DELETE FROM {quote(kept.target or '')} WHERE {condition}", values)  # noqa: S608 - our names
+def write_lists(
+    conn: Database, owner: ObjectType, key: int, columns: Mapping[str, Any], entity: int | None
+) -> None:
+    """Store the elements of the lists that a write sets, which come as the history has them."""
+    for kept in owner.lists:
+        if kept.owned and kept.path in columns:
+            write_elements(conn, owner, kept, key, msgspec.json.decode(columns[kept.path] or "[]"), entity)
+
+
+def delete_elements(
+    conn: Database, owner: ObjectType, kept: ListField, key: int, keep: Sequence[int] = ()
+) -> None:
+    """Delete the elements of a list, and their own lists.
+
+    :param keep: keys of elements that stay.
+    """
+    element_type = ObjectType(kept.target or "", kept.items)
+    for element in read_elements(conn, owner, kept, key):
+        if element["key"] not in keep:
+            for below in element_type.lists:
+                if below.owned:
+                    delete_elements(conn, element_type, below, element["key"])
+            conn.execute(f'DELETE FROM {quote(element_type.name)} WHERE "key" = ?', (element["key"],))  # noqa: S608
+
+
+def _upsert(table: str, columns: Mapping[str, object]) -> str:
+    names, marks = ", ".join(map(quote, columns)), ", ".join("?" * len(columns))
+    sets = ", ".join(f"{quote(path)} = excluded.{quote(path)}" for path in columns if path != "key")
+    inserted = f"INSERT INTO {quote(table)} ({names}) VALUES ({marks})"  # noqa: S608 - our names
+    return f'{inserted} ON CONFLICT ("key") DO UPDATE SET {sets}'
 
 
 def _condition(

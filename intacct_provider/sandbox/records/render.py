@@ -73,7 +73,7 @@ def render_list(
         return [render_owned(conn, row, list_field, element) for element in elements]
     stored = row[list_field.path]
     if list_field.free:
-        return None if stored is None else msgspec.json.decode(stored)
+        return msgspec.json.decode(stored or ("[]" if list_field.shape == "list" else "null"))
     if list_field.shape == "object":
         return {**MEMBER_FILTER, **msgspec.json.decode(stored or "{}")}
     values = msgspec.json.decode(stored or "[]")

@@ -158,16 +158,15 @@ class Validator:
         return found
 
     def _read_list(self, list_field: ListField, wire: object, pointer: str) -> None:
-        if list_field.free:
-            self._columns[list_field.path] = None if wire is None else msgspec.json.encode(wire).decode()
-            return
         expected = dict if list_field.shape == "object" else list
         if wire is not None and not isinstance(wire, expected):
             kind = "an object" if expected is dict else "an array"
             self.problems.append(invalid(f"{pointer} must be {kind}", target=pointer))
             return
         value: object = None
-        if isinstance(wire, dict):
+        if list_field.free:
+            value = wire
+        elif isinstance(wire, dict):
             value = self._read_filter(list_field, wire, pointer)
         elif isinstance(wire, list):
             value = self._read_elements(list_field, wire, pointer)
@@ -337,7 +336,7 @@ def describe_choices(field: Field, value: object) -> str:
     """Return the values of an enumeration, or their number and the nearest if there are many."""
     if len(field.enum) <= FEW:
         return ", ".join("null" if one is None else f'"{one}"' for one in field.enum)
-    names = {one.casefold(): one for one in field.enum if one is not None}
+    names = {str(one).casefold(): one for one in field.enum if one is not None}
     near = find_nearest(str(value)[:40].casefold(), names)
     return f'{len(field.enum)} values; the nearest is "{names[near]}"'
 

@@ -161,7 +161,7 @@ def make_value(object_type: ObjectType, field: Field) -> Make:
 
 def make_list(member: ListField) -> Make:
     """Return the maker of a list of plain values; any other list is empty."""
-    if member.shape == "object" or member.whole or (member.free and not member.queryable):
+    if member.free or member.whole or member.shape == "object":
         return lambda _: None
     values = [msgspec.json.encode([f"value {n}" for n in range(size)]).decode() for size in range(3)]
     return lambda key: values[key % 3]

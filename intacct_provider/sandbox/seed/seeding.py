@@ -11,6 +11,7 @@ from intacct_provider.sandbox.nearest import find_nearest
 from intacct_provider.sandbox.objects.catalog import BUILT_IN, Catalog
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.objects.names import CUSTOMER, ENTITY
+from intacct_provider.sandbox.objects.owned import list_ownerships
 from intacct_provider.sandbox.objects.values import stamp, to_stored
 from intacct_provider.sandbox.records.audit import Author
 from intacct_provider.sandbox.records.crud import Records
@@ -134,7 +135,9 @@ def _add_demo(connection: Database) -> None:
 def _add_described(connection: Database) -> None:
     """Give each object of the company file a few records, and those of the demo company values in new fields."""
     catalog = connection.catalog
-    for name in [one for one in catalog.objects if catalog.is_described(one)]:
+    owned = {kept.target for _, kept in list_ownerships(catalog.objects.values())}
+    described = [name for name in catalog.objects if catalog.is_described(name)]
+    for name in sorted(described, key=lambda one: one in owned):  # owners bring their elements
         if connection.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone() is None:  # noqa: S608
             volume.insert(connection, catalog.objects[name], FEW)
         elif name in BUILT_IN.objects:
