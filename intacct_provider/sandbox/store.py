@@ -218,6 +218,14 @@ def find_key(conn: sqlite3.Connection, object_name: str, leaf: str, value: objec
     return None if row is None else int(row["key"])
 
 
+def add_stub(conn: Database, target: str, leaf: str, value: object) -> int:
+    """Add a record with that key or id to an object of which nothing is known but that others refer to it."""
+    key = value if leaf == "key" else reserve_key(conn, target)
+    sql = f'INSERT INTO {quote(target)} ("key", "id") VALUES (?, ?)'  # noqa: S608 - our names
+    conn.execute(sql, (key, str(value)))
+    return int(str(key))
+
+
 def reserve_key(conn: sqlite3.Connection, object_name: str) -> int:
     """Return the next key of an object, which no other record will get."""
     sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ? RETURNING seq"

@@ -43,6 +43,7 @@ class FieldModel(msgspec.Struct, frozen=True, rename="camel"):
     nullable: bool = True
     mutable: bool = True
     deprecated: bool = False
+    max_length: int | None = None
 
 
 class ListModel(msgspec.Struct, frozen=True, rename="camel"):
@@ -148,8 +149,8 @@ def _read_object(name: str, entry: Any) -> CompanyObject:
     count, forms, model = entry.get("count"), entry.get("forms") or {}, entry["model"]
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise CompanyFileError(f'{name}: "count" must be a number or null, not {count!r}')
-    if not isinstance(forms, Mapping):
-        raise CompanyFileError(f'{name}: "forms" must be an object')
+    if not isinstance(forms, Mapping) or not all(isinstance(form, Mapping) for form in forms.values()):
+        raise CompanyFileError(f'{name}: "forms" must be an object with an object for each field')
     head = _convert(model, ModelHead, f"{name}, model")
     return CompanyObject(name, model, head, _read_maps(name, "", model), count, forms)
 

@@ -109,6 +109,7 @@ class ObjectType:
     :param shown: the members that are part of the API: all but the hidden ones.
     :param columns: the columns of the object's table; owned records are in tables of their own.
     :param model: what the model service answers, if it is known; by default it follows from the members.
+    :param forms: the forms of the values by field, if they are known.
     :param non_empty: the members that must not be empty after a write: required references, and members that
         another field makes required.
     """
@@ -117,6 +118,7 @@ class ObjectType:
     members: tuple[Member, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     model: Mapping[str, Any] | None = None
+    forms: Mapping[str, Any] = field(default_factory=dict)
     fields: tuple[Field, ...] = field(init=False)
     refs: tuple[Ref, ...] = field(init=False)
     lists: tuple[ListField, ...] = field(init=False)

@@ -221,7 +221,8 @@ class _Builder:
         members += [self._build_list(path, described) for path, described in draft.lists.items()]
         if "entity" not in draft.members:
             members.append(HIDDEN_ENTITY_REF)
-        return ObjectType(draft.source.name, tuple(members), draft.aliases, draft.source.model)
+        source = draft.source
+        return ObjectType(source.name, tuple(members), draft.aliases, source.model, source.forms)
 
     def _is_described(self, target: str) -> bool:
         return target in self.drafts or target in self.objects or target in self.owned
@@ -253,7 +254,7 @@ def build_field(path: str, described: FieldModel, known: ObjectType | None) -> F
         required=not described.read_only and (described.required or bool(same and same.required)),
         deprecated=described.deprecated,
         synonyms=same.synonyms if same else (),
-        max_length=same.max_length if same else None,
+        max_length=described.max_length or (same.max_length if same else None),
     )
     return replace(found, default=_default(found, described.default))
 

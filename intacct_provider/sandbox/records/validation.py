@@ -14,7 +14,7 @@ from intacct_provider.sandbox.objects.definitions import Field, ListField, Objec
 from intacct_provider.sandbox.objects.values import parse_key, to_stored
 from intacct_provider.sandbox.records.audit import Author, Columns, audit_stamps
 from intacct_provider.sandbox.records.owned_rows import read_elements
-from intacct_provider.sandbox.store import Database, find_key, quote, reserve_key
+from intacct_provider.sandbox.store import Database, add_stub, find_key, reserve_key
 
 OPERATION = "ia::operation"
 # Messages about longer enumerations show the nearest value instead of all.
@@ -299,14 +299,6 @@ class Validator:
         """Return the stored value of a member after this write."""
         stored = f"{member.path}.key" if isinstance(member, Ref) else member.path
         return self._columns[stored] if stored in self._columns else (self.current or {}).get(stored)
-
-
-def add_stub(conn: Database, target: str, leaf: str, value: object) -> int:
-    """Add a record with that key or id to an object of which nothing is known but that others refer to it."""
-    key = value if leaf == "key" else reserve_key(conn, target)
-    sql = f'INSERT INTO {quote(target)} ("key", "id") VALUES (?, ?)'  # noqa: S608 - our names
-    conn.execute(sql, (key, str(value)))
-    return int(str(key))
 
 
 def point_to(member: Field | Ref, pointer: str) -> str:

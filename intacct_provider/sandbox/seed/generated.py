@@ -7,10 +7,9 @@ of their targets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -18,8 +17,9 @@ import msgspec
 from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
 from intacct_provider.sandbox.objects.names import ENTITY
 from intacct_provider.sandbox.objects.owned import LIST, find_owner, list_ownerships
-from intacct_provider.sandbox.objects.values import decimal_places, stamp
+from intacct_provider.sandbox.objects.values import decimal_places, is_known_format, stamp
 from intacct_provider.sandbox.records.addresses import web_url
+from intacct_provider.sandbox.seed.forms import Make, find_null_share, shape_text
 from intacct_provider.sandbox.store import Database, quote
 
 FEW = 10
@@ -32,9 +32,6 @@ SELF = 10
 _LATEST = datetime(2026, 6, 30, 18, tzinfo=UTC)
 _SPAN = 730 * 86400
 _CURRENCIES = ("USD", "EUR", "GBP")
-
-Make: TypeAlias = Callable[[int], object]
-"""Returns the stored value of one column by the key of the record."""
 
 
 def generate(conn: Database, object_type: ObjectType, count: int) -> None:
@@ -147,16 +144,23 @@ def make_value(object_type: ObjectType, field: Field) -> Make:
         return lambda key: key
     if field.write_only:
         return lambda _: None
-    if field.path == "id":
-        application, _, name = object_type.name.partition("/")
-        # The id of a custom object is its key.
-        by_key = field.read_only or application == "platform-apps" or len(name) > 20
-        return str if by_key else f"{name.upper()}-{{:05d}}".format
     if field.path == "webURL":
         return lambda key: web_url(f"{object_type.name} {key}")
+    form = object_type.forms.get(field.path, {})
+    if field.path == "id":
+        return shape_text(form, _make_id(object_type, field), unique=True)
     make = _make_plain(field)
+    if field.kind == "string" and not field.enum and not is_known_format(field.format):
+        make = shape_text(form, make)
     always = not field.nullable or field.required or field.path.startswith(("audit.", "name"))
-    return make if always else _sometimes(field.path, make)
+    return make if always else _sometimes(field.path, make, find_null_share(form))
+
+
+def _make_id(object_type: ObjectType, field: Field) -> Make:
+    application, _, name = object_type.name.partition("/")
+    # The id of a custom object is its key.
+    by_key = field.read_only or application == "platform-apps" or len(name) > 20
+    return str if by_key else f"{name.upper()}-{{:05d}}".format
 
 
 def make_list(member: ListField) -> Make:
@@ -200,10 +204,12 @@ def _make_text(field: Field) -> Make:
     return lambda key: f"{words} {key}"[: field.max_length]
 
 
-def _sometimes(path: str, make: Make) -> Make:
-    """Return a maker whose values are null for one record of seven."""
-    rest = crc32(path.encode()) % 7
-    return lambda key: None if key % 7 == rest else make(key)
+def _sometimes(path: str, make: Make, share: int | None = None) -> Make:
+    """Return a maker whose values are null for one record of seven, or for a known share in a hundred."""
+    spread = crc32(path.encode())
+    if share is not None:
+        return lambda key: None if (key * 37 + spread) % 100 < share else make(key)
+    return lambda key: None if key % 7 == spread % 7 else make(key)
 
 
 def fill_new_columns(conn: Database, object_type: ObjectType, known: ObjectType) -> None:
