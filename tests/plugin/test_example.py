@@ -1,10 +1,12 @@
 """The examples of the documentation, run as they stand, by somebody who has nothing but Airflow and the provider."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from companies import machines
 
 pytestmark = pytest.mark.slow
 
@@ -23,10 +25,11 @@ def test_the_documented_example_passes_in_an_empty_project(project):
 
 def test_the_other_tests_on_the_page_pass(project):
     shutil.copy(EXAMPLE / "conftest.py", project.folder)
+    project.write("company.json", json.dumps(machines()))
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "sandbox.md").read_text(encoding="utf-8"), re.DOTALL)
     tests = [block for block in blocks if "def test_" in block]
     for number, block in enumerate(tests):
         project.write(f"test_block_{number}.py", block)
     result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
-    assert len(tests) == 4
-    assert result.counts == {"passed": 4}, result.output
+    assert len(tests) == 5
+    assert result.counts == {"passed": 5}, result.output

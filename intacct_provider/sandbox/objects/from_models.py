@@ -148,7 +148,7 @@ class _Builder:
         for name, draft in self.drafts.items():
             for described in draft.lists.values():
                 target = _target(described.api_object)
-                if target in self.drafts and self._is_owned(target):
+                if target in self.drafts and self._is_owned(target, name):
                     yield name, target
         for object_type in self.objects.values():
             if object_type.name not in self.drafts:
@@ -166,10 +166,15 @@ class _Builder:
         )
         return ObjectType(object_type.name, tuple(members), object_type.aliases)
 
-    def _is_owned(self, target: str) -> bool:
+    def _is_owned(self, target: str, owner: str) -> bool:
+        """Whether the elements of a list are records that belong to the record with the list."""
         if target in self.drafts:
-            return self.drafts[target].source.head.type == OWNED_OBJECT
-        return target in self.owned
+            refs = self.drafts[target].source.maps.refs.values()
+            named = any(ref.is_owner and _target(ref.api_object) == owner for ref, _ in refs)
+            return named or self.drafts[target].source.head.type == OWNED_OBJECT
+        return target in self.owned and any(
+            ref.owner and ref.target == owner for ref in self.owned[target].refs
+        )
 
     def _items(self, target: str, *above: str) -> tuple[Member, ...]:
         """Return the members of the elements of a list, with their own lists.
@@ -218,7 +223,8 @@ class _Builder:
             if isinstance(member, Ref) and not self._is_described(member.target):
                 self.stubs.setdefault(member.target, {})
         members: list[Member] = list(draft.members.values())
-        members += [self._build_list(path, described) for path, described in draft.lists.items()]
+        name = draft.source.name
+        members += [self._build_list(path, described, name) for path, described in draft.lists.items()]
         if "entity" not in draft.members:
             members.append(HIDDEN_ENTITY_REF)
         source = draft.source
@@ -227,11 +233,12 @@ class _Builder:
     def _is_described(self, target: str) -> bool:
         return target in self.drafts or target in self.objects or target in self.owned
 
-    def _build_list(self, path: str, described: ListModel, *above: str) -> ListField:
+    def _build_list(self, path: str, described: ListModel, *owners: str) -> ListField:
+        """Return a list; the last of the owners has it, and each is an element of the one before."""
         target = _target(described.api_object)
-        if self._is_owned(target):
-            return ListField(path, target, self._items(target, *above))
-        if self._is_described(target):
+        if self._is_owned(target, owners[-1]):
+            return ListField(path, target, self._items(target, *owners))
+        if target in self.drafts or target in self.objects:
             return ListField(path, target, _GROUP_MEMBER, whole=True)
         return ListField(path, free=bool(target) or described.type == "object")
 

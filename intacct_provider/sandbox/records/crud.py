@@ -52,6 +52,7 @@ class Records:
         :raises ApiError: 400 if the payload breaks a rule, 409 if the id is already used.
         """
         columns = read_payload(self.conn, self.object_type, payload, self.author)
+        self._check_owner(columns)
         if self.object_type.name == CUSTOMER:
             columns["id"] = columns.get("id") or next_customer_id(self.conn)
         elif not columns.get("id"):
@@ -163,6 +164,13 @@ class Records:
         if row is None or (entity is not None and row["entity.key"] not in (None, entity)):
             raise not_found(self.object_type.name, key)
         return dict(row)
+
+    def _check_owner(self, columns: Columns) -> None:
+        """Check that a record that exists in the list of another one names it."""
+        owners = [ref for ref in self.object_type.refs if ref.owner and not ref.hidden]
+        if owners and all(columns.get(f"{ref.path}.key") is None for ref in owners):
+            path = owners[0].path
+            raise payload_errors([invalid(f"{path} is required", target=f"/{path.replace('.', '/')}")])
 
     def _owned_lists(self) -> list[ListField]:
         return [kept for kept in self.object_type.lists if kept.owned]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from intacct_provider.sandbox.errors import invalid, payload_errors
 from intacct_provider.sandbox.objects.definitions import ListField, ObjectType
 from intacct_provider.sandbox.objects.owned import LIST, find_owner
 from intacct_provider.sandbox.store import Database, quote
@@ -51,7 +53,11 @@ def write_elements(
     for element in elements:
         columns = {path: value for path, value in element.items() if path in element_type.columns}
         columns |= {owner_column: key, "entity.key": entity, LIST: kept.path}
-        conn.execute(_upsert(element_type.name, columns), tuple(columns.values()))
+        try:
+            conn.execute(_upsert(element_type.name, columns), tuple(columns.values()))
+        except sqlite3.IntegrityError:
+            text = f"Another record of {element_type.name} with the value {columns['id']} already exists"
+            raise payload_errors([invalid(text, target=f"/{kept.path}")]) from None
         write_lists(conn, element_type, element["key"], element, entity)
 
 

@@ -55,9 +55,10 @@ class _Generator:
         """
         self.begun.add(object_type.name)
         owners = self._owners(object_type, count)
-        for ref in object_type.refs:
-            self._prepare(ref.target)
-        added = self._insert(object_type, count, self._columns(object_type, owners, count))
+        made = self.make_columns(object_type)
+        if owners is not None:
+            made |= self._share_owners(object_type, *owners, count)
+        added = self._insert(object_type, count, made)
         if lists:
             self._add_elements(object_type, added)
         return added
@@ -86,28 +87,30 @@ class _Generator:
         for kept in owner.lists:
             if not kept.owned or kept.target in self.begun:
                 continue
-            element = self.catalog.tables[kept.target or ""]
-            for ref in element.refs:
-                self._prepare(ref.target)
+            element, count = self.catalog.tables[kept.target or ""], 2 * len(keys)
             column = f"{find_owner(element, owner.name).path}.key"
-            made = self._columns(element, (column, keys), 2 * len(keys))
-            self._insert(element, 2 * len(keys), made | {LIST: lambda _, path=kept.path: path})
+            made = self.make_columns(element) | self._share_owners(element, column, keys, count)
+            self._insert(element, count, made | {LIST: lambda _, path=kept.path: path})
 
-    def _columns(
-        self, object_type: ObjectType, owners: tuple[str, Sequence[int]] | None, count: int
-    ) -> dict[str, Make]:
+    def make_columns(self, object_type: ObjectType) -> dict[str, Make]:
+        """Return the makers of the columns of an object, whose targets get records first."""
         made: dict[str, Make] = {}
         for member in object_type.members:
             if isinstance(member, Field):
                 made[member.path] = make_value(object_type, member)
             elif isinstance(member, Ref):
+                self._prepare(member.target)
                 made[f"{member.path}.key"] = self._make_reference(object_type, member)
             elif not member.owned:
                 made[member.path] = make_list(member)
-        if owners is not None:
-            first, (column, keys) = self._first_key(object_type), owners
-            made[column] = lambda key: keys[(key - first) * len(keys) // count]
         return made
+
+    def _share_owners(
+        self, object_type: ObjectType, column: str, owners: Sequence[int], count: int
+    ) -> dict[str, Make]:
+        """Return the maker of the owner's column, which gives each owner as many of the new records."""
+        first = self._first_key(object_type)
+        return {column: lambda key: owners[(key - first) * len(owners) // count]}
 
     def _make_reference(self, object_type: ObjectType, ref: Ref) -> Make:
         if ref.target == object_type.name and not ref.owner:
@@ -116,11 +119,14 @@ class _Generator:
         keys = [] if ref.owner or ref.target == ENTITY else self._read_keys(ref.target)
         if not keys:
             return lambda _: None
-        shift = crc32(ref.path.encode()) % len(keys)
-        values = [keys[(at + shift) % len(keys)] for at in range(len(keys))]
+        mix = crc32(ref.path.encode()) | 1  # so that two references do not always meet the same pairs
+
+        def choose(key: int) -> int:
+            return keys[(key * mix >> 8) % len(keys)]
+
         if ref.path.startswith("audit.") or ref.required or not ref.nullable:
-            return lambda key: values[key % len(values)]
-        return _sometimes(ref.path, lambda key: values[key % len(values)])
+            return choose
+        return _sometimes(ref.path, choose)
 
     def _first_key(self, object_type: ObjectType) -> int:
         sql = "SELECT COALESCE(MAX(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?"
@@ -215,10 +221,8 @@ def _sometimes(path: str, make: Make, share: int | None = None) -> Make:
 def fill_new_columns(conn: Database, object_type: ObjectType, known: ObjectType) -> None:
     """Generate the values of the columns that a built-in object does not have, for the records without any."""
     table = quote(object_type.name)
-    made = {
-        one.path: make_value(object_type, one) for one in object_type.fields if one.path not in known.columns
-    }
     keys = [row["key"] for row in conn.execute(f'SELECT "key" FROM {table}')]  # noqa: S608 - our names
-    for path, make in made.items():
-        sql = f'UPDATE {table} SET {quote(path)} = ? WHERE "key" = ? AND {quote(path)} IS NULL'  # noqa: S608
-        conn.executemany(sql, [(make(key), key) for key in keys])
+    for path, make in _Generator(conn).make_columns(object_type).items():
+        if path not in known.columns:
+            sql = f'UPDATE {table} SET {quote(path)} = ? WHERE "key" = ? AND {quote(path)} IS NULL'  # noqa: S608
+            conn.executemany(sql, [(make(key), key) for key in keys])
