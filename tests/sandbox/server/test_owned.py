@@ -1,6 +1,9 @@
 """Records that exist only in lists of others: their models, and queries that agree with GET of the owners."""
 
+import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from sandbox_client import client_of, running
@@ -63,6 +66,35 @@ def test_a_query_of_an_owned_object_agrees_with_its_owners(demo_client, owner, l
         assert {path: value for path, value in rows[key].items() if value is not None} == {
             path: value for path, value in wanted.items() if value is not None
         }
+
+
+def test_lists_of_an_older_file_become_rows_of_their_own(tmp_path):
+    path = str(tmp_path / "company.db")
+    ranges = [
+        {"rangeFrom": "1000", "rangeTo": "1999", "sortOrder": 0},
+        {"rangeFrom": "3000", "rangeTo": "3999"},
+    ]
+    with running(db=path) as sandbox, client_of(sandbox) as client:
+        key = client.create(GROUP, {"id": "A", "title": "a", "accountRanges": ranges})["key"]
+        before = client.get(GROUP, key)["accountRanges"]
+        sandbox.stop()
+    stored = [{"key": int(one["key"]), "id": one["id"], "sortOrder": one["sortOrder"]} for one in before]
+    stored = [
+        old | {name: one[name] for name in ("rangeFrom", "rangeTo")}
+        for old, one in zip(stored, before, strict=True)
+    ]
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f'DROP TABLE "{RANGE}"')
+        database.execute(f'CREATE VIEW "{RANGE}" AS SELECT 1')
+        database.execute(f'ALTER TABLE "{GROUP}" ADD COLUMN "accountRanges" TEXT')
+        database.execute(f'UPDATE "{GROUP}" SET "accountRanges" = ?', (json.dumps(stored),))
+    for _ in range(2):  # it is converted once
+        with running(db=path) as sandbox, client_of(sandbox) as client:
+            after = client.get(GROUP, key)["accountRanges"]
+            assert [[one[name] for name in stored[0]] for one in after] == [
+                [one[name] for name in stored[0]] for one in before
+            ]
+            sandbox.stop()
 
 
 def test_owned_records_are_counted_by_owner():
