@@ -87,7 +87,7 @@ def test_lists_of_an_older_file_become_rows_of_their_own(tmp_path):
         database.execute(f'DROP TABLE "{RANGE}"')
         database.execute(f'CREATE VIEW "{RANGE}" AS SELECT 1')
         database.execute(f'ALTER TABLE "{GROUP}" ADD COLUMN "accountRanges" TEXT')
-        database.execute(f'UPDATE "{GROUP}" SET "accountRanges" = ?', (json.dumps(stored),))
+        database.execute(f'UPDATE "{GROUP}" SET "accountRanges" = ?', (json.dumps(stored),))  # noqa: S608
     for _ in range(2):  # it is converted once
         with running(db=path) as sandbox, client_of(sandbox) as client:
             after = client.get(GROUP, key)["accountRanges"]
