@@ -42,7 +42,7 @@ def model(name, kind="rootObject", methods="OPTIONS,GET,POST,DELETE,PATCH", **ma
     fields = {"key": field(readOnly=True, mutable=False), "id": field(mutable=False)}
     fields |= {"href": field(readOnly=True)} | maps.pop("fields", {})
     groups = {"audit": audit()} | maps.pop("groups", {})
-    described = {"fields": fields, "groups": groups, "refs": [], "lists": []} | maps
+    described = {"fields": fields, "groups": groups, "refs": {}, "lists": {}} | maps
     return described | {
         "apiObject": f"objects/{name}",
         "type": kind,

@@ -47,8 +47,9 @@ def _describe_object(object_type: ObjectType, catalog: Catalog, *, with_schema: 
     summary = _summarize_object(object_type, catalog)
     href = f"/services/core/model?version=v1&name={summary['apiObject']}"
     if object_type.model is not None:
-        said = {name: one for name, one in object_type.model.items() if with_schema or name not in MAPS}
-        return {**said, **summary, "href": href}
+        said = {name: one for name, one in object_type.model.items() if name not in MAPS}
+        maps = {name: object_type.model.get(name) or [] for name in MAPS if with_schema}
+        return {**maps, **said, **summary, "href": href}
     schema = _schema(object_type, catalog) if with_schema else {}
     return {**schema, **summary, "idempotenceSupported": True, "href": href}
 

@@ -78,7 +78,7 @@ def build_catalog(company: CompanyFile | None) -> Catalog:
     """Return the objects of a company; those of its file replace the built-in ones of the same names."""
     if company is None:
         return BUILT_IN
-    described, stubs = build_object_types(company, {**BUILT_IN.owned, **_BUILT_IN})
+    described, stubs = build_object_types(company, _BUILT_IN, BUILT_IN.owned)
     objects = {**_BUILT_IN, **described}
     stubs = {name: one for name, one in stubs.items() if name not in objects and name not in BUILT_IN.owned}
     return Catalog(MappingProxyType(objects), MappingProxyType(stubs), company.entities)

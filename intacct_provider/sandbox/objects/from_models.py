@@ -18,6 +18,7 @@ from intacct_provider.sandbox.objects.definitions import (
     HIDDEN_ENTITY_REF,
     KEY,
     Field,
+    Kind,
     ListField,
     Member,
     ObjectType,
@@ -31,6 +32,7 @@ OWNED_OBJECT = "ownedObject"
 #: A record shows these below a reference, and writes them, as if they were its own.
 EMBEDDED = (CONTACT, "company-config/contact-version")
 _GROUP_MEMBER = (KEY, Field("id"), Field("sortOrder", read_only=True))
+_KINDS: Mapping[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean"}
 Types = Mapping[str, ObjectType]
 
 
@@ -247,10 +249,9 @@ def build_field(path: str, described: FieldModel, known: ObjectType | None) -> F
     """Return a field by its model, with the rules that a model does not tell from the built-in object."""
     same = known.field(path) if known else None
     text = described.type == "string"
-    kind = described.type if described.type in ("integer", "number", "boolean") else "string"
     found = Field(
         path,
-        kind,  # type: ignore[arg-type] - one of the kinds
+        _KINDS.get(described.type, "string"),
         described.format if text and is_known_format(described.format) else None,
         described.enum,
         None,

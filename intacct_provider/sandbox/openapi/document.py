@@ -23,7 +23,7 @@ def build_document(catalog: Catalog = BUILT_IN) -> dict[str, Any]:
     schemas = (
         responses.schemas() | services.schemas(catalog) | bulk_services.schemas() | event_services.schemas()
     )
-    paths = services.paths() | bulk_services.paths(names) | event_services.paths()
+    paths = services.paths(catalog) | bulk_services.paths(names) | event_services.paths()
     for name in names:
         schemas |= object_paths.schemas(catalog.objects[name], catalog)
         paths |= object_paths.paths(catalog.objects[name], catalog)

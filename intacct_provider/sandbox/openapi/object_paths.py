@@ -106,7 +106,7 @@ def paths(object_type: ObjectType, catalog: Catalog) -> Schema:
     """Return the paths of one object."""
     address = f"/objects/{object_type.name}"
     methods = _methods()
-    return {
+    described = {
         address: {
             "options": _operation(object_type, "options-of-all", "Get the supported methods.", methods, ()),
             "get": _operation(object_type, "list", "List the first 100 records.", _list(object_type)),
@@ -123,6 +123,11 @@ def paths(object_type: ObjectType, catalog: Catalog) -> Schema:
                 object_type, "delete", "Delete one record or several.", _delete(), ("keys", "transaction")
             ),
         },
+    }
+    supported = object_type.methods.lower().split(",")
+    return {
+        path: {verb: one for verb, one in operations.items() if verb in supported}
+        for path, operations in described.items()
     }
 
 

@@ -74,12 +74,14 @@ def schemas(catalog: Catalog) -> Schema:
     }
 
 
-def paths() -> Schema:
+def paths(catalog: Catalog) -> Schema:
     """Return the paths of the services and of the token endpoint."""
     return {
         "/oauth2/token": {"post": _token()},
         "/services/core/query": {"post": _query_call()},
-        "/services/core/model": {"get": _model_call()},
+        "/services/core/model": {
+            "get": _model_call(described=any(one.model for one in catalog.objects.values()))
+        },
     }
 
 
@@ -239,7 +241,11 @@ def _name_pattern(names: list[str]) -> str:
     return f"^((min|max):)?([^:]*\\.)?({'|'.join(map(re.escape, sorted(names)))})$"
 
 
-def _model_call() -> Schema:
+def _model_call(*, described: bool) -> Schema:
+    """Return the call of the model service.
+
+    :param described: whether there are objects of a company file, whose models are as they are in the file.
+    """
     known = {
         "name": "An object; without it all objects are listed.",
         "type": "What to list: rootObject, which is the default, ownedObject, or object for both.",
@@ -259,10 +265,11 @@ def _model_call() -> Schema:
         "type": kind,
         "href": {"type": "string", "pattern": "^/services/core/model[?]version=v1&name=objects/"},
     }
-    described = object_schema(_maps() | properties, properties) | {
-        "dependentRequired": {"fields": list(_MAPS)}
-    }
-    result = {"anyOf": [described, {"type": "array", "items": {"anyOf": [listed, described]}}]}
+    model = object_schema(_maps() | properties, properties) | {"dependentRequired": {"fields": list(_MAPS)}}
+    if described:
+        names: Schema = {"apiObject": _TEXT, "type": kind, "httpMethods": _TEXT}
+        listed = model = {"type": "object", "properties": names, "required": list(names)}
+    result = {"anyOf": [model, {"type": "array", "items": {"anyOf": [listed, model]}}]}
     return service_operation(
         "model",
         "Describe an object, or list the objects.",

@@ -209,6 +209,7 @@ def next_customer_id(conn: Database) -> str:
 def find_dependent(conn: Database, target: str, key: int) -> str | None:
     """Return the name of an object that has a record referring to this one; ``None`` if there is none.
 
+    A record without an address refers to it as its owner.
     Audit stamps and the reference of an owned record to its owner do not count.
     """
     for object_type in conn.catalog.tables.values():
@@ -217,7 +218,8 @@ def find_dependent(conn: Database, target: str, key: int) -> str | None:
             continue
         sql = f"SELECT 1 FROM {quote(object_type.name)} WHERE {' OR '.join(conditions)} LIMIT 1"  # noqa: S608
         if conn.execute(sql, {"key": key}).fetchone() is not None:
-            return object_type.name
+            owners = [ref.target for ref in object_type.refs if ref.owner]
+            return owners[0] if object_type.name in conn.catalog.owned else object_type.name
     return None
 
 

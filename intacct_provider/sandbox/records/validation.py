@@ -204,7 +204,7 @@ class Validator:
             self._merge_element(list_field, elements, one, f"{pointer}/{at}")
         return list(elements.values())
 
-    def _read_stored(self, list_field: ListField) -> list[Columns]:
+    def _read_stored(self, list_field: ListField) -> list[dict[str, Any]]:
         return read_elements(self.conn, self.object_type, list_field, (self.current or {})["key"])
 
     def _merge_element(

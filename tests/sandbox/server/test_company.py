@@ -6,7 +6,8 @@ import pytest
 import requests
 from companies import CUSTOMER, MACHINE, MAKER, PART, PLANT, machines, recorded
 from raw_client import RawClient
-from sandbox_client import client_of, running
+from sandbox_client import client_of, running, until
+from wire_audit import WireAudit
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctAPIError
@@ -191,7 +192,7 @@ def test_batches_composites_and_jobs_take_the_objects(client, plant):
     assert "c" in str(answers[1])
     plant.faults.job_seconds = 0
     client.submit_job(MACHINE, "create", [{"name": "d"}])
-    assert len(plant.records(MACHINE)) == 4
+    until(lambda: len(plant.records(MACHINE)) == 4)
 
 
 def test_the_demo_has_a_few_of_every_object_with_values_in_every_field(reader, full):
@@ -213,7 +214,11 @@ def test_generated_records_are_the_same_every_time():
 
     first = generate()
     assert first == generate()
-    assert [len(rows) for rows in first] == [28, 50, 10]
+    assert [len(rows) for rows in first] == [
+        28,
+        100,
+        10,
+    ]  # two parts for each machine, and machines for the parts
     assert {row["machine.key"] for row in first[1]} <= {row["key"] for row in first[0]}
 
 
@@ -223,6 +228,32 @@ def test_the_document_and_the_pages_know_the_objects(full):
     for path in (f"records/{MACHINE}", f"records/{MACHINE}/1", ""):
         page = requests.get(f"{full.site}{path}", timeout=30)
         assert (page.status_code, "machine" in page.text) == (200, True)
+
+
+def test_answers_are_as_the_document_of_the_company_says(plant):
+    plant.seed(f"{MACHINE}=3")
+    audit, call = WireAudit(), RawClient(plant)
+    audit.document = requests.get(f"{plant.site}openapi.json", timeout=30).json()
+    new = {name: value for name, value in NEW.items() if name != "price"}
+    query = {"object": MACHINE, "fields": ["key", "price", "hourlyRate", "customer.name", "nsp::colours"]}
+    for method, path, body in (
+        ("GET", f"/objects/{MACHINE}", None),
+        ("GET", f"/objects/{MACHINE}/1", None),
+        ("GET", f"/objects/{PART}/1,2,3", None),
+        ("POST", f"/objects/{MACHINE}", new),
+        ("POST", f"/objects/{MACHINE}", {"price": 1}),
+        ("POST", f"/objects/{PLANT}", {"name": "x"}),
+        ("POST", "/services/core/query", query),
+        ("POST", "/services/core/query", {**query, "fields": query["fields"][:4]}),
+        ("GET", f"/services/core/model?name={MACHINE}", None),
+        ("GET", "/services/core/model?type=object", None),
+        ("GET", "/services/company-config/dimensions/list", None),
+    ):
+        answer = call(method, path, body)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        path = f"/ia/api/v1{path.partition('?')[0]}"
+        audit.check(method, path, answer.status_code, headers, answer.content)
+    assert audit.violations == {}
 
 
 def test_user_defined_dimensions_are_listed():
