@@ -62,11 +62,11 @@ def test_every_field_is_exported_to_parquet(source, tmp_path):
     table = pq.read_table(tmp_path / "rows.parquet")
     with client_of(company) as client:
         rows = {row["key"]: row for row in client.iter_rows(name, "*")}
-    assert (result["rows"], len(table), len(rows)) == (ROWS, ROWS, ROWS)
+    assert result["rows"] == len(table) == len(rows) >= ROWS
     assert table.num_columns == len(next(iter(rows.values())))
     keys = table["key"].to_pylist()
     assert [rows[key]["id"] for key in keys] == table["id"].to_pylist()
-    used = [column for column in table.column_names if table[column].null_count < ROWS]
+    used = [column for column in table.column_names if table[column].null_count < len(table)]
     assert len(used) > 0.9 * table.num_columns, "generated records fill nearly every column"
 
 
@@ -74,26 +74,31 @@ def test_every_field_is_merged_into_sql(source, tmp_path, monkeypatch):
     company, name = source
     database = Database("sqlite", tmp_path, monkeypatch)
     load = IntacctToSqlOperator(
-        task_id="load", sql_conn_id="warehouse", object_name=name, fields="*", table="rows", mode="merge"
+        task_id="load", sql_conn_id="warehouse", object_name=name, fields="*", table="loaded", mode="merge"
     )
     load.execute({})
     load.execute({})
     with client_of(company) as client:
         wanted = sorted((row["key"], row["id"]) for row in client.iter_rows(name, ["key", "id"]))
-    assert sorted((row["key"], row["id"]) for row in database.rows("rows")) == wanted
+    assert sorted(database.run('SELECT "key", "id" FROM loaded')) == wanted
 
 
-def test_a_sync_plans_what_differs(source):
+def test_a_sync_plans_what_differs(source, tmp_path):
     company, name = source
     text = TEXTS[name]
     with client_of(company) as client:
         [first, second, *_] = client.iter_rows(name, ["key", text], order_by=[{"key": "asc"}])
     desired = [{"key": first["key"], text: "changed"}, {"key": second["key"], text: second[text]}]
     plan = IntacctPlanSyncOperator(
-        task_id="plan", object_name=name, desired=desired, match_on="key", mode="update"
+        task_id="plan",
+        object_name=name,
+        desired=desired,
+        plan_path=str(tmp_path / "plan.json"),
+        match_on="key",
+        mode="update",
     )
     counts = plan.execute({})
-    assert (counts["update"], counts["unchanged"]) == (1, 1)
+    assert (counts["to_update"], counts["unchanged"]) == (1, 1)
 
 
 def test_sensors_see_records_and_conditions(source):
