@@ -43,6 +43,7 @@ with DAG(
     schedule=[changed_groups],
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    max_active_runs=1,
     params={
         "folder": Param(
             f"file://{Path.home()}/intacct_exports",

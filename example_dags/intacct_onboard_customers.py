@@ -1,7 +1,8 @@
 """Create customers with their contacts, in ``@task`` functions that use the hook.
 
 There is no operator for this: each mapped task creates a contact and a customer that refers to it in one call. When
-Airflow retries a task, Intacct recognizes what the first attempt wrote, so nothing is written twice.
+Airflow retries a task, Intacct recognizes what the first attempt wrote, so nothing is written twice. A customer that
+exists already, as in a second run of the DAG, is left as it is.
 
 Needs a connection ``intacct_default`` of type ``intacct``.
 """
@@ -21,6 +22,7 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    max_active_runs=1,
     params={"customers": NEW_CUSTOMERS},
     doc_md=__doc__,
     tags=["intacct", "example"],
@@ -33,11 +35,13 @@ with DAG(
 
     @task(retries=2)
     def onboard(customer: dict) -> str:
-        """Create a contact and its customer, and return the customer's key."""
+        """Create a contact and its customer unless it exists, and return the customer's key."""
         from intacct_provider.hooks.intacct import IntacctHook
 
         contact = {"id": customer["contact"], "printAs": customer["contact"]}
         with IntacctHook().client as client:
+            if existing := client.find("accounts-receivable/customer", customer["id"]):
+                return existing["key"]
             results = client.composite(
                 [
                     {

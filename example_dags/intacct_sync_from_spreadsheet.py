@@ -4,7 +4,8 @@ The workbook has the form of Intacct's own import templates: upper-case headers,
 the column ``DONOTIMPORT`` of rows that do not count. Rows of other teams do not count either.
 
 If rows have problems, the task ``plan`` fails, lists all of them, and writes the records to a file next to the plan.
-Correct the workbook, or that file, and run the DAG again with it.
+Correct the workbook, or that file, and run the DAG again with it. To see that, set ``desired`` to
+``customer_groups.xlsx`` in the folder of the sample.
 
 Needs the extra ``xlsx`` and a connection ``intacct_default`` of type ``intacct``.
 """
@@ -20,7 +21,7 @@ from airflow.sdk import DAG, Param
 
 from intacct_provider.operators.sync import IntacctApplySyncOperator, IntacctPlanSyncOperator
 
-WORKBOOK = Path(__file__).parent / "data" / "customer_groups.xlsx"
+WORKBOOK = Path(__file__).parent / "data" / "customer_groups_corrected.xlsx"
 
 with DAG(
     dag_id="intacct_sync_from_spreadsheet",

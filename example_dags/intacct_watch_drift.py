@@ -1,9 +1,12 @@
 """Detect when somebody changes customer groups by hand.
 
-Every hour, the groups are compared with the file of desired groups, and nothing is written. The task succeeds if
+Every hour, the groups of a file are compared with those in Intacct, and nothing is written. The task succeeds if
 Intacct matches the file, and fails with ``IntacctOutOfSyncError`` if it does not; the differences are in the task log
 and on a web page. Other failures, such as expired credentials, raise other errors, so the two can be distinguished
 like the exit codes 2 and 1 of ``terraform plan -detailed-exitcode``.
+
+The sample file has two groups as the sandbox's demo company has them. To see the task fail, set ``desired`` to
+``customer_groups.csv`` in the same folder.
 
 ``on_failure_callback`` accepts any of Airflow's notifiers, which send mail or messages; this one only logs.
 
@@ -21,7 +24,7 @@ from airflow.sdk import DAG, Param
 
 from intacct_provider.operators.sync import IntacctPlanSyncOperator
 
-SAMPLE = Path(__file__).parent / "data" / "customer_groups.csv"
+SAMPLE = Path(__file__).parent / "data" / "watched_groups.csv"
 
 
 def log_drift(context: dict[str, Any]) -> None:

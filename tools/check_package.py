@@ -1,7 +1,8 @@
 """Check that the package works once installed: build the wheel and use it in a new environment.
 
-The wheel holds the whole package and nothing beside it; the documentation's example passes in an empty project;
-the sandbox starts and answers. Everything happens in a temporary directory, in about two minutes.
+The wheel holds the whole package and nothing beside it. All commands of the documentation do what their pages say, in
+an empty folder and for a user with an empty home. Airflow finds the example DAGs, and the sandbox answers. Everything
+happens in a temporary directory, in about three minutes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,9 +21,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from company import ROOT, ToolError, check, exit_on_signals, say, step
+from documented_commands import PORT, follow_pages
+from start_airflow import free_ports, is_free
 
 PACKAGE = "intacct_provider"
+#: Where Airflow looks for example DAGs: named after the distribution.
+EXAMPLES = "airflow_provider_intacct"
 ENTRY_POINTS = ("apache_airflow_provider", "pytest11")
+#: Airflow with its examples, as by default.
+AIRFLOW_DEFAULTS = {"AIRFLOW__CORE__LOAD_EXAMPLES": "True"}
+FIND_EXAMPLES = """
+import logging
+logged = []
+logging.getLogger().addHandler(type("Keep", (logging.Handler,), {"emit": lambda _, record: logged.append(record)})())
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+[bundle] = [one for one in DagBundlesManager().get_all_dag_bundles() if "intacct" in one.name]
+assert not [record for record in logged if "intacct" in record.getMessage() and record.levelname != "INFO"], logged
+print(bundle.name, len([*bundle.path.glob("*.py")]), "DAG files")
+"""
 INSTALL_SECONDS = 600
 TEST_SECONDS = 300
 STOP_SECONDS = 10
@@ -38,18 +53,18 @@ def main() -> None:
         wheel = build(folder / "dist")
         step(f"Check the files of {wheel.name}")
         check_files(wheel)
-        step("Install it, and nothing else of this project")
-        python = install(wheel, folder / "venv")
+        step("Follow the documentation, from the installation to a DAG run in Airflow's user interface")
         project = folder / "project"
         project.mkdir()
-        env = own_environment(folder / "home")
-        step("Start the sandbox")
+        env = own_environment(folder / "home") | installer_environment(folder, wheel)
+        port = PORT if is_free(int(PORT)) else str(free_ports(1)[0])
+        follow_pages(project, env, port, skip=("make ",))
+        python = str(project / ".venv" / "bin" / "python")
+        step("Look for the examples where Airflow looks")
+        say(run([python, "-c", FIND_EXAMPLES], project, env | AIRFLOW_DEFAULTS, TEST_SECONDS))
+        step("Look at the sandbox's page")
         with sandbox(python, project, env) as site:
             check_site(site)
-        step("Run the documentation's example")
-        for file in (ROOT / "docs" / "examples").glob("*.py"):
-            shutil.copy(file, project)
-        say(run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project, env, TEST_SECONDS))
     print("\nThe package works.", flush=True)
 
 
@@ -62,17 +77,14 @@ def build(folder: Path) -> Path:
 
 
 def check_files(wheel: Path) -> None:
-    """Check that the wheel has exactly the files of the package's folder."""
+    """Check that the wheel has exactly the files of the packages, and the example DAGs where Airflow looks for them."""
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
         [entry_points] = [name for name in held if name.endswith(".dist-info/entry_points.txt")]
         sections = re.findall(r"\[(.+)\]", archive.read(entry_points).decode())
     metadata = entry_points.removesuffix("entry_points.txt")
-    present = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / PACKAGE).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    present = {*list_files(PACKAGE), *list_files(EXAMPLES)}
+    present |= {f"{EXAMPLES}/{name}" for name in list_files("example_dags")}
     say(f"{len(held)} files, {sum(name.startswith(f'{PACKAGE}/sandbox/') for name in held)} of the sandbox")
     missing = sorted(present - held)
     stray = sorted(name for name in held - present if not name.startswith(metadata))
@@ -81,14 +93,13 @@ def check_files(wheel: Path) -> None:
     check(set(sections) == set(ENTRY_POINTS), f"the entry points are {', '.join(sections)}")
 
 
-def install(wheel: Path, folder: Path) -> str:
-    """Install the wheel and pytest into a new environment; return its Python."""
-    run([sys.executable, "-m", "venv", str(folder)], ROOT, dict(os.environ), INSTALL_SECONDS)
-    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
-    command = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    command += ["-c", str(ROOT / "constraints.txt"), str(wheel), "pytest"]
-    run(command, folder, dict(os.environ), INSTALL_SECONDS)
-    return python
+def list_files(folder: str) -> set[str]:
+    """Return the files of a folder of the checkout, relative to the checkout."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def own_environment(home: Path) -> dict[str, str]:
@@ -100,6 +111,32 @@ def own_environment(home: Path) -> dict[str, str]:
         if not name.startswith(("AIRFLOW", "INTACCT", "PYTEST", "PYTHON"))
     }
     return kept | {"HOME": str(home)}
+
+
+def installer_environment(folder: Path, wheel: Path) -> dict[str, str]:
+    """Return variables by which ``python3`` is this one, and pip installs the wheel and the tested versions."""
+    programs, versions = folder / "bin", folder / "constraints.txt"
+    programs.mkdir()
+    python = programs / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{Path(sys.executable).resolve()}" "$@"\n')
+    python.chmod(0o755)
+    version = wheel.name.split("-")[1]
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    versions.write_text(f"{pinned}\nairflow-provider-intacct=={version}\n", encoding="utf-8")
+    places = [*os.environ.get("PIP_FIND_LINKS", "").split(), str(wheel.parent)]
+    [port, *log_ports] = map(str, free_ports(3))
+    return {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        "PIP_CONSTRAINT": str(versions),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_FIND_LINKS": " ".join(places),
+        # What is usual there may be taken on this machine.
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": log_ports[0],
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": log_ports[1],
+    }
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A sandbox company and a separate Airflow home, for the demo and ``make airflow``."""
+"""A sandbox company and a separate Airflow home, for the demo, the pictures and ``make airflow``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "example_dags"
+#: Everything that the demo writes.
 HOME = ROOT / ".demo"
 STOP_SECONDS = 10
 
@@ -23,23 +25,23 @@ class ToolError(Exception):
     """An error whose text is for the user."""
 
 
-def fresh_home() -> None:
+def fresh_home(home: Path = HOME) -> None:
     """Create an empty home, without the results of earlier runs."""
-    shutil.rmtree(HOME, ignore_errors=True)
-    (HOME / "logs").mkdir(parents=True)
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "logs").mkdir(parents=True)
 
 
-def airflow_env() -> dict[str, str]:
-    """Return the environment of a quiet Airflow in the demo's folder."""
+def airflow_env(home: Path = HOME, dags: Path = EXAMPLES) -> dict[str, str]:
+    """Return the environment of a quiet Airflow that writes to a folder only."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     scripts = sysconfig.get_path("scripts")
     return kept | {
         # Airflow starts its components by their command names.
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
         # The export's default folder is below the home directory, which is not the user's here.
-        "HOME": str(HOME),
-        "AIRFLOW_HOME": str(HOME / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+        "HOME": str(home),
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -53,20 +55,28 @@ def airflow(*arguments: str) -> list[str]:
     return [str(Path(sysconfig.get_path("scripts")) / "airflow"), *arguments]
 
 
+def link_examples(folder: Path, names: Iterable[str]) -> Path:
+    """Create a folder with links to some of the example DAGs and to their data, and return it."""
+    folder.mkdir()
+    for name in ("data", *(f"{name}.py" for name in names)):
+        (folder / name).symlink_to(EXAMPLES / name)
+    return folder
+
+
 @contextmanager
 def process(
-    command: list[str], log: Path, env: dict[str, str] | None = None, *, output: Path | None = None
+    command: list[str], log: Path, env: dict[str, str] | None = None, *, piped: bool = True
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a process in a separate group, which is ended with the block.
 
-    What it prints is to be read from the process, or goes to ``output``; its errors go to ``log``.
+    What it prints is to be read from the process, or with ``piped=False`` in ``log``, where its errors go, too.
     """
-    with log.open("w") as errors, (output or Path(os.devnull)).open("w") as printed:
+    with log.open("w") as file:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=printed if output else subprocess.PIPE,
-            stderr=errors,
+            stdout=subprocess.PIPE if piped else file,
+            stderr=file,
             text=True,
             env=env,
             cwd=ROOT,
@@ -79,12 +89,12 @@ def process(
 
 
 @contextmanager
-def sandbox() -> Iterator[tuple[str, str]]:
-    """Run the sandbox with its demo company; yield its URL and its connection as JSON."""
+def sandbox(home: Path = HOME, name: str = "company") -> Iterator[tuple[str, str]]:
+    """Run a sandbox with the demo company; yield its URL and its connection as JSON."""
     secret = secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0", "--seed", "demo"]
-    command += ["--db", str(HOME / "company.db")]
-    log = HOME / "logs" / "sandbox.log"
+    command += ["--db", str(home / f"{name}.db")]
+    log = home / "logs" / f"{name}.log"
     with process(command, log, os.environ | {"INTACCT_SANDBOX_CLIENT_SECRET": secret}) as child:
         line = child.stdout.readline() if child.stdout else ""
         url = line.strip().rpartition(" ")[2]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from company import (
+    EXAMPLES,
     HOME,
     ROOT,
     ToolError,
@@ -18,6 +19,7 @@ from company import (
     check,
     exit_on_signals,
     fresh_home,
+    link_examples,
     process,
     sandbox,
     say,
@@ -25,7 +27,7 @@ from company import (
 )
 from pyarrow import parquet
 
-DESIRED = ROOT / "example_dags" / "data" / "customer_groups.csv"
+DESIRED = EXAMPLES / "data" / "customer_groups.csv"
 EXPORTS = HOME / "exports"
 SYNC = "intacct_sync_customer_groups"
 EXPORT = "intacct_export_account_groups"
@@ -39,7 +41,8 @@ def main() -> None:
     fresh_home()
     step("Starting a local Intacct (the sandbox, with its demo company)")
     with sandbox() as (url, connection):
-        env = airflow_env() | {"AIRFLOW_CONN_INTACCT_DEFAULT": connection}
+        dags = link_examples(HOME / "dags", [SYNC, EXPORT])
+        env = airflow_env(HOME, dags) | {"AIRFLOW_CONN_INTACCT_DEFAULT": connection}
         say(url)
         step("Preparing Airflow in .demo/airflow")
         run(airflow("db", "migrate"), env, "migrate.log")

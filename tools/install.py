@@ -15,6 +15,7 @@ import time
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 #: Compiled as pip does it, else each process that may not write bytecode compiles all of Airflow again.
 UV_OPTIONS = ("--quiet", "--compile-bytecode", "--python", sys.executable)
+SIGN_OF_LIFE_SECONDS = 5
 #: What pip calls a setting, and the variable in which uv looks for it.
 SETTINGS = {
     "cert": "SSL_CERT_FILE",
@@ -51,8 +52,14 @@ def install_uv() -> bool:
 
 
 def run(command: list[str], env: dict[str, str]) -> bool:
-    """Run a command and return whether it succeeded."""
-    return subprocess.run(command, env=env, check=False).returncode == 0
+    """Run a command, show that it is still running, and return whether it succeeded."""
+    begun = time.monotonic()
+    with subprocess.Popen(command, env=env) as child:
+        while True:
+            try:
+                return child.wait(SIGN_OF_LIFE_SECONDS) == 0
+            except subprocess.TimeoutExpired:
+                print(f"  ... {time.monotonic() - begun:.0f} s", flush=True)
 
 
 def pip_configuration() -> dict[str, str]:

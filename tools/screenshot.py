@@ -88,7 +88,7 @@ def main() -> None:
             call.seconds = 0.0016 + 0.0007 * (number % 5) + 0.00004 * call.rows
         take(browser, running)
     fresh_home()
-    with sandbox() as (_, connection), standalone(connection, EVERYBODY) as (url, _):
+    with sandbox() as (_, connection), standalone(HOME, connection, connection, EVERYBODY) as (url, _):
         ask(url)
         take_plan(browser, f"{url}/dags/{APPROVAL}/runs/{RUN}/tasks/approve/required_actions")
 

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-# Airflow reads these once, when it is first imported.
 home = tempfile.TemporaryDirectory()
+
+# Airflow reads all Python files in its folder and below, so it gets the DAG files alone, without a .venv beside them.
+dags = Path(home.name, "dags")
+dags.mkdir()
+for file in Path(__file__).parent.glob("*_dag.py"):
+    (dags / file.name).symlink_to(file)
+
+# Airflow reads these once, when it is first imported.
 os.environ["AIRFLOW_HOME"] = home.name
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent)
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 

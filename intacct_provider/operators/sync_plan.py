@@ -18,9 +18,11 @@ from intacct_provider.operators.base import (
     airflow_errors,
     describe_rendered_nothing,
     is_rendered_nothing,
+    make_templatable,
     name_task,
     read_flag,
     report_to_outlets,
+    restore_expression,
 )
 
 # The rest is imported when a task runs, so that DAG files parse fast.
@@ -161,8 +163,10 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
         self.plan_path = plan_path
         self.mode = mode
         self.match_on = match_on
-        self.scope = scope
-        self.protect = protect
+        # Airflow renders conditions, and asks each templated field for a truth value, which expressions do not have.
+        self._given = {"scope": scope, "protect": protect}
+        self.scope, _ = make_templatable(scope, None)
+        self.protect, _ = make_templatable(protect, None)
         self.on_delete = on_delete
         self.columns = columns
         self.constants = constants
@@ -241,8 +245,8 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
             object_name=self.object_name,
             mode=self.mode,
             match_on=self.match_on,
-            scope=self.scope,
-            protect=self.protect,
+            scope=restore_expression(self._given["scope"], self.scope),
+            protect=restore_expression(self._given["protect"], self.protect),
             on_delete=self.on_delete,
             on_invalid=self.on_invalid,
         )

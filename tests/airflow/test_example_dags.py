@@ -99,7 +99,8 @@ def test_a_file_with_too_many_changes_is_refused_before_any_write(run_dag, sandb
 
 
 def test_a_damaged_workbook_is_not_planned_and_its_rows_are_left_to_be_corrected(run_dag, sandbox, tmp_path):
-    run = run_dag("intacct_sync_from_spreadsheet", folder=f"file://{tmp_path}")
+    workbook = Path(__file__).resolve().parents[2] / "example_dags" / "data" / "customer_groups.xlsx"
+    run = run_dag("intacct_sync_from_spreadsheet", folder=f"file://{tmp_path}", desired=f"file://{workbook}")
     assert states(run) == {"plan": "failed", "approve": "upstream_failed", "apply": "upstream_failed"}
     (rejects,) = tmp_path.rglob("*.rejects.jsonl")
     assert all("_reject" in json.loads(line) for line in rejects.read_text().splitlines())
@@ -213,6 +214,28 @@ def test_new_customers_come_with_their_contacts(run_dag, sandbox):
     assert [customers[one["id"]]["contacts"]["primary"]["id"] for one in new] == [
         one["contact"] for one in new
     ]
+
+
+@pytest.mark.slow
+def test_customers_who_exist_are_not_created_again(run_dag, sandbox, tmp_path):
+    for dag_id, conf in (
+        ("intacct_onboard_customers", {}),
+        ("intacct_bulk_create_customers", {"folder": f"file://{tmp_path}"}),
+    ):
+        assert str(run_dag(dag_id, **conf).state) == "success"
+        before = len(sandbox.records(CUSTOMER))
+        assert str(run_dag(dag_id, **conf).state) == "success"
+        assert len(sandbox.records(CUSTOMER)) == before
+
+
+def test_no_two_runs_write_to_one_place_at_once(airflow_db):
+    """Two runs of a day, the scheduled and one by hand, have one destination."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    examples = DagBag(str(Path(__file__).resolve().parents[2] / "example_dags")).dags
+    # It may wait for days, and for several customers at once.
+    several = {dag_id for dag_id, dag in examples.items() if dag.max_active_runs != 1}
+    assert several == {"intacct_act_when_customer_is_active"}
 
 
 def test_acting_when_a_customer_is_active_waits_and_then_acts(run_dag, sandbox, monkeypatch):

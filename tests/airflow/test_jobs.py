@@ -95,7 +95,7 @@ def test_a_job_that_fails_as_a_whole_fails_the_task_for_good(run_dag, company, s
 
 def test_the_example_creates_the_customers_of_its_file(run_dag, company, tmp_path):
     run = run_dag("intacct_bulk_create_customers", folder=f"file://{tmp_path}")
-    (task,) = run.get_task_instances()
+    (task,) = [one for one in run.get_task_instances() if one.task_id == "create_customers"]
     found = task.xcom_pull(task_ids="create_customers")
     assert (str(task.state), found["written"], found["rejected"]) == ("success", 8, 0)
     assert sum(row["id"].startswith("NEW-") for row in company.records(CUSTOMER)) == 8

@@ -13,6 +13,7 @@ from intacct_provider.sandbox import Sandbox
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
+DESIRED = f"file://{Path(__file__).resolve().parents[2]}/example_dags/data/customer_groups.csv"
 
 
 def state(run, task_id):
@@ -101,7 +102,7 @@ def test_a_table_that_lost_its_rows_is_refused(run_dag, sandbox, warehouse, tmp_
 
 
 def test_drift_is_seen_and_nothing_is_written(run_dag, sandbox, tmp_path, caplog):
-    run = run_dag("intacct_watch_drift", folder=f"file://{tmp_path}")
+    run = run_dag("intacct_watch_drift", folder=f"file://{tmp_path}", desired=DESIRED)
     assert state(run, "watch_groups") == "failed"
     result = xcom(run, "watch_groups")
     assert (result["changed"], result["to_create"], result["to_update"]) == (True, 3, 3)
@@ -114,10 +115,16 @@ def test_drift_is_seen_and_nothing_is_written(run_dag, sandbox, tmp_path, caplog
 def test_no_drift_is_success(run_dag, sandbox, tmp_path):
     run_dag("intacct_sync_customer_groups")
     before = len(writes(sandbox))
-    run = run_dag("intacct_watch_drift", folder=f"file://{tmp_path}")
+    run = run_dag("intacct_watch_drift", folder=f"file://{tmp_path}", desired=DESIRED)
     assert state(run, "watch_groups") == "success"
     assert xcom(run, "watch_groups")["changed"] is False
     assert len(writes(sandbox)) == before
+
+
+def test_the_watched_groups_of_the_sample_do_not_drift(run_dag, sandbox, tmp_path):
+    run = run_dag("intacct_watch_drift", folder=f"file://{tmp_path}")
+    assert state(run, "watch_groups") == "success"
+    assert xcom(run, "watch_groups")["unchanged"] == 2
 
 
 # --- from one company to another

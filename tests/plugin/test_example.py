@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import venv
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,18 @@ def test_the_documented_example_passes_in_an_empty_project(project):
     result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
     assert result.counts == {"passed": 3}, result.output
     assert [path.name for path in project.home.iterdir()] == []
+
+
+def test_the_documented_example_passes_beside_a_virtual_environment(project):
+    """Airflow must not look for DAGs in it: a link in there leads to a folder that it has seen, which is an error."""
+    for file in EXAMPLE.glob("*.py"):
+        shutil.copy(file, project.folder)
+    venv.create(project.folder / ".venv", with_pip=False, symlinks=True)
+    (project.folder / ".venv" / "lib" / "link").symlink_to(project.folder / ".venv" / "lib")
+    (project.folder / ".venv" / "lib" / "broken.py").write_text("raise Exception  # airflow dag\n")
+    result = project.run("-k", "test_the_customer_is_in_the_group", AIRFLOW_HOME=None)
+    assert result.counts == {"passed": 1}, result.output
+    assert "broken.py" not in result.output
 
 
 def test_the_other_tests_on_the_page_pass(project):

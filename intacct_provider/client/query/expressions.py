@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -74,6 +74,10 @@ class Expression:
         """Append the conditions and return the expression over their numbers."""
         raise NotImplementedError
 
+    def replace_conditions(self, conditions: Iterator[Mapping[str, Any]]) -> Expression:
+        """Return the expression with other conditions, in the order in which ``compile`` lists them."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, repr=False)
 class _Condition(Expression):
@@ -103,6 +107,11 @@ class _Condition(Expression):
         conditions.append({self.operator: {self.name: _to_json(self.value)}})
         return str(len(conditions))
 
+    def replace_conditions(self, conditions: Iterator[Mapping[str, Any]]) -> Expression:
+        [(operator, operand)] = next(conditions).items()
+        [(name, value)] = operand.items()
+        return _Condition(operator, name, tuple(value) if isinstance(value, list) else value)
+
 
 @dataclass(frozen=True, repr=False)
 class _Joined(Expression):
@@ -125,6 +134,9 @@ class _Joined(Expression):
             # Sage does not say which word binds tighter, so none is relied on.
             texts.append(f"({text})" if isinstance(part, _Joined) else text)
         return f" {self.word} ".join(texts)
+
+    def replace_conditions(self, conditions: Iterator[Mapping[str, Any]]) -> Expression:
+        return _Joined(self.word, tuple(part.replace_conditions(conditions) for part in self.parts))
 
 
 class Field:

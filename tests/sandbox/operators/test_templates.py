@@ -7,6 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from sandbox_client import calls
 
+from intacct_provider.client.query import field
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.operators.records import (
     IntacctCreateRecordOperator,
@@ -19,6 +20,7 @@ from intacct_provider.operators.sync_apply import IntacctApplySyncOperator
 from intacct_provider.sensors.records import IntacctRecordSensor
 
 CUSTOMER = "accounts-receivable/customer"
+GROUP = "accounts-receivable/customer-group"
 LIST = "[{'id': 'SECRET-1', 'name': 'Acme'}]"
 
 
@@ -216,3 +218,30 @@ def test_refused_credentials_name_the_connection(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({**connection, "password": "wrong"}))
     operator = IntacctGetRecordOperator(task_id="g", object_name=CUSTOMER, key="1", intacct_conn_id="other")
     assert refuse(operator).endswith("(connection 'other')")
+
+
+def test_templates_in_expressions_of_scope_and_protection_are_rendered(airflow):
+    airflow.seed(
+        GROUP, [{"id": f"{name}", "name": name, "groupType": "all"} for name in ("A-1", "A-2", "B-1")]
+    )
+    operator = IntacctPlanSyncOperator(
+        task_id="t",
+        object_name=GROUP,
+        plan_path=None,
+        desired=[],
+        mode="mirror",
+        scope=field("id").startswith("{{ params.prefix }}") | (field("id") == "{{ params.one }}"),
+        protect=field("id").in_(["{{ params.kept }}"]),
+    )
+    operator.render_template_fields({"params": {"prefix": "A-", "one": "B-1", "kept": "A-2"}})
+    result = operator.execute({})
+    assert (result["to_delete"], result["protected"]) == (2, 1)
+
+
+@pytest.mark.parametrize("argument", ["scope", "protect"])
+def test_airflow_can_ask_each_templated_field_for_its_truth_value(argument):
+    """It does so before it renders them, and logs what has none."""
+    expression = (field("id") == "A") | (field("name") == "B")
+    for one in (IntacctPlanSyncOperator, IntacctSyncOperator):
+        operator = one(task_id="t", object_name=GROUP, plan_path=None, desired=[], **{argument: expression})
+        assert all(bool(getattr(operator, name)) in (True, False) for name in operator.template_fields)

@@ -77,6 +77,7 @@ def test_the_limit(demo):
 # --- from a spreadsheet
 
 WORKBOOK = ROOT / "example_dags" / "data" / "customer_groups.xlsx"
+CORRECTED = WORKBOOK.with_name("customer_groups_corrected.xlsx")
 
 
 def spreadsheet_arguments():
@@ -124,6 +125,8 @@ def test_the_spreadsheet_from_problems_to_ledger(demo, monkeypatch, tmp_path):
     assert len(corrections) == 4
     for cell, text in corrections:
         book.active[cell] = text
+    sample = openpyxl.load_workbook(CORRECTED).active
+    assert [*sample.values] == [*book.active.values]
     book.save("customer_groups.xlsx")
     planned = plan()
     text = re.sub(r"SHA-256: [0-9a-f]{64}", "SHA-256: 5f0c1d9be2a4…", planned["markdown"])

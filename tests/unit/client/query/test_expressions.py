@@ -134,6 +134,15 @@ def test_the_raw_checks_take_what_the_builder_makes(tree):
 
 @PROVE
 @given(TREES)
+def test_rendered_conditions_are_put_back_where_they_were(tree):
+    conditions, expression = compile_expression(tree.expression)
+    assert tree.expression.replace_conditions(iter(conditions)) == tree.expression
+    rendered = [{operator: {"other": 1}} for one in conditions for operator in one]
+    assert compile_expression(tree.expression.replace_conditions(iter(rendered))) == (rendered, expression)
+
+
+@PROVE
+@given(TREES)
 def test_parentheses_stand_where_words_change_and_nowhere_else(tree):
     _conditions, expression = compile_expression(tree.expression)
     joined = [node for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.BoolOp)]
