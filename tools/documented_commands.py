@@ -22,7 +22,7 @@ from queue import Empty, Queue
 from threading import Thread
 
 from company import ROOT, ToolError, check, say
-from start_airflow import ask
+from start_airflow import answers, ask
 
 PAGES = (
     "docs/quickstart.md",
@@ -264,11 +264,13 @@ def run_in_interface(address: str, home: Path) -> None:
     """
     passwords = json.loads((home / "simple_auth_manager_passwords.json.generated").read_text())
     login = {"username": "admin", "password": passwords["admin"]}
-    token = ask(f"{address}/auth/token", login)["access_token"]
     dag = f"{address}/api/v2/dags/first_sync"
+    end, state = time.monotonic() + SECONDS, "queued"
+    while not answers(f"{address}/api/v2/monitor/health") and time.monotonic() < end:
+        time.sleep(0.5)
+    token = ask(f"{address}/auth/token", login)["access_token"]
     ask(dag, {"is_paused": False}, token, "PATCH")
     run = ask(f"{dag}/dagRuns", {"logical_date": None}, token)["dag_run_id"]
-    end, state = time.monotonic() + SECONDS, "queued"
     while state in ("queued", "running") and time.monotonic() < end:
         time.sleep(0.5)
         state = ask(f"{dag}/dagRuns/{run}", token=token)["state"]
