@@ -35,7 +35,11 @@ def airflow_env(home: Path = HOME, dags: Path = EXAMPLES) -> dict[str, str]:
     """Return the environment of a quiet Airflow that writes to a folder only."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     scripts = sysconfig.get_path("scripts")
+    # Else the parts of Airflow look for each other behind the proxy that the environment names.
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1")))
     return kept | {
+        "NO_PROXY": direct,
+        "no_proxy": direct,
         # Airflow starts its components by their command names.
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
         # The export's default folder is below the home directory, which is not the user's here.
