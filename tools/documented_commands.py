@@ -129,7 +129,7 @@ class Terminal:
                 )
             if line.startswith(mark):
                 if ready or line != f"{mark} 0":
-                    raise ToolError(f"{command}: ended with {line.removeprefix(mark)}.\n{tail(lines)}")
+                    raise ToolError(f"{command}: ended with{line.removeprefix(mark)}.\n{tail(lines)}")
                 return lines
             lines.append(line)
             if ready and ready in line:

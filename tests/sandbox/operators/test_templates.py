@@ -222,13 +222,13 @@ def test_refused_credentials_name_the_connection(sandbox, monkeypatch):
 
 def test_templates_in_expressions_of_scope_and_protection_are_rendered(airflow):
     airflow.seed(
-        GROUP, [{"id": f"{name}", "name": name, "groupType": "all"} for name in ("A-1", "A-2", "B-1")]
+        GROUP, [{"id": f"{name}", "name": name, "groupType": "all"} for name in ("A-1", "A-2", "A-3", "B-1")]
     )
     operator = IntacctPlanSyncOperator(
         task_id="t",
         object_name=GROUP,
         plan_path=None,
-        desired=[],
+        desired=[{"id": "A-1", "name": "A-1"}],
         mode="mirror",
         scope=field("id").startswith("{{ params.prefix }}") | (field("id") == "{{ params.one }}"),
         protect=field("id").in_(["{{ params.kept }}"]),
