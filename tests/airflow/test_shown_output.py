@@ -91,7 +91,7 @@ def list_plan_lines(shown: str) -> list[str]:
 def test_the_sandbox_starts_as_the_quickstart_shows():
     shown = find_block("docs/quickstart.md", "console", "-m intacct_provider.sandbox")
     command, *lines = shown.splitlines()
-    assert command == "$ .venv/bin/python -m intacct_provider.sandbox"
+    assert command == "$ python -m intacct_provider.sandbox"
     child = subprocess.Popen(
         [sys.executable, "-m", "intacct_provider.sandbox", "--port", "0"],
         stdout=subprocess.PIPE,
