@@ -44,11 +44,11 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
     return make_templatable(filters, filter_expression)
 
 
-def restore_expression(given: Filters, rendered: Filters) -> Filters:
+def restore_expression(given: Any, rendered: Filters) -> Filters:
     """Return an expression that was made templatable with its rendered conditions, and other filters as rendered."""
     # Asked for the method, since a DAG file without an expression has not loaded their module.
     replace_conditions = getattr(given, "replace_conditions", None)
-    return replace_conditions(iter(rendered)) if replace_conditions else rendered  # type: ignore[arg-type]
+    return replace_conditions(iter(rendered)) if replace_conditions and rendered else rendered
 
 
 def check_key_or_id(object_name: str, key: str | None, record_id: str | None) -> None:

@@ -164,9 +164,9 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
         self.mode = mode
         self.match_on = match_on
         # Airflow renders conditions, and asks each templated field for a truth value, which expressions do not have.
-        self._given = {"scope": scope, "protect": protect}
-        self.scope, _ = make_templatable(scope, None)
-        self.protect, _ = make_templatable(protect, None)
+        self._given: dict[str, Any] = {"scope": scope, "protect": protect}
+        self.scope, _ = make_templatable(self._given["scope"], None)
+        self.protect, _ = make_templatable(self._given["protect"], None)
         self.on_delete = on_delete
         self.columns = columns
         self.constants = constants
