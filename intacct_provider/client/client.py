@@ -248,6 +248,16 @@ class IntacctClient:
         """
         return self._filter_values.check(query)
 
+    def check_entities(self, query: Query, ids: Sequence[str], *, argument: str = "filters") -> None:
+        """Make sure that entities exist of which a query has found no record; one billed call.
+
+        :meth:`query`, :meth:`iter_rows` and :meth:`totals` do so by themselves if they find nothing.
+
+        :param argument: that names them, for messages.
+        :raises IntacctArgumentError: naming one that does not exist, and the nearest that does.
+        """
+        self._filter_values.entities.check(query, ids, argument=argument)
+
     # --- records
 
     def get(self, object_name: str, key: str, *, flatten: bool = False) -> dict[str, Any]:

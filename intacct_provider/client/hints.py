@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ _NOT_IN_QUERIES = {"REST-1106", "REST-1107"}
 #: Error ids that concern a field's name.
 _FIELD_ERRORS = {"REST-1043", "REST-1050", *_NOT_IN_QUERIES}
 
+#: What Intacct says of a field that a record has and the object has not, without an id.
+_MISSING = re.compile(r"The (\S+) field does not exist", re.IGNORECASE)
 
 #: Reads the fields of the object concerned; called only when they are needed, since that may cost a call.
 ReadFields = Callable[[], Mapping[str, ModelField]]
@@ -34,9 +37,12 @@ def hint_for_object(object_name: str, objects: Sequence[str]) -> str:
 def hint_for_field(error: IntacctAPIError, read_fields: ReadFields) -> str:
     """Return the closest name for a field that does not exist, or why a query cannot return it."""
     ids = {error.error_id, *(detail.error_id for detail in error.details)}
-    if not ids.intersection(_FIELD_ERRORS):
+    texts = (error.message, *(detail.message for detail in error.details))
+    missing = next(filter(None, map(_MISSING.search, texts)), None)
+    if not ids.intersection(_FIELD_ERRORS) and not missing:
         return ""
-    name = (error.placeholders.get("FIELD") or error.target).strip("/").replace("/", ".")
+    target = error.target or (missing[1] if missing else "")
+    name = (error.placeholders.get("FIELD") or target).strip("/").replace("/", ".")
     if not name or any(part.isdigit() for part in name.split(".")):
         # A field of a list's element, such as accountRanges.0.rangeTo: the model does not describe those.
         return ""

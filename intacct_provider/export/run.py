@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from intacct_provider.client.query.request import Query
     from intacct_provider.export.completeness.budget import Budget
     from intacct_provider.export.deletes.detection import Deletions
+    from intacct_provider.export.entities import EntityCheck
     from intacct_provider.export.incremental.state import ExportState
     from intacct_provider.export.incremental.window import Window
     from intacct_provider.export.lists.proof import ListProof
@@ -92,6 +93,7 @@ class Export:
     :param window: None unless incremental.
     :param deletions: gets every row; None unless deleted records are wanted.
     :param lists: compares the rows of lists; None unless they are exported on their own.
+    :param entities: looks for those that filters ask for and that have no rows.
     :param drift: how the columns differ from those of the last export, for the manifest.
     :param begun: pages whose first one was asked for already.
     """
@@ -106,6 +108,7 @@ class Export:
     window: Window | None = None
     deletions: Deletions | None = None
     lists: ListProof | None = None
+    entities: EntityCheck | None = None
     drift: Drift | None = None
     begun: CompleteRead | None = None
     started: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
@@ -121,7 +124,7 @@ class Export:
 
     @property
     def _observers(self) -> list[Observer]:
-        return [one for one in (self.deletions, self.lists) if one is not None]
+        return [one for one in (self.deletions, self.lists, self.entities) if one is not None]
 
     def run(self, sink: Sink[Published]) -> Published:
         """Read everything into a sink and prove it complete, publish it, and let the next export begin after it.
@@ -132,6 +135,8 @@ class Export:
         published = sink.find_published()
         if published is None:
             proof = self._read_proven(sink)
+            if self.entities:
+                self.entities.check()
             if self.deletions:
                 self.deletions.settle(proof.rows)
             lists = self.lists.compare() if self.lists else {}

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from intacct_provider.export.run import Export
     from intacct_provider.export.schema.columns import Column
     from intacct_provider.export.schema.drift import Drift
-    from intacct_provider.export.source import Selection, Source
+    from intacct_provider.export.selection import Selection
+    from intacct_provider.export.source import Source
 
 
 class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
@@ -137,6 +138,7 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
         :raises IntacctArgumentError: for arguments that cannot be right.
         """
         from intacct_provider.export.completeness.budget import Budget
+        from intacct_provider.export.entities import EntityCheck
         from intacct_provider.export.lists.proof import ListProof
         from intacct_provider.export.run import Export
         from intacct_provider.export.schema.masks import check_not_used
@@ -165,12 +167,13 @@ class IntacctExportOperator(ManyEntitiesOperator, ReportingOperator):
             run_id=find_run_id(context),
             state=state,
             lists=ListProof(client, source) if source.lists else None,
+            entities=EntityCheck(client, source, "entities" if self.entities else "filters"),
             begun=begun,
         )
 
     def select(self) -> Selection:
         """Return what is to be exported, checked as far as that takes no call."""
-        from intacct_provider.export.source import Selection
+        from intacct_provider.export.selection import Selection
 
         return Selection.parse(
             object_name=self.object_name,

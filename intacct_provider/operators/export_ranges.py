@@ -80,7 +80,7 @@ class IntacctKeyRangesOperator(ManyEntitiesOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan the ranges."""
         from intacct_provider.export.ranges.plan import plan_ranges
-        from intacct_provider.export.source import Selection
+        from intacct_provider.export.selection import Selection
 
         with self.client(context) as client:
             selection = Selection.parse(

@@ -118,7 +118,7 @@ class Claim:
         self.target, self.holder = target, holder
         #: Whether there is only one owner at a time.
         self.exclusive = can_create_exclusively(target)
-        self._root = target.with_name(f".{target.name.removeprefix('.')}.claim")
+        self._root = _first_claim(target)
         self._path = self._root
         now = _now()
         self._record = _Record(uuid.uuid4().hex[:16], holder, now, now)
@@ -178,7 +178,7 @@ class Claim:
         while True:
             chain = self._read_chain()
             if not chain or self._may_follow(chain[-1]):
-                path, tries = self._successor(chain[-1]) if chain else self._root, tries + 1
+                path, tries = _successor(self._root, chain[-1]) if chain else self._root, tries + 1
                 if self._create(path):
                     return
                 if tries >= _TRIES and time.monotonic() > deadline:
@@ -222,17 +222,8 @@ class Claim:
         self._path = path
         return True
 
-    def _successor(self, owner: _Record) -> ObjectStoragePath:
-        return self._root.with_name(f"{self._root.name}.{owner.token}")
-
     def _read_chain(self) -> list[_Record]:
-        """Return the claims that follow each other; the last one counts."""
-        chain: list[_Record] = []
-        path = self._root
-        while record := _read(path):
-            chain.append(record)
-            path = self._successor(record)
-        return chain
+        return _read_chain(self._root)
 
     def _release(self) -> None:
         for _ in range(_TRIES):  # the first owner, which was only asleep, may renew its claim meanwhile
@@ -304,6 +295,12 @@ class Claim:
         )
 
 
+def find_owner(target: ObjectStoragePath) -> str | None:
+    """Return who writes to a destination, and since when; None if nobody has given a sign of life lately."""
+    chain = _read_chain(_first_claim(target))
+    return str(chain[-1]) if chain and not chain[-1].is_silent() else None
+
+
 def describe_siblings(target: ObjectStoragePath, owner: Holder, other: Holder) -> str:
     """Return what is wrong when two mapped tasks of one run have one destination."""
     return (
@@ -311,6 +308,24 @@ def describe_siblings(target: ObjectStoragePath, owner: Holder, other: Holder) -
         f"DAG {owner.dag_id!r} have the same destination {str(target)!r}, so one would replace what the other exports. "
         "Give each a destination of its own, such as with {{ ti.map_index }} in the name."
     )
+
+
+def _first_claim(target: ObjectStoragePath) -> ObjectStoragePath:
+    return target.with_name(f".{target.name.removeprefix('.')}.claim")
+
+
+def _successor(first: ObjectStoragePath, owner: _Record) -> ObjectStoragePath:
+    return first.with_name(f"{first.name}.{owner.token}")
+
+
+def _read_chain(first: ObjectStoragePath) -> list[_Record]:
+    """Return the claims that follow each other; the last one counts."""
+    chain: list[_Record] = []
+    path = first
+    while record := _read(path):
+        chain.append(record)
+        path = _successor(first, record)
+    return chain
 
 
 def _read(path: ObjectStoragePath) -> _Record | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from intacct_provider.export.files.sink import FilesSink, PublishedFiles
     from intacct_provider.export.run import Export
     from intacct_provider.export.schema.columns import Column
+    from intacct_provider.export.schema.lists import ListTable
     from intacct_provider.storage.claims import Claim
 
 
@@ -121,7 +122,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
             bytes_per_part=self.bytes_per_part,
             bom=self.bom,
         )
-        check_destination(target, keys=self.detect_deletes is not None)
+        check_destination(target, keys=self.detect_deletes is not None, lists=self.lists == "tables")
         return target, options
 
     def _find_published(self, target: ObjectStoragePath, context: Context) -> ObjectStoragePath:
@@ -153,13 +154,12 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         from intacct_provider.export.files.destination import read_replaced
 
         full_refresh = self.wants_full_refresh
-        replaced = read_replaced(
-            target,
-            claim.holder if self.key_range is None else None,
-            self._list_names(target, options),
-            partial(self._exports_here, context),
-        )
+        holder = claim.holder if self.key_range is None else None
+        replaced = read_replaced(target, holder, partial(self._exports_here, context))
+        self._check_names(target, options)
         export = self.prepare(client, context, typed=options.file_format == "parquet")
+        if export.source.lists:
+            self._check_names(target, options, export.source.lists)
         self._warn_of_alike(export.source.columns)
         full_refresh = full_refresh or self.reads_all_again(export)
         export = self.narrow(export, full_refresh=full_refresh)
@@ -167,13 +167,22 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         deletions = self.find_deletions(export, target, full_refresh=full_refresh)
         return replace(export, drift=drift, deletions=deletions)
 
-    def _list_names(self, target: ObjectStoragePath, options: FileOptions) -> list[str]:
-        """Return the names of files that the export is sure to write."""
-        from intacct_provider.export.files.file_part import part_name
+    def _check_names(
+        self, target: ObjectStoragePath, options: FileOptions, lists: Sequence[ListTable] = ()
+    ) -> None:
+        """Make sure that the files can have their names, as far as these are known."""
+        from intacct_provider.export.files.destination import check_files
+        from intacct_provider.export.files.list_parts import list_target
+        from intacct_provider.export.files.tombstones import tombstone_target
         from intacct_provider.export.key_range import KeyRange
 
-        label = KeyRange.parse(self.key_range).label if self.key_range is not None else ""
-        return [part_name(target.name, label, 1)] if options.in_parts or label else []
+        files = [target, *(list_target(target, one.name) for one in lists)]
+        single = [] if self.detect_deletes is None else [tombstone_target(target)]
+        label = "" if self.key_range is None else KeyRange.parse(self.key_range).label
+        if options.in_parts or label:
+            check_files(target, single, files, label)
+        else:
+            check_files(target, [*files, *single])
 
     def _warn_of_alike(self, columns: Sequence[Column]) -> None:
         from intacct_provider.export.schema.columns import find_alike

@@ -186,8 +186,8 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _check_key_mask(self) -> None:
         """Reject a hidden key of ``merge``: rows that are in the table already would not be found by it."""
+        from intacct_provider.export.schema.column_names import name_columns
         from intacct_provider.export.schema.masks import parse_masks
-        from intacct_provider.export.source import name_columns
         from intacct_provider.export.sql.names import plain_name
 
         named = name_columns(self.fields, detail=self.detail) or {}
@@ -199,9 +199,9 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _hashed_columns(self) -> list[Column]:
         """Return the columns of hashes, whose names are known without a call; those of lists are in other tables."""
+        from intacct_provider.export.schema.column_names import name_columns
         from intacct_provider.export.schema.columns import Column
         from intacct_provider.export.schema.masks import SHA256, parse_masks
-        from intacct_provider.export.source import name_columns
 
         named = name_columns(self.fields, detail=self.detail) or {}
         hashed = [field for field, how in parse_masks(self.mask).items() if how == SHA256]
@@ -256,9 +256,10 @@ class IntacctToSqlOperator(IntacctExportOperator):
 
     def _known_columns(self, load: TableLoad) -> list[str] | None:
         """Return the names of the columns, if they are known without a call."""
+        from intacct_provider.export.entities import with_entity
+        from intacct_provider.export.schema.column_names import name_columns
         from intacct_provider.export.schema.columns import query_columns
         from intacct_provider.export.schema.masks import DROP, expand_groups, parse_masks
-        from intacct_provider.export.source import name_columns, with_entity
 
         named = name_columns(self.fields, detail=self.detail)
         if named is None or self.lists == "tables":  # which of the fields are lists is not known yet

@@ -26,6 +26,7 @@ from intacct_provider.client.query.values import (
     looks_wrong,
     rows_prove_values,
 )
+from intacct_provider.client.reading.entities import EntityIds, list_entities
 from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctValidationError
 
@@ -45,6 +46,8 @@ class FilterValues:
         self._catalog = catalog
         self._queries = queries
         self._used: set[tuple[str, str]] = set()
+        #: The entities that queries without a result have asked for.
+        self.entities = EntityIds(queries)
 
     def check(self, query: Query) -> Query:
         """Return the query, whose values are then known to be checked.
@@ -86,6 +89,7 @@ class FilterValues:
             raise
         if empty(found):
             self.check(query)
+            self.entities.check(query)
         return found
 
     def read_page(self, query: Query, read: Callable[[], Page]) -> Page:
@@ -99,7 +103,7 @@ class FilterValues:
     def iter_rows(self, query: Query) -> Iterator[Row]:
         """Yield every row of a query."""
         rows = self._queries.iter_rows(query)
-        return self._check_first(query, rows) if _needs_check(query) else rows
+        return self._check_first(query, rows) if _needs_check(query) or list_entities(query) else rows
 
     def _check_first(self, query: Query, rows: Iterator[Row]) -> Iterator[Row]:
         first = self.read(query, lambda: next(rows, None), empty=lambda row: row is None)

@@ -56,6 +56,12 @@ def part_name(name: str, label: str, number: int) -> str:
     return "-".join(filter(None, (stem, label, f"{number:05}"))) + endings
 
 
+def added_name(name: str, what: str) -> str:
+    """Return the name of a further file of an export, such as ``groups.accountRanges.jsonl`` of ``groups.jsonl``."""
+    stem, endings = split_name(name)
+    return f"{stem}.{what}{endings}"
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Return a file's name without the endings that belong to its kind, and these endings."""
     stem, endings = name, ""

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.export.completeness.tally import Counter, Tally
-from intacct_provider.export.files.file_part import FilePart, split_name
+from intacct_provider.export.files.file_part import FilePart, added_name
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
 from intacct_provider.export.files.staging import Attempt
@@ -154,5 +154,4 @@ def _is_whole(part: FilePart, found: Sequence[Container[str]]) -> bool:
 
 def list_target(target: ObjectStoragePath, name: str) -> ObjectStoragePath:
     """Return the destination of a list: ``groups.accountRanges.jsonl`` beside ``groups.jsonl``."""
-    stem, endings = split_name(target.name)
-    return target.with_name(f"{stem}.{name.replace('/', '_')}{endings}")
+    return target.with_name(added_name(target.name, name.replace("/", "_")))

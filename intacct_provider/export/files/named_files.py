@@ -63,20 +63,33 @@ def find_foreign(target: ObjectStoragePath, names: Iterable[str]) -> dict[str, s
 
     The name of a destination belongs to its export, whatever the names of its files are.
     """
-    wanted: dict[str, set[str]] = {}
+    found: dict[str, str] = {}
+    for rival, shared in find_rivals(target, names, "{}" + SUFFIX).items():
+        theirs = _read_names(target.with_name(rival + SUFFIX))
+        if theirs is not None:
+            found |= dict.fromkeys(shared & {rival, *theirs}, rival + SUFFIX)
+    return found
+
+
+def find_rivals(target: ObjectStoragePath, names: Iterable[str], beside: str) -> dict[str, set[str]]:
+    """Return which other destinations may have files of these names, each with the names.
+
+    :param beside: the form of the name of a file that exists beside each of them.
+    """
+    rivals: dict[str, set[str]] = {}
     for name in names:
         for other in {name, *_list_wholes(name)} - {target.name}:
-            wanted.setdefault(other, set()).add(name)
+            rivals.setdefault(other, set()).add(name)
+    if not rivals:
+        return {}
     stem = split_name(target.name)[0]
-    near = {path.name for path in list_beside(target, stem)}
-    found: dict[str, str] = {}
-    for other, some in sorted(wanted.items()):
-        if other.startswith(stem) and other + SUFFIX not in near:
-            continue  # listed at once rather than asked for one by one
-        theirs = _read_names(target.with_name(other + SUFFIX))
-        if theirs is not None:
-            found |= dict.fromkeys(some & {other, *theirs}, other + SUFFIX)
-    return found
+    near = {path.name for path in list_beside(target, beside.partition("{}")[0] + stem)}
+    # Listed at once rather than asked for one by one.
+    return {
+        other: shared
+        for other, shared in sorted(rivals.items())
+        if not other.startswith(stem) or beside.format(other) in near
+    }
 
 
 def _read_names(manifest: ObjectStoragePath) -> set[str] | None:

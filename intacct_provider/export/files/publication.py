@@ -27,9 +27,10 @@ from intacct_provider.export.files.named_files import (
     NamedFiles,
     check_foreign,
     find_foreign,
+    find_rivals,
     read_files,
 )
-from intacct_provider.storage.claims import Claim
+from intacct_provider.storage.claims import Claim, find_owner
 from intacct_provider.storage.conditions import read_version, remove_if, rename_if, write_if
 from intacct_provider.storage.exclusive import can_create_exclusively, create_exclusively
 from intacct_provider.storage.files import (
@@ -45,6 +46,8 @@ from intacct_provider.storage.files import (
 )
 from intacct_provider.storage.kinds import check_regular
 
+#: The name of the notes of a destination.
+_NOTES = ".{}.replaced.json"
 #: Times that notes are written before an owner gives up.
 _TRIES = 5
 
@@ -94,6 +97,7 @@ def publish_parts(claim: Claim, parts: Sequence[FilePart], before: str | None) -
             break
     else:
         raise _lost(claim)
+    _check_rivals(claim, parts)
     if not remove_if(manifest, version) and read_version(manifest) is not None:
         raise _lost(claim)
     for part in parts:
@@ -205,7 +209,30 @@ def _remove_part(claim: Claim, path: ObjectStoragePath, sha256: str) -> None:
 
 
 def _notes(target: ObjectStoragePath) -> ObjectStoragePath:
-    return target.with_name(f".{target.name}.replaced.json")
+    return target.with_name(_NOTES.format(target.name))
+
+
+def _check_rivals(claim: Claim, parts: Sequence[FilePart]) -> None:
+    """Make sure that nobody gives a file of another destination the name of a part right now, or has done so since.
+
+    All write their notes before they look for those of others, so of two at once one at least finds those of the other.
+    Whoever has finished meanwhile has a manifest.
+
+    :raises IntacctDestinationInUseError: naming the other destination and its owner.
+    :raises IntacctArgumentError: if the name belongs to another export by now.
+    """
+    names = [part.name for part in parts]
+    for rival, shared in find_rivals(claim.target, names, _NOTES).items():
+        path = claim.target.with_name(rival)
+        theirs = {file.name for file in read_files(read_small(_notes(path))) if file.staged}
+        owner = find_owner(path) if theirs & shared else None
+        if owner:
+            raise IntacctDestinationInUseError(
+                f"File {min(theirs & shared)!r} of destination {str(claim.target)!r} is a file of destination "
+                f"{str(path)!r}, too, which is being published by {owner}. This task, {claim.holder}, published "
+                "nothing. Name one of them differently."
+            )
+    check_foreign(claim.target, names)
 
 
 def _check_names(target: ObjectStoragePath, parts: Sequence[FilePart]) -> None:

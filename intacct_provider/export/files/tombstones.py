@@ -6,7 +6,7 @@ from msgspec import structs
 
 from intacct_provider.export.completeness.tally import Counter
 from intacct_provider.export.deletes.detection import TOMBSTONE_COLUMNS, TOMBSTONES, Deletions
-from intacct_provider.export.files.file_part import FilePart, split_name
+from intacct_provider.export.files.file_part import FilePart, added_name
 from intacct_provider.export.files.manifest import ManifestDeletions
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.files.parts import Parts
@@ -24,12 +24,10 @@ class TombstoneFile:
     def __init__(
         self, target: ObjectStoragePath, deletions: Deletions, options: FileOptions, attempt: Attempt
     ) -> None:
-        stem, endings = split_name(target.name)
-        own_target = target.with_name(f"{stem}.deleted{endings}")
         self._deletions = deletions
         own_options = structs.replace(options, rows_per_part=None, bytes_per_part=None)
         count = Counter(TOMBSTONES.fields)
-        self._parts = Parts(own_target, TOMBSTONE_COLUMNS, own_options, attempt, count=count)
+        self._parts = Parts(tombstone_target(target), TOMBSTONE_COLUMNS, own_options, attempt, count=count)
         self.written: list[FilePart] = []
 
     def write(self) -> None:
@@ -47,3 +45,8 @@ class TombstoneFile:
     def forget(self) -> None:
         """Forget what a next attempt would have needed, after the manifest was written."""
         self._parts.forget()
+
+
+def tombstone_target(target: ObjectStoragePath) -> ObjectStoragePath:
+    """Return where the tombstones of an export are."""
+    return target.with_name(added_name(target.name, "deleted"))

@@ -26,6 +26,7 @@ from intacct_provider.export.files.manifest import (
     manifest_path,
     parse_manifest,
 )
+from intacct_provider.export.files.named_files import check_foreign
 from intacct_provider.export.files.publication import publish, remove_replaced
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.ranges.lists import join_lists
@@ -107,6 +108,7 @@ class Ranges:
     def find_published(self, claim: Claim) -> Manifest | None:
         """Return the manifest, if an earlier attempt has written it for just these ranges."""
         self._before = read_version(self.manifest_path)
+        check_foreign(self._target, ())
         found = read_replaced(self._target, claim.holder)
         return found if found and found.run.ranges == self._digests else None
 

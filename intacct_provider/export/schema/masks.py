@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
 from msgspec import structs
@@ -103,9 +104,15 @@ class Masker:
 
 
 def hash_value(value: Any) -> Any:
-    """Return the SHA-256 of a value's text in UTF-8, as hexadecimal digits; nothing stays nothing."""
+    """Return the SHA-256 of a value's text in UTF-8, as hexadecimal digits; nothing stays nothing.
+
+    Equal numbers have equal hashes, whether JSON has them as 1000, 1000.00 or 1e3. Text is hashed as it is.
+    """
     if value is None or value == "":
         return value
+    if isinstance(value, Decimal):
+        exact = Context(prec=max(len(value.as_tuple().digits), 1), Emax=MAX_EMAX, Emin=MIN_EMIN)
+        value = exact.normalize(value) or 0
     return hashlib.sha256((to_text(value) or "").encode()).hexdigest()
 
 

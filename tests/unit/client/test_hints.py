@@ -56,6 +56,12 @@ def model_calls(intacct):
             },
             "Did you mean 'name'?",
         ),
+        ({"message": "The statsu field does not exist", "target": "/statsu"}, "Did you mean 'status'?"),
+        ({"message": "m", "details": [{"message": "The naem field does not exist"}]}, "Did you mean 'name'?"),
+        (
+            {"message": "m", "details": [{"message": "The /term/idd field does not exist."}]},
+            "Did you mean 'term.id'?",
+        ),
         (
             {"errorId": "REST-1106", "additionalInfo": {"placeholders": {"FIELD": "totaldue"}}},
             "(HTTP 400, REST-1106) Did you mean 'totalDue'?",

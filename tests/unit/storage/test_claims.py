@@ -250,7 +250,7 @@ def test_one_who_is_late_does_not_follow_a_claim_that_is_gone(target):
     [silent] = late._read_chain()
     old._release()
     with Claim(target, SCHEDULED) as owner:
-        assert not late._create(late._successor(silent))
+        assert not late._create(claims._successor(late._root, silent))
         owner.check()
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intacct_provider.client.http import codec
 from intacct_provider.client.paging.pages import Page
 from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.exceptions import IntacctArgumentError, IntacctColumnError
@@ -16,7 +17,13 @@ from intacct_provider.export.files.encoders import encoder_factory
 from intacct_provider.export.files.options import FileOptions
 from intacct_provider.export.schema.columns import REST, Column
 from intacct_provider.export.schema.drift import compare
-from intacct_provider.export.schema.masks import Masker, find_changes, mask_columns, parse_masks
+from intacct_provider.export.schema.masks import (
+    Masker,
+    find_changes,
+    hash_value,
+    mask_columns,
+    parse_masks,
+)
 
 TREES = st.recursive(
     st.just("leaf"),
@@ -101,11 +108,34 @@ def test_hidden_fields_of_rows(masks):
     fields = [column.field for column in masked]
     rows = StructRows(fields).convert([values])
     [row] = map(StructRows.values, Masker(masks, fields).mask(rows).rows)
-    texts = {"limit": "10.50", "on": "true"}
+    texts = {"limit": "10.5", "on": "true"}
     for name, value in zip(fields, row, strict=True):
         text = texts.get(name, values[name])
-        assert value == (hashlib.sha256(text.encode()).hexdigest() if name in masks else values[name])
+        assert value == (digest(text) if name in masks else values[name])
     assert "drop" not in {masks.get(name) for name in fields}
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("written", "hashed"),
+    [
+        *((number, "1000") for number in ("1000", "1000.0", "1000.00", "1e3", "1E+3", "0.1e4", '"1000"')),
+        *((number, "0") for number in ("0", "-0.0", "0.00", "0e5")),
+        ("-1.50", "-1.5"),
+        ('"1e3"', "1e3"),
+        ('"007"', "007"),
+        ("12345678901234567890.123456789012345678900", "12345678901234567890.1234567890123456789"),
+    ],
+)
+def test_equal_numbers_have_one_hash_however_they_are_written_and_text_is_hashed_as_it_is(written, hashed):
+    assert hash_value(codec.decode(written.encode())) == digest(hashed)
+
+
+def test_numbers_too_long_to_write_out_are_hashed_alike_too():
+    assert hash_value(Decimal("1E+999999999")) == hash_value(Decimal("10E+999999998"))
 
 
 def test_nothing_stays_nothing():
