@@ -16,7 +16,7 @@ _NOT_IN_QUERIES = {"REST-1106", "REST-1107"}
 #: Error ids that concern a field's name.
 _FIELD_ERRORS = {"REST-1043", "REST-1050", *_NOT_IN_QUERIES}
 
-#: What Intacct says of a field that a record has and the object has not, without an id.
+#: What Intacct says, without an id, of a field that the object does not have.
 _MISSING = re.compile(r"The (\S+) field does not exist", re.IGNORECASE)
 
 #: Reads the fields of the object concerned; called only when they are needed, since that may cost a call.

@@ -15,9 +15,10 @@ from intacct_provider.client.paging.row_formats import StructRows
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, check_exclude
 from intacct_provider.client.query.values import looks_wrong
+from intacct_provider.client.reading.entities import ENTITY
 from intacct_provider.client.spelling import did_you_mean
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.export.entities import ENTITY, check_entities, select_entities, with_entity
+from intacct_provider.export.entities import check_entities, select_entities, with_entity
 from intacct_provider.export.key_range import KeyRange
 from intacct_provider.export.schema.column_names import Fields, name_columns
 from intacct_provider.export.schema.columns import Column, detail_columns, query_columns

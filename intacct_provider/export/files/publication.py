@@ -216,7 +216,7 @@ def _check_rivals(claim: Claim, parts: Sequence[FilePart]) -> None:
     """Make sure that nobody gives a file of another destination the name of a part right now, or has done so since.
 
     All write their notes before they look for those of others, so of two at once one at least finds those of the other.
-    Whoever has finished meanwhile has a manifest.
+    One that has finished meanwhile has a manifest.
 
     :raises IntacctDestinationInUseError: naming the other destination and its owner.
     :raises IntacctArgumentError: if the name belongs to another export by now.
