@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 
 from intacct_provider.assets.changes import build_change_filters
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
-from intacct_provider.triggers.change import IntacctChangeTrigger
+from intacct_provider.triggers.changes import IntacctChangeTrigger
 
 GROUP = "accounts-receivable/customer-group"
 

@@ -19,7 +19,7 @@ import pendulum
 from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
-from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 GROUP = "accounts-receivable/customer-group"
 

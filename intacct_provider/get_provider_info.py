@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             )
         ],
         "sensors": [_modules("sensors.query", "sensors.records", "sensors.jobs")],
-        "triggers": [_modules("triggers.change", "triggers.events", "triggers.jobs", "triggers.query")],
+        "triggers": [_modules("triggers.changes", "triggers.events", "triggers.jobs", "triggers.query")],
         # Airflow knows them from 3.4 on; earlier releases ignore the key.
         "retry-policies": [_modules("policies.retry")],
         "transfers": [

@@ -52,7 +52,7 @@ def create_asset(
     :param object_name: path such as ``accounts-receivable/customer`` or ``platform-apps/nsp::name``.
     :param name: name of the asset; default: its URI.
     :param watchers: each an ``AssetWatcher``, such as one with an
-        :class:`~intacct_provider.triggers.change.IntacctChangeTrigger`.
+        :class:`~intacct_provider.triggers.changes.IntacctChangeTrigger`.
     :raises ValueError: if the URI does not name an object.
     """
     uri = f"{SCHEME}://{quote(company_id, safe='')}/{quote(object_name, safe='/:')}"

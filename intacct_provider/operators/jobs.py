@@ -44,7 +44,7 @@ class IntacctBulkJobOperator(SqlSourceOperator):
     is not the same, and they are refused.
 
     Intacct writes each record on its own, so some may be rejected. It documents no way to cancel a job: one that was
-    submitted goes on when the task is killed or its time is up. Until then a killed task submits nothing.
+    submitted keeps running when the task is killed or its time is up. Until then a killed task submits nothing.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param operation: ``create``, ``update`` or ``delete``. (templated)
@@ -69,7 +69,7 @@ class IntacctBulkJobOperator(SqlSourceOperator):
     :param poll_interval: seconds until the job's state is asked for again, at least 1; doubled each time up to
         ``max_poll_interval``. Each poll is a billed transaction.
     :param max_poll_interval: seconds between two polls at most.
-    :param timeout: seconds to wait for the job in one attempt; then the task fails, and the job goes on.
+    :param timeout: seconds to wait for the job in one attempt; then the task fails, and the job keeps running.
     :param deferrable: wait in the triggerer instead of on a worker.
     :return: ``job_id``, the counts ``records``, ``written`` and ``rejected``, ``rejects`` (path, if there are any) and
         ``transactions`` (billed calls of the last process; Intacct also bills each record that it wrote).
@@ -172,11 +172,9 @@ class IntacctBulkJobOperator(SqlSourceOperator):
         """Submit nothing from now on; what was submitted cannot be cancelled."""
         self._killed = True
         if self._job_id:
-            self.log.warning(
-                "The bulk job %s goes on: Intacct documents no way to cancel it. The next attempt of this task follows "
-                "it.",
-                self._job_id,
-            )
+            from intacct_provider.triggers.jobs import KEEPS_RUNNING
+
+            self.log.warning(KEEPS_RUNNING, self._job_id)
 
     def _read_arguments(self) -> tuple[Tolerance, Desired]:
         """Return the limits and the records, checked without a call."""
@@ -268,8 +266,8 @@ class IntacctBulkJobOperator(SqlSourceOperator):
             yield
         except IntacctTriggerTimeoutError as err:
             raise IntacctBulkJobError(
-                f"The bulk job did not end within its timeout ({self.timeout} s): {err}. It goes on, since Intacct "
-                "documents no way to cancel it. Clear this task to wait on; the job is not submitted again."
+                f"The bulk job did not end within its timeout ({self.timeout} s): {err}. It keeps running, since "
+                "Intacct documents no way to cancel it. Clear this task to wait on; the job is not submitted again."
             ) from err
         except IntacctNotFoundError as err:
             memory.finish()

@@ -209,8 +209,10 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         check_whole_number("max_consecutive_failures", self.max_consecutive_failures)
 
     def _log_cost(self) -> None:
-        most = "at most " if self.exponential_backoff else ""
-        self.log.info("Intacct: polling %s%s.", most, describe_cost(self.poke_interval))
+        cost = describe_cost(
+            self.poke_interval, exponential_backoff=self.exponential_backoff, max_wait=self._longest_wait
+        )
+        self.log.info("Intacct: polling %s.", cost)
 
     @property
     def _longest_wait(self) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any
 
 from intacct_provider.exceptions import IntacctArgumentError
@@ -22,6 +22,8 @@ LONGEST_BACK_OFF = 900.0
 TIMEOUT_GRACE = 60
 #: Transactions a month that Intacct's first performance tier includes.
 TIER_1 = 100_000
+#: Seconds.
+DAY = 86_400.0
 
 
 def check_interval(argument: str, seconds: Any) -> float:
@@ -30,7 +32,7 @@ def check_interval(argument: str, seconds: Any) -> float:
     :raises IntacctArgumentError: if it is not a finite number, or below 1 second.
     """
     number = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    finite = isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number)
+    finite = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
     if not finite or number < MIN_INTERVAL:
         raise IntacctArgumentError(
             f"{argument} must be at least {MIN_INTERVAL:g} second, not {seconds!r}: each poll is a billed API "
@@ -63,13 +65,24 @@ def next_wait(
     return max(MIN_INTERVAL, wait) * random.uniform(1, 1.1)  # noqa: S311
 
 
-def describe_cost(interval: float, calls: int = 1) -> str:
+def describe_cost(
+    interval: float, *, exponential_backoff: bool = False, max_wait: float | None = None
+) -> str:
     """Return what polling costs, such as ``every 300 s: 288 a day, 8.6 % of tier 1``.
 
-    :param calls: billed transactions of each poll.
+    :param exponential_backoff: whether each poll doubles the interval, as in :func:`next_wait`; then it is the cost of
+        the first day.
+    :param max_wait: seconds at most, with ``exponential_backoff``.
     """
-    a_day = 86_400 / interval * calls
-    return f"every {interval:g} s: {a_day:,.0f} a day, {a_day * 30 / TIER_1:.1%} of tier 1".replace("%", " %")
+    longest = (max_wait or math.inf) if exponential_backoff else interval
+    polls, left, wait = 0, DAY, min(interval, longest)
+    how = f"every {wait:g} s"
+    if wait < longest:
+        how += ", doubled each time" + (f" up to {longest:g} s" if max_wait else "")
+    while wait < min(longest, left):
+        polls, left, wait = polls + 1, left - wait, min(wait * 2, longest)
+    a_day = polls + left / wait
+    return f"{how}: {a_day:,.0f} a day, {a_day * 30 / TIER_1:.1%} of tier 1".replace("%", " %")
 
 
 def describe_pause(seconds: float) -> str:

@@ -12,6 +12,11 @@ from intacct_provider.triggers.polling import Finding, PollingTrigger
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
+#: What a task that is killed logs about its job.
+KEEPS_RUNNING = (
+    "The bulk job %s keeps running: Intacct documents no way to cancel it. The next attempt of its task follows it."
+)
+
 
 class IntacctBulkJobTrigger(PollingTrigger):
     """Wait until a bulk job has ended, completed or failed, then fire once.
@@ -51,11 +56,8 @@ class IntacctBulkJobTrigger(PollingTrigger):
         return event
 
     async def on_kill(self) -> None:
-        """Say that the job goes on."""
-        self.log.warning(
-            "The bulk job %s goes on: Intacct documents no way to cancel it. The next attempt of its task follows it.",
-            self.job_id,
-        )
+        """Say that the job keeps running."""
+        self.log.warning(KEEPS_RUNNING, self.job_id)
 
 
 def poll_job(client: IntacctClient, job_id: str, *, must_complete: bool) -> Finding:

@@ -122,9 +122,10 @@ class PollingTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the event that ends the wait."""
-        self.log.info(
-            "Intacct: polling with connection %r %s.", self.intacct_conn_id, describe_cost(self.poll_interval)
+        cost = describe_cost(
+            self.poll_interval, exponential_backoff=self.exponential_backoff, max_wait=self.max_wait
         )
+        self.log.info("Intacct: polling with connection %r %s.", self.intacct_conn_id, cost)
         async with share_client(self.intacct_conn_id, self.entity_id) as ask:
 
             async def ask_and_count(question: Callable[[IntacctClient], Answer]) -> Answer:

@@ -1,10 +1,9 @@
-"""What the watchers of an event queue and the stream that reads it share: parts of a list, and who watches."""
+"""The parts of a list of events, which the watchers of an event queue and the stream that reads it share."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,31 +43,3 @@ def split(events: tuple[QueuedEvent, ...]) -> Iterator[Part]:
     listed = frozenset(event.id for event in events)
     for start in range(0, len(events), PART):
         yield Part(events[start : start + PART], listed)
-
-
-#: The watchers in this process by connection: the name and the interval of each.
-_watchers: dict[str, list[tuple[str, float]]] = {}
-
-
-@contextmanager
-def watch(intacct_conn_id: str, name: str, interval: float) -> Iterator[None]:
-    """Count a watcher of a connection while it runs.
-
-    :param name: the same after a restart, and different for another watcher.
-    """
-    watchers = _watchers.setdefault(intacct_conn_id, [])
-    watchers.append((name, interval))
-    try:
-        yield
-    finally:
-        watchers.remove((name, interval))
-
-
-def list_watchers(intacct_conn_id: str) -> set[str]:
-    """Return the names of the watchers of a connection."""
-    return {name for name, _ in _watchers.get(intacct_conn_id, ())}
-
-
-def find_interval(intacct_conn_id: str, default: float) -> float:
-    """Return the shortest interval of the watchers of a connection."""
-    return min((interval for _, interval in _watchers.get(intacct_conn_id, ())), default=default)

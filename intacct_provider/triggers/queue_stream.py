@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,12 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from intacct_provider.exceptions import IntacctError, IntacctResponseError
 from intacct_provider.triggers.intervals import describe_cost, next_wait
-from intacct_provider.triggers.queue_parts import Part, find_interval, list_watchers, split
+from intacct_provider.triggers.queue_parts import Part, split
 from intacct_provider.triggers.shared_client import Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import EventBatch, QueuedEvent
+    from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,16 @@ class EventQueueStream(SharedStreamProducer):
 
     It never raises, since the watchers would be restarted within seconds, for ever.
 
-    :param interval: seconds between two lists, unless a watcher has a shorter one.
+    :param interval: seconds between two lists as long as there is no watcher; the shortest of the watchers counts.
+    :param watchers: the triggers that run at the time.
     """
 
-    def __init__(self, intacct_conn_id: str, interval: float) -> None:
+    def __init__(
+        self, intacct_conn_id: str, interval: float, watchers: Collection[IntacctEventQueueTrigger]
+    ) -> None:
         self._intacct_conn_id = intacct_conn_id
         self._interval = interval
+        self._watchers = watchers
         self._failures = 0
         #: Since when the list is kept; None if it is not.
         self._held_since: float | None = None
@@ -77,14 +82,20 @@ class EventQueueStream(SharedStreamProducer):
 
     @property
     def _current_interval(self) -> float:
-        return find_interval(self._intacct_conn_id, self._interval)
+        return min((one.check_interval for one in self._watchers), default=self._interval)
 
     async def _gather(self) -> None:
-        """Wait until no more watchers come."""
-        seen: set[str] | None = None
-        while seen != (watchers := list_watchers(self._intacct_conn_id)):
-            seen = watchers
-            await asyncio.sleep(GATHER)
+        """Wait until no watcher has come for a while."""
+        seen, since = set[str](), monotonic()
+        while True:
+            await asyncio.sleep(GATHER / 20)
+            if seen != (seen := self._list_names()):
+                since = monotonic()
+            elif monotonic() - since >= GATHER:
+                return
+
+    def _list_names(self) -> set[str]:
+        return {one.name for one in self._watchers}
 
     async def _list(self, ask: Ask) -> EventBatch | None:
         """Return the next list; None if it could not be read."""
@@ -123,7 +134,7 @@ class EventQueueStream(SharedStreamProducer):
         if not parts or not all(part.stored for part in parts):
             return False
         finished = parts[0].finished.intersection(*(part.finished for part in parts))
-        late = (self._owed | list_watchers(self._intacct_conn_id)) - finished
+        late = (self._owed | self._list_names()) - finished
         wanted = set[str]().union(*(part.wanted for part in parts))
         events = [event for part in parts for event in part.events]
         self._unwatched -= {_name_kind(event) for event in events if event.id in wanted}

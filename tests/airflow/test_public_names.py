@@ -73,11 +73,10 @@ PUBLIC = {
     "intacct_provider.transfers.intacct_to_sql": ["IntacctToSqlOperator"],
     "intacct_provider.sensors.query": ["IntacctQuerySensor"],
     "intacct_provider.sensors.records": ["IntacctRecordSensor"],
-    "intacct_provider.triggers.change": ["IntacctChangeTrigger"],
+    "intacct_provider.triggers.changes": ["IntacctChangeTrigger"],
     "intacct_provider.triggers.polling": ["PollingTrigger"],
     "intacct_provider.triggers.query": ["IntacctQueryTrigger"],
     "intacct_provider.assets.changes": ["build_change_filters"],
-    "intacct_provider.triggers.event_queue": ["IntacctEventQueueTrigger"],
     "intacct_provider.triggers.events": ["IntacctEventQueueTrigger"],
     "intacct_provider.policies.retry": ["IntacctRetryPolicy"],
     "intacct_provider.sensors.jobs": ["IntacctBulkJobSensor"],
@@ -222,7 +221,7 @@ def test_an_operator_takes_its_arguments(path):
 def test_a_watcher_of_events_and_a_retry_policy_take_their_arguments():
     watcher = {"intacct_conn_id", "object_name", "actions", "check_interval", "include_payload"}
     assert watcher <= list_all_arguments(
-        resolve("intacct_provider.triggers.event_queue.IntacctEventQueueTrigger")
+        resolve("intacct_provider.triggers.events.IntacctEventQueueTrigger")
     )
     policy = resolve("intacct_provider.policies.retry.IntacctRetryPolicy")
     assert "wait_for_budget" in list_all_arguments(policy)

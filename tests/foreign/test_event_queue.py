@@ -12,7 +12,7 @@ from airflow_parts import NO_STREAMS
 from raw_server import SECRET, raw_server, response
 from stream_runner import triggerer, until
 
-from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 queue_stream = pytest.importorskip(
     "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError

@@ -214,7 +214,7 @@ class RealAirflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             # The triggers of a triggerer that was killed are given to the next one after this many seconds.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             # A slow machine must not look like a broken one.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -289,12 +289,13 @@ class Triggerer:
 
     def kill(self) -> None:
         """Kill all of its processes at once, as a crash of the machine would."""
-        if self._process is not None:
+        # Another thread may start the next one as soon as this one has ended.
+        if (killed := self._process) is not None:
             with suppress(psutil.NoSuchProcess):
-                parent = psutil.Process(self._process.pid)
+                parent = psutil.Process(killed.pid)
                 for process in (parent, *parent.children(recursive=True)):
                     process.kill()
-            self._process.wait(60)
+            killed.wait(60)
 
 
 class Run:

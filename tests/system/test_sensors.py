@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 from sandbox_client import calls, client_of
 
@@ -9,61 +11,69 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CUSTOMER = "accounts-receivable/customer"
 QUERY = "/services/core/query"
-MODES = ("poke", "reschedule", "deferrable")
+STATUS = "/services/bulk/job/status"
+#: The state of a task that waits, by mode.
 WAITS = {"poke": "running", "reschedule": "up_for_reschedule", "deferrable": "deferred"}
+SENSORS = ("job", "query", "record")
 
 
 @pytest.fixture
 def start(airflow, sandbox):
-    """Return a function that starts a DAG in each mode and returns the runs, all of which have begun to wait."""
+    """Return a function that starts a DAG in each mode and returns the runs, whose tasks have all begun to wait."""
 
-    def begin(name, **params):
+    def begin(name, tasks, **params):
         conn = airflow.connect(f"waits_{name or 'plainly'}", sandbox)
-        runs = {mode: airflow.run(f"wait_{name}{mode}", conn=conn, **params) for mode in MODES}
+        runs = {mode: airflow.run(f"wait_{name}{mode}", conn=conn, **params) for mode in WAITS}
         for mode, run in runs.items():
-            run.until(f"the {mode} sensor waits", lambda run=run, mode=mode: states(run) == [WAITS[mode]])
+            seen = defaultdict(set)
+
+            def all_wait(run=run, seen=seen, state=WAITS[mode]):
+                # One that is rescheduled runs in between.
+                for task in run.tasks():
+                    seen[task["state"]].add(task["task_id"])
+                return seen[state] == {*tasks}
+
+            run.until(f"the {mode} sensors wait", all_wait)
         return runs
 
     return begin
 
 
-def states(run):
-    return [task["state"] for task in run.tasks()]
-
-
-def test_a_wait_survives_the_death_of_the_triggerer_in_every_mode(airflow, sandbox, start):
+def test_all_sensors_survive_the_death_of_the_triggerer_in_every_mode(airflow, sandbox, start):
+    sandbox.faults.job_seconds = 3600
     with client_of(sandbox) as client:
         key = client.create(CUSTOMER, {"id": "LATE", "name": "Late", "status": "inactive"})["key"]
+        job_id = client.submit_job(CUSTOMER, "create", [{"id": "BULK", "name": "Bulk"}])
         with airflow.triggerer() as triggerer:
-            runs = start("", id="LATE")
-            # Once the trigger asks, it is killed before it gets an answer.
-            asked = len(calls(sandbox, QUERY))
-            sandbox.fail(kind="hang", path=QUERY, seconds=60, times=3)
-            airflow.until("all sensors ask", lambda: len(calls(sandbox, QUERY)) >= asked + 3)
+            runs = start("", SENSORS, id="LATE", job_id=job_id)
+            # Once every sensor asks, the triggerer is killed before it gets an answer.
+            asked = {path: len(calls(sandbox, path)) for path in (QUERY, STATUS)}
+            sandbox.fail(kind="hang", path=QUERY, seconds=20, times=6)
+            sandbox.fail(kind="hang", path=STATUS, seconds=20, times=3)
+            airflow.until("all queries wait", lambda: len(calls(sandbox, QUERY)) >= asked[QUERY] + 6)
+            airflow.until("all jobs wait", lambda: len(calls(sandbox, STATUS)) >= asked[STATUS] + 3)
             triggerer.kill()
             sandbox.clear_faults()
             client.update(CUSTOMER, key, {"status": "active"})
+            sandbox.faults.job_seconds = 0
             triggerer.keep_running()
             for run in runs.values():
-                [task] = run.succeed()
-                assert task["try_number"] == 1
-                assert run.xcom("wait") == {
-                    "object_name": CUSTOMER,
-                    "exists": True,
-                    "id": "LATE",
-                    "key": key,
-                    "values": {"status": "active"},
-                }
-            log = runs["deferrable"].log("wait", 1)
-            assert "the trigger found what wait waits for" in log
+                assert [task["try_number"] for task in run.succeed()] == [1, 1, 1]
+                record = {"object_name": CUSTOMER, "exists": True, "id": "LATE", "key": key}
+                assert run.xcom("record") == {**record, "values": {"status": "active"}}
+                assert run.xcom("query") == {"object_name": CUSTOMER, "count": 1}
+                assert run.xcom("job") == {"job_id": job_id, "state": "completed", "percent": 100}
+            for sensor in SENSORS:
+                log = runs["deferrable"].log(sensor, 1)
+                assert f"the trigger found what {sensor} waits for" in log
 
 
 def test_a_permission_that_is_lost_fails_the_task_in_every_mode_and_does_not_skip_it(airflow, sandbox, start):
     with airflow.triggerer():
-        runs = start("softly_", id="NEVER")
+        runs = start("softly_", ["query"], id="NEVER")
         sandbox.faults.denied = [CUSTOMER]
         for run in runs.values():
             [task] = run.wait()
             # Two retries were allowed, and none was used, since a retry cannot fix this.
             assert (task["state"], task["try_number"]) == ("failed", 1), run.describe()
-            assert "IntacctPermissionError" in run.log("wait", 1)
+            assert "IntacctPermissionError" in run.log("query", 1)

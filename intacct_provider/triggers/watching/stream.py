@@ -1,15 +1,15 @@
-"""One poll for all watchers of the same thing: they join a group, whose stream polls for them."""
+"""One poll for all watchers of the same thing: the stream of their group."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
+from intacct_provider.triggers.groups import find_group
 from intacct_provider.triggers.intervals import FIRST_WAIT, describe_cost, describe_pause, next_wait
 from intacct_provider.triggers.shared_client import share_client
 from intacct_provider.triggers.watching.cursor import parse_stamp
@@ -17,24 +17,6 @@ from intacct_provider.triggers.watching.poll import Poll, WatchedObject
 from intacct_provider.triggers.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
-
-_groups: WeakValueDictionary[tuple[int, Hashable], set[Watcher]] = WeakValueDictionary()
-
-
-def find_group(key: Hashable) -> set[Watcher]:
-    """Return the watchers that share a key, in this event loop; it lives as long as somebody holds it."""
-    return _groups.setdefault((id(asyncio.get_running_loop()), key), set())
-
-
-@contextmanager
-def join_group(key: Hashable, watcher: Watcher) -> Iterator[None]:
-    """Be one of a group for a while."""
-    group = find_group(key)
-    group.add(watcher)
-    try:
-        yield
-    finally:
-        group.discard(watcher)
 
 
 @dataclass(frozen=True, slots=True)

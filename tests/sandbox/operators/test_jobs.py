@@ -444,13 +444,13 @@ def test_a_job_that_intacct_does_not_know_any_more_fails_the_task_for_good(compa
     assert count_jobs(company) == 2
 
 
-def test_a_job_that_takes_too_long_goes_on_and_is_waited_for_when_the_task_is_cleared(company):
+def test_a_job_that_takes_too_long_keeps_running_and_is_waited_for_when_the_task_is_cleared(company):
     body = {"ia::result": {"status": "processing", "percentComplete": 40}}
     company.fail(status=200, body=body, path=STATUS, times=0)
     task = Task()
     text = fail(task, records=customers(2), timeout=1)
     assert "did not end within its timeout (1 s)" in text
-    assert "It goes on, since Intacct documents no way to cancel it" in text
+    assert "It keeps running, since Intacct documents no way to cancel it" in text
     company.faults.fail.clear()
     task.clear()
     assert task.attempt(records=customers(2))["written"] == 2

@@ -9,7 +9,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import task
 from airflow.sdk import DAG, Asset, AssetWatcher
 
-from intacct_provider.triggers.change import IntacctChangeTrigger
+from intacct_provider.triggers.changes import IntacctChangeTrigger
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"

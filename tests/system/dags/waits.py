@@ -1,10 +1,11 @@
-"""Sensors in each mode, for a customer that becomes active while their triggerer is killed."""
+"""Every sensor in each mode, for what happens while their triggerer is killed."""
 
 from __future__ import annotations
 
 import pendulum
 from airflow.sdk import DAG
 
+from intacct_provider.sensors.jobs import IntacctBulkJobSensor
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 
@@ -21,30 +22,32 @@ def make_dag(name: str) -> DAG:
         dag_id=f"wait_{name}",
         schedule=None,
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-        params={"conn": "", "id": ""},
+        params={"conn": "", "id": "", "job_id": ""},
+        default_args={"intacct_conn_id": "{{ params.conn }}", "poke_interval": 2, "timeout": 600},
     )
 
 
 for mode, how in MODES.items():
     with make_dag(mode):
         IntacctRecordSensor(
-            task_id="wait",
-            intacct_conn_id="{{ params.conn }}",
+            task_id="record",
             object_name=CUSTOMER,
             record_id="{{ params.id }}",
             conditions={"status": "active"},
-            poke_interval=2,
-            timeout=600,
             **how,
         )
+        IntacctQuerySensor(
+            task_id="query",
+            object_name=CUSTOMER,
+            filters=[{"$eq": {"id": "{{ params.id }}"}}, {"$eq": {"status": "active"}}],
+            **how,
+        )
+        IntacctBulkJobSensor(task_id="job", job_id="{{ params.job_id }}", **how)
     with make_dag(f"softly_{mode}"):
         IntacctQuerySensor(
-            task_id="wait",
-            intacct_conn_id="{{ params.conn }}",
+            task_id="query",
             object_name=CUSTOMER,
             filters=[{"$eq": {"id": "NEVER"}}],
-            poke_interval=2,
-            timeout=600,
             soft_fail=True,
             retries=2,
             **how,

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import AssetWatcher
 
 from intacct_provider.assets.intacct import convert_asset_to_openlineage, create_asset, sanitize_uri
-from intacct_provider.triggers.change import IntacctChangeTrigger
+from intacct_provider.triggers.changes import IntacctChangeTrigger
 
 
 def sanitized(uri: str) -> str:

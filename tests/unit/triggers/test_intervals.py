@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.triggers.intervals import (
+    DAY,
     LONGEST_BACK_OFF,
     check_interval,
     describe_cost,
@@ -81,7 +82,33 @@ def test_exponential_backoff_doubles_the_pause_after_the_first_poll(monkeypatch)
 def test_the_cost_is_that_of_a_day_and_a_share_of_the_first_tier():
     assert describe_cost(300) == "every 300 s: 288 a day, 8.6 % of tier 1"
     assert describe_cost(60) == "every 60 s: 1,440 a day, 43.2 % of tier 1"
-    assert describe_cost(60, calls=2) == "every 60 s: 2,880 a day, 86.4 % of tier 1"
+
+
+@pytest.mark.parametrize(
+    ("interval", "max_wait", "text"),
+    [
+        (15, 300, "every 15 s, doubled each time up to 300 s: 291 a day, 8.7 % of tier 1"),
+        (60, None, "every 60 s, doubled each time: 10 a day, 0.3 % of tier 1"),
+        (300, 60, "every 60 s: 1,440 a day, 43.2 % of tier 1"),
+        (60, 60, "every 60 s: 1,440 a day, 43.2 % of tier 1"),
+        (100_000, None, "every 100000 s, doubled each time: 1 a day, 0.0 % of tier 1"),
+    ],
+)
+def test_the_cost_of_growing_pauses_is_that_of_the_polls_of_a_day(interval, max_wait, text):
+    assert describe_cost(interval, exponential_backoff=True, max_wait=max_wait) == text
+
+
+@given(st.floats(1, 90_000), st.none() | st.floats(1, 90_000))
+def test_the_cost_counts_the_polls_that_the_pauses_lead_to(interval, max_wait):
+    polls, passed = 1, 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("random.uniform", lambda low, _high: low)
+        while (
+            passed := passed + next_wait(interval, polls=polls, exponential_backoff=True, max_wait=max_wait)
+        ) <= DAY:
+            polls += 1
+    said = describe_cost(interval, exponential_backoff=True, max_wait=max_wait)
+    assert abs(int(said.partition(": ")[2].partition(" a day")[0].replace(",", "")) - (polls - 1)) <= 1
 
 
 def test_a_pause_says_when_it_ends():

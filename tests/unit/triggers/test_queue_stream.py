@@ -15,7 +15,7 @@ from stream_runner import StreamRunner
 from intacct_provider.client import EventBatch, QueuedEvent
 from intacct_provider.exceptions import IntacctConnectionError, IntacctNotFoundError
 from intacct_provider.triggers import queue_parts
-from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 queue_stream = pytest.importorskip(
     "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError

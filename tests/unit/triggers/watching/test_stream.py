@@ -13,7 +13,7 @@ from small_watch import NOON, SECOND, SmallAirflow, SmallCompany, text
 from intacct_provider.exceptions import IntacctConnectionError
 from intacct_provider.triggers.watching import stream as module
 from intacct_provider.triggers.watching.cursor import Cursor
-from intacct_provider.triggers.watching.stream import PollStream, find_group, find_oldest, join_group
+from intacct_provider.triggers.watching.stream import PollStream, find_oldest
 
 
 @pytest.fixture
@@ -121,17 +121,6 @@ def test_nobody_in_the_group_means_no_poll(company, waits, monkeypatch):
     monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
     take(stream, group, 1)
     assert waits == [6.0, 1.0, 1.0]
-
-
-def test_a_watcher_is_in_its_group_while_it_runs():
-    async def run():
-        group, watcher = find_group("key"), object()
-        with join_group("key", watcher):
-            assert group == {watcher}
-            assert find_group("other") == set()
-        assert group == set()
-
-    asyncio.run(run())
 
 
 def test_a_watcher_with_a_longer_interval_passes_over_polls_of_others(company):

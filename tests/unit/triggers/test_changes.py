@@ -13,7 +13,7 @@ from airflow_parts import needs_streams
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.incremental.planning import LOOKBACK
-from intacct_provider.triggers.change import IntacctChangeTrigger
+from intacct_provider.triggers.changes import IntacctChangeTrigger
 
 CUSTOMER = "accounts-receivable/customer"
 FULL = {
@@ -34,7 +34,7 @@ FULL = {
 def test_what_is_stored_is_plain_and_makes_the_same_trigger_again(arguments):
     trigger = IntacctChangeTrigger(CUSTOMER, **arguments)
     path, stored = trigger.serialize()
-    assert path == "intacct_provider.triggers.change.IntacctChangeTrigger"
+    assert path == "intacct_provider.triggers.changes.IntacctChangeTrigger"
     assert all(value is None or isinstance(value, str | int | float) for value in stored.values())
     again = IntacctChangeTrigger(**json.loads(json.dumps(stored)))
     assert again.serialize() == (path, stored)

@@ -17,10 +17,11 @@ from intacct_provider.client.http import codec
 from intacct_provider.client.query.filters import Filters
 from intacct_provider.client.query.request import Query, is_aggregate
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.triggers.groups import join_group
 from intacct_provider.triggers.intervals import check_interval as read_interval
 from intacct_provider.triggers.watching.poll import Poll, WatchedObject
 from intacct_provider.triggers.watching.store import CursorStore
-from intacct_provider.triggers.watching.stream import PollProducer, PollStream, join_group
+from intacct_provider.triggers.watching.stream import PollProducer, PollStream
 from intacct_provider.triggers.watching.watcher import Watcher
 
 #: Begins the name of the entry in the asset state store.
@@ -131,7 +132,7 @@ class IntacctChangeTrigger(BaseEventTrigger):
         """
         query = self.watched.query
         return (
-            "intacct_provider.triggers.change.IntacctChangeTrigger",
+            "intacct_provider.triggers.changes.IntacctChangeTrigger",
             {
                 "object_name": query.object_name,
                 "filters": _write_json(query.filters),

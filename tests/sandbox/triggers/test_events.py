@@ -17,7 +17,7 @@ from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.sandbox.records import event_queue as sandbox_queue
 from intacct_provider.triggers import shared_client
-from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 queue_stream = pytest.importorskip(
     "intacct_provider.triggers.queue_stream", reason=NO_STREAMS, exc_type=ImportError

@@ -13,7 +13,7 @@ from stream_runner import triggerer, until
 from intacct_provider.client.query.expressions import field
 from intacct_provider.client.query.request import Query
 from intacct_provider.triggers import intervals
-from intacct_provider.triggers.change import IntacctChangeTrigger
+from intacct_provider.triggers.changes import IntacctChangeTrigger
 from intacct_provider.triggers.watching import stream
 from intacct_provider.triggers.watching.poll import WatchedObject
 
@@ -359,7 +359,7 @@ def test_an_event_that_a_killed_triggerer_did_not_store_is_the_same_after_the_re
 def test_without_shared_streams_each_watcher_polls_and_its_event_is_kept_until_it_must_be_stored(
     sandbox, client, clock, quick, monkeypatch
 ):
-    monkeypatch.setattr("intacct_provider.triggers.change.STORED_AFTER", 0.2)
+    monkeypatch.setattr("intacct_provider.triggers.changes.STORED_AFTER", 0.2)
     monkeypatch.delattr("airflow.triggers.base.BaseEventTrigger.create_shared_stream_producer")
     trigger, store = IntacctChangeTrigger(PURPOSE, check_interval=0.01), SmallStore()
     assert trigger.shared_stream_key() is None

@@ -6,7 +6,7 @@ from airflow_parts import needs_streams
 
 from intacct_provider.client import QueuedEvent
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.triggers.event_queue import IntacctEventQueueTrigger
+from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 pytestmark = needs_streams
 
