@@ -42,8 +42,9 @@ class IntacctChangeTrigger(BaseEventTrigger):
     ``object``     the object
     ``field``      the field that says when a record changed
     ``lower``      the earliest timestamp of the changes
-    ``upper``      the end of the window: the server's time of the poll less a second. A query with ``field >= lower``
-                   and ``field <= upper`` finds every record of the event that has not changed again meanwhile
+    ``upper``      the end of the window: one second before the poll, by the server's clock. A query with
+                   ``field >= lower`` and ``field <= upper`` finds every record of the event that has not changed
+                   again since
     ``count``      how many records changed
     ``largest``    the latest timestamp of the changes
     ``keys``       the keys of the first ``max_keys`` of them, in order of timestamp and key

@@ -35,9 +35,10 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
     They come in the order of the queue unless they come again, and several can start one DAG run together.
 
     **Watchers share the queue.** Intacct has one queue for each client id. All watchers of a connection in a triggerer
-    read it together, for the cost of one; the shortest ``check_interval`` counts. Give no two connections with watchers
-    the same client id, use it for no other reader of the queue, and let one triggerer run all watchers of a connection:
-    each would acknowledge what the others have not seen. With several triggerers use a single watcher, or equal ones.
+    read it together, for the cost of one; the shortest ``check_interval`` counts. Any other reader would acknowledge
+    events that they have not seen: do not give the client id to another connection with watchers, and do not read the
+    queue with anything else. With several triggerers, use a single watcher, or equal ones. When a triggerer starts, it
+    reads the queue 10 seconds after the last watcher has started.
 
     **Events that fit no watcher.** An event that does not say its object or its action, or says an action that is not
     known, could be for anyone: every watcher that it may be for gets it, with ``"known": false``. A list with an event

@@ -5,6 +5,7 @@ The queue is in this process and nothing waits for a clock, so the same steps al
 
 import asyncio
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from airflow_parts import NO_STREAMS
@@ -158,3 +159,20 @@ def test_nothing_is_acknowledged_before_it_is_stored_and_nothing_is_lost(steps):
     assert queue.early == []
     assert queue.events == []
     assert queue.stored >= {(n, event.id) for event in queue.fired for n in wanting(event)}
+
+
+def test_the_queue_is_read_when_no_watcher_has_come_for_ten_seconds(monkeypatch):
+    now, watchers = [0.0], set()
+    coming = {0.0: "customer", 0.5: "vendor", 7.0: "item"}
+
+    async def sleep(seconds):
+        now[0] += seconds
+        watchers.update(
+            IntacctEventQueueTrigger(object_name=coming.pop(at)) for at in [*coming] if at <= now[0]
+        )
+
+    monkeypatch.setattr(queue_stream, "GATHER", 10)
+    monkeypatch.setattr(queue_stream, "monotonic", lambda: now[0])
+    monkeypatch.setattr(queue_stream, "asyncio", SimpleNamespace(sleep=sleep))
+    asyncio.run(queue_stream.EventQueueStream("intacct_default", 300.0, watchers)._gather())
+    assert 17 <= now[0] <= 18
