@@ -60,6 +60,15 @@ class IntacctAnswerTooLargeError(IntacctResponseError):
     retryable = False
 
 
+class IntacctUnreadableAnswerError(IntacctResponseError):
+    """The response is complete, but has a value that cannot be read, such as text that is not Unicode.
+
+    The next response would have it, too: correct the record in Intacct, or read other fields.
+    """
+
+    retryable = False
+
+
 class IntacctIncompleteReadError(IntacctError):
     """A read could not be proven complete, so none of it may be trusted."""
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 #: What a task that is killed logs about its job.
-KEEPS_RUNNING = (
-    "The bulk job %s keeps running: Intacct documents no way to cancel it. The next attempt of its task follows it."
-)
+KEEPS_RUNNING = "The bulk job %s keeps running: Intacct documents no way to cancel it. The next attempt follows it."
 
 
 class IntacctBulkJobTrigger(PollingTrigger):

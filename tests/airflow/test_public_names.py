@@ -220,9 +220,7 @@ def test_an_operator_takes_its_arguments(path):
 
 def test_a_watcher_of_events_and_a_retry_policy_take_their_arguments():
     watcher = {"intacct_conn_id", "object_name", "actions", "check_interval", "include_payload"}
-    assert watcher <= list_all_arguments(
-        resolve("intacct_provider.triggers.events.IntacctEventQueueTrigger")
-    )
+    assert watcher <= list_all_arguments(resolve("intacct_provider.triggers.events.IntacctEventQueueTrigger"))
     policy = resolve("intacct_provider.policies.retry.IntacctRetryPolicy")
     assert "wait_for_budget" in list_all_arguments(policy)
 

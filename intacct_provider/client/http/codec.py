@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from decimal import Decimal
 from typing import Any
@@ -15,8 +16,8 @@ from intacct_provider.exceptions import IntacctArgumentError
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class NumberTooLongError(ValueError):
-    """A number has more digits, or a larger exponent, than can be read."""
+class UnreadableValueError(ValueError):
+    """JSON is complete, but has a value that cannot be read; the message says which kind."""
 
 
 def decode(body: bytes) -> Any:
@@ -24,6 +25,7 @@ def decode(body: bytes) -> Any:
 
     Whole numbers stay whole, however long; text stays the text it is.
 
+    :raises UnreadableValueError: for a number with too many digits, and for text that is not Unicode.
     :raises ValueError: if it is not JSON in UTF-8, or nested deeper than any response is. It does not hold the body.
     """
     try:
@@ -33,7 +35,11 @@ def decode(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except (ArithmeticError, msgspec.ValidationError):
-        raise NumberTooLongError("a number has too many digits") from None
+        raise UnreadableValueError("a number with too many digits") from None
+    except msgspec.DecodeError:
+        if _has_lone_surrogate(body):
+            raise UnreadableValueError("text with a lone surrogate, which is not Unicode") from None
+        raise
 
 
 def encode(value: Any) -> bytes:
@@ -71,6 +77,21 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     return encode_value(value)
+
+
+def _has_lone_surrogate(body: bytes) -> bool:
+    """Whether JSON is complete, and has text that only Python's own decoder reads."""
+    if b"\\ud" not in body.lower():
+        return False
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _prepare(value: Any, path: str) -> Any:

@@ -38,6 +38,7 @@ from intacct_provider.exceptions import (
     IntacctConnectionError,
     IntacctError,
     IntacctResponseError,
+    IntacctUnreadableAnswerError,
 )
 
 _CHECK_PROXY = "check the connection's extra proxy, or HTTPS_PROXY in the environment"
@@ -268,9 +269,10 @@ def _iter_causes(err: BaseException) -> Iterator[BaseException]:
 
 def _classify_json(err: ValueError) -> Failure:
     """Return why JSON cannot be read; the next response may be better."""
-    if isinstance(err, codec.NumberTooLongError):
-        what = "the response has a number with too many digits"
-        return Failure(what, transient=True, error=IntacctResponseError, cause=err)
+    if isinstance(err, codec.UnreadableValueError):
+        return Failure(
+            f"the response has {err}", transient=True, error=IntacctUnreadableAnswerError, cause=err
+        )
     return Failure("the response was truncated or is not JSON", transient=True, cause=err)
 
 

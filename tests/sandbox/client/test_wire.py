@@ -30,6 +30,7 @@ from intacct_provider.exceptions import (
     IntacctPermissionError,
     IntacctResponseError,
     IntacctServerError,
+    IntacctUnreadableAnswerError,
 )
 
 CUSTOMER = "accounts-receivable/customer"
@@ -189,8 +190,29 @@ def test_a_number_of_thousands_of_digits_is_called_one(number):
     with raw_server(one_by_one(response(body))) as server:
         client = raw_client(server.url, retry=TWICE)
         for read in (lambda: client.list(CUSTOMER), lambda: client.query(CUSTOMER, ["key"])):
-            with pytest.raises(IntacctResponseError, match="a number with too many digits after 2 attempts"):
+            with pytest.raises(
+                IntacctResponseError, match="a number with too many digits after 2 attempts"
+            ) as caught:
                 read()
+            assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"a\uDC00b", r"\ud83d\u0041", r"\uD800\uD800"])
+def test_text_that_is_not_unicode_is_named_and_not_read_again_by_a_retry_of_airflow(text):
+    body = b'{"ia::result": [{"key": "1", "name": "%s"}], "ia::meta": {"totalCount": 1}}' % text.encode()
+    with raw_server(one_by_one(response(body))) as server:
+        client = raw_client(server.url, retry=TWICE)
+        for read in (lambda: client.list(CUSTOMER), lambda: client.query(CUSTOMER, ["key", "name"])):
+            with pytest.raises(IntacctUnreadableAnswerError, match="text with a lone surrogate") as caught:
+                read()
+            assert not caught.value.retryable
+
+
+def test_a_response_that_ends_within_an_escape_is_truncated():
+    with raw_server(one_by_one(response(b'{"ia::result": [{"key": "1", "name": "\\ud83d'))) as server:
+        with pytest.raises(IntacctConnectionError, match="truncated") as caught:
+            raw_client(server.url, retry=TWICE).list(CUSTOMER)
+        assert caught.value.retryable
 
 
 @pytest.mark.parametrize("number", [f'"{LONG}"', "-1", "1.5", '"1.0"', "true", '"٣"', "[]"])
