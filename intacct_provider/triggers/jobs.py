@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
 
 #: What a task that is killed logs about its job.
-KEEPS_RUNNING = "The bulk job %s keeps running: Intacct documents no way to cancel it. The next attempt follows it."
+KEEPS_RUNNING = (
+    "The bulk job %s keeps running: Intacct documents no way to cancel it. The next attempt follows it."
+)
 
 
 class IntacctBulkJobTrigger(PollingTrigger):
