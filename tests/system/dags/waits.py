@@ -23,7 +23,7 @@ def make_dag(name: str) -> DAG:
         schedule=None,
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
         params={"conn": "", "id": "", "job_id": ""},
-        default_args={"intacct_conn_id": "{{ params.conn }}", "poke_interval": 2, "timeout": 600},
+        default_args={"intacct_conn_id": "{{ params.conn }}", "poke_interval": 4, "timeout": 600},
     )
 
 
