@@ -222,7 +222,7 @@ class RealAirflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             # The triggers of a triggerer that was killed are given to the next one after this many seconds.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             # A slow machine must not look like a broken one.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
