@@ -86,13 +86,10 @@ class EventQueueStream(SharedStreamProducer):
 
     async def _gather(self) -> None:
         """Wait until no watcher has come for a while."""
-        seen, since = set[str](), monotonic()
-        while True:
+        seen, quiet = set[str](), 0
+        while quiet < 20:
             await asyncio.sleep(GATHER / 20)
-            if seen != (seen := self._list_names()):
-                since = monotonic()
-            elif monotonic() - since >= GATHER:
-                return
+            quiet = quiet + 1 if seen == (seen := self._list_names()) else 0
 
     def _list_names(self) -> set[str]:
         return {one.name for one in self._watchers}

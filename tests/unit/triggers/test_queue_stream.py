@@ -172,7 +172,6 @@ def test_the_queue_is_read_when_no_watcher_has_come_for_ten_seconds(monkeypatch)
         )
 
     monkeypatch.setattr(queue_stream, "GATHER", 10)
-    monkeypatch.setattr(queue_stream, "monotonic", lambda: now[0])
     monkeypatch.setattr(queue_stream, "asyncio", SimpleNamespace(sleep=sleep))
     asyncio.run(queue_stream.EventQueueStream("intacct_default", 300.0, watchers)._gather())
     assert 17 <= now[0] <= 18
