@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from intacct_provider.client import QueuedEvent
 
 #: Events that are stored before the next ones are. Airflow gives each part 5 minutes by default.
 PART = 100
+
+
+class Watcher(Protocol):
+    """A trigger that watches the queue."""
+
+    @property
+    def name(self) -> str:
+        """The same after a restart, and different for another watcher."""
+
+    check_interval: float
 
 
 class Part:

@@ -15,12 +15,11 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from intacct_provider.exceptions import IntacctError, IntacctResponseError
 from intacct_provider.triggers.intervals import describe_cost, next_wait
-from intacct_provider.triggers.queue_parts import Part, split
+from intacct_provider.triggers.queue_parts import Part, Watcher, split
 from intacct_provider.triggers.shared_client import Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import EventBatch, QueuedEvent
-    from intacct_provider.triggers.events import IntacctEventQueueTrigger
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +38,10 @@ class EventQueueStream(SharedStreamProducer):
     It never raises, since the watchers would be restarted within seconds, for ever.
 
     :param interval: seconds between two lists as long as there is no watcher; the shortest of the watchers counts.
-    :param watchers: the triggers that run at the time.
+    :param watchers: those that run at the time.
     """
 
-    def __init__(
-        self, intacct_conn_id: str, interval: float, watchers: Collection[IntacctEventQueueTrigger]
-    ) -> None:
+    def __init__(self, intacct_conn_id: str, interval: float, watchers: Collection[Watcher]) -> None:
         self._intacct_conn_id = intacct_conn_id
         self._interval = interval
         self._watchers = watchers
