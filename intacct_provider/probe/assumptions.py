@@ -206,7 +206,7 @@ ASSUMPTIONS = (
         _SAGE,
         "one query for a text of a record, upper and lower case exchanged",
         "Filters, scopes and match_on distinguish case.",
-        "A filter matches more than its text. match_on compares again, case-sensitively.",
+        "A filter matches more than its text: check what a scope or a match_on finds.",
     ),
     Assumption(
         "case-insensitive-on-request",
@@ -238,15 +238,16 @@ ASSUMPTIONS = (
         f"{_SAGE}; {_RECORDED}",
         "times in rows",
         "Times become UTC in Parquet and databases.",
-        "Other forms are read if they have an offset or are UTC; columns of another form stay text.",
+        "A time without an offset, or in words, fails exports to Parquet, which name the field; JSON and CSV have it as it came.",
     ),
     Assumption(
         "throttle-headers",
-        "Responses say how many requests may be in flight, by X-IA-Throttle-Limit.",
+        "Responses say by X-IA-Throttle-Limit how many requests may be in flight; they may do so near the limit only.",
         _GUIDE,
         "headers of all responses",
         "max_concurrency auto climbs to what the headers allow.",
         "max_concurrency auto stays at 4 requests in flight, and halves them after a 429.",
+        "Without the headers max_concurrency auto stays at 4 requests in flight, and halves them after a 429.",
     ),
     Assumption(
         "idempotence-supported",
@@ -258,11 +259,11 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "web-url",
-        "The model of customers has webURL, the address of a record in Intacct.",
+        "The model says whether records have webURL, their address in Intacct: a query returns it where the model has it.",
         f"{_SAGE} of 2026; missing in recorded models",
-        "the model of each object",
-        "Reports link to the record.",
-        "Reports name the record without a link.",
+        "the model and the rows of each object",
+        "It is a field like any other; nothing depends on it.",
+        "Leave it out of fields.",
     ),
     Assumption(
         "audit-history-deletions",

@@ -48,7 +48,6 @@ def test_a_company_as_assumed_contradicts_nothing(probe):
         ({"text_filter": [GROUP]}, "key-filters-as-number"),
         ({"nulls": False}, "null-members"),
         ({"lenient": True}, "unknown-field-refused"),
-        ({"headers": {}}, "throttle-headers"),
         ({"refused": ["strange", "stranger"]}, "model-fields-queryable"),
     ],
 )
@@ -61,6 +60,11 @@ def test_one_difference_is_one_contradiction(how, contradicted, probe):
     assert [name for name, answer in by_object.items() if answer == "contradicted"] == (
         differing or [*by_object]
     )
+
+
+def test_without_throttle_headers_the_tier_is_unknown(probe):
+    answer = probe(headers={}).answers["throttle-headers"]
+    assert (answer["answer"], answer["tier"]) == ("unknown", None)
 
 
 def test_errors_without_ids_are_recognized_all_the_same(probe):

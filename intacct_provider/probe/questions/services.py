@@ -8,7 +8,7 @@ from intacct_provider.probe.objects import ObjectFacts
 
 #: Requests in flight of one application, by Sage's performance tier.
 TIERS = {6: 1, 8: 2, 12: 3, 15: 4}
-WITH_WEB_URL = "accounts-receivable/customer"
+WEB_URL = "webURL"
 
 
 def answer_services(inquiry: Inquiry) -> None:
@@ -28,7 +28,7 @@ def _answer_throttle(inquiry: Inquiry) -> None:
     limit = read_int(headers.get("x-ia-throttle-limit"))
     company = read_int(headers.get("x-ia-tenant-throttle-limit"))
     if limit is None and company is None:
-        inquiry.answer("throttle-headers", CONTRADICTED, "missing", tier=None)
+        inquiry.answer("throttle-headers", UNKNOWN, "no response had them", tier=None)
         return
     tier = TIERS.get(limit or 0)
     known = [f"{limit} for the application" if limit else "", f"{company} for the company" if company else ""]
@@ -46,12 +46,13 @@ def _judge_idempotence(facts: ObjectFacts) -> Finding:
 
 
 def _answer_web_url(inquiry: Inquiry) -> None:
-    """Answer for any object that has it; only that of customers should."""
+    """Compare the models with the rows that a query returned."""
     modeled = [one for one in inquiry.readable if one.fields]
-    having = [one.shown for one in modeled if "webURL" in one.fields]
-    if having:
-        inquiry.answer("web-url", HOLDS, ", ".join(having))
-    elif any(one.name == WITH_WEB_URL for one in modeled):
-        inquiry.answer("web-url", CONTRADICTED, f"not in the model of {WITH_WEB_URL}")
-    else:
-        inquiry.answer("web-url", UNKNOWN, f"the model of {WITH_WEB_URL} was not read")
+    having = [one for one in modeled if WEB_URL in one.fields]
+    if not modeled:
+        inquiry.answer("web-url", UNKNOWN, "no model could be read")
+        return
+    refused = [one.shown for one in having if WEB_URL in one.refused]
+    evidence = f"in the model of {', '.join(one.shown for one in having)}" if having else "in no model"
+    evidence += f"; refused for {', '.join(refused)}" if refused else ""
+    inquiry.answer("web-url", CONTRADICTED if refused else HOLDS, evidence, present=bool(having))

@@ -31,9 +31,9 @@ CONTRADICTED = {
     "no-date-macros": {"date-macros"},
     "no-include-private": {"include-private"},
     "other-entity-header": {"entity-header"},
-    "no-throttle-headers": {"throttle-headers"},
+    "no-throttle-headers": set(),
     "no-idempotency": {"idempotence-supported"},
-    "no-web-url": {"web-url"},
+    "no-web-url": set(),
     "no-audit-history": {"audit-history-deletions"},
 }
 #: The largest page and what larger ones come to.
@@ -90,6 +90,12 @@ def test_the_probe_finds_what_a_variant_changes(variant, probe):
     assert found.code == bool(CONTRADICTED[variant])
     limit = found.answers["page-size-limit"]
     assert (limit["limit"], limit["beyond"]) == PAGES.get(variant, PAGES[""])
+
+
+def test_what_nothing_depends_on_is_distinguished_all_the_same(probe):
+    assert probe().answers["web-url"]["present"] is True
+    assert probe("no-web-url").answers["web-url"]["present"] is False
+    assert probe("no-throttle-headers").answers["throttle-headers"]["answer"] == "unknown"
 
 
 def test_every_variant_is_asked():
