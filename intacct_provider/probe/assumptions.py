@@ -238,7 +238,7 @@ ASSUMPTIONS = (
         f"{_SAGE}; {_RECORDED}",
         "times in rows",
         "Times become UTC in Parquet and databases.",
-        "A time without an offset, or in words, fails exports to Parquet, which name the field; JSON and CSV have it as it came.",
+        "A time without an offset fails exports to Parquet, which name the field; JSON and CSV have it as it came.",
     ),
     Assumption(
         "throttle-headers",
@@ -259,7 +259,7 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "web-url",
-        "The model says whether records have webURL, their address in Intacct: a query returns it where the model has it.",
+        "A query returns webURL, the address of a record in Intacct, where the model has it.",
         f"{_SAGE} of 2026; missing in recorded models",
         "the model and the rows of each object",
         "It is a field like any other; nothing depends on it.",
