@@ -102,7 +102,7 @@ def intacct_sandbox_session(request: pytest.FixtureRequest) -> Iterator[Sandbox]
 def _find_company(config: pytest.Config) -> dict[str, Any]:
     """Return the company file of the ini option; nothing if it is not set."""
     name = config.getini(SESSION_COMPANY)
-    return {"company": config.rootpath / name} if name else {}
+    return {"company": name if name == "shipped" else config.rootpath / name} if name else {}
 
 
 def _read_markers(node: pytest.Item) -> dict[str, Any]:

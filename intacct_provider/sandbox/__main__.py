@@ -78,8 +78,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--company",
-        metavar="FILE",
-        help="run the objects of this company file, by their models, besides the built-in ones",
+        metavar="FILE|shipped",
+        help="run the objects of this company file, by their models, besides the built-in ones; shipped for the models "
+        "that the package has",
     )
     parser.add_argument(
         "--tier", type=int, choices=TIERS, default=1, help="Sage's performance tier (default: 1)"

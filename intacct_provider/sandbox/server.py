@@ -61,7 +61,7 @@ class Sandbox:
     :param variant: how the company differs from the default, such as ``keys-order-as-text``; separate several with
         commas. See :data:`~intacct_provider.sandbox.faults.variants.VARIANTS`.
     :param company: a company file, by its path or as its decoded JSON: its objects replace the built-in ones of the
-        same names.
+        same names; ``shipped`` for the models that the package has.
     :raises ValueError: for invalid faults, variant, tier, host or company.
     """
 

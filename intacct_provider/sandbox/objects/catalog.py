@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from intacct_provider.sandbox.nearest import find_nearest
@@ -78,7 +78,9 @@ def build_catalog(company: CompanyFile | None) -> Catalog:
     """Return the objects of a company; those of its file replace the built-in ones of the same names."""
     if company is None:
         return BUILT_IN
-    described, stubs = build_object_types(company, _BUILT_IN, BUILT_IN.owned)
+    # The audit history is made of the changes themselves, whatever a file says about its fields.
+    own = {name: one for name, one in company.objects.items() if name != AUDIT_HISTORY.name}
+    described, stubs = build_object_types(replace(company, objects=own), _BUILT_IN, BUILT_IN.owned)
     objects = {**_BUILT_IN, **described}
     stubs = {name: one for name, one in stubs.items() if name not in objects and name not in BUILT_IN.owned}
     return Catalog(MappingProxyType(objects), MappingProxyType(stubs), company.entities)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from intacct_provider.sandbox.models import SHIPPED, read_shipped
 from intacct_provider.sandbox.nearest import find_nearest
 
 FORMAT = "intacct-company/1"
@@ -22,7 +23,7 @@ FORMAT = "intacct-company/1"
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
 
 CompanySource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
-"""A company file, by its path or as its decoded JSON."""
+"""A company file, by its path or as its decoded JSON; ``shipped`` for the models that the package ships."""
 _T = TypeVar("_T")
 
 
@@ -108,6 +109,8 @@ def load(source: CompanySource) -> CompanyFile:
 
     :raises CompanyFileError: if it cannot be read or is not valid; the message has the object and the field.
     """
+    if source == SHIPPED:
+        return _read_company(read_shipped())
     where = "the company" if isinstance(source, Mapping) else f"the company file {os.fspath(source)}"
     try:
         return _read_company(source if isinstance(source, Mapping) else _decode(Path(source)))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sandbox_client import client_of, running
 
 from intacct_provider.client.model import get_entries, get_object_name, read_fields
 from intacct_provider.sandbox.models import list_files, read_shipped
@@ -53,3 +54,17 @@ def test_a_model_is_that_of_its_object(name):
         if owned:
             owners = [ref["apiObject"] for ref in owned["model"]["refs"].values() if ref.get("isOwner")]
             assert owners == [name]
+
+
+def test_they_are_a_company_by_name():
+    """Every object is found in the list, has its model, and its generated records can be read whole."""
+    seed = ",".join(f"{name}=3" for name in sorted(OBJECTS) if OBJECTS[name]["model"]["type"] == "rootObject")
+    with running(seed, company="shipped") as sandbox, client_of(sandbox) as client:
+        names = {*client.object_names(), *client.object_names("ownedObject")}
+        assert names >= OBJECTS.keys()
+        for name, entry in OBJECTS.items():
+            assert client.fields(name) == read_fields(entry["model"])
+            rows = [*client.iter_rows(name, "*")]
+            assert len(rows) >= 3 or entry["model"]["type"] == "ownedObject", name
+        lines = [*client.iter_rows("general-ledger/journal-entry-line", ["key", "journalEntry.postingDate"])]
+        assert lines
