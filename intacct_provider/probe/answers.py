@@ -74,8 +74,10 @@ class Inquiry:
         return assumption_id in self._found
 
     def answer(self, assumption_id: str, answer: Verdict, evidence: str, **facts: Any) -> None:
-        """Note the answer about an assumption; the first one counts."""
-        self._found.setdefault(assumption_id, (Finding(answer, evidence), facts))
+        """Note the answer about an assumption; only one that is unknown is replaced later."""
+        before = self._found.get(assumption_id)
+        if before is None or before[0].answer == UNKNOWN:
+            self._found[assumption_id] = (Finding(answer, evidence), facts)
 
     def answer_by_object(self, assumption_id: str, findings: Mapping[str, Finding]) -> None:
         """Note an answer that may differ between objects; one contradiction decides.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from intacct_provider.client.http.retry import parse_date
@@ -15,7 +15,8 @@ from intacct_provider.probe.questions.dates import MODIFIED
 
 AUDIT_HISTORY = "company-config/audit-history"
 _OBJECT, _ACTION = "changeDetails.objectName", "changeSource.actionPerformed"
-_TIME = "changeSource.accessDateTime"
+_RECORD, _TIME = "changeDetails.objectId", "changeSource.accessDateTime"
+DELETE = "delete"
 #: The provider looks back this far.
 LATE = dt.timedelta(hours=3)
 _LATEST: Mapping[str, Any] = {"orderBy": [{_TIME: "desc"}]}
@@ -28,12 +29,12 @@ def ask_deletions(inquiry: Inquiry) -> None:
         ("audit-history-deletions",),
         AUDIT_HISTORY,
         [_OBJECT, _ACTION, _TIME],
-        filters=[{"$eq": {_ACTION: "delete"}}],
+        filters=[{"$eq": {_ACTION: DELETE}}],
         **_LATEST,
     )
     page = read_page(reply, 1, 1)
     if page is not None:
-        found = bool(page.rows)
+        found = any(row.get(_ACTION) == DELETE for row in page.rows)
         evidence = "there is a deletion" if found else "there is no deletion so far"
         inquiry.answer("audit-history-deletions", HOLDS if found else UNKNOWN, evidence)
         return
@@ -65,6 +66,27 @@ def ask_delay(inquiry: Inquiry, facts: ObjectFacts) -> None:
     age = now - change
     answer, evidence = judge_delay(age, noted >= change)
     inquiry.answer("audit-history-delay", answer, evidence)
+
+
+def ask_own_deletion(inquiry: Inquiry, object_name: str, names: Collection[str]) -> None:
+    """Look for a deletion that the probe itself made just now; one that is not in the history may come later.
+
+    :param names: the key and the id of the record.
+    """
+    ids = ("audit-history-deletions", "audit-history-delay")
+    reply = inquiry.asker.query(
+        "look for this deletion in the audit history",
+        ids,
+        AUDIT_HISTORY,
+        [_RECORD, _ACTION, _TIME],
+        filters=[{"$eq": {_OBJECT: object_name}}, {"$eq": {_ACTION: DELETE}}],
+        size=20,
+        **_LATEST,
+    )
+    page = read_page(reply, 1, 20)
+    if page is not None and any(str(row.get(_RECORD)) in names for row in page.rows):
+        for one in ids:
+            inquiry.answer(one, HOLDS, "a deletion of the probe itself is in it at once")
 
 
 def judge_delay(age: dt.timedelta, in_history: bool) -> tuple[Verdict, str]:

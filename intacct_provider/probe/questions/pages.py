@@ -72,8 +72,8 @@ def judge_page(page: Page) -> Literal["works", "clamped", "unclear"]:
     total = page.total
     if total is not None and rows < total:
         return "clamped"
-    if said is None or (said == rows and said < page.size):
-        # Without more records, a page size that equals the rows may be either.
+    if said is None or said <= rows:
+        # Without more records, a page size that the rows reach may be their number, or a default.
         return "clamped" if page.meta.get("next") is not None else "unclear"
     return "works" if said >= page.size else "clamped"
 

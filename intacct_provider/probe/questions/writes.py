@@ -15,6 +15,7 @@ from intacct_provider.exceptions import IntacctError
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Inquiry, Verdict
 from intacct_provider.probe.asking import MODEL, Asker, BudgetSpentError, describe, is_refusal, read_page
 from intacct_provider.probe.questions.fields import NO_FIELD
+from intacct_provider.probe.questions.history import ask_own_deletion
 
 #: Fields of text that are tried first, since many others must have a certain form.
 _TEXTS = ("description", "notes", "comments", "taxId", "name2")
@@ -249,6 +250,7 @@ def _ask_deletion(inquiry: Inquiry, records: ProbeRecords, key: str) -> None:
     else:
         answer = UNKNOWN if reply.status in (401, 403, 429) or reply.status >= 500 else CONTRADICTED
     inquiry.answer(ids[0], answer, describe(reply))
+    ask_own_deletion(inquiry, records.object_name, (key, records.ids[0]))
 
 
 def _clean_up(records: ProbeRecords) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from probe_run import run_on_sandbox
 from sandbox_client import calls, running, stored
@@ -40,7 +42,9 @@ def test_everything_is_answered_and_deleted(probe):
     assert {found.answers[name]["answer"] for name in WRITTEN} == {"holds"}, found.terminal
     assert found.report["cleanedUp"] is True
     assert "a query finds none of it" in found.terminal
+    assert found.answers["audit-history-deletions"]["answer"] == "holds"
     assert "PRB" not in found.text
+    assert re.findall(r"/objects/[^/ ]+/[^/ ]+/\d", found.terminal) == []
     assert found.code == 0
 
 

@@ -26,6 +26,7 @@ def page(rows, size=4000, start=1, **meta):
         (page(240, totalCount=240, pageSize=4000), "works"),
         (page(240, totalCount=240), "unclear"),
         (page(240, totalCount=240, pageSize=240), "unclear"),
+        (page(240, totalCount=240, pageSize=100), "unclear"),
         (page(0, totalCount=0), "unclear"),
         (page(240), "unclear"),
     ],
