@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -66,7 +66,7 @@ class IntacctChangeTrigger(BaseEventTrigger):
     **State.** The cursor is kept with every asset that has the watcher, in Airflow's asset state store (Airflow 3.3 and
     later), under the connection, entity, object, filters and ``modified_field``: if one of them changes, the watch
     starts from now. ``fields``, ``max_keys``, ``check_interval`` and ``lookback`` can be changed at any time. If the
-    assets of one trigger stand at different places, because one was paused, all of them get what that one has missed.
+    assets of one trigger stand at different places when it starts, all of them get what one has missed.
     The cursor has the pairs within the look-back, packed: 25 to 75 KB for 10,000 of them with random keys, less for
     keys in a row. Of more than 100,000 it keeps the latest and says so: the look-back is shorter until they are older.
     Without the store, the watch starts from now whenever the triggerer starts, and says so.
@@ -77,9 +77,13 @@ class IntacctChangeTrigger(BaseEventTrigger):
     **Throughput and cost.** A poll is one billed transaction for each 4,000 records that changed within the look-back
     (or ``page_size`` of the connection), and at least one; two if no record has ever changed. Every 300 s is 288 a
     day, 8.6 % of the first tier; with 20,000 changes in 2 hours, it is 5 each, until they are older than the look-back.
-    A change is reported after ``check_interval`` and about 3 seconds at most. Equal triggers run once. Triggers that
-    differ only in ``max_keys`` and ``check_interval`` share one poll in each triggerer, at the shortest interval, where
-    Airflow has shared streams that confirm events (3.3.2 has); elsewhere, each polls.
+    A change is reported after ``check_interval`` and about 3 seconds at most. Triggers that differ only in ``max_keys``
+    and ``check_interval`` share one poll in each triggerer, at the shortest interval, where Airflow has shared streams
+    that confirm events (3.3.2 has); elsewhere, each polls.
+
+    **Equal triggers.** Airflow runs them as one, which does not learn that the DAGs of one of its assets are paused:
+    what changes while they are is in no event of that asset, unless the triggerer starts again. So let the triggers of
+    assets whose DAGs may be paused on their own differ in ``max_keys``; a trigger with several assets logs a warning.
 
     :param object_name: path such as ``accounts-receivable/customer-group``.
     :param filters: only records that match, as Intacct's JSON or an expression of
@@ -210,7 +214,8 @@ def _check_fields(fields: Any) -> Sequence[str]:
 
     :raises IntacctArgumentError: unless they are a list of fields of records.
     """
-    if isinstance(fields, str) or not isinstance(fields, Iterable | None):
+    # The order of a set differs from process to process, and the trigger would be another one each time.
+    if isinstance(fields, str | Set | Mapping) or not isinstance(fields, Iterable | None):
         raise IntacctArgumentError(f"fields must be a list of names, such as ['id', 'name'], not {fields!r}.")
     names = tuple(fields or ())
     if any(":" in str(name) and is_aggregate([name]) for name in names):

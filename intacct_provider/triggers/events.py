@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.triggers.groups import find_group, join_group
 from intacct_provider.triggers.intervals import check_interval as read_interval
-from intacct_provider.triggers.queue_parts import Part
+from intacct_provider.triggers.queue_parts import Numbered, Part
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -44,7 +44,8 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
     known, could be for anyone: every watcher that it may be for gets it, with ``"known": false``. A list with an event
     that no watcher wants is kept for 10 minutes, in case its watcher is just being restarted; then these events are
     logged as warnings and acknowledged, since they would block all later ones. Later events of the same object and
-    action are not kept, but logged as well. To keep them, add a watcher without ``object_name``.
+    action are not kept, but logged as well. To keep them, add a watcher without ``object_name``. While all DAGs of an
+    asset are paused, it has no watcher: its events are then events that fit no watcher.
 
     **Throughput and cost.** Each list is one billed transaction, and so is each acknowledgement. An empty queue costs
     86,400 / ``check_interval`` a day: 288 with the default of 300 s, 8.6 % of the transactions of tier 1. A list with
@@ -124,16 +125,20 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Part]) -> AsyncIterator[TriggerEvent]:
         """Yield the events that this watcher wants, each once as long as it runs."""
-        passed_on: set[str] = set()
+        passed_on: set[Numbered] = set()
+        lists = 0
         with join_group(self.shared_stream_key(), self):
             async for part in shared_stream:
                 part.begun.add(self.name)
-                wanted = [event for event in part.events if self.wants(event)]
-                part.wanted.update(event.id for event in wanted)
-                for event in wanted:
-                    if event.id not in passed_on:
-                        yield TriggerEvent(self._describe(event))
-                        passed_on.add(event.id)
+                if lists != (lists := part.lists):
+                    # A new event without an id can be equal to one that was acknowledged.
+                    passed_on = {one for one in passed_on if one[0].has_own_id}
+                wanted = [one for one in part.events if self.wants(one[0])]
+                part.wanted.update(event for event, _ in wanted)
+                for one in wanted:
+                    if one not in passed_on:
+                        yield TriggerEvent(self._describe(one[0]))
+                        passed_on.add(one)
                 passed_on &= part.listed
                 part.finished.add(self.name)
 

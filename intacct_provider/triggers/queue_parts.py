@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from intacct_provider.client import QueuedEvent
+
+#: An event, and how many equal ones are before it in its list.
+Numbered: TypeAlias = "tuple[QueuedEvent, int]"
 
 #: Events that are stored before the next ones are. Airflow gives each part 5 minutes by default.
 PART = 100
@@ -26,17 +30,20 @@ class Watcher(Protocol):
 class Part:
     """Some events of a list; every watcher gets the same object.
 
-    :ivar listed: ids of all events of the list.
-    :ivar wanted: ids of the events that a watcher wants.
+    :ivar events: each with the number of equal ones before it in the list.
+    :ivar listed: all events of the list, likewise.
+    :ivar lists: how many lists were acknowledged before.
+    :ivar wanted: the events that a watcher wants.
     :ivar begun: names of the watchers that have looked at it.
     :ivar finished: names of those that have passed on all that they want.
     :ivar stored: whether Airflow has stored what they passed on.
     """
 
-    def __init__(self, events: tuple[QueuedEvent, ...], listed: frozenset[str]) -> None:
+    def __init__(self, events: Sequence[Numbered], listed: frozenset[Numbered], lists: int) -> None:
         self.events = events
         self.listed = listed
-        self.wanted: set[str] = set()
+        self.lists = lists
+        self.wanted: set[QueuedEvent] = set()
         self.begun: set[str] = set()
         self.finished: set[str] = set()
         self.stored = False
@@ -48,8 +55,15 @@ class Part:
         self.settled.set()
 
 
-def split(events: tuple[QueuedEvent, ...]) -> Iterator[Part]:
-    """Yield the events of a list in parts."""
-    listed = frozenset(event.id for event in events)
-    for start in range(0, len(events), PART):
-        yield Part(events[start : start + PART], listed)
+def split(events: Iterable[QueuedEvent], lists: int) -> Iterator[Part]:
+    """Yield the events of a list in parts.
+
+    :param lists: how many lists were acknowledged before.
+    """
+    before: Counter[QueuedEvent] = Counter()
+    numbered: list[Numbered] = []
+    for event in events:
+        numbered.append((event, before[event]))
+        before[event] += 1
+    for start in range(0, len(numbered), PART):
+        yield Part(numbered[start : start + PART], frozenset(numbered), lists)

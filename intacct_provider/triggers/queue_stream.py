@@ -52,6 +52,10 @@ class EventQueueStream(SharedStreamProducer):
         self._owed: set[str] = set()
         #: Ids of the events of the list that was acknowledged last.
         self._acknowledged: set[str] = set()
+        #: How many lists were acknowledged.
+        self._lists = 0
+        #: The watchers when no more came.
+        self._gathered: set[str] = set()
         #: Kinds of events that no watcher wanted while they were kept.
         self._unwatched: set[str] = set()
 
@@ -63,10 +67,12 @@ class EventQueueStream(SharedStreamProducer):
             while True:
                 failures = self._failures
                 batch, parts = await self._list(ask), []
-                for part in split(batch.events if batch else ()):
+                for part in split(batch.events if batch else (), self._lists):
                     yield part, part
                     await part.settled.wait()
                     parts.append(part)
+                if parts and self._gathered != self._list_names():
+                    await self._gather()  # one that was replaced comes back under another name
                 gone = batch and self._is_done(parts) and await self._acknowledge(ask, batch)
                 self._failures = self._failures if self._failures > failures else 0
                 if not gone:
@@ -87,6 +93,7 @@ class EventQueueStream(SharedStreamProducer):
         while quiet < 20:
             await asyncio.sleep(GATHER / 20)
             quiet = quiet + 1 if seen == (seen := self._list_names()) else 0
+        self._gathered = seen
 
     def _list_names(self) -> set[str]:
         return {one.name for one in self._watchers}
@@ -107,8 +114,10 @@ class EventQueueStream(SharedStreamProducer):
             self._report(err, "could not acknowledge events")
             return False
         self._held_since, self._owed = None, set()
-        before, self._acknowledged = self._acknowledged, {event.id for event in batch.events}
-        if self._acknowledged <= before:
+        self._lists += 1
+        ids = {event.id for event in batch.events if event.has_own_id}
+        before, self._acknowledged = self._acknowledged, ids
+        if ids and ids <= before:
             self._report(IntacctResponseError("Intacct listed acknowledged events again."), "has to wait")
             return False
         return True
@@ -128,11 +137,12 @@ class EventQueueStream(SharedStreamProducer):
         if not parts or not all(part.stored for part in parts):
             return False
         finished = parts[0].finished.intersection(*(part.finished for part in parts))
-        late = (self._owed | self._list_names()) - finished
-        wanted = set[str]().union(*(part.wanted for part in parts))
-        events = [event for part in parts for event in part.events]
-        self._unwatched -= {_name_kind(event) for event in events if event.id in wanted}
-        left = [event for event in events if event.id not in wanted]
+        self._owed -= finished
+        late = self._owed | (self._list_names() - finished)
+        wanted = {event for part in parts for event in part.wanted}
+        events = [event for part in parts for event, _ in part.events]
+        self._unwatched -= {_name_kind(event) for event in events if event in wanted}
+        left = [event for event in events if event not in wanted]
         kinds = {_name_kind(event) for event in left} - self._unwatched
         if not (late or kinds):
             _report_left(left)

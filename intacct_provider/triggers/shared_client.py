@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import math
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from intacct_provider.client.forks import call_after_fork
@@ -19,8 +23,14 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+log = logging.getLogger(__name__)
+
 #: Requests in flight of a connection whose ``max_concurrency`` is ``auto``.
 AUTO_CONCURRENCY = 4
+#: Seconds after which a connection is read again, since somebody may have changed it.
+OLDEST = 300.0
+#: Seconds for which credentials that Intacct has rejected are not sent again.
+REJECTED = 10.0
 
 
 class Ask(Protocol):
@@ -40,8 +50,11 @@ async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> As
     It has at most ``max_concurrency`` threads (4 for ``auto``), so that there are never more requests in flight, nor
     more TCP connections; further questions wait in line. It is opened by the first question and closed, with its
     connections, when the last trigger leaves; a question that is in flight then ends first. A trigger that is
-    cancelled takes its question out of the line. When Intacct rejects the credentials, the connection is read again
-    and the question repeated if it was changed.
+    cancelled takes its question out of the line.
+
+    The connection is read again when a trigger asks for the first time, every 5 minutes, and when Intacct rejects the
+    credentials; if it was changed, the client is replaced. Credentials that were rejected are not sent again for 10
+    seconds, so that many triggers do not have the user locked.
 
     :param entity_id: entity to work in; None takes the connection's.
     """
@@ -49,7 +62,7 @@ async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> As
     shared = _shared.setdefault(key, _SharedClient(intacct_conn_id, entity_id))
     shared.users += 1
     try:
-        yield shared.ask
+        yield partial(shared.ask, began=monotonic())
     finally:
         shared.users -= 1
         if not shared.users:
@@ -75,36 +88,55 @@ class _SharedClient:
         self.users = 0
         self._connection = (intacct_conn_id, entity_id)
         self._opening: asyncio.Task[_OpenClient] | None = None
+        self._read_at = -math.inf
+        self._reading = asyncio.Lock()
 
-    async def ask(self, question: Callable[[IntacctClient], Answer]) -> Answer:
-        """Return the answer to a question."""
-        opened = await self._open()
+    async def ask(self, question: Callable[[IntacctClient], Answer], *, began: float) -> Answer:
+        """Return the answer to a question.
+
+        :param began: when the trigger began that asks.
+        """
+        asked = monotonic()
+        opened = await self._renew(max(began, asked - OLDEST))
         try:
             return await opened.ask(question)
         except IntacctAuthenticationError:
-            if not await self._reopen(opened):
+            renewed = await self._renew(asked)
+            if renewed is opened:
                 raise
-        return await (await self._open()).ask(question)
+        return await renewed.ask(question)
+
+    async def _renew(self, since: float) -> _OpenClient:
+        """Return the client of the connection as it was at a moment, or later."""
+        async with self._reading:
+            opened = await self._open()
+            if self._read_at < since:
+                self._read_at = monotonic()
+                try:
+                    await self._reopen(opened)
+                except Exception as err:
+                    log.warning(
+                        "Intacct: the connection %r cannot be read again, and is used as it was: %s",
+                        self._connection[0], err,
+                    )  # fmt: skip
+            return await self._open()
 
     async def _open(self) -> _OpenClient:
         """Return the open client. A trigger that is cancelled does not keep the others from opening it."""
         if self._opening is None or (self._opening.done() and _has_failed(self._opening)):
+            self._read_at = monotonic()
             self._opening = asyncio.create_task(asyncio.to_thread(_connect, *self._connection))
         return await asyncio.shield(self._opening)
 
-    async def _reopen(self, opened: _OpenClient) -> bool:
-        """Open another client if the connection was changed since this one was opened; return whether there is one."""
+    async def _reopen(self, opened: _OpenClient) -> None:
+        """Open another client if the connection was changed since this one was opened."""
         fresh = asyncio.create_task(asyncio.to_thread(_connect, *self._connection))
         unused = True
         try:
-            client = await asyncio.shield(fresh)
-            if await self._open() is not opened:
-                return True
-            unused = client.config == opened.config
+            unused = (await asyncio.shield(fresh)).config == opened.config
             if not unused:
                 self._opening = fresh
                 opened.retire()
-            return not unused
         finally:
             if unused:
                 fresh.add_done_callback(_retire)
@@ -131,6 +163,8 @@ class _OpenClient:
         self._lock = threading.Lock()
         self._in_flight = 0
         self._retired = False
+        self._rejection: IntacctAuthenticationError | None = None
+        self._rejected_at = -math.inf
 
     async def ask(self, question: Callable[[IntacctClient], Answer]) -> Answer:
         """Return the answer to a question; what is logged meanwhile belongs to the trigger that asks."""
@@ -143,7 +177,13 @@ class _OpenClient:
         with self._lock:
             self._in_flight += 1
         try:
+            if self._rejection is not None and monotonic() - self._rejected_at < REJECTED:
+                raise self._rejection
             return question(self._client)
+        except IntacctAuthenticationError as err:
+            if err is not self._rejection:
+                self._rejection, self._rejected_at = err, monotonic()
+            raise
         finally:
             with self._lock:
                 self._in_flight -= 1

@@ -27,10 +27,13 @@ ACTIONS = ("create", "update", "delete")
 #: Names of the members of a context, in lower case; the first one that has a value counts.
 _OBJECT = ("restobjectname", "object", "objectname")
 _KEY = ("key", "recordno")
+#: Begins the ids of events to which Intacct gives none.
+_MADE = "content-"
 #: Characters that are kept of each name.
 _LONGEST = 200
 
 _EVENT = re.compile(r"after[\s._-]*(create|update|delete)", re.IGNORECASE)
+_FAILURE = re.compile(r"fail|error|reject|denied|invalid|\bnot\b", re.IGNORECASE)
 _PAIR = re.compile(r'"(\w+)"\s*:\s*"([^"]*)"')
 
 
@@ -52,6 +55,11 @@ class QueuedEvent:
     key: str | None = None
     record_id: str | None = None
     payload: str | None = None
+
+    @property
+    def has_own_id(self) -> bool:
+        """Whether Intacct gave the id; equal events without one have the same."""
+        return not self.id.startswith(_MADE)
 
     @property
     def known(self) -> bool:
@@ -101,7 +109,8 @@ class EventQueue:
         self._session.bill(1)
         found = reply.result if isinstance(reply.result, Mapping) else {}
         status, named = str(found.get("status", "success")), found.get("ackId", ack_id)
-        if status.lower() != "success" or named != ack_id:
+        # Sage documents "success" and no other word; only one that contradicts it counts.
+        if _FAILURE.search(status) or named != ack_id:
             raise IntacctResponseError(
                 f"Intacct answered the acknowledgement of events with the status {reply.clean(status)[:50]!r}"
                 f"{'' if named == ack_id else ' of another list'}, so they may still be in the queue."
@@ -177,4 +186,4 @@ def _decode(encoded: Any) -> str | None:
 
 def _name_content(event: Any) -> str:
     """Return an id for an event without one: the same for the same content."""
-    return "content-" + hashlib.sha256(codec.encode(event)).hexdigest()[:32]
+    return _MADE + hashlib.sha256(codec.encode(event)).hexdigest()[:32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from intacct_provider.triggers.watching.cursor import (
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+
+log = logging.getLogger(__name__)
 
 #: By how much clocks may differ: a timestamp that is further ahead than this is a wrong one, and not of a moment ago.
 SKEW = dt.timedelta(minutes=5)
@@ -103,14 +106,24 @@ class WatchedObject:
 
     def _list_changes(self, rows: Iterable[Mapping[str, Any]]) -> list[Change]:
         stamps: dict[Any, tuple[dt.datetime, str]] = {}
-        changes = []
+        changes, unreadable = [], []
         for row in rows:
             text = row[self.modified_field]
-            if text not in stamps:
-                moment = parse_stamp(text)
-                # Intacct may write the same moment in another way one day.
-                stamps[text] = moment, format_stamp(moment)
+            try:
+                if text not in stamps:
+                    moment = parse_stamp(text)
+                    # Intacct may write the same moment in another way one day.
+                    stamps[text] = moment, format_stamp(moment)
+            except (TypeError, ValueError):
+                unreadable.append(str(row["key"]))
+                continue
             changes.append(Change(*stamps[text], str(row["key"]), row))
+        if unreadable:
+            log.error(
+                "Intacct: %d records of %s have a %s that is not a date and time, and are passed over; the first keys: "
+                "%s.",
+                len(unreadable), self.query.object_name, self.modified_field, ", ".join(unreadable[:10]),
+            )  # fmt: skip
         return sorted(changes, key=lambda one: (one.moment, len(one.key), one.key))
 
 

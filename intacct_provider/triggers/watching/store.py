@@ -44,6 +44,11 @@ class CursorStore:
         """Whether a cursor outlives the process."""
         return bool(self._accessors)
 
+    @property
+    def assets(self) -> int:
+        """The number of assets that keep the cursor."""
+        return len(self._accessors)
+
     async def load(self) -> Cursor | None:
         """Return the oldest cursor, or None if there is none."""
         texts = await asyncio.gather(*(self._get(one) for one in self._accessors))

@@ -12,7 +12,7 @@ import msgspec
 
 from intacct_provider.client.http import codec
 from intacct_provider.triggers.intervals import describe_pause, next_wait
-from intacct_provider.triggers.watching.cursor import Cursor
+from intacct_provider.triggers.watching.cursor import Cursor, parse_stamp
 from intacct_provider.triggers.watching.poll import Change, Poll, WatchedObject
 from intacct_provider.triggers.watching.store import CursorStore
 
@@ -64,6 +64,13 @@ class Watcher:
 
     def _log_beginning(self) -> None:
         name = self.watched.query.object_name
+        if self.store.assets > 1:
+            log.warning(
+                "Intacct: %d assets have equal watchers of %s, which Airflow runs as one. It does not learn that the "
+                "DAGs of one of them are paused: what changes meanwhile makes no event for that asset. Let the "
+                "triggers differ, as in max_keys=100 and max_keys=101; they share their polls nevertheless.",
+                self.store.assets, name,
+            )  # fmt: skip
         if self.cursor is not None:
             log.info("Intacct: the watch of %s resumes at %s.", name, self.cursor.floor)
         elif self.store.lasting:
@@ -80,7 +87,8 @@ class Watcher:
 
         It is followed by :meth:`confirm`, and until then further polls are passed over.
         """
-        if self.in_flight or poll.read_at - self._taken < self.check_interval * _NEARLY:
+        is_early = poll.read_at - self._taken < self.check_interval * _NEARLY
+        if self.in_flight or is_early or self._is_incomplete(poll):
             return None
         try:
             payload = await self._make_payload(poll)
@@ -95,6 +103,13 @@ class Watcher:
             self.in_flight = True
             poll.senders.append(self)
         return payload
+
+    def _is_incomplete(self, poll: Poll) -> bool:
+        """Whether a poll was begun without this watcher, and from a later place; the next one begins here."""
+        cursor = self.cursor
+        if cursor is None or cursor.pending is not None:
+            return False
+        return parse_stamp(poll.floor) > parse_stamp(cursor.floor)
 
     async def confirm(self, *, stored: bool) -> None:
         """Go on after an event; send it again if it is not certain that Airflow has stored it. Never raises."""
@@ -149,7 +164,7 @@ class Watcher:
             "object": self.watched.query.object_name,
             "field": self.watched.modified_field,
             "lower": changes[0].stamp,
-            "upper": last.stamp if last.moment >= poll.now else poll.upper,
+            "upper": max(last.stamp, poll.upper, key=parse_stamp),
             "count": len(changes),
             "largest": last.stamp,
             "keys": [one.key for one in named],

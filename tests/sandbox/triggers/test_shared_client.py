@@ -198,6 +198,56 @@ def test_a_connection_that_was_mended_meanwhile_is_read_again(company, monkeypat
     assert open_connections(company) == 0
 
 
+def test_a_trigger_that_begins_asks_the_company_that_the_connection_names_by_now(company, monkeypatch):
+    async def run(other):
+        async with share_client("intacct_default") as ask:
+            before = await ask(ask_for_customer)
+            connect(other, monkeypatch)
+            async with share_client("intacct_default") as ask_too:
+                # The one that has waited for long follows, too.
+                return before, await ask_too(ask_for_customer), await ask(ask_for_customer)
+
+    with running() as other:
+        before, new, old = asyncio.run(run(other))
+    assert before > 0
+    assert (new, old) == (0, 0)
+
+
+def test_a_trigger_that_never_ends_learns_that_the_connection_was_changed(company, monkeypatch):
+    monkeypatch.setattr(shared_client, "OLDEST", 0.0)
+
+    async def run(other):
+        async with share_client("intacct_default") as ask:
+            before = await ask(ask_for_customer)
+            connect(other, monkeypatch)
+            changed = await ask(ask_for_customer)
+            monkeypatch.delenv("AIRFLOW_CONN_INTACCT_DEFAULT")
+            return before, changed, await ask(ask_for_customer)
+
+    with running() as other:
+        before, *after = asyncio.run(run(other))
+    assert before > 0
+    assert after == [0, 0], "a connection that cannot be read is used as it was"
+
+
+def test_credentials_that_were_rejected_are_not_sent_by_each_trigger(company, monkeypatch):
+    wrong = {**json.loads(company.connection(max_concurrency=3)), "password": "changed-since"}
+    monkeypatch.setenv("AIRFLOW_CONN_INTACCT_DEFAULT", json.dumps(wrong))
+
+    async def one():
+        async with share_client("intacct_default") as ask:
+            with pytest.raises(IntacctAuthenticationError):
+                await ask(ask_for_customer)
+
+    async def run():
+        async with share_client("intacct_default"):
+            await asyncio.gather(*(one() for _ in range(100)))
+
+    before = len(calls(company, TOKEN))
+    asyncio.run(run())
+    assert 1 <= len(calls(company, TOKEN)) - before <= 3
+
+
 def test_a_connection_that_cannot_be_read_is_read_again_by_the_next_question(company, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_INTACCT_DEFAULT")
 

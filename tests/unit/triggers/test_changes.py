@@ -81,3 +81,9 @@ def test_watchers_share_a_poll_and_a_state_if_they_are_about_the_same(change):
 def test_arguments_that_cannot_be_right_are_rejected_when_the_dag_is_parsed(arguments, reason):
     with pytest.raises(IntacctArgumentError, match=reason):
         IntacctChangeTrigger(**{"object_name": CUSTOMER, **arguments})
+
+
+@pytest.mark.parametrize("fields", [{"id", "name"}, frozenset({"id"}), {"id": "ID"}])
+def test_fields_without_an_order_that_lasts_are_refused(fields):
+    with pytest.raises(IntacctArgumentError, match="fields must be a list of names"):
+        IntacctChangeTrigger("accounts-receivable/customer", fields=fields)

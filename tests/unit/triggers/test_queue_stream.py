@@ -175,3 +175,63 @@ def test_the_queue_is_read_when_no_watcher_has_come_for_ten_seconds(monkeypatch)
     monkeypatch.setattr(queue_stream, "asyncio", SimpleNamespace(sleep=sleep))
     asyncio.run(queue_stream.EventQueueStream("intacct_default", 300.0, watchers)._gather())
     assert 17 <= now[0] <= 18
+
+
+@pytest.fixture
+def play(monkeypatch):
+    """Return a play on a queue that the stream reads."""
+    queue = Queue()
+
+    @asynccontextmanager
+    async def share_client(_conn_id):
+        async def ask(question):
+            await asyncio.sleep(0)
+            return question(queue)
+
+        yield ask
+
+    monkeypatch.setattr(queue_stream, "share_client", share_client)
+    return Play(queue)
+
+
+UPDATE = QueuedEvent("content-5", "customer", "update", "12")
+REUSED = [QueuedEvent("e", "customer", action, "12") for action in ("update", "delete")]
+
+
+@pytest.mark.parametrize("size", [1, 2], ids=["two lists", "one list"])
+@pytest.mark.parametrize("events", [[UPDATE, UPDATE], REUSED], ids=["no id", "an id that comes again"])
+def test_events_that_look_like_earlier_ones_are_passed_on(play, monkeypatch, events, size):
+    monkeypatch.setitem(globals(), "SIZE", size)
+    play.queue.events = [*events]
+
+    async def run():
+        play.runner.start(IntacctEventQueueTrigger(object_name="customer"), 0)
+        await play.tick(200)
+        await play.runner.stop()
+
+    asyncio.run(run())
+    assert [event["action"] for event in play.runner.events[0]] == [event.action for event in events]
+    assert play.queue.events == []
+
+
+def test_a_watcher_that_is_replaced_gets_what_the_one_before_has_not_seen_acknowledged(play):
+    play.queue.fire("vendor")
+
+    async def run():
+        runner = play.runner
+        runner.storing = False
+        runner.start(IntacctEventQueueTrigger(object_name="customer", actions="delete"), 0)
+        runner.start(IntacctEventQueueTrigger(object_name=["customer", "vendor"]), 1)
+        runner.start(IntacctEventQueueTrigger(object_name="vendor"), 2)
+        await play.tick(100)
+        await runner.leave(2)
+        runner.store()
+        await play.tick(10)
+        runner.start(IntacctEventQueueTrigger(object_name="vendor", actions="create"), 3)
+        await play.tick(200)
+        await runner.stop()
+        return runner.events
+
+    events = asyncio.run(run())
+    assert [event["key"] for event in events[3]] == ["0"]
+    assert play.queue.events == []

@@ -152,7 +152,9 @@ def test_what_is_no_count_is_an_error(result):
         EventQueue(Session({"ia::result": result})).count()
 
 
-@pytest.mark.parametrize("result", [{"ackId": "a", "status": "success"}, {"status": "SUCCESS"}, {}, []])
+@pytest.mark.parametrize(
+    "result", [{"ackId": "a", "status": "success"}, {"status": "SUCCESS"}, {"status": "acknowledged"}, {}, []]
+)
 def test_an_acknowledgement(result):
     session = Session({"ia::result": result})
     EventQueue(session).acknowledge("a")
@@ -163,7 +165,9 @@ def test_an_acknowledgement(result):
     assert session.billed == 1
 
 
-@pytest.mark.parametrize("result", [{"status": "failed"}, {"ackId": "b", "status": "success"}])
+@pytest.mark.parametrize(
+    "result", [{"status": "failed"}, {"status": "Not acknowledged"}, {"ackId": "b", "status": "success"}]
+)
 def test_an_acknowledgement_that_is_not_confirmed_is_an_error(result):
     with pytest.raises(IntacctResponseError, match="may still be in the queue"):
         EventQueue(Session({"ia::result": result})).acknowledge("a")

@@ -10,10 +10,11 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_watch import NOON, SECOND, SmallAirflow, SmallCompany, SmallStore, text
+from small_watch import MODIFIED, NOON, SECOND, SmallAirflow, SmallCompany, SmallStore, text
 
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.triggers.watching.cursor import Cursor, unpack
+from intacct_provider.triggers.watching.cursor import Cursor, format_stamp, unpack
+from intacct_provider.triggers.watching.poll import Change, Poll
 
 HOUR = dt.timedelta(hours=1)
 
@@ -357,3 +358,45 @@ def test_every_change_is_in_an_event_and_none_in_more_than_deaths_explain(steps)
     assert set(reported) == set(changes)
     assert all(count <= airflow.starts for count in reported.values())
     assert all(one["count"] == len(one["keys"]) for one in airflow.events)
+
+
+def test_a_poll_that_others_began_at_a_later_place_is_left_to_them(company, airflow):
+    run(airflow.poll())
+    company.change(1)
+    company.now += 3 * HOUR
+    company.change(2)
+    company.now += SECOND
+    of_others = airflow.watched.read(company, text(company.now - SECOND))
+    assert run(airflow.watcher.take(of_others)) == [None]
+    run(airflow.poll())
+    assert airflow.reported() == {"1": 1, "2": 1}
+
+
+def test_a_window_ends_with_its_latest_change_even_within_a_second(airflow):
+    run(airflow.poll())
+    moment = NOON + SECOND / 2
+    change = Change(moment, format_stamp(moment), "1", {})
+    [payload] = run(airflow.watcher.take(Poll(airflow.watched, [change], text(NOON), NOON + SECOND)))
+    assert payload["lower"] == payload["upper"] == payload["largest"] == "2026-06-30T12:00:00.500000Z"
+
+
+@pytest.mark.parametrize("stamp", [None, "soon", ""])
+def test_a_record_whose_timestamp_cannot_be_read_does_not_hold_up_the_others(
+    company, airflow, monkeypatch, caplog, stamp
+):
+    run(airflow.poll())
+    company.change(1)
+    company.now += SECOND
+    rows = company.iter_rows
+    monkeypatch.setattr(company, "iter_rows", lambda query: [*rows(query), {"key": "9", MODIFIED: stamp}])
+    run(airflow.poll())
+    assert airflow.reported() == {"1": 1}
+    assert "1 records of accounts-receivable/customer have a audit.modifiedDateTime" in caplog.text
+    assert "the first keys: 9." in caplog.text
+
+
+def test_a_trigger_of_several_assets_warns_that_one_of_them_may_miss_changes(company, caplog):
+    run(SmallAirflow(company, stores=[SmallStore()]).start())
+    assert "equal watchers" not in caplog.text
+    run(SmallAirflow(company, stores=[SmallStore(), SmallStore()]).start())
+    assert "2 assets have equal watchers of accounts-receivable/customer" in caplog.text
