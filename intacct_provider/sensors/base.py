@@ -20,6 +20,7 @@ from intacct_provider.exceptions import (
 )
 from intacct_provider.hooks.intacct import IntacctHook
 from intacct_provider.operators.base import IntacctOperator, airflow_errors
+from intacct_provider.triggers import intervals
 from intacct_provider.triggers.intervals import (
     MAX_FAILURES,
     TIMEOUT_GRACE,
@@ -52,7 +53,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     :param intacct_conn_id: id of the Airflow connection. (templated)
     :param entity_id: entity to work in; ``""`` is the top level; None takes the connection's. (templated)
     :param poke_interval: seconds between polls, or a timedelta; at least 1, 300 by default. Up to a tenth is added at
-        random.
+        random. In reschedule mode, polls are at least 6 seconds apart.
     :param exponential_backoff: double the interval with each poll, up to ``max_wait``.
     :param max_consecutive_failures: polls that may fail in a row, for reasons that may pass, before the task does; the
         last of them fails it. With ``silent_fail`` there is no limit.
@@ -235,6 +236,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     ) -> float:
         """Return the seconds until the next poll, in place of Airflow's own: the last one is at the timeout."""
         pause = min(self._choose_pause(), max(0.0, self.timeout - run_duration()))
+        if self.reschedule:
+            # Airflow fails a task that runs again before its scheduler knows that the last run has ended.
+            pause = max(pause, intervals.FIRST_WAIT)
         self.log.info(describe_pause(pause))
         return pause
 

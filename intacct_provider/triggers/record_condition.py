@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from intacct_provider.client.http import codec
 from intacct_provider.client.query.request import Query
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.triggers.polling import Finding
@@ -109,7 +110,9 @@ class RecordCondition:
 
     def _summarize(self, row: Mapping[str, Any] | None) -> dict[str, Any]:
         summary = {"object_name": self.object_name, "exists": row is not None, **self.record}
-        return summary if row is None else {**summary, "key": row["key"], "values": self._pick_values(row)}
+        if row is None:
+            return summary
+        return {**summary, "key": row["key"], "values": codec.to_plain(self._pick_values(row))}
 
 
 def _check_conditions(conditions: Any) -> Mapping[str, Any]:

@@ -175,3 +175,26 @@ def test_the_first_question_is_asked_before_deferring(company):
     before = len(calls(company, QUERY))
     assert measured(deferrable=True).execute({}) == {"object_name": CUSTOMER, "count": 2}
     assert len(calls(company, QUERY)) - before == 1
+
+
+@pytest.mark.parametrize("left", [0.5, 100.0])
+def test_a_rescheduled_sensor_does_not_run_again_before_airflow_knows_that_it_has_ended(monkeypatch, left):
+    monkeypatch.setattr(intervals, "FIRST_WAIT", 6.0)
+
+    def choose_pause(mode):
+        sensor = measured(poke_interval=1, timeout=100, mode=mode)
+        return sensor._get_next_poke_interval(None, lambda: 100 - left, 1)
+
+    assert choose_pause("reschedule") == 6
+    assert choose_pause("poke") < 2
+
+
+def test_an_amount_is_the_same_text_whether_the_worker_or_the_trigger_has_found_it():
+    arguments = {"record_id": "M-1", "conditions": {"creditLimit": "0.1"}}
+    here = one(**arguments).execute({})
+    event = run_trigger(
+        one(**arguments, deferrable=True).build_trigger(intacct_conn_id="intacct_default", poll_interval=1)
+    )
+    there = one(**arguments).execute_complete({}, event)
+    assert here == there
+    assert [type(value) for value in here["values"].values()] == [str]
