@@ -35,6 +35,7 @@ UNREADABLE = "not JSON"
 def short_waits(monkeypatch):
     """Waits have their length for the sake of other processes, which these tests do not have."""
     monkeypatch.setattr(queue_stream, "GATHER", 0.02)
+    monkeypatch.setattr(shared_client, "REJECTED", 0.02)
     monkeypatch.setattr(queue_stream, "next_wait", lambda _interval, _failures: 0.02)
     impatient = partial(IntacctHook, retry=RetryPolicy(attempts=2, base=0.01))
     monkeypatch.setattr(
