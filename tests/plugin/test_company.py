@@ -11,6 +11,11 @@ pytestmark = pytest.mark.slow
 
 CONFTEST = Path(__file__).resolve().parents[2] / "docs" / "examples" / "conftest.py"
 
+FIELDS = [
+    *("key", "journalEntry.key", "lineNumber", "txnType", "txnAmount", "glAccount.id"),
+    *(f"dimensions.{name}.id" for name in ("location", "department", "nsp::plant", "nsp::machine")),
+    "audit.modifiedDateTime",
+]
 DAG = f"""
 from airflow.sdk import DAG, Param
 
@@ -20,7 +25,7 @@ with DAG("ledger", schedule=None, params={{"folder": Param(type="string")}}) as 
     IntacctToObjectStorageOperator(
         task_id="export_lines",
         object_name="{LINE}",
-        fields="*",
+        fields={FIELDS},
         destination="{{{{ params.folder }}}}/lines.parquet",
         file_format="parquet",
     )
@@ -44,7 +49,10 @@ def test_a_dag_reads_a_hundred_thousand_lines_with_custom_dimensions(project):
             assert dag.test(run_conf={{"folder": f"file://{{tmp_path}}"}}).state == "success"
             table = pq.read_table(tmp_path / "lines.parquet")
             assert len(table) == 100_000
-            assert len(pc.unique(table["dimensions_nsp::plant_id"].drop_null())) > 1
+            for dimension in ("nsp::plant", "nsp::machine", "department"):
+                used = pc.unique(table[f"dimensions.{{dimension}}.id"].drop_null())
+                assert len(used) > 1, dimension
+            assert set(pc.unique(table["txnType"]).to_pylist()) == {{"debit", "credit"}}
         """,
     )
     result = project.run(AIRFLOW_HOME=None)

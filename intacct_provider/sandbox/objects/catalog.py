@@ -31,8 +31,8 @@ class Catalog:
     """The objects of one company.
 
     :param objects: those that have an address.
-    :param stubs: the targets of references that the company file does not describe. They are no part of the API, but
-        every id is a record of theirs.
+    :param stubs: the targets of references that the company file does not describe. They are not part of the API,
+        but every id is a record of theirs.
     :param entities: ids of the company's entities; empty for those of the demo company.
     :param owned: those without an address, whose records exist only in lists of others.
     :param queryable: those that can be queried: the first, the owned ones and the audit history.

@@ -246,7 +246,7 @@ class _Builder:
 
 
 def build_field(path: str, described: FieldModel, known: ObjectType | None) -> Field:
-    """Return a field by its model, with the rules that a model does not tell from the built-in object."""
+    """Return a field by its model, and by the rules of the built-in object that a model never has."""
     same = known.field(path) if known else None
     text = described.type == "string"
     found = Field(

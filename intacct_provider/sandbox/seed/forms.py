@@ -24,8 +24,10 @@ def shape_text(form: Mapping[str, Any], plain: Make, *, unique: bool = False) ->
         return lambda key: fill_pattern(patterns[0], key) or plain(key)
     if patterns:
         return lambda key: fill_pattern(patterns[key % len(patterns)], key) or plain(key)
-    shortest, longest = form.get("lengths") or (0, None)
-    return lambda key: str(plain(key)).ljust(shortest, "x")[:longest] if not unique else plain(key)
+    if unique or not form.get("lengths"):
+        return plain
+    shortest, longest = form["lengths"]
+    return lambda key: str(plain(key)).ljust(shortest, "x")[:longest]
 
 
 def fill_pattern(parts: list[tuple[str, str, str]], key: int) -> str | None:

@@ -28,7 +28,7 @@ LINES = 20
 """Elements of an owner, if the elements themselves are asked for; otherwise it has two in each list."""
 BATCH = 10_000
 SELF = 10
-"""The first of so many records is the parent of the others."""
+"""The first of this many records is the parent of the others."""
 _LATEST = datetime(2026, 6, 30, 18, tzinfo=UTC)
 _SPAN = 730 * 86400
 _CURRENCIES = ("USD", "EUR", "GBP")
@@ -215,7 +215,8 @@ def _sometimes(path: str, make: Make, share: int | None = None) -> Make:
     spread = crc32(path.encode())
     if share is not None:
         return lambda key: None if (key * 37 + spread) % 100 < share else make(key)
-    return lambda key: None if key % 7 == spread % 7 else make(key)
+    rest = spread % 7
+    return lambda key: None if key % 7 == rest else make(key)
 
 
 def fill_new_columns(conn: Database, object_type: ObjectType, known: ObjectType) -> None:
