@@ -37,7 +37,7 @@ Types = Mapping[str, ObjectType]
 
 
 def build_object_types(company: CompanyFile, objects: Types, owned: Types) -> tuple[Types, Types]:
-    """Return the objects that the file describes, and the stubs of those that they refer to and nobody describes.
+    """Return the objects of a company file, and the stubs of those that they refer to and nobody describes.
 
     :param objects: the built-in objects; what a model cannot say, such as a required field, is taken from them.
     :param owned: the built-in objects without an address.

@@ -75,11 +75,16 @@ class _Generator:
         return self.keys[target]
 
     def _owners(self, object_type: ObjectType, count: int) -> tuple[str, Sequence[int]] | None:
-        """Return the column of the owner and new owners, if the records are elements of a list."""
+        """Return the column of the owner and the owners, if the records are elements of a list.
+
+        They are new ones if there are too few for the number of records.
+        """
         for owner, kept in list_ownerships(self.catalog.objects.values()):
             if kept.target == object_type.name and owner.name not in self.begun:
                 column = f"{find_owner(object_type, owner.name).path}.key"
-                return column, self.add(owner, -(-count // LINES), lists=False)
+                found = self._read_keys(owner.name)
+                enough = len(found) * LINES >= count
+                return column, found if enough else self.add(owner, -(-count // LINES), lists=False)
         return None
 
     def _add_elements(self, owner: ObjectType, keys: Sequence[int]) -> None:

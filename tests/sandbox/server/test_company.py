@@ -11,6 +11,7 @@ from wire_audit import WireAudit
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctAPIError
+from intacct_provider.sandbox.__main__ import StartError, parse_arguments, start
 from intacct_provider.sandbox.objects.company_file import CompanyFileError
 
 GROUP = "accounts-receivable/customer-group"
@@ -295,3 +296,24 @@ def test_a_wrong_file_is_refused_before_the_server_starts(tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(CompanyFileError, match=rf"company\.json: {MACHINE}, field price: the type 'money'"):
         running(company=path).__enter__()
+
+
+def test_the_command_runs_a_company(tmp_path):
+    path = tmp_path / "company.json"
+    path.write_text(json.dumps(machines()), encoding="utf-8")
+    sandbox = start(parse_arguments(["--port", "0", "--company", str(path), "--seed", f"{MACHINE}=3"]))
+    try:
+        assert len(sandbox.records(MACHINE)) == 3
+    finally:
+        sandbox.stop()
+    with pytest.raises(StartError, match=r"other\.json: it cannot be read"):
+        start(parse_arguments(["--port", "0", "--company", str(tmp_path / "other.json")]))
+
+
+def test_the_shipped_models_are_a_company():
+    with running("general-ledger/journal-entry=4", company="shipped") as sandbox, client_of(sandbox) as ours:
+        entry = ours.get("general-ledger/journal-entry", ours.list("general-ledger/journal-entry")[0]["key"])
+        assert len(entry["lines"]) == 2
+        rows = list(ours.iter_rows("general-ledger/journal-entry-line", "*"))
+        assert {row["journalEntry.key"] for row in rows} >= {entry["key"]}
+        assert len(rows) == 8
