@@ -104,7 +104,8 @@ class _Generator:
             if isinstance(member, Field):
                 made[member.path] = make_value(object_type, member)
             elif isinstance(member, Ref):
-                self._prepare(member.target)
+                if member.target != object_type.name:
+                    self._prepare(member.target)
                 made[f"{member.path}.key"] = self._make_reference(object_type, member)
             elif not member.owned:
                 made[member.path] = make_list(member)
