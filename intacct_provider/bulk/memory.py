@@ -19,6 +19,7 @@ from intacct_provider.exceptions import (
     IntacctBulkJobError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctResponseError,
     IntacctServerError,
 )
@@ -48,7 +49,7 @@ class JobNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of the job of a task.
 
     :param digest: of what it was submitted with.
-    :param since: when it was about to be sent, in UTC; ``""`` if Intacct certainly took none.
+    :param since: when it was first about to be sent, in UTC; ``""`` if Intacct certainly took none.
     :param job_id: ``""`` while it is unknown whether Intacct took it.
     :param finished: whether the outcome of its records was reported.
     :param reported: how often the task had been cleared when a person got to know the outcome, or that it is unknown;
@@ -65,6 +66,11 @@ class JobNote(msgspec.Struct, frozen=True, omit_defaults=True):
     finished: bool = False
     reported: int | None = None
     round: int = 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is unknown whether Intacct took the job."""
+        return bool(self.since) and not self.job_id
 
     def __str__(self) -> str:
         """Return what the job does."""
@@ -83,6 +89,8 @@ class JobMemory:
         self._clears = clears
         text = store.load()
         self.note = msgspec.json.decode(text, type=JobNote) if text else None
+        #: What was known before the job was about to be sent.
+        self._before: JobNote | None = None
 
     def find_job(self, order: Order) -> str | None:
         """Return the id of the job that an attempt has submitted; None if it has to be submitted.
@@ -95,7 +103,7 @@ class JobMemory:
         cleared = note.reported is not None and self._clears > note.reported
         if cleared and (note.finished or not note.job_id or note.digest != order.digest):
             return None
-        if not note.job_id:
+        if note.doubtful:
             self.report()
             raise IntacctBulkJobError(
                 f"An earlier attempt ended while it was sending a bulk job ({note}) at {note.since}, so whether "
@@ -112,8 +120,10 @@ class JobMemory:
         return note.job_id
 
     def intend(self, order: Order) -> None:
-        """Keep that a job is about to be sent."""
-        since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        """Keep that a job is about to be sent, maybe again."""
+        note = self._before = self.note
+        again = note is not None and note.doubtful and note.digest == order.digest
+        since = note.since if again else dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         records = len(order.records)
         self._keep(
             JobNote(order.object_name, order.operation, records, order.digest, since, round=self.next_round)
@@ -124,8 +134,11 @@ class JobMemory:
         self._change(job_id=job_id)
 
     def forget(self) -> None:
-        """Keep that Intacct took no job."""
-        self._change(since="")
+        """Keep that Intacct took no job now; whether it had taken it before stays unknown."""
+        if self._before is not None and self._before.doubtful:
+            self._keep(self._before)
+        else:
+            self._change(since="")
 
     def report(self) -> None:
         """Keep that a person gets to know what is known of the job."""
@@ -197,6 +210,11 @@ def _renew_key(client: IntacctClient, round_: int) -> None:
 
 
 def _is_taken_perhaps(err: IntacctError) -> bool:
-    """Whether an error of a submission leaves open if Intacct took the job; the client marks it as not retryable."""
+    """Whether an error of a submission leaves open if Intacct took the job; the client marks it as not retryable.
+
+    A known idempotency key means that Intacct got the same job before.
+    """
+    if isinstance(err, IntacctIdempotencyError):
+        return True
     doubtful = isinstance(err, IntacctConnectionError | IntacctServerError | IntacctResponseError)
     return doubtful and not err.retryable

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.client.errors import build_error, find_error, find_record_error
+from intacct_provider.client.errors import build_error, find_bare_error, find_error, find_record_error
 from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.result_matching import (
     Matches,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 REJECTIONS = (IntacctValidationError, IntacctConflictError, IntacctNotFoundError, IntacctPermissionError)
 #: Codes, in lower case, of a record that Intacct left alone because another one of the same call was rejected.
 _UNPROCESSED = {"unprocessed", "atomicoperationfailure"}
+#: Words for the status of a record that was not written.
+_FAILED = {"failed", "failure", "error", "rejected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def read_elements(
         return [(RecordResult(one.index, error=error), None) for one in sent]
     matches = match_elements(items, sent)
     results = {n: read_result(sent[n].index, item, reply) for n, item in matches.elements.items()}
-    problem, known = _examine(reply, results, matches, named=named)
+    problem, known = examine_results(reply, results, matches, named=named)
     if problem:
         raise IntacctResponseError(_describe_contradiction(reply, sent, problem, known, done))
     return [(results[n], matches.elements[n]) for n in range(len(sent))]
@@ -132,7 +134,7 @@ def _list_items(reply: Reply, count: int) -> list[Mapping[str, Any]]:
     return items if isinstance(items, list) and all(isinstance(item, Mapping) for item in items) else []
 
 
-def _examine(
+def examine_results(
     reply: Reply, results: Mapping[int, RecordResult], matches: Matches, *, named: bool
 ) -> tuple[str, dict[int, bool]]:
     """Return what contradicts in a response, and by position what it says beyond doubt: done or not."""
@@ -191,10 +193,21 @@ def describe_status(status: int) -> dict[str, str]:
 
 
 def find_failure(item: Any) -> Mapping[str, Any] | None:
-    """Return the error in an element of a response, or None. A record can have a field ``error`` of its own."""
-    if isinstance(item, Mapping) and text_or_none(read_reference(item).get("key")):
-        item = {name: item.get(name) for name in ("ia::error", "ia::result")}
-    return find_error(item) or find_record_error(item)
+    """Return the error in an element of a response, or None. A record can have fields of its own named ``error``."""
+    keyed = isinstance(item, Mapping) and text_or_none(read_reference(item).get("key"))
+    read = {name: item.get(name) for name in ("ia::error", "ia::result")} if keyed else item
+    found = find_error(read) or find_record_error(read)
+    if found is None and isinstance(item, Mapping) and _says_failed(item, keyed=bool(keyed)):
+        found = find_bare_error(item) or {"message": "rejected without a reason"}
+    return found
+
+
+def _says_failed(item: Mapping[str, Any], *, keyed: bool) -> bool:
+    """Whether an element says in words that its record failed; where it has a key, only Intacct's own members do."""
+    status = item.get("ia::status") if keyed else item.get("ia::status") or item.get("status")
+    if str(status).strip().lower() in _FAILED:
+        return True
+    return not keyed and (str(item.get("success")).lower() == "false" or bool(item.get("errors")))
 
 
 def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tuple[str, set[bool]]:

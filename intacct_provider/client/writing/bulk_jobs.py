@@ -19,13 +19,14 @@ from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
-from intacct_provider.client.results import RecordResult, find_miscount, read_result
+from intacct_provider.client.results import RecordResult, examine_results, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.job_limits import OPERATIONS, check_size
 from intacct_provider.client.writing.repetition import forbid_retry
 from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctInterruptedWriteError,
     IntacctNotFoundError,
     IntacctPermissionError,
@@ -87,6 +88,14 @@ class BulkJobs:
             before_sending()
         try:
             return _read_job_id(self._session.send(request))
+        except IntacctIdempotencyError as err:
+            # Of the same content, so Intacct got this job before, and may still be busy with it.
+            err.hint = (
+                "Intacct knows this job by its idempotency key, so it got it before. It is not sent again: check "
+                "whether its records were written, or ask Sage support, before you do."
+            )
+            err.retryable = False
+            raise
         except IntacctError as err:
             raised = forbid_retry(err, _UNKNOWN)
             if raised is err:
@@ -234,8 +243,8 @@ def _read_results(
     items = reply.elements
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise IntacctResponseError(f"The result file of the bulk job {job.id} is not a list of records.")
-    results = [read_result(n, item, reply) for n, item in enumerate(items)]
     if job.failed:
+        results = [read_result(n, item, reply) for n, item in enumerate(items)]
         written = sum(result.ok for result in results)
         cause = next((result.error for result in results if result.error), None)
         error = IntacctInterruptedWriteError(
@@ -243,19 +252,29 @@ def _read_results(
             results if written else [],
         )
         raise error from cause
-    if count is not None and len(results) != count:
+    if count is not None and len(items) != count:
         raise IntacctResponseError(
-            f"The result file of the bulk job {job.id} accounts for {len(results)} records, not for {count}."
+            f"The result file of the bulk job {job.id} accounts for {len(items)} records, not for {count}."
         )
-    matches = match_elements(items, sent) if sent else None
-    problem = matches.problem if matches else ""
-    problem = problem or find_miscount(reply, [result.error for result in results])[0]
+    matches = match_elements(items, sent or [Sent(n) for n in range(len(items))])
+    by_index = {n: read_result(n, item, reply) for n, item in matches.elements.items()}
+    # Only a creation needs no keys, and what it has created has a name.
+    created = sent is not None and not any(one.key for one in sent)
+    problem, _ = examine_results(reply, by_index, matches, named=created)
+    problem = problem or _compare_count(reply, len(items))
     if problem:
         raise IntacctResponseError(
             f"The result file of the bulk job {job.id} came {reply.clean(problem)}, so what "
             "happened to a record is unknown."
         )
-    return [read_result(n, matches.elements[n], reply) for n in range(len(results))] if matches else results
+    return [by_index[n] for n in range(len(items))]
+
+
+def _compare_count(reply: Reply, shown: int) -> str:
+    """Return how the count of all records contradicts a result file, as the end of a sentence."""
+    meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
+    counted = as_number(meta.get("totalCount")) if isinstance(meta, Mapping) else None
+    return "" if counted in (None, shown) else f"and counts {counted} records but shows {shown}"
 
 
 def _check_records(

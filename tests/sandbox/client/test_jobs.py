@@ -15,6 +15,7 @@ from intacct_provider.exceptions import (
     IntacctArgumentError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctInterruptedWriteError,
     IntacctNotFoundError,
     IntacctRateLimitError,
@@ -43,13 +44,13 @@ def customers(*ids):
     return [{"id": one, "name": one.lower()} for one in ids]
 
 
-def read_results(sandbox, client, items, **status):
+def read_results(sandbox, client, items, records=None, **status):
     """Return a job's results, when Intacct answers so."""
     sandbox.fail(
         path=STATUS, status=200, body={"ia::result": {"jobId": "j", "status": "completed", **status}}
     )
     sandbox.fail(path=STATUS, status=200, body=items)
-    return client.job_result("j")
+    return client.job_result("j", records=records)
 
 
 # --- a job's life
@@ -182,6 +183,51 @@ def test_a_result_file_whose_counts_contradict_it_is_an_error(sandbox, client):
         read_results(sandbox, client, items)
 
 
+A, B = {"key": "1", "id": "A"}, {"key": "2", "id": "B"}
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ([A, A], "with two results for index 0"),
+        ([A, {"key": "1", "id": "B"}], r"with two results for one record \(key 1\)"),
+        ([A, {}], "without naming the one at index 1"),
+        ([A, {"key": None, "id": None}], "without naming the one at index 1"),
+        ({"ia::result": [A, B], "ia::meta": {"totalCount": 3}}, "and counts 3 records but shows 2"),
+    ],
+)
+def test_a_result_file_that_leaves_in_doubt_what_was_created_is_an_error(sandbox, client, file, problem):
+    with pytest.raises(IntacctResponseError, match=f"result file of the bulk job j came {problem}"):
+        read_results(sandbox, client, file, records=[{"id": "A"}, {"id": "B"}])
+
+
+def test_records_without_ids_are_not_created_as_one(sandbox, client):
+    with pytest.raises(IntacctResponseError, match=r"two results for one record \(key 1\)"):
+        read_results(sandbox, client, [A, A], records=[{"name": "A"}, {"name": "B"}])
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        {"status": "failed", "message": "Not valid"},
+        {"status": "Rejected", "errors": [{"message": "Not valid"}]},
+        {"success": False, "errors": [{"message": "Not valid"}]},
+        {"errors": ["Not valid"]},
+        {"ia::status": "failure", "message": "Not valid"},
+        {"ia::status": "error", "key": "2", "message": "Not valid"},
+    ],
+)
+def test_a_record_that_failed_in_words_is_rejected(sandbox, client, failed):
+    results = read_results(sandbox, client, [A, {"id": "B", **failed}], records=[{"id": "A"}, {"id": "B"}])
+    assert [one.ok for one in results] == [True, False]
+    assert results[1].error.message == "Not valid"
+
+
+def test_fields_of_a_record_say_nothing_about_its_outcome(sandbox, client):
+    items = [{**A, "status": "failed", "success": False, "errors": ["x"]}, {**B, "status": "inactive"}]
+    assert all(one.ok for one in read_results(sandbox, client, items, records=[{"id": "A"}, {"id": "B"}]))
+
+
 @pytest.mark.parametrize(("named", "job_id"), [(7, "7"), ({"a": 1}, None), ([], None)])
 def test_the_id_of_a_job_is_text_or_a_number(sandbox, client, named, job_id):
     sandbox.fail(status=202, body={"ia::result": {"jobId": named}}, path=CREATE)
@@ -252,6 +298,14 @@ def test_every_success_with_a_job_id_is_one(sandbox, client, status, wrapped):
     body = {"jobId": "j-1", "statusURL": "x"}
     sandbox.fail(path=CREATE, status=status, body={"ia::result": body} if wrapped else body)
     assert client.submit_job(CUSTOMER, "create", customers("A")) == "j-1"
+
+
+def test_a_known_idempotency_key_says_that_the_job_was_submitted_before(sandbox, client):
+    known = {"code": "operationFailed", "message": "A request with the same Idempotency-Key is in progress"}
+    sandbox.fail(path=CREATE, status=409, body={"ia::result": {"ia::error": known}}, times=9)
+    with pytest.raises(IntacctIdempotencyError, match="so it got it before. It is not sent again") as caught:
+        client.submit_job(CUSTOMER, "create", customers("A"))
+    assert not caught.value.retryable
 
 
 FAULTS = [

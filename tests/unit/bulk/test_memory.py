@@ -13,6 +13,7 @@ from intacct_provider.exceptions import (
     IntacctBulkJobError,
     IntacctConnectionError,
     IntacctError,
+    IntacctIdempotencyError,
     IntacctRateLimitError,
     IntacctResponseError,
     IntacctServerError,
@@ -49,6 +50,7 @@ ANSWERS = {
     "died, taken": (True, Died),
     "died, not taken": (False, Died),
     "overload": (False, lambda: IntacctRateLimitError("later")),
+    "known key": (False, lambda: IntacctIdempotencyError("The key was used before", status=409)),
     "refused": (False, lambda: IntacctValidationError("no")),
     "not connected": (False, not_sent),
 }
@@ -127,7 +129,7 @@ def test_a_job_is_sent_again_only_after_a_report_and_a_clear(steps):
 )
 def test_a_doubtful_answer_is_reported_and_a_certain_one_leaves_no_note(answer):
     attempts = Attempts(Company(answer=answer))
-    doubtful = "lost" in answer or "token" in answer
+    doubtful = "lost" in answer or "token" in answer or answer == "known key"
     with pytest.raises(IntacctError) as caught:
         attempts.run()
     assert isinstance(caught.value, IntacctBulkJobError) is doubtful
@@ -137,6 +139,24 @@ def test_a_doubtful_answer_is_reported_and_a_certain_one_leaves_no_note(answer):
             attempts.run()
         attempts.clears += 1
     assert attempts.run() == f"job-{len(attempts.company.jobs)}"
+
+
+@pytest.mark.parametrize("answer", ["overload", "refused", "not connected", "known key"])
+def test_what_an_earlier_attempt_left_unknown_stays_unknown_and_keeps_its_key(answer):
+    attempts = Attempts(Company(answer="lost, taken"))
+    with pytest.raises(IntacctBulkJobError):
+        attempts.run()
+    first, scopes = JobMemory(attempts.store, 0).note, attempts.company.idempotency.scopes
+    attempts.clears += 1
+    attempts.company.answer = answer
+    with pytest.raises(IntacctError):
+        attempts.run()
+    note = JobMemory(attempts.store, 0).note
+    assert (note.since, note.job_id, note.round) == (first.since, "", 0)
+    attempts.clears += 1
+    attempts.company.answer = "taken"
+    attempts.run()
+    assert attempts.company.idempotency.scopes == scopes
 
 
 def test_nothing_is_kept_if_nothing_is_to_be_sent_any_more():
