@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from intacct_provider.client.arguments import as_plain_number
 from intacct_provider.client.keys import as_number
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.exceptions import IntacctArgumentError
@@ -43,6 +44,7 @@ def check_key(key: Any, where: str = "") -> str:
     :raises IntacctArgumentError: unless it is a number: a path without a key, or with another one, leads to other
         records.
     """
+    key = as_plain_number(key)
     if as_number(key) is None:
         raise _reject_key(key, where)
     return str(key)

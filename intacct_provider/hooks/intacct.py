@@ -72,6 +72,7 @@ class IntacctHook(BaseHook):
 
         :raises IntacctConfigError: if the connection is wrong or incomplete, saying what to change.
         """
+        from intacct_provider.client.arguments import read_id
         from intacct_provider.client.config import IntacctConfig
 
         conn = self.get_connection(self.intacct_conn_id)
@@ -85,7 +86,9 @@ class IntacctHook(BaseHook):
             )
         except IntacctConfigError as err:
             raise IntacctConfigError(f"{self._describe(conn)}: {err}") from None
-        return config if self.entity_id is None else replace(config, entity_id=self.entity_id)
+        if self.entity_id is None:
+            return config
+        return replace(config, entity_id=read_id("entity_id", self.entity_id))
 
     @property
     def client(self) -> IntacctClient:

@@ -56,8 +56,10 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
 
     :raises IntacctArgumentError: in that case, for a key that is not a whole number, and for an id that is a list.
     """
+    from intacct_provider.client.arguments import read_id
     from intacct_provider.client.paths import check_key
 
+    record_id = read_id("record_id", record_id)
     for argument, value in (("key", key), ("record_id", record_id)):
         if value and is_rendered_nothing(value):
             raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(str(value))}")
@@ -186,6 +188,26 @@ class IntacctOperator(BaseOperator):
         super().__init__(**kwargs)
         self.intacct_conn_id = intacct_conn_id
         self.entity_id = entity_id
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """Render as Airflow does, but reject what rendered to None: it would count as an argument that is not given.
+
+        Text that is ``"None"``, as templates without native objects make it, is rejected where it is used.
+
+        :raises AirflowFailException: naming the argument; a retry would render the same.
+        """
+        rendered = super().render_template(content, context, jinja_env, seen_oids)
+        if rendered is None and content is not None:
+            names = [
+                name for name in self.template_fields if repr(content) in repr(getattr(self, name, None))
+            ]
+            raise AirflowFailException(
+                f"{self.task_id}: {' or '.join(names) or 'an argument'}: {content!r} rendered to None. Check that the "
+                "upstream task returned a value, and under this name; or leave the argument out if there is none."
+            )
+        return rendered
 
     @cached_property
     def hook(self) -> IntacctHook:

@@ -133,7 +133,7 @@ class IntacctBulkJobOperator(SqlSourceOperator):
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
         self.timeout = timeout
-        self.deferrable = deferrable
+        self.deferrable = read_flag("deferrable", deferrable)
         self._killed = False
         self._job_id = ""
 

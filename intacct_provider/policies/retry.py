@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctBudgetError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctBudgetError, IntacctError
 
 try:
     from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
@@ -48,6 +48,8 @@ class IntacctRetryPolicy(RetryPolicy):
     """
 
     def __init__(self, *, wait_for_budget: bool = False) -> None:
+        if not isinstance(wait_for_budget, bool):
+            raise IntacctArgumentError(f"wait_for_budget must be True or False, not {wait_for_budget!r}.")
         self.wait_for_budget = wait_for_budget
 
     def evaluate(

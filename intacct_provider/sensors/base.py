@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from intacct_provider._compat import AirflowException, AirflowSensorTimeout, AirflowSkipException, conf
+from intacct_provider._compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
 from intacct_provider.exceptions import (
     IntacctError,
     IntacctTriggerError,
     IntacctTriggerTimeoutError,
 )
 from intacct_provider.hooks.intacct import IntacctHook
-from intacct_provider.operators.base import IntacctOperator, airflow_errors
+from intacct_provider.operators.base import IntacctOperator, airflow_errors, read_flag
 from intacct_provider.triggers import intervals
 from intacct_provider.triggers.intervals import (
     MAX_FAILURES,
@@ -80,8 +87,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
                     check_interval(name, seconds)
             raise
         self.max_consecutive_failures = max_consecutive_failures
-        self.deferrable = deferrable
+        self.deferrable = read_flag("deferrable", deferrable)
         self._polls = self._failures = 0
+        self._begun = 0.0
 
     def condition(self) -> Condition | RecordCondition:
         """Return the condition to wait for, checked."""
@@ -104,9 +112,12 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; a summary of what was found is the XCom value."""
         finding = self._try_poll(context)
-        # A rescheduled task would have forgotten that polls failed.
-        while finding is None and self.reschedule and not self.deferrable:
-            pause = min(self._choose_pause(), LONGEST_PAUSE)
+        # A rescheduled task would have forgotten that polls failed, so it waits on the worker where that counts.
+        while finding is None and self.reschedule and not (self.deferrable or self.silent_fail):
+            left = self._count_seconds_left(context)
+            if left <= 0:
+                break
+            pause = min(self._choose_pause(), LONGEST_PAUSE, left)
             self.log.info(describe_pause(pause))
             time.sleep(pause)
             finding = self._try_poll(context)
@@ -116,6 +127,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait on the worker, or poll once and then defer to the triggerer."""
+        self._begun = time.time()
         with self._decide_outcome():
             return self._poll_or_defer(context) if self.deferrable else super().execute(context)
 
@@ -163,6 +175,9 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
                 if not self._polls and not self._failures:
                     self._log_cost()
                 finding = self.poll(client)
+        except AirflowNotFoundException as err:
+            # Airflow's modes differ: with silent_fail, some would wait for the connection until the timeout.
+            raise AirflowFailException(f"{self.task_id}: {err}") from err
         except IntacctError as err:
             self._failures += 1
             if not self.silent_fail and self._failures >= self.max_consecutive_failures:
@@ -173,12 +188,17 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         self.log.info("%s (connection %r).%s", finding.text, self.intacct_conn_id, " Done." * finding.met)
         return finding
 
+    def _count_seconds_left(self, context: Context) -> float:
+        """Return the seconds until the timeout of a wait that is rescheduled."""
+        first = context["ti"].get_first_reschedule_date(context)
+        begun = self._begun if first is None else first.timestamp()
+        return begun + self.timeout - time.time()
+
     def _poll_or_defer(self, context: Context) -> Any:
-        started = time.time()
         finding = self._try_poll(context)
         if finding is not None and finding.met:
             return dict(finding.summary)
-        left = started + self.timeout - time.time()
+        left = self._begun + self.timeout - time.time()
         if left <= 0:
             raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s.")
         pause = min(self._choose_pause(), left)
@@ -190,7 +210,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
                 intacct_conn_id=self.intacct_conn_id,
                 entity_id=self.entity_id,
                 poll_interval=float(self.poke_interval),
-                deadline=started + self.timeout,
+                deadline=self._begun + self.timeout,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=self._longest_wait,
                 max_failures=None if self.silent_fail else self.max_consecutive_failures,

@@ -36,12 +36,17 @@ class IntacctBulkJobSensor(IntacctConditionSensor):
         """Return the trigger that waits for the job."""
         from intacct_provider.triggers.jobs import IntacctBulkJobTrigger
 
-        return IntacctBulkJobTrigger(job_id=self.job_id, must_complete=True, **how)
+        return IntacctBulkJobTrigger(job_id=self._read_job_id(), must_complete=True, **how)
 
     def poll(self, client: IntacctClient) -> Finding:
         """Return the state of the job."""
         from intacct_provider.triggers.jobs import poll_job
 
+        return poll_job(client, self._read_job_id(), must_complete=True)
+
+    def _read_job_id(self) -> str:
+        from intacct_provider.client.arguments import read_id
+
         if is_rendered_nothing(self.job_id):
             raise IntacctArgumentError(f"job_id {describe_rendered_nothing(self.job_id)}")
-        return poll_job(client, self.job_id, must_complete=True)
+        return read_id("job_id", self.job_id)

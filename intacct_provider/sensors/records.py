@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.operators.base import check_key_or_id
+from intacct_provider.operators.base import check_key_or_id, read_flag
 from intacct_provider.sensors.base import IntacctConditionSensor
 
 if TYPE_CHECKING:
@@ -60,4 +60,5 @@ class IntacctRecordSensor(IntacctConditionSensor):
         record = {"key": str(self.key)} if self.key else {"id": str(self.record_id)}
         from intacct_provider.triggers.record_condition import RecordCondition
 
-        return RecordCondition.build(self.object_name, record, self.conditions, gone=self.gone)
+        gone = read_flag("gone", self.gone)
+        return RecordCondition.build(self.object_name, record, self.conditions, gone=gone)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from intacct_provider.client.arguments import check_whole_number
+from intacct_provider.client.arguments import as_plain_number, check_whole_number
 from intacct_provider.exceptions import IntacctArgumentError
 
 #: The arguments by the words that say what they mean.
@@ -61,6 +61,7 @@ def _read_number(argument: str, value: Any, *, whole: bool) -> Decimal:
 
 
 def _parse(value: Any) -> Decimal | None:
+    value = as_plain_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:

@@ -303,7 +303,7 @@ def test_every_success_with_a_job_id_is_one(sandbox, client, status, wrapped):
 def test_a_known_idempotency_key_says_that_the_job_was_submitted_before(sandbox, client):
     known = {"code": "operationFailed", "message": "A request with the same Idempotency-Key is in progress"}
     sandbox.fail(path=CREATE, status=409, body={"ia::result": {"ia::error": known}}, times=9)
-    with pytest.raises(IntacctIdempotencyError, match="so it got it before. It is not sent again") as caught:
+    with pytest.raises(IntacctIdempotencyError, match="so it got it before") as caught:
         client.submit_job(CUSTOMER, "create", customers("A"))
     assert not caught.value.retryable
 

@@ -4,11 +4,13 @@ import json
 
 import jinja2
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from sandbox_client import calls
 
 from intacct_provider.client.query import field
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.hooks.intacct import IntacctHook
+from intacct_provider.operators.query import IntacctQueryOperator
 from intacct_provider.operators.records import (
     IntacctCreateRecordOperator,
     IntacctDeleteRecordOperator,
@@ -17,6 +19,8 @@ from intacct_provider.operators.records import (
 )
 from intacct_provider.operators.sync import IntacctPlanSyncOperator, IntacctSyncOperator
 from intacct_provider.operators.sync_apply import IntacctApplySyncOperator
+from intacct_provider.sensors.jobs import IntacctBulkJobSensor
+from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 
 CUSTOMER = "accounts-receivable/customer"
@@ -245,3 +249,59 @@ def test_airflow_can_ask_each_templated_field_for_its_truth_value(argument):
     for one in (IntacctPlanSyncOperator, IntacctSyncOperator):
         operator = one(task_id="t", object_name=GROUP, plan_path=None, desired=[], **{argument: expression})
         assert all(bool(getattr(operator, name)) in (True, False) for name in operator.template_fields)
+
+
+def render(operator, value=None, native=True):
+    """Render an operator's templates as a worker does."""
+    with DAG("rendered", schedule=None, render_template_as_native_obj=native) as dag:
+        dag.add_task(operator)
+        operator.render_template_fields({"value": value}, dag.get_template_env(force_sandboxed=False))
+    return operator
+
+
+MISSING = "{{ value }}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (IntacctQuerySensor, {"at_least": MISSING}),
+        (IntacctQuerySensor, {"filters": MISSING}),
+        (IntacctQuerySensor, {"filters": [{"$eq": {"status": MISSING}}]}),
+        (IntacctQuerySensor, {"aggregate": MISSING, "at_most": "250000.00"}),
+        (IntacctQuerySensor, {"entity_id": MISSING}),
+        (IntacctRecordSensor, {"key": "1", "conditions": MISSING}),
+        (IntacctCreateRecordOperator, {"record": {"id": "C-1", "name": "x", "taxId": MISSING}}),
+        (IntacctUpdateRecordOperator, {"key": "1", "changes": {"term": {"id": MISSING}}}),
+        (IntacctQueryOperator, {"fields": ["key"], "filters": MISSING}),
+    ],
+)
+def test_a_value_that_rendered_to_none_is_not_one_that_is_not_given(kind, arguments):
+    operator = kind(task_id="t", object_name=CUSTOMER, **arguments)
+    name = next(iter(arguments.keys() - {"key", "fields", "at_most"}))
+    with pytest.raises(
+        AirflowFailException, match=rf"t: {name}: '\{{\{{ value \}}\}}' rendered to None\. Check"
+    ):
+        render(operator)
+
+
+def test_a_none_that_somebody_wrote_stays_one():
+    changes = {"taxId": None, "name": MISSING}
+    operator = render(
+        IntacctUpdateRecordOperator(task_id="t", object_name=CUSTOMER, key="1", changes=changes), "x"
+    )
+    assert operator.changes == {"taxId": None, "name": "x"}
+
+
+def test_ids_that_became_numbers_are_texts_again(airflow):
+    sensor = render(
+        IntacctQuerySensor(task_id="t", object_name=CUSTOMER, entity_id=MISSING, at_most=9, timeout=1), "100"
+    )
+    assert sensor.entity_id == 100
+    assert sensor.hook.config.entity_id == "100"
+    sensor = render(IntacctBulkJobSensor(task_id="t", job_id=MISSING), "12345")
+    assert sensor.build_trigger(intacct_conn_id="a", poll_interval=60).job_id == "12345"
+    for operator in make_all(record_id=MISSING):
+        assert "not 1000.0: Airflow's render_template_as_native_obj" in refuse(render(operator, "1e3"))
+    with pytest.raises(IntacctArgumentError, match=r"entity_id must be text, not 1\.5"):
+        _ = IntacctHook(entity_id=1.5).config

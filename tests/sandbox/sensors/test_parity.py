@@ -162,6 +162,11 @@ def fail(world, polls=5, **how):
     world.company.fail(**{"path": QUERY, "times": polls * EACH, "status": 500, **how})
 
 
+def down_for_good(world):
+    never(world)
+    fail(world, 1000)
+
+
 def failing(polls=5, **how):
     return lambda world: fail(world, polls, **how)
 
@@ -328,7 +333,15 @@ CASES = [
         ),
         *REFUSED,
     ),
-    Case("The connection is not defined", "retried", no_connection, MET),
+    *with_options(
+        Case("The connection is not defined", "failed", no_connection, MET),
+        ({"silent_fail": True}, "failed"),
+    ),
+    *with_options(
+        Case("Polls fail until the timeout", "failed", down_for_good, NEVER, error="AirflowSensorTimeout"),
+        (SOFT, "skipped"),
+        ({**SOFT, "silent_fail": True}, "skipped"),
+    ),
     Case("Four polls in a row fail", "success", failing(4), MET, xcom=COUNTED, polls=4),
     Case(
         "Four polls fail, one does not, four fail",

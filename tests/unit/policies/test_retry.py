@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from intacct_provider import exceptions
 from intacct_provider.exceptions import (
     IntacctAPIError,
+    IntacctArgumentError,
     IntacctAuthenticationError,
     IntacctBudgetError,
     IntacctError,
@@ -141,3 +142,8 @@ def test_a_policy_survives_serialization():
 def test_a_reason_is_short_and_names_the_type():
     reason = IntacctRetryPolicy().evaluate(limited(90), 1, 3).reason
     assert reason == "IntacctRateLimitError: Intacct asks to wait 90 s"
+
+
+def test_a_flag_that_is_text_is_refused():
+    with pytest.raises(IntacctArgumentError, match="wait_for_budget must be True or False, not 'False'"):
+        IntacctRetryPolicy(wait_for_budget="False")

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from numbers import Integral
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
 
@@ -107,6 +109,34 @@ def test_a_sensor_that_an_earlier_version_deferred_waits_on():
     }
     condition = load_condition(old)
     assert (condition.bounds, condition.checked) == ({"at_least": "2"}, True)
+
+
+def test_flags_that_are_neither_true_nor_false_are_refused(monkeypatch):
+    with pytest.raises(IntacctArgumentError, match="deferrable must be True or False, not 'no'"):
+        make(deferrable="no")
+    assert make(deferrable="False").deferrable is False
+    assert (
+        IntacctRecordSensor(task_id="t", object_name=CUSTOMER, key="1", gone="true").condition().gone is True
+    )
+    with pytest.raises(IntacctArgumentError, match="gone must be True or False, not 1"):
+        IntacctRecordSensor(task_id="t", object_name=CUSTOMER, key="1", gone=1).condition()
+
+
+def test_numbers_of_other_libraries_are_numbers():
+    @Integral.register
+    class Int64:
+        def __init__(self, value):
+            self.value = value
+
+        def __int__(self):
+            return self.value
+
+        def __str__(self):
+            return str(self.value)
+
+    assert make(at_least=Int64(3)).condition().bounds == {"at_least": "3"}
+    sensor = IntacctRecordSensor(task_id="t", object_name=CUSTOMER, key=Int64(24))
+    assert sensor.condition().record == {"key": "24"}
 
 
 def test_soft_fail_and_never_fail_exclude_each_other():
