@@ -122,8 +122,9 @@ class JobMemory:
     def intend(self, order: Order) -> None:
         """Keep that a job is about to be sent, maybe again."""
         note = self._before = self.note
-        again = note is not None and note.doubtful and note.digest == order.digest
-        since = note.since if again else dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        if note is not None and note.doubtful and note.digest == order.digest:
+            since = note.since
         records = len(order.records)
         self._keep(
             JobNote(order.object_name, order.operation, records, order.digest, since, round=self.next_round)

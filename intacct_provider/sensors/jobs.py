@@ -49,4 +49,4 @@ class IntacctBulkJobSensor(IntacctConditionSensor):
 
         if is_rendered_nothing(self.job_id):
             raise IntacctArgumentError(f"job_id {describe_rendered_nothing(self.job_id)}")
-        return read_id("job_id", self.job_id)
+        return str(read_id("job_id", self.job_id))
