@@ -51,15 +51,15 @@ def test_everything_is_answered_and_deleted(probe):
 @pytest.mark.parametrize(
     ("variant", "contradicted"),
     [
-        ("no-idempotency", {"idempotency-replay", "idempotency-batch-replay", "idempotence-supported"}),
-        ("null-keeps-values", {"null-clears-field", "null-clears-reference"}),
-        ("batch-answers-reversed", {"batch-answer-order"}),
-        ("batches-all-or-nothing", {"batch-partial-failure"}),
+        ("no-idempotency", ["idempotence-supported", "idempotency-batch-replay", "idempotency-replay"]),
+        ("null-keeps-values", ["null-clears-field", "null-clears-reference"]),
+        ("batch-answers-reversed", ["batch-answer-order"]),
+        ("batches-all-or-nothing", ["batch-partial-failure"]),
     ],
 )
 def test_the_probe_finds_what_a_variant_changes(variant, contradicted, probe):
     found = probe("--write", CUSTOMER, variant=variant)
-    assert found.list("contradicted") == contradicted
+    assert sorted(found.list("contradicted")) == contradicted
 
 
 @pytest.mark.parametrize("answers", [("SANDBOX", "yes"), ("sandbox", CUSTOMER), ("", "")])
