@@ -1,11 +1,11 @@
 """Install the package with each supported release of Airflow, as its users do, and run the tests there.
 
-Call it as ``python tools/versions.py [--short] [--constraints] [RELEASE]...``, with releases such as ``3.1``; without
-any, all of them. For each one a new environment gets Airflow and the built wheel, resolved as of a day on which that
+Call it as ``python tools/versions.py [--suite SUITE]... [RELEASE]...``, with releases such as ``3.1``; without any, all
+of them. For each one a new environment gets Airflow and the built wheel, resolved as of a day on which that
 release was the newest. Every module and every example DAG must load there, without a deprecation warning of our making.
-Then the test tools are added, from ``constraints/airflow-<release>.txt``, and the suites run; each writes its row
-of the table in ``docs/versions.md``. ``--short`` runs a small part of the tests and writes nothing. ``--constraints``
-writes the constraint files instead. Each Python from 3.11 on that is on the path has its turn, in a row of its own.
+Then the test tools are added, from ``constraints/airflow-<release>.txt``, and the suites run; each result goes into the
+table of ``docs/versions.md``. The suite ``short`` is what touches Airflow. Each Python from 3.11 on that is on the path
+has its turn, in a row of its own. ``--constraints`` writes the constraint files instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,8 @@ PAGE = ROOT / "docs" / "versions.md"
 TITLE = "## What was run"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 EXTRAS = ("dev", "parquet", "sql", "openlineage")
-#: What the suites are called in the table, and their folders. Slow tests start Airflow as processes: not here.
-SUITES = {"unit": ["tests/unit"], "sandbox": ["tests/sandbox"], "dag.test()": ["tests/airflow"]}
-#: What ``--short`` runs: whatever touches Airflow, and one DAG for each kind of work.
-SHORT = {
+#: What the suites are called in the table, and what they run. Slow tests start Airflow as processes: not here.
+SUITES = {
     "short": [
         *(
             f"tests/unit/{room}"
@@ -43,8 +41,12 @@ SHORT = {
         ),
         "tests/airflow/test_provider.py",
         "tests/airflow/test_example_dags.py",
-    ]
+    ],
+    "unit": ["tests/unit"],
+    "sandbox": ["tests/sandbox"],
+    "dag.test()": ["tests/airflow"],
 }
+NOT_RUN = "not run"
 INSTALL_SECONDS = 900
 TEST_SECONDS = 3600
 _ASK = "import platform; print(platform.python_version())"
@@ -99,12 +101,12 @@ def main(arguments: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="intacct-versions-") as name:
         wheel = build(Path(name) / "dist")
-        pythons = [sys.executable] if given.short else list(find_pythons())
+        pythons = [sys.executable] if given.suite else list(find_pythons())
         failed = [
             f"Airflow {release.version}"
             for release in releases
             for python in pythons
-            if not test(release, python, wheel, Path(name), short=given.short)
+            if not test(release, python, wheel, Path(name), suites=given.suite or [*SUITES][1:])
         ]
     check(not failed, f"Tests failed on {', '.join(failed)}")
 
@@ -116,25 +118,24 @@ def find_pythons() -> Iterator[str]:
     yield from filter(None, (shutil.which(f"python{minor}") for minor in PYTHONS if minor != own))
 
 
-def test(release: Release, python: str, wheel: Path, folder: Path, *, short: bool) -> bool:
+def test(release: Release, python: str, wheel: Path, folder: Path, *, suites: Sequence[str]) -> bool:
     """Install a release and the package, load all of it, and run the tests; return whether they passed."""
     first = FIRST.get(release.name)
-    if first and not short:
+    if first and "short" not in suites:
         load(first, make_environment(python, folder / f"first-{release.name}"), wheel)
     environment = make_environment(python, folder / f"{release.name}-{Path(python).name}")
     load(release, environment, wheel)
     step(f"Airflow {release.version}: install the test tools, as of {release.day}")
     packages = ["-e", f"{ROOT}[{','.join(EXTRAS)}]"]
     install(environment, "--compile-bytecode", "-c", str(release.constraints), *packages)
-    results = {}
-    for suite, paths in (SHORT if short else SUITES).items():
+    failures = 0
+    for suite in suites:
         step(f"Airflow {release.version}: {suite}")
-        results[suite] = run_tests(environment, paths)
-        say(f"{suite}: {describe(results[suite])}")
-    if not short:
-        write_row(release, ask(environment, _ASK), results)
+        passed, failed, skipped = run_tests(environment, SUITES[suite])
+        write_result(release, ask(environment, _ASK), suite, f"{passed:,} / {failed} / {skipped}")
+        failures += failed
     shutil.rmtree(environment)
-    return not any(failed for _, failed, _ in results.values())
+    return not failures
 
 
 def make_environment(python: str, folder: Path) -> Path:
@@ -248,23 +249,19 @@ def run_tests(environment: Path, paths: list[str]) -> tuple[int, int, int]:
     return int(suite["tests"]) - failed - skipped, failed, skipped
 
 
-def describe(result: tuple[int, int, int]) -> str:
-    """Return the counts of a suite for the table."""
-    passed, failed, skipped = result
-    return f"{passed:,} / {failed} / {skipped}"
-
-
-def write_row(release: Release, python: str, results: Mapping[str, tuple[int, int, int]]) -> None:
-    """Write the row of a release and a Python into the page, in the place of its last one."""
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    cells = [release.version, release.day, python, today, *map(describe, results.values())]
-    row = f"| {' | '.join(cells)} |"
-    head, table, rest = split_page(PAGE.read_text(encoding="utf-8"))
+def write_result(release: Release, python: str, suite: str, result: str) -> None:
+    """Write the result of a suite into the row of a release and a Python."""
+    say(f"{suite}: {result}")
+    text = PAGE.read_text(encoding="utf-8")
+    head, table, rest = split_page(text)
     minor = python.rpartition(".")[0]
-    others = [
-        one for one in table if not re.match(rf"\| {re.escape(release.name)}\.\S+ \| \S+ \| {minor}\.", one)
-    ]
-    PAGE.write_text("".join([head, *(f"{one}\n" for one in sorted([*others, row])), rest]), encoding="utf-8")
+    before = rf"\| {re.escape(release.name)}\.\S+ \| \S+ \| {re.escape(minor)}\.\d+ \| (.*) \|"
+    old = next((found for one in table if (found := re.fullmatch(before, one))), None)
+    results = dict(zip(SUITES, old[1].split(" | ") if old else [NOT_RUN] * len(SUITES), strict=True))
+    results[suite] = f"{result}, {dt.datetime.now(dt.UTC).date().isoformat()}"
+    row = f"| {' | '.join([release.version, release.day, python, *results.values()])} |"
+    rows = sorted([*(one for one in table if not old or one != old[0]), row])
+    PAGE.write_text("".join([head, *(f"{one}\n" for one in rows), rest]), encoding="utf-8")
 
 
 def split_page(text: str) -> tuple[str, list[str], str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.lineage import HookLineageCollector
+from airflow_parts import find
 
 from intacct_provider.assets import intacct
 from intacct_provider.get_provider_info import get_provider_info
@@ -18,9 +18,10 @@ AIRFLOW = str(Path(sysconfig.get_path("scripts")) / "airflow")
 
 
 def test_the_metadata_names_the_functions():
-    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
-
-    manager = ProvidersManagerTaskRuntime()
+    try:
+        manager = find("ProvidersManagerTaskRuntime", "airflow.sdk.providers_manager_runtime")()
+    except ImportError:
+        manager = find("ProvidersManager", "airflow.providers_manager")()
     assert manager.asset_uri_handlers["intacct"] is intacct.sanitize_uri
     assert manager.asset_factories["intacct"] is intacct.create_asset
     assert manager.asset_to_openlineage_converters["intacct"] is intacct.convert_asset_to_openlineage
@@ -76,7 +77,7 @@ def test_a_dag_that_waits_for_an_asset_finds_it_by_any_spelling(airflow_db):
 
 
 def test_the_collector_makes_the_asset_from_company_and_object():
-    collector = HookLineageCollector()
+    collector = find("HookLineageCollector", "airflow.sdk.lineage", "airflow.lineage.hook")()
     collector.add_input_asset(
         object(),
         scheme="intacct",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow_parts import needs_streams
 from pyarrow import parquet
 from sqlalchemy import select
 
@@ -59,6 +60,7 @@ def test_groups_are_synced_with_the_file_and_a_second_run_only_reads(run_dag, sa
     assert counts["transactions"] == sandbox.transactions - billed == 3
 
 
+@needs_streams
 def test_what_changed_is_exported_when_intacct_says_so(run_dag, sandbox, tmp_path):
     folder = f"file://{tmp_path}"
     first = run_dag("intacct_export_on_events", folder=folder)

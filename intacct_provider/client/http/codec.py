@@ -36,10 +36,10 @@ def decode(body: bytes) -> Any:
         raise ValueError("not UTF-8") from None
     except (ArithmeticError, msgspec.ValidationError):
         raise UnreadableValueError("a number with too many digits") from None
-    except msgspec.DecodeError:
+    except msgspec.DecodeError as err:
         if _has_lone_surrogate(body):
             raise UnreadableValueError("text with a lone surrogate, which is not Unicode") from None
-        raise
+        raise ValueError(str(err)) from None  # in releases of msgspec up to 0.20 it is none
 
 
 def encode(value: Any) -> bytes:

@@ -98,7 +98,7 @@ class StructRows:
             else:
                 keys = list(map(self._read_key, response.rows))
             stamps = self._read_stamps(content, response.rows) if self._stamped else []
-        except (ValueError, RecursionError, ArithmeticError):
+        except (ValueError, msgspec.DecodeError, RecursionError, ArithmeticError):
             return None
         page = build_page(response.rows, list(map(str, keys)), response.meta, start, size)
         return replace(page, stamps=stamps) if stamps else page
