@@ -40,7 +40,6 @@ SUITES = {
             for room in ("assets", "hooks", "operators", "policies", "sensors", "triggers")
         ),
         "tests/airflow/test_provider.py",
-        "tests/airflow/test_example_dags.py",
     ],
     "unit": ["tests/unit"],
     "sandbox": ["tests/sandbox"],
@@ -84,9 +83,7 @@ def main(arguments: list[str]) -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("release", nargs="*", metavar="RELEASE", help="such as 3.1; all of them by default")
-    parser.add_argument(
-        "--short", action="store_true", help="run a small part of the tests, and write nothing"
-    )
+    parser.add_argument("--suite", action="append", choices=[*SUITES], help="run this one only")
     parser.add_argument("--constraints", action="store_true", help="write the constraint files")
     given = parser.parse_args(arguments)
     releases = [one for one in RELEASES if not given.release or one.name in given.release]
