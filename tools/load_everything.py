@@ -67,7 +67,7 @@ def load_dags(examples: Path, problems: list[str], missing: list[str]) -> int:
     except ImportError:
         from airflow.models.dagbag import DagBag  # noqa: TID251 - where Airflow 3.1 has it
 
-    bag = DagBag(str(examples), include_examples=False)
+    bag = DagBag(str(examples))
     for file, error in bag.import_errors.items():
         lacking = "needs Airflow" in error
         (missing if lacking else problems).append(Path(file).name if lacking else f"{file}: {error}")

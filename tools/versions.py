@@ -148,7 +148,11 @@ def load(release: Release, environment: Path, wheel: Path) -> None:
     requirements = [f"apache-airflow=={release.version}", str(wheel)]
     install(environment, "--exclude-newer", release.day, *requirements)
     home = environment / "home"
-    env = own_environment(home) | {"AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL"}
+    env = own_environment(home) | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
+    }
     command = [
         find_python(environment),
         str(ROOT / "tools" / "load_everything.py"),
