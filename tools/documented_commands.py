@@ -37,6 +37,8 @@ PORT = "8765"
 #: Commands that keep running, and what they print when they are ready.
 SANDBOX, STANDALONE = "-m intacct_provider.sandbox", "airflow standalone"
 SERVERS = {SANDBOX: "Stop it with Ctrl+C.", STANDALONE: "Airflow is ready"}
+#: A command that is called like the sandbox, but ends by itself.
+CAPTURE = f"{SANDBOX} capture"
 SECONDS = 300
 STOP_SECONDS = 10
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -212,7 +214,7 @@ class Reader:
 
     def _run(self, text: str) -> list[str]:
         """Run a command and return what it printed, so far if it keeps running."""
-        server = next((program for program in SERVERS if program in text), None)
+        server = next((program for program in SERVERS if program in text and CAPTURE not in text), None)
         if server:
             self.stop(server)
         lines = self._terminal.run(self._move(text), SERVERS[server] if server else None)
@@ -231,7 +233,8 @@ class Reader:
         """Return a command with the other port."""
         if self._port == PORT:
             return text
-        return text.replace(PORT, self._port).replace(SANDBOX, f"{SANDBOX} --port {self._port}")
+        moved = text.replace(PORT, self._port)
+        return moved if CAPTURE in text else moved.replace(SANDBOX, f"{SANDBOX} --port {self._port}")
 
 
 def follow_pages(folder: Path, env: Mapping[str, str], port: str, skip: Iterable[str]) -> None:
