@@ -25,6 +25,7 @@ class CursorStore:
     def __init__(self, accessors: list[Any], name: str) -> None:
         self._accessors = accessors
         self._name = name
+        self._failed = 0
 
     @classmethod
     def find(cls, state_store: Any, name: str) -> CursorStore:
@@ -58,10 +59,26 @@ class CursorStore:
         )
 
     async def save(self, cursor: Cursor) -> None:
-        """Keep a cursor with every asset."""
-        if self._accessors:
-            text = await asyncio.to_thread(cursor.to_text)
-            await asyncio.gather(*(self._set(one, text) for one in self._accessors))
+        """Keep a cursor with every asset; one that fails has its older cursor, which counts after a restart.
+
+        :raises Exception: if no asset keeps it.
+        """
+        if not self._accessors:
+            return
+        text = await asyncio.to_thread(cursor.to_text)
+        results = await asyncio.gather(
+            *(self._set(one, text) for one in self._accessors), return_exceptions=True
+        )
+        errors = [one for one in results if isinstance(one, BaseException)]
+        if len(errors) == len(results) or any(not isinstance(one, Exception) for one in errors):
+            raise errors[0]
+        if len(errors) > self._failed:
+            log.warning(
+                "Intacct: the state of a watch cannot be kept with %d of its %d assets: %s. If one was removed, "
+                "this is over when the triggerer is restarted.",
+                len(errors), len(results), errors[0],
+            )  # fmt: skip
+        self._failed = len(errors)
 
     def _read(self, text: Any) -> Cursor | None:
         cursor = Cursor.from_text(str(text))

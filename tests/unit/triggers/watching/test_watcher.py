@@ -400,3 +400,21 @@ def test_a_trigger_of_several_assets_warns_that_one_of_them_may_miss_changes(com
     assert "equal watchers" not in caplog.text
     run(SmallAirflow(company, stores=[SmallStore(), SmallStore()]).start())
     assert "2 assets have equal watchers of accounts-receivable/customer" in caplog.text
+
+
+def test_an_asset_that_is_removed_does_not_keep_events_from_the_others(company, caplog):
+    stores = [SmallStore(), SmallStore()]
+    airflow = SmallAirflow(company, stores=stores)
+    run(airflow.poll())
+    stores[1].deaths = ["broken"] * 9
+    for key in (1, 2):
+        company.change(key)
+        company.now += SECOND
+        run(airflow.poll())
+    assert airflow.reported() == {"1": 1, "2": 1}
+    assert caplog.text.count("cannot be kept with 1 of its 2 assets: the metadata database is locked") == 1
+    # If it exists after all, it gets what it has missed.
+    stores[1].deaths = []
+    airflow.watcher = None
+    run(airflow.poll())
+    assert airflow.reported() == {"1": 2, "2": 2}
