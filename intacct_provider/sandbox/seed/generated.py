@@ -36,7 +36,9 @@ _CURRENCIES = ("USD", "EUR", "GBP")
 
 def generate(conn: Database, object_type: ObjectType, count: int) -> None:
     """Add `count` records after the existing ones; an object that they refer to gets a few if it has none."""
-    _Generator(conn).add(object_type, count)
+    generator = _Generator(conn)
+    generator.add(object_type, count)
+    generator.close_circles()
 
 
 class _Generator:
@@ -47,6 +49,7 @@ class _Generator:
         self.catalog = conn.catalog
         self.begun: set[str] = set()
         self.keys: dict[str, list[int]] = {}
+        self.open: list[tuple[ObjectType, Ref]] = []
 
     def add(self, object_type: ObjectType, count: int, *, lists: bool = True) -> Sequence[int]:
         """Add records, and return their keys.
@@ -62,6 +65,15 @@ class _Generator:
         if lists:
             self._add_elements(object_type, added)
         return added
+
+    def close_circles(self) -> None:
+        """Set the references to records that were added after those that refer to them."""
+        for object_type, ref in self.open:
+            make, column = self._make_reference(object_type, ref), quote(f"{ref.path}.key")
+            table = quote(object_type.name)
+            keys = self.conn.execute(f'SELECT "key" FROM {table} WHERE {column} IS NULL').fetchall()  # noqa: S608
+            sql = f'UPDATE {table} SET {column} = ? WHERE "key" = ?'  # noqa: S608 - our names
+            self.conn.executemany(sql, [(make(row["key"]), row["key"]) for row in keys])
 
     def _prepare(self, target: str) -> None:
         """Give the target of a reference a few records if it has none."""
@@ -124,6 +136,8 @@ class _Generator:
             return lambda key: None if (key - first) % SELF == 0 else key - (key - first) % SELF
         keys = [] if ref.owner or ref.target == ENTITY else self._read_keys(ref.target)
         if not keys:
+            if ref.target in self.begun and not ref.owner:
+                self.open.append((object_type, ref))
             return lambda _: None
         mix = crc32(ref.path.encode()) | 1  # so that two references do not always meet the same pairs
 

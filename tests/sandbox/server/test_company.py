@@ -4,7 +4,8 @@ import json
 
 import pytest
 import requests
-from companies import CUSTOMER, MACHINE, MAKER, PART, PLANT, machines, recorded
+from companies import CUSTOMER, MACHINE, MAKER, PART, PLANT, company, machines, model, recorded, reference
+from companies import field as field_of
 from raw_client import RawClient
 from sandbox_client import client_of, running, until
 from wire_audit import WireAudit
@@ -293,6 +294,40 @@ def test_a_wrong_file_is_refused_before_the_server_starts(tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(CompanyFileError, match=rf"company\.json: {MACHINE}, field price: the type 'money'"):
         running(company=path).__enter__()
+
+
+def test_objects_that_refer_to_each_other_are_generated_with_their_references():
+    one = model("x/one", refs={"other": {**reference("x/other"), "required": True}})
+    other = model("x/other", refs={"one": {**reference("x/one"), "required": True}})
+    with running("x/one=5", company=company(**{"x/one": one, "x/other": other})) as sandbox:
+        for name, path in (("x/one", "other"), ("x/other", "one")):
+            assert all(record[path]["key"] for record in sandbox.records(name))
+
+
+def test_elements_can_have_lists_of_their_own():
+    lines = model(
+        "x/line", "ownedObject", lists={"taxes": {"apiObject": "x/tax"}}, refs={"entry": owner("x/entry")}
+    )
+    taxes = model("x/tax", "ownedObject", fields={"rate": field_of("number")}, refs={"line": owner("x/line")})
+    entry = model("x/entry", lists={"lines": {"apiObject": "x/line"}})
+    described = company(**{"x/entry": entry, "x/line": lines, "x/tax": taxes})
+    with running(company=described) as sandbox, client_of(sandbox) as ours:
+        key = ours.create("x/entry", {"lines": [{"taxes": [{"rate": 1}, {"rate": 2}]}, {"taxes": []}]})["key"]
+        first, second = ours.get("x/entry", key)["lines"]
+        assert ([one["rate"] for one in first["taxes"]], second["taxes"]) == ([1, 2], [])
+        gone = {"key": first["taxes"][0]["key"], "ia::operation": "delete"}
+        ours.update("x/entry", key, {"lines": [{"key": first["key"], "taxes": [gone]}]})
+        assert [[one["rate"] for one in line["taxes"]] for line in ours.get("x/entry", key)["lines"]] == [
+            [2],
+            [],
+        ]
+        ours.delete("x/entry", key)
+        assert sandbox.records("x/line") == sandbox.records("x/tax") == []
+
+
+def owner(name):
+    """Return the reference of an owned record to its owner."""
+    return reference(name, isOwner=True)
 
 
 def test_the_command_runs_a_company(tmp_path):
