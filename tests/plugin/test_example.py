@@ -44,5 +44,5 @@ def test_the_other_tests_on_the_page_pass(project):
     for number, block in enumerate(tests):
         project.write(f"test_block_{number}.py", block)
     result = project.run(AIRFLOW_HOME=None, AIRFLOW_CONN_INTACCT_DEFAULT=ELSEWHERE)
-    assert len(tests) == 5
-    assert result.counts == {"passed": 5}, result.output
+    assert len(tests) == 6
+    assert result.counts == {"passed": 6}, result.output
