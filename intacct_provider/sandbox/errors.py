@@ -104,16 +104,9 @@ def invalid(message: str, *, target: str | None = None, code: str = "invalidRequ
 
 
 def unknown_field(pointer: str) -> ApiError:
-    """Return the error for a member that the object does not have."""
-    return ApiError(
-        400,
-        "invalidRequest",
-        f"{pointer} is not a valid field",
-        error_id="REST-1043",
-        message_id="IA.NOT_A_VALID_FIELD",
-        placeholders={"FIELD": pointer},
-        target=pointer,
-    )
+    """Return the error for a member that the object does not have, in the words of recorded traffic."""
+    name = pointer.strip("/").replace("/", ".")
+    return ApiError(400, "invalidRequest", f"The {name} field does not exist", target=pointer)
 
 
 def read_only_field(pointer: str) -> ApiError:
@@ -139,6 +132,11 @@ def payload_errors(details: Sequence[ApiError]) -> ApiError:
         message_id="IA.PAYLOAD_CONTAINS_ERRORS",
         details=details,
     )
+
+
+def malformed_payload(why: object) -> ApiError:
+    """Return the error for a body that is not JSON."""
+    return ApiError(400, "invalidRequest", f"The payload is not valid JSON: {why}", error_id="REST-1030")
 
 
 def payload_missing(method: str) -> ApiError:

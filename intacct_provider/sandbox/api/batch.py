@@ -44,7 +44,7 @@ class ObjectCalls:
 
     def get(self, keys: Sequence[str]) -> ApiResponse:
         """Return one record, or several in the order of their keys."""
-        response = self._each(200, keys, self.records.get, single=len(keys) == 1)
+        response = self._each(None, keys, self.records.get, single=len(keys) == 1)
         return ApiResponse(response.status, response.body, 1 if response.transactions else 0)
 
     def create(self, body: bytes) -> ApiResponse:
@@ -104,10 +104,15 @@ class ObjectCalls:
         return self._delete(key)
 
     def _each(
-        self, success: int, items: Sequence[Item], operate: Callable[[Item], dict[str, Any]], *, single: bool
+        self,
+        success: int | None,
+        items: Sequence[Item],
+        operate: Callable[[Item], dict[str, Any]],
+        *,
+        single: bool,
     ) -> ApiResponse:
         if single:
-            return one_result(success, operate(items[0]), 1)
+            return one_result(success or 200, operate(items[0]), 1)
         if not items:
             raise payload_missing("POST" if success == 201 else "PATCH")
         if len(items) > MAX_RECORDS:
@@ -142,16 +147,18 @@ def attempt(operate: Callable[[Item], dict[str, Any]], item: Item) -> Outcome:
         return error
 
 
-def combine(success: int, outcomes: Sequence[Outcome]) -> ApiResponse:
+def combine(success: int | None, outcomes: Sequence[Outcome]) -> ApiResponse:
     """Return the response to a batch: plain if all records succeed, 207 if some do, else the first error's status.
 
     The elements of a mixed response are in the order of the request. Those of a DELETE have no key, so their
     position is all that a client has.
+
+    :param success: status of a record that was written; ``None`` for those that were read, which show none.
     """
     errors = [one for one in outcomes if isinstance(one, ApiError)]
     written = len(outcomes) - len(errors)
     if not errors:
-        return ApiResponse(success, {"ia::result": outcomes, "ia::meta": meta(written, 0)}, written)
+        return ApiResponse(success or 200, {"ia::result": outcomes, "ia::meta": meta(written, 0)}, written)
     result = [with_status(success, one) for one in outcomes]
     status = 207 if written else errors[0].status
     return ApiResponse(status, {"ia::result": result, "ia::meta": meta(written, len(errors))}, written)

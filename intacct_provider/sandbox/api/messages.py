@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from intacct_provider.sandbox.errors import ApiError, invalid, payload_missing
+from intacct_provider.sandbox.errors import ApiError, invalid, malformed_payload, payload_missing
 from intacct_provider.sandbox.objects.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ class ApiRequest:
 def decode_json(body: bytes, method: str) -> Any:
     """Return the decoded body of a write.
 
-    :raises ApiError: 400 REST-1028 for an empty body, 400 without an id for one that is not JSON.
+    :raises ApiError: 400 REST-1028 for an empty body, REST-1030 for one that is not JSON.
     """
     if not body.strip():
         raise payload_missing(method)
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(f"The payload is not valid JSON: {error}") from None
+        raise malformed_payload(error) from None
 
 
 def check_object_name(name: str, catalog: Catalog) -> None:
@@ -111,8 +111,11 @@ def meta(success: int, errors: int) -> dict[str, int]:
     return {"totalCount": success + errors, "totalSuccess": success, "totalError": errors}
 
 
-def with_status(success: int, outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome of one record as an element of a mixed response."""
+def with_status(success: int | None, outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome of one record as an element of a mixed response.
+
+    :param success: status of one that is not rejected; ``None`` for none.
+    """
     if isinstance(outcome, ApiError):
         return {"ia::error": outcome.error(), "ia::status": outcome.status}
-    return {**outcome, "ia::status": success}
+    return outcome if success is None else {**outcome, "ia::status": success}

@@ -1,7 +1,7 @@
 """The model service, which describes the fields of an object in Sage's form.
 
-Two oddities of the real service are kept because clients must handle them: a map without entries is an empty
-array, and ``required`` is always ``false``.
+Oddities of the real service are kept because clients must handle them: a map of an object without entries is an empty
+array, one of a group or reference is left out, and ``required`` is always ``false``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from intacct_provider.sandbox.api.messages import meta
 from intacct_provider.sandbox.errors import invalid
 from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import Field, ListField, Member, ObjectType, Ref
+from intacct_provider.sandbox.objects.names import VENDOR
 
 MAPS = ("fields", "groups", "refs", "lists")
 ROOT_OBJECT = "rootObject"
@@ -22,6 +23,9 @@ OWNED_OBJECT = "ownedObject"
 #: What the types that can be listed are; "object" is any.
 KINDS = {ROOT_OBJECT: (ROOT_OBJECT,), OWNED_OBJECT: (OWNED_OBJECT,), "object": (ROOT_OBJECT, OWNED_OBJECT)}
 _HREF = Field("href", read_only=True)
+#: Parameters that queries of an object take in ``filterParameters`` besides those of all objects.
+QUERY_PARAMETERS = {VENDOR: {"approvalsForUser": {"parameters": {"submitState": {"type": "string"}}}}}
+_MORE = {name: {"additionalQueryFilterParameters": one} for name, one in QUERY_PARAMETERS.items()}
 
 
 def describe(params: Mapping[str, str], catalog: Catalog) -> dict[str, Any]:
@@ -51,7 +55,8 @@ def _describe_object(object_type: ObjectType, catalog: Catalog, *, with_schema: 
         maps = {name: object_type.model.get(name) or [] for name in MAPS if with_schema}
         return {**maps, **said, **summary, "href": href}
     schema = _schema(object_type, catalog) if with_schema else {}
-    return {**schema, **summary, "idempotenceSupported": True, "href": href}
+    more = _MORE.get(object_type.name, {})
+    return {**more, **schema, **summary, "idempotenceSupported": True, "href": href}
 
 
 def _summarize_object(object_type: ObjectType, catalog: Catalog) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def _schema(object_type: ObjectType, catalog: Catalog) -> dict[str, Any]:
     for name in object_type.aliases:
         if name in described["refs"]:
             described["refs"][name]["deprecated"] = True
-    return described
+    return {name: entries or [] for name, entries in described.items()}
 
 
 def _maps(catalog: Catalog, members: Sequence[Member], prefix: str = "") -> dict[str, Any]:
@@ -122,7 +127,7 @@ def _maps(catalog: Catalog, members: Sequence[Member], prefix: str = "") -> dict
         elif member.shape == "list":
             lists[name] = {"apiObject": member.target} if member.target else {"type": "string"}
     groups = {
-        name: _maps(catalog, members, f"{prefix}{name}.")
+        name: _without_empty(_maps(catalog, members, f"{prefix}{name}."))
         for name in _groups(members, prefix)
         if name not in refs
     }
@@ -131,7 +136,11 @@ def _maps(catalog: Catalog, members: Sequence[Member], prefix: str = "") -> dict
         for member in members
         if isinstance(member, ListField) and member.shape == "object" and member.path.startswith(prefix)
     }
-    return {"fields": fields or [], "groups": groups or [], "refs": refs or [], "lists": lists or []}
+    return {"fields": fields, "groups": groups, "refs": refs, "lists": lists}
+
+
+def _without_empty(maps: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entries for name, entries in maps.items() if entries}
 
 
 def _groups(members: Sequence[Member], prefix: str) -> list[str]:
@@ -152,7 +161,8 @@ def _field(field: Field) -> dict[str, Any]:
         "readOnly": field.read_only,
         "writeOnly": field.write_only,
         "required": False,
-        "nullable": field.nullable,
+        # Not whether null clears it: recorded models say so of every field without a fixed set of values.
+        "nullable": not field.enum or None in field.enum,
         "mutable": field.mutable and not field.read_only,
     }
     return described | ({"deprecated": True} if field.deprecated else {})
@@ -165,16 +175,13 @@ def _ref(catalog: Catalog, ref: Ref, members: Sequence[Member]) -> dict[str, Any
         shown["fields"]["href"] = _field(_HREF)
     below = _maps(catalog, members, f"{ref.path}.")
     described: dict[str, Any] = {"apiObject": ref.target} | ({"isOwner": True} if ref.owner else {})
-    for name, entries in shown.items():
-        if name == "fields" or entries or below[name]:
-            described[name] = dict(entries) | dict(below[name])
-    return described
+    return described | _without_empty({name: entries | below[name] for name, entries in shown.items()})
 
 
 def _shown_field(catalog: Catalog, ref: Ref, name: str) -> Field:
     """Return a field of the target as the reference shows it: only key and id can be written."""
     field = catalog.tables[ref.target].field(name) or Field(name)
-    read_only = ref.read_only or name not in ("key", "id")
+    read_only = ref.read_only or name not in ("key", "id", *ref.open)
     return replace(field, path=name, read_only=read_only, nullable=ref.nullable, mutable=True, default=None)
 
 
@@ -183,4 +190,4 @@ def _free_object(catalog: Catalog, member: ListField) -> dict[str, Any]:
     arrays = ("filters", "orderBy")
     scalars = [item for item in member.items if item.path not in arrays]
     lists = {item.path: {"type": "object"} for item in member.items if item.path in arrays}
-    return _maps(catalog, scalars) | {"lists": lists or []}
+    return _without_empty(_maps(catalog, scalars) | {"lists": lists})

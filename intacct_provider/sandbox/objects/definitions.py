@@ -19,12 +19,10 @@ class Field:
     :param path: dotted name as in the API, for example ``contacts.default.email1``.
     :param format: ``date``, ``date-time`` or ``decimal-precision-2``; ``None`` for plain values.
     :param enum: allowed values; empty for any value.
-    :param nullable: whether ``null`` clears it.
+    :param nullable: whether ``null`` clears it, which the model service does not report.
     :param mutable: whether it can be changed after the record was created.
     :param required: whether a create requires it; the model service always reports ``false``, as at Sage.
     :param synonyms: pairs of an older enum value and the current one, accepted in writes.
-    :param inverse_of: for a retired boolean, the path of the boolean that replaced it with the opposite
-        meaning; it can be written and queried, but GET does not return it.
     :param max_length: the maximum number of characters.
     :param required_when: path and value of another field that makes this one required.
     """
@@ -41,7 +39,6 @@ class Field:
     required: bool = False
     deprecated: bool = False
     synonyms: tuple[tuple[str, str], ...] = ()
-    inverse_of: str | None = None
     max_length: int | None = None
     required_when: tuple[str, str] | None = None
 
@@ -54,7 +51,8 @@ class Ref:
     :param required: whether a create requires it; then it cannot be cleared.
     :param required_when: path and value of another field that makes this one required.
     :param hidden: stored, but never shown, written or queried.
-    :param owner: of an owned record, the record that it is a part of.
+    :param owner: of an owned record, the record that it is a part of. What is written to it has no effect.
+    :param open: names of fields of the target that can be written, too, which has no effect.
     """
 
     path: str
@@ -67,6 +65,7 @@ class Ref:
     required_when: tuple[str, str] | None = None
     hidden: bool = False
     owner: bool = False
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,14 +165,6 @@ account_group = ObjectType(
         ListField("statisticalAccountRanges", "general-ledger/account-range", RANGE),
         ENTITY_REF,
     ),
-    aliases={
-        "totalTitle": "displayTotalLineAs",
-        "reportFilters.costtype": "reportFilters.costType",
-        "department": "dimensions.department",
-        "location": "dimensions.location",
-        "departmentGroup": "dimensions.departmentGroup",
-        "locationGroup": "dimensions.locationGroup",
-    },
 )
 
 account_group_purpose = ObjectType(

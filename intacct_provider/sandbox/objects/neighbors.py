@@ -9,16 +9,18 @@ from intacct_provider.sandbox.objects.definitions import (
     Field,
     Member,
     ObjectType,
+    Ref,
     boolean,
     choice,
     identifier,
     name_field,
     status,
 )
-from intacct_provider.sandbox.objects.names import TERRITORY, USER
+from intacct_provider.sandbox.objects.names import TERRITORY, USER, VENDOR
 
 NAMES = (
-    "accounts-payable/vendor",
+    "accounts-payable/account-label",
+    VENDOR,
     "accounts-receivable/account-label",
     "accounts-receivable/customer-message",
     "accounts-receivable/shipping-method",
@@ -52,17 +54,25 @@ NAMES = (
 
 TEMPLATE_TYPES = (None, "arInvoice", "arStatement", "contract", "orderEntryTxn", "purchasingTxn")
 EXTRAS: dict[str, tuple[Member, ...]] = {
-    "accounts-payable/vendor": (boolean("isSystemGenerated"),),
+    VENDOR: (
+        boolean("isSystemGenerated"),
+        choice("billingType", None, "openItem", "balanceForward"),
+        Ref("accountLabel", "accounts-payable/account-label"),
+        choice("status", "active", "activeNonPosting", "inactive", default="active"),
+    ),
     "accounts-receivable/customer-message": (Field("message"),),
     "company-config/email-template": (choice("templateType", *TEMPLATE_TYPES, default="arInvoice"),),
 }
 
+# A recorded model has both.
+ALIASES = {VENDOR: {"accountlabel": "accountLabel"}}
+
 
 def neighbor(name: str) -> ObjectType:
     """Return a neighbor: key, id, name, status, audit and what references show besides."""
-    return ObjectType(
-        name, (KEY, identifier(), name_field(), *EXTRAS.get(name, ()), status(), *AUDIT, ENTITY_REF)
-    )
+    own = (KEY, identifier(mutable=name != VENDOR), name_field(), *EXTRAS.get(name, ()))
+    last = () if name == VENDOR else (status(),)
+    return ObjectType(name, (*own, *last, *AUDIT, ENTITY_REF), ALIASES.get(name, {}))
 
 
 OBJECT_TYPES = tuple(neighbor(name) for name in NAMES)

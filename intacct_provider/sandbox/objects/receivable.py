@@ -15,7 +15,6 @@ from intacct_provider.sandbox.objects.definitions import (
     Ref,
     boolean,
     choice,
-    dimension_status,
     identifier,
     name_field,
     status,
@@ -53,14 +52,6 @@ DEFAULT_CONTACT: tuple[Member, ...] = (
     Ref("contacts.default.tax.solution", "tax/tax-solution"),
     *(Field(f"contacts.default.{name}", deprecated=True) for name in CONTACT_FIELDS),
     boolean("contacts.default.showInContactList", default=True),
-    Field(
-        "contacts.default.hideContactList",
-        "boolean",
-        default=False,
-        nullable=False,
-        deprecated=True,
-        inverse_of="contacts.default.showInContactList",
-    ),
     Field("contacts.default.electronicInvoiceDetails.legalCategory"),
     Field("contacts.default.electronicInvoiceDetails.mainActivity"),
     Field("contacts.default.electronicInvoiceDetails.typeOfCompany"),
@@ -70,7 +61,7 @@ DEFAULT_CONTACT: tuple[Member, ...] = (
     Field("contacts.default.electronicAddress"),
 )
 
-OWNER = Ref("customer", CUSTOMER, read_only=True, owner=True)
+OWNER = Ref("customer", CUSTOMER, owner=True)
 OWNED: tuple[Field | Ref, ...] = (KEY, Field("id", read_only=True))
 OWNED_AUDIT: tuple[Field | Ref, ...] = tuple(member for member in AUDIT if isinstance(member, Field | Ref))
 
@@ -130,7 +121,7 @@ customer = ObjectType(
         Field("resaleNumber", "number", deprecated=True),
         Field("customerResaleNumber"),
         Field("taxId"),
-        Field("electronicAddress", deprecated=True),
+        Field("electronicAddress"),
         Field("creditLimit", "number"),
         Field("totalDue", format="decimal-precision-2", read_only=True),
         Field("notes"),
@@ -139,7 +130,7 @@ customer = ObjectType(
         Field("lastInvoiceCreatedDate", format="date", read_only=True),
         Field("lastStatementGeneratedDate", format="date", read_only=True),
         choice("deliveryOptions", "print", "email", "both", default="print"),
-        Ref("territory", TERRITORY, NAMED),
+        Ref("territory", TERRITORY, NAMED, open=("name",)),
         Ref("shippingMethod", "accounts-receivable/shipping-method"),
         Ref("customerType", CUSTOMER_TYPE),
         Ref("accountGroup", "order-entry/customer-gl-group"),
@@ -151,9 +142,14 @@ customer = ObjectType(
         Field("advanceBillBy"),
         choice("advanceBillByType", "", "days", "months"),
         Field("currency"),
-        dimension_status(),
+        choice("status", "active", "activeNonPosting", "inactive", default="active"),
         boolean("isOneTimeUse"),
-        Ref("customerMessage", "accounts-receivable/customer-message", ("key", "id", "message")),
+        Ref(
+            "customerMessage",
+            "accounts-receivable/customer-message",
+            ("key", "id", "message"),
+            open=("message",),
+        ),
         boolean("isOnHold"),
         Field(
             "overridePriceList",
@@ -177,8 +173,6 @@ customer = ObjectType(
         ENTITY_REF,
         choice("customerRestriction", "unrestricted", "rootOnly", "restricted", default="unrestricted"),
         choice("restrictions.restrictionType", None, "unrestricted", "rootOnly", "restricted"),
-        ListField("restrictions.locations", whole=True),
-        ListField("restrictions.departments", whole=True),
         Ref("overrideOffsetGLAccount", ACCOUNT, NAMED),
         boolean("emailOptIn"),
         Field("customerAccountHealth.healthScore", "integer"),
@@ -191,7 +185,6 @@ customer = ObjectType(
         Field("webURL", read_only=True),
         *CUSTOMER_LISTS,
     ),
-    aliases={"customerMessageId": "customerMessage.id"},
 )
 
 customer_group = ObjectType(

@@ -213,7 +213,7 @@ def _get(object_type: ObjectType, catalog: Catalog) -> Schema:
     shown = schema_ref(component_name(object_type.name))
     return {
         "200": response("The record or the records.", one_or_many_body(shown)),
-        "207": response("Some of the records.", mixed_body(record_schema(object_type, catalog), 200)),
+        "207": response("Some of the records.", mixed_body(record_schema(object_type, catalog), None)),
         **error_responses(404, records=True),
     }
 

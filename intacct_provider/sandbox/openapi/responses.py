@@ -36,14 +36,18 @@ def one_or_many_body(result: Schema) -> Schema:
     return {"anyOf": [envelope(result, "metadata-one"), envelope(several, "metadata-success")]}
 
 
-def mixed_body(success: Schema, status: int) -> Schema:
-    """Return the body of 207: each element is a record or an error, with its status."""
-    done = {
-        **success,
-        "properties": {**success.get("properties", {}), "ia::status": {"const": status}},
-        "required": [*success.get("required", ()), "ia::status"],
-    }
-    items = {"anyOf": [done, schema_ref("record-error")]}
+def mixed_body(success: Schema, status: int | None) -> Schema:
+    """Return the body of 207: each element is a record or an error.
+
+    :param status: of the records; ``None`` if they show none.
+    """
+    if status is not None:
+        success = {
+            **success,
+            "properties": {**success.get("properties", {}), "ia::status": {"const": status}},
+            "required": [*success.get("required", ()), "ia::status"],
+        }
+    items = {"anyOf": [success, schema_ref("record-error")]}
     return envelope({"type": "array", "items": items, "minItems": 2}, "metadata-mixed")
 
 
@@ -63,8 +67,9 @@ def schemas() -> Schema:
         "metadata-mixed": counts(_SOME, _SOME),
         "metadata-failed": counts(_COUNT, _SOME),
         "metadata-errors": counts({"const": 0}, _SOME),
-        "metadata-pages": exact_object(
-            {"totalCount": _COUNT, "start": _SOME, "pageSize": _SOME, "next": position, "previous": position}
+        "metadata-pages": object_schema(
+            {"totalCount": _COUNT, "start": _SOME, "pageSize": _SOME, "next": position, "previous": position},
+            ["totalCount", "start", "pageSize"],
         ),
         **_error_schemas(),
     }

@@ -97,7 +97,7 @@ def record_schema(object_type: ObjectType, catalog: Catalog, *, element: bool = 
     leaves: list[Leaf] = []
     for member in object_type.shown:
         if isinstance(member, Field):
-            if member.inverse_of is None and not member.write_only:
+            if not member.write_only:
                 leaves.append(Leaf(member.path, value_schema(member, null=member.nullable)))
         elif isinstance(member, Ref):
             leaves += _reference(object_type, catalog, member)
@@ -225,7 +225,7 @@ def _written_member(
         return [Leaf(path, _written_value(member), required)]
     if path in object_type.groups:
         return [Leaf(f"{path}.{leaf}", _NAME, required=False) for leaf in ("key", "id")]
-    return [Leaf(path, _written_reference(null=not member.required), required)]
+    return [Leaf(path, _written_reference(null=not member.required, more=member.open), required)]
 
 
 def _written_value(field: Field) -> Schema:
@@ -261,12 +261,16 @@ def _open_object(path: str, schema: Schema, *, required: bool) -> Schema:
     return schema
 
 
-def _written_reference(*, null: bool) -> Schema:
-    """Return a reference in a write: by key or id; null or empty for none, if allowed."""
+def _written_reference(*, null: bool, more: Iterable[str] = ()) -> Schema:
+    """Return a reference in a write: by key or id; null or empty for none, if allowed.
+
+    :param more: names of further members, which have no effect.
+    """
+    members = object_schema({"key": _NAME, "id": _NAME, **{name: {} for name in more}})
     if null:
-        return {**object_schema({"key": _NAME, "id": _NAME}), "type": ["object", "null"]}
+        return {**members, "type": ["object", "null"]}
     named = [{"required": [leaf], "properties": {leaf: {"type": "string"}}} for leaf in ("key", "id")]
-    return {**object_schema({"key": _NAME, "id": _NAME}), "anyOf": named}
+    return {**members, "anyOf": named}
 
 
 def _written_list(list_field: ListField, *, new: bool) -> Schema:

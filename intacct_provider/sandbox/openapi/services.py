@@ -282,7 +282,7 @@ def _model_call(*, described: bool) -> Schema:
 
 
 def _model_members() -> Schema:
-    """Return the four maps of an object or a group; a map without entries is an empty array."""
+    """Return the four maps of an object or a group; one of an object without entries is an empty array."""
     lists: Schema = {"anyOf": [exact_object({"apiObject": _TEXT}), exact_object({"type": _TEXT})]}
     itself = schema_ref("model-members")
     ref = object_schema(
@@ -292,9 +292,9 @@ def _model_members() -> Schema:
             "deprecated": {"const": True},
             "isOwner": {"const": True},
         },
-        ["apiObject", "fields"],
+        ["apiObject"],
     )
-    return exact_object(
+    return object_schema(
         {
             "fields": _map(schema_ref("model-field")),
             "groups": _map(itself),

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.objects.catalog import Catalog
-from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref
+from intacct_provider.sandbox.objects.definitions import Field, ListField, ObjectType, Ref, parents
 from intacct_provider.sandbox.objects.values import decimal_places, format_amount, format_cents
 from intacct_provider.sandbox.records.render import MEMBER_FILTER
 from intacct_provider.sandbox.store import quote
@@ -71,7 +71,8 @@ class Tables:
     def column(self, name: str) -> Column:
         """Return the column of a field, also of related records at any depth (``parent.term.id``).
 
-        :raises ApiError: REST-1106 for an unknown or write-only field, a list or an object.
+        :raises ApiError: REST-1106 for an unknown or write-only field, a list or an object, and REST-1107 for what is
+            in a list.
         """
         object_type, table, path = self.object_type, "t", name
         while True:
@@ -110,10 +111,14 @@ class Tables:
             400,
             "invalidRequest",
             f"The {name} field in {self.object_type.name} object cannot be used in query in version 1",
-            error_id="REST-1106",
+            error_id="REST-1107" if self._is_in_list(name) else "REST-1106",
             message_id="IA.THE_FIELD_IN_OBJECT_CANNOT_BE_USED_IN_QUERY",
             placeholders={"FIELD": name, "OBJECT": self.object_type.name, "VERSION": "1"},
         )
+
+    def _is_in_list(self, name: str) -> bool:
+        above = map(self.object_type.member, parents(name))
+        return any(isinstance(member, ListField) and member.shape == "list" for member in above)
 
     def is_reference(self, name: str) -> bool:
         """Whether a name goes through a reference instead of being a field of the object itself."""

@@ -14,6 +14,10 @@ from intacct_provider.sandbox.query.columns import Column, Type
 from intacct_provider.sandbox.query.relative_dates import MACROS, Period, resolve_period
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+#: The form of times in RFC 3339, whose zone may be missing, or a date.
+_DATE_TIME = re.compile(
+    _DATE.pattern + r"(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
+)
 _LARGEST = 2**63 - 1
 # No column has more digits; arithmetic with larger decimals overflows.
 _MOST_DIGITS = 400
@@ -168,9 +172,9 @@ def _parse_date(value: object) -> str:
 def _date_time(value: object) -> str:
     """Return an instant as it is stored; a fraction of a second sorts after its whole second."""
     try:
-        timestamp = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if timestamp is None:
+        if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
             raise ValueError
+        timestamp = datetime.fromisoformat(value)
         timestamp = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{str(value)[:40]!r} is not a date-time such as 2025-03-16T13:26:56Z") from None

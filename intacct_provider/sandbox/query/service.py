@@ -12,6 +12,7 @@ from typing import Any
 from intacct_provider.sandbox.errors import gateway, invalid
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.catalog import Catalog
+from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.query.columns import Column, Tables, find_converter, parse_aggregate
 from intacct_provider.sandbox.query.filters import Settings, Sql, build_condition, join_all
 from intacct_provider.sandbox.query.variants import ignore_unknown_fields, vary_rows
@@ -65,9 +66,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The requested columns in order; with aggregates, rows are grouped by all other columns.
+    """The requested columns, in the order of their names; with aggregates, rows are grouped by all other columns.
 
-    :param stray: name of a column that was not requested, which real responses have; ``None`` if there is none.
+    :param stray: name of a column that was not requested, which real responses have first; ``None`` if there is none.
     """
 
     columns: Sequence[Column]
@@ -77,12 +78,12 @@ class Selection:
     @property
     def names(self) -> list[str]:
         """The names in a row, in order."""
-        return [column.name for column in self.columns] + ([self.stray] if self.stray else [])
+        return ([self.stray] if self.stray else []) + [column.name for column in self.columns]
 
     @property
     def sql(self) -> str:
         """The SELECT list."""
-        return ", ".join([column.output for column in self.columns] + (["NULL"] if self.stray else []))
+        return ", ".join((["NULL"] if self.stray else []) + [column.output for column in self.columns])
 
     @property
     def grouping(self) -> str:
@@ -96,9 +97,9 @@ def run_query(
 ) -> dict[str, Any]:
     """Return the page of records for a query, as ``{"ia::result": [...], "ia::meta": {...}}``.
 
-    Rows are flat: each has all requested dotted names, in the requested order. An older name is returned under
-    that name. As in recorded traffic, rows have an extra column if a related field is requested. Nulls sort first
-    in ascending order. The order of ties in `orderBy` is undefined.
+    Rows are flat: each has all requested dotted names. An older name is returned under that name. As in recorded
+    traffic, names are in alphabetical order, and rows have an extra column if no related field is requested. Nulls
+    sort first in ascending order. The order of ties in `orderBy` is undefined.
 
     :param entity_key: the entity of the session, which sees its own and the shared records. ``None`` is the top
         level, which sees the private records of entities only with ``filterParameters.includePrivate``.
@@ -158,12 +159,19 @@ def _read_page(request: Mapping[str, Any], faults: Faults) -> Page:
 def _open_tables(request: Mapping[str, Any], catalog: Catalog, faults: Faults) -> Tables:
     if "object" not in request:
         raise invalid("A query needs an object")
-    object_type = catalog.queryable.get(request["object"])
+    name = request["object"]
+    object_type = catalog.queryable.get(name) or _find_unqualified(catalog, name)
     if object_type is None:
         raise invalid(f"{request['object']} is not an object that can be queried")
     if object_type.name in faults.denied:
         raise gateway(403, "GW-0042", f"The user may not see {object_type.name}")
     return Tables(object_type, catalog)
+
+
+def _find_unqualified(catalog: Catalog, name: str) -> ObjectType | None:
+    """Return the only object with a name without its application, which Sage's samples use, too."""
+    found = [one for path, one in catalog.queryable.items() if path.rpartition("/")[2] == name]
+    return found[0] if len(found) == 1 else None
 
 
 def _read_as_of(parameters: Mapping[str, Any], today: date) -> date:
@@ -186,13 +194,13 @@ def _selection(tables: Tables, request: Mapping[str, Any]) -> Selection:
         raise invalid("fields must name at least one field")
     columns: list[Column] = []
     aggregates: set[str] = set()
-    for name in dict.fromkeys(names):
+    for name in sorted(set(names)):
         aggregated = parse_aggregate(tables, name)
         if aggregated:
             aggregates.add(name)
         columns.append(aggregated or tables.column(name))
-    related = not aggregates and any(tables.is_reference(name) for name in names)
-    stray = f"API_QUERY_ALIAS__{len(columns)}" if related else None
+    plain = not aggregates and not any(tables.is_reference(name) for name in names)
+    stray = f"API_QUERY_ALIAS__{len(columns)}" if plain else None
     return Selection(columns, frozenset(aggregates), stray)
 
 
@@ -249,7 +257,7 @@ def _rows(
         source = f'{tables.sql} WHERE t."key" IN (SELECT t."key" FROM {source}){order}'  # noqa: S608
     statement = f"SELECT {selection.sql} FROM {source}"  # noqa: S608
     values = (*(where.values if where else ()), page.size, page.start - 1)
-    rows = _convert(_fetch(connection, statement, values), selection.columns)
+    rows = _convert(_fetch(connection, statement, values), selection)
     names = selection.names
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -260,9 +268,10 @@ def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[obje
     return cursor.execute(statement, values).fetchall()
 
 
-def _convert(rows: list[tuple[Any, ...]], columns: Sequence[Column]) -> Iterable[Sequence[Any]]:
+def _convert(rows: list[tuple[Any, ...]], selection: Selection) -> Iterable[Sequence[Any]]:
     """Convert the rows to JSON values, column by column."""
-    converters = {index: find_converter(column) for index, column in enumerate(columns)}
+    first = 1 if selection.stray else 0
+    converters = {index: find_converter(column) for index, column in enumerate(selection.columns, first)}
     needed = {index: convert for index, convert in converters.items() if convert}
     if not needed or not rows:
         return rows

@@ -29,6 +29,8 @@ from intacct_provider.sandbox.store import Database, next_number, quote, reserve
 Record = dict[str, Any]
 
 LIST_SIZE = 100
+#: Objects whose lists, in Sage's samples, do not say which pages come before and after.
+WITHOUT_NEIGHBORS = (CUSTOMER, CUSTOMER_GROUP)
 # Sage lists records in a stable order that follows neither key nor id, as its samples show.
 SCATTERED = '("key" * 2654435761) % 4294967296'
 
@@ -141,8 +143,9 @@ class Records:
         total = int(self.conn.execute(count, values).fetchone()[0])
         sql = f'SELECT "key", "id" FROM {table} WHERE {visible} ORDER BY {SCATTERED} LIMIT {LIST_SIZE}'  # noqa: S608
         result = [self._reference(row) for row in self.conn.execute(sql, values)]
-        following = LIST_SIZE + 1 if total > LIST_SIZE else None
-        meta = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE, "next": following, "previous": None}
+        meta = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE}
+        if self.object_type.name not in WITHOUT_NEIGHBORS:
+            meta |= {"next": LIST_SIZE + 1 if total > LIST_SIZE else None, "previous": None}
         return {"ia::result": result, "ia::meta": meta}
 
     def reference(self, key: int | str, *, created: bool = False) -> Record:

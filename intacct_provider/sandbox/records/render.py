@@ -26,7 +26,7 @@ def render_record(conn: Database, object_type: ObjectType, row: Mapping[str, Any
     result: Record = {}
     for member in object_type.shown:
         if isinstance(member, Field):
-            if member.inverse_of is None and not member.write_only:
+            if not member.write_only:
                 put_value(result, member.path, to_wire(member, row[member.path]))
         elif isinstance(member, Ref):
             put_value(result, member.path, render_reference(conn, member, row[f"{member.path}.key"]))

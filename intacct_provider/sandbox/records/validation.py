@@ -72,9 +72,6 @@ class Validator:
             return {}
         for ref, leaves in self._references.items():
             self._resolve_reference(ref, leaves)
-        for field in self.object_type.fields:
-            if field.inverse_of in self._columns:
-                self._columns[field.path] = 1 - int(str(self._columns[field.inverse_of]))
         if self.current is None:
             self._set_defaults(pointer)
         self._check_required(pointer)
@@ -98,7 +95,7 @@ class Validator:
             self._read_field(member, value, pointer)
         elif isinstance(member, ListField):
             self._read_list(member, value, pointer)
-        elif isinstance(member, Ref) and value is None:
+        elif isinstance(member, Ref) and value is None and not member.owner:
             self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
@@ -122,10 +119,10 @@ class Validator:
             self.problems.append(invalid(f"{pointer} {error}", target=pointer))
             return
         self._columns[field.path] = stored
-        if field.inverse_of and stored is not None:
-            self._columns[field.inverse_of] = 1 - int(str(stored))
 
     def _add_leaf(self, ref: Ref, leaf: str, value: object, pointer: str) -> None:
+        if ref.owner or leaf in ref.open:
+            return
         if ref.read_only or leaf not in ("key", "id"):
             self.problems.append(read_only_field(pointer))
         elif value is not None and not isinstance(value, str):

@@ -200,17 +200,17 @@ def test_csv_of_a_list_has_its_own_header(airflow, tmp_path):
     assert (tmp_path / "groups.accountGroupMembers.csv.gz").exists()
 
 
-def test_lists_of_references_and_of_values_within_groups(airflow, tmp_path):
+def test_lists_of_references_and_of_values(airflow, tmp_path):
     with client_of(airflow) as client:
-        restrictions = {"restrictionType": "restricted", "locations": ["L1", "L2"]}
-        key = client.create(CUSTOMER, {"id": "LISTED", "name": "a", "restrictions": restrictions})["key"]
-    export(tmp_path / "customers.jsonl", CUSTOMER, filters=field("key") == key)
-    assert lines(tmp_path / "customers.restrictions.locations.jsonl") == [
-        {"parent_key": key, "position": n, "item": f"L{n + 1}"} for n in range(2)
+        entity = {"id": "LISTED", "name": "a", "federalId": "1", "businessDays": ["monday", "friday"]}
+        key = client.create("company-config/entity", entity)["key"]
+    export(tmp_path / "entities.jsonl", "company-config/entity", filters=field("key") == key)
+    assert lines(tmp_path / "entities.businessDays.jsonl") == [
+        {"parent_key": key, "position": n, "item": day} for n, day in enumerate(["monday", "friday"])
     ]
-    [record] = lines(tmp_path / "customers.jsonl")
-    assert record["restrictions"] == {"restrictionType": "restricted"}
-    result = list_of(manifest_of(tmp_path / "customers.jsonl"), "restrictions.locations")
+    [record] = lines(tmp_path / "entities.jsonl")
+    assert "businessDays" not in record
+    result = list_of(manifest_of(tmp_path / "entities.jsonl"), "businessDays")
     assert (result["completeness"]["result"], "object" in result) == ("unproven", False)
     export(tmp_path / "members.parquet", CUSTOMER_GROUP, file_format="parquet")
     wanted = rows_of(live(airflow, CUSTOMER_GROUP), "groupMembers")

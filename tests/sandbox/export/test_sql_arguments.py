@@ -15,6 +15,7 @@ from intacct_provider.transfers.intacct_to_sql import IntacctToSqlOperator
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "general-ledger/account-group"
+VENDOR = "accounts-payable/vendor"
 
 
 @pytest.fixture
@@ -58,21 +59,20 @@ def query(path, sql):
 
 @pytest.mark.parametrize("mode", ["append", "merge", "replace"])
 def test_fields_that_differ_by_case_have_columns_of_their_own(airflow, warehouse, capsys, mode):
-    """The model of account groups has ``costType`` and ``costtype``, as real models have such pairs."""
-    load(mode=mode)
-    load(mode=mode, fields=["key", "reportFilters.costtype", "reportFilters.costType"])
-    columns = [row[1] for row in query(warehouse, "PRAGMA table_info(groups)")]
-    assert {"reportFilters_costType", "reportFilters_costtype_2"} <= {*columns}
-    assert "field 'reportFilters.costtype' is column 'reportFilters_costtype_2'" in capsys.readouterr().out
+    """The model of vendors has ``accountLabel`` and ``accountlabel``, as a recorded one has."""
+    load(mode=mode, object_name=VENDOR, table="vendors")
+    fields = ["key", "accountlabel.id", "accountLabel.id"]
+    load(mode=mode, object_name=VENDOR, table="vendors", fields=fields)
+    columns = [row[1] for row in query(warehouse, "PRAGMA table_info(vendors)")]
+    assert {"accountLabel_id", "accountlabel_id_2"} <= {*columns}
+    assert "field 'accountlabel.id' is column 'accountlabel_id_2'" in capsys.readouterr().out
 
 
 def test_files_keep_such_names_and_say_so(airflow, tmp_path, capsys):
     IntacctToObjectStorageOperator(
-        task_id="export", object_name=GROUP, fields="*", destination=str(tmp_path / "g.csv")
+        task_id="export", object_name=VENDOR, fields="*", destination=str(tmp_path / "v.csv")
     ).execute({})
-    assert (
-        "'reportFilters.costType' and 'reportFilters.costtype' differ by case only" in capsys.readouterr().out
-    )
+    assert "'accountLabel.id' and 'accountlabel.id' differ by case only" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fields", ["*", ["key", "id"]])

@@ -463,7 +463,7 @@ def test_seeded_records_are_there_and_cost_nothing(sandbox):
 def test_seeding_is_all_or_nothing(sandbox):
     records = [{"id": "C-1", "name": "Acme"}, {"id": "C-2", "nme": "Bolt"}]
     with pytest.raises(
-        ValueError, match=r"record 1 \(id 'C-2'\) of .*: /nme is not a valid field; name is required"
+        ValueError, match=r"record 1 \(id 'C-2'\) of .*: The nme field does not exist; name is required"
     ):
         sandbox.seed(CUSTOMER, records)
     assert sandbox.records(CUSTOMER) == []

@@ -156,7 +156,7 @@ def test_a_wrong_record_does_not_stop_the_others():
         assert [one["ia::status"] for one in results] == [201, 409, 400, 400, 400, 201]
         assert [one.get("id") for one in results] == ["A", None, None, None, None, "F"]
         assert all(set(one) == {"ia::error", "ia::status"} for one in results[1:5])
-        assert messages_of(results[4]) == ["/nme is not a valid field", "name is required"]
+        assert messages_of(results[4]) == ["The nme field does not exist", "name is required"]
         assert stored(sandbox, CUSTOMER) == ["B", "A", "F"]
         assert status_of(client, job_id)["status"] == "completed"
 

@@ -436,13 +436,13 @@ def test_what_a_reference_shows_follows_the_contact(user, made):
         (ENTITY, {"enableEInvoicing": True}, "/enableEInvoicing", "read-only"),
         (ACCOUNT, {"constructionCategory": "cost"}, "/constructionCategory", "read-only"),
         # unknown: these have no such field
-        *((name, {"name": "x"}, "/name", "not a valid field") for name in (TYPE, TERM, CONTACT)),
+        *((name, {"name": "x"}, "/name", "does not exist") for name in (TYPE, TERM, CONTACT)),
         *(
-            (name, {"entity": {"id": "US"}}, "/entity", "not a valid field")
+            (name, {"entity": {"id": "US"}}, "/entity", "does not exist")
             for name in (TERM, DEPARTMENT, ENTITY)
         ),
-        (CONTACT, {"audit": {}}, "/audit", "not a valid field"),
-        (EMPLOYEE, {"primaryContact": {"id": "T", "name": "x"}}, "/primaryContact/name", "not a valid field"),
+        (CONTACT, {"audit": {}}, "/audit", "does not exist"),
+        (EMPLOYEE, {"primaryContact": {"id": "T", "name": "x"}}, "/primaryContact/name", "does not exist"),
     ],
 )
 def test_a_wrong_record_is_refused_and_named(company, user, name, change, target, words):
