@@ -111,7 +111,7 @@ class Records:
             for path, spec, target in self._writable(object_name)
             if spec["mutable"] and spec["nullable"] and not (target and path.endswith(".key"))
             # Models say so of these, too, which must not be null.
-            if spec["type"] != "boolean" and path != "name"
+            if spec["type"] != "boolean" and path not in ("id", "name")
         }
 
     def _writable(self, object_name):
