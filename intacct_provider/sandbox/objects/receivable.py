@@ -142,7 +142,8 @@ customer = ObjectType(
         Field("advanceBillBy"),
         choice("advanceBillByType", "", "days", "months"),
         Field("currency"),
-        choice("status", "active", "activeNonPosting", "inactive", default="active"),
+        # Writes of null are accepted.
+        Field("status", enum=("active", "activeNonPosting", "inactive"), default="active"),
         boolean("isOneTimeUse"),
         Ref(
             "customerMessage",

@@ -265,7 +265,10 @@ def _model_call(*, described: bool) -> Schema:
         "type": kind,
         "href": {"type": "string", "pattern": "^/services/core/model[?]version=v1&name=objects/"},
     }
-    model = object_schema(_maps() | properties, properties) | {"dependentRequired": {"fields": list(_MAPS)}}
+    more: Schema = {"additionalQueryFilterParameters": {"type": "object"}}
+    model = object_schema(_maps() | properties | more, properties) | {
+        "dependentRequired": {"fields": list(_MAPS)}
+    }
     if described:
         names: Schema = {"apiObject": _TEXT, "type": kind, "httpMethods": _TEXT}
         listed = model = {"type": "object", "properties": names, "required": list(names)}
