@@ -51,8 +51,8 @@ class Ref:
     :param required: whether a create requires it; then it cannot be cleared.
     :param required_when: path and value of another field that makes this one required.
     :param hidden: stored, but never shown, written or queried.
-    :param owner: of an owned record, the record that it is a part of. What is written to it has no effect.
-    :param open: names of fields of the target that can be written, too, which has no effect.
+    :param owner: of an owned record, the record that it is a part of.
+    :param open: names of fields of the target that can be written without effect.
     """
 
     path: str

@@ -61,7 +61,7 @@ DEFAULT_CONTACT: tuple[Member, ...] = (
     Field("contacts.default.electronicAddress"),
 )
 
-OWNER = Ref("customer", CUSTOMER, owner=True)
+OWNER = Ref("customer", CUSTOMER, owner=True, open=("key", "id"))
 OWNED: tuple[Field | Ref, ...] = (KEY, Field("id", read_only=True))
 OWNED_AUDIT: tuple[Field | Ref, ...] = tuple(member for member in AUDIT if isinstance(member, Field | Ref))
 

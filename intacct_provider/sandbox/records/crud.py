@@ -143,7 +143,7 @@ class Records:
         total = int(self.conn.execute(count, values).fetchone()[0])
         sql = f'SELECT "key", "id" FROM {table} WHERE {visible} ORDER BY {SCATTERED} LIMIT {LIST_SIZE}'  # noqa: S608
         result = [self._reference(row) for row in self.conn.execute(sql, values)]
-        meta = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE}
+        meta: Record = {"totalCount": total, "start": 1, "pageSize": LIST_SIZE}
         if self.object_type.name not in WITHOUT_NEIGHBORS:
             meta |= {"next": LIST_SIZE + 1 if total > LIST_SIZE else None, "previous": None}
         return {"ia::result": result, "ia::meta": meta}

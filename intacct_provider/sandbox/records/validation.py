@@ -95,7 +95,7 @@ class Validator:
             self._read_field(member, value, pointer)
         elif isinstance(member, ListField):
             self._read_list(member, value, pointer)
-        elif isinstance(member, Ref) and value is None and not member.owner:
+        elif isinstance(member, Ref) and value is None and "key" not in member.open:
             self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
@@ -121,7 +121,7 @@ class Validator:
         self._columns[field.path] = stored
 
     def _add_leaf(self, ref: Ref, leaf: str, value: object, pointer: str) -> None:
-        if ref.owner or leaf in ref.open:
+        if leaf in ref.open:
             return
         if ref.read_only or leaf not in ("key", "id"):
             self.problems.append(read_only_field(pointer))
