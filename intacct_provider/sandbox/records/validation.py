@@ -95,8 +95,8 @@ class Validator:
             self._read_field(member, value, pointer)
         elif isinstance(member, ListField):
             self._read_list(member, value, pointer)
-        elif isinstance(member, Ref) and value is None and "key" not in member.open:
-            self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
+        elif isinstance(member, Ref) and value is None:
+            self._add_leaf(member, "key", None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
         elif isinstance(member, Ref) or path in self.object_type.groups or self._is_shown_group(path):
@@ -122,7 +122,7 @@ class Validator:
 
     def _add_leaf(self, ref: Ref, leaf: str, value: object, pointer: str) -> None:
         if leaf in ref.open:
-            return
+            return  # it has no effect
         if ref.read_only or leaf not in ("key", "id"):
             self.problems.append(read_only_field(pointer))
         elif value is not None and not isinstance(value, str):
