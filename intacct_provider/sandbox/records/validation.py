@@ -96,7 +96,8 @@ class Validator:
         elif isinstance(member, ListField):
             self._read_list(member, value, pointer)
         elif isinstance(member, Ref) and value is None:
-            self._add_leaf(member, "key", None, f"{pointer}/key")
+            if "key" not in member.open:
+                self._references.setdefault(member, {})["key"] = (None, f"{pointer}/key")
         elif leaf is not None:
             self._add_leaf(*leaf, value, pointer)
         elif isinstance(member, Ref) or path in self.object_type.groups or self._is_shown_group(path):
