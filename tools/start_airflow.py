@@ -40,9 +40,10 @@ START_SECONDS = 120
 NEW_FILE_SECONDS = 10
 #: Reaches this machine whatever proxy the environment names.
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-#: Examples that cannot run on one machine, and what they need.
+#: Examples that are left out here, and what they need.
 CLOUDS = {
     "intacct_companies_to_one_table": "BigQuery",
+    "intacct_general_ledger_for_dbt": "PostgreSQL, and a sandbox with --company shipped",
     "intacct_to_bigquery": "BigQuery",
     "intacct_to_databricks": "Databricks",
     "intacct_to_redshift": "Redshift",
@@ -91,7 +92,7 @@ def describe(address: str, password: str, company: Mapping[str, Any], home: Path
         ("To add one", f"type Sage Intacct, API base URL {company['host']}, port {site.port},"),
         ("", f"client ID {company['login']}, client secret {company['password']},"),
         ("", f"company ID {company['extra']['company_id']}, user ID {company['extra']['user_id']}"),
-        ("Left out", "examples that load a warehouse in a cloud:"),
+        ("Left out", "examples that load another warehouse:"),
         *(("", f"{name} (needs {need})") for name, need in CLOUDS.items()),
     ]
     return "\n".join(["", *(f"  {name:<12} {text}" for name, text in rows), "", "Ctrl-C ends everything."])
