@@ -270,11 +270,15 @@ class IntacctBulkJobOperator(SqlSourceOperator):
                 "Intacct documents no way to cancel it. Clear this task to wait on; the job is not submitted again."
             ) from err
         except IntacctNotFoundError as err:
-            memory.finish()
-            raise IntacctBulkJobError(
-                f"{err} So the outcome of the bulk job {self._job_id} is unknown: check whether its records were "
-                "written before you clear this task, which submits them as a new job."
-            ) from err
+            # A job that was just submitted may not be visible yet.
+            memory.report()
+            unknown = IntacctBulkJobError(
+                f"{err} So the outcome of the bulk job {self._job_id} is unknown for now. Retry or clear this task to "
+                "ask again. If the job stays lost and its records were not written, make the task forget it: delete "
+                "intacct_bulk_job from its task state store, or its Variable, and clear it."
+            )
+            unknown.retryable = True
+            raise unknown from err
         except IntacctBulkJobError:
             memory.finish()
             raise

@@ -21,7 +21,7 @@ from job_work import (
 from sandbox_client import calls, running, stored
 
 from intacct_provider.client.writing import job_limits
-from intacct_provider.exceptions import IntacctError, IntacctRateLimitError
+from intacct_provider.exceptions import IntacctBulkJobError, IntacctError, IntacctRateLimitError
 from intacct_provider.triggers import intervals
 
 GROUP = "accounts-receivable/customer-group"
@@ -434,14 +434,18 @@ def test_a_job_that_fails_as_a_whole_fails_the_task_for_good(company):
     assert count_jobs(company) == 2
 
 
-def test_a_job_that_intacct_does_not_know_any_more_fails_the_task_for_good(company):
-    company.fail(status=404, path=STATUS, body={"ia::error": {"code": "notFound", "message": "no bulk job"}})
+def test_a_job_that_intacct_does_not_find_is_followed_on(company):
+    unknown = {"ia::error": {"code": "notFound", "message": "no bulk job"}}
+    company.fail(status=404, path=STATUS, body=unknown, times=2)
     task = Task()
-    text = fail(task, records=customers(2))
-    assert "is unknown: check whether its records were written before you clear this task" in text
+    with pytest.raises(IntacctBulkJobError, match="Retry or clear this task to ask again") as err:
+        task.attempt(records=customers(2))
+    assert err.value.retryable
     task.clear()
-    task.attempt(records=customers(2), max_rejects=2)
-    assert count_jobs(company) == 2
+    with pytest.raises(IntacctBulkJobError, match="delete intacct_bulk_job from its task state store"):
+        task.attempt(records=customers(2))
+    assert task.attempt(records=customers(2))["written"] == 2
+    assert (count_jobs(company), count_submissions(company)) == (1, 1)
 
 
 def test_a_job_that_takes_too_long_keeps_running_and_is_waited_for_when_the_task_is_cleared(company):
