@@ -39,7 +39,7 @@ def decode(body: bytes) -> Any:
     except msgspec.DecodeError as err:
         if _has_lone_surrogate(body):
             raise UnreadableValueError("text with a lone surrogate, which is not Unicode") from None
-        raise ValueError(str(err)) from None  # in releases of msgspec up to 0.20 it is none
+        raise ValueError(str(err)) from None  # releases of msgspec up to 0.20 raise another error
 
 
 def encode(value: Any) -> bytes:
