@@ -96,3 +96,11 @@ def test_names_that_have_moved_are_imported_in_one_module():
 def test_what_newer_releases_have_is_imported_where_it_is_used():
     early = {file for file, module, loaded in list_imports() if loaded and module in NEWER}
     assert early == {"queue_stream.py"}  # which a triggerer loads only if it has such streams
+
+
+def test_the_page_has_a_row_for_each_line():
+    page = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (3\.\d+)\.\S+ \| [\d-]+ \| 3\.\d+\.\d+ \| [\d,]+ / \d+ / \d+, [\d-]+ \|", page, re.MULTILINE
+    )
+    assert sorted(set(rows)) == [file.stem.removeprefix("airflow-") for file in FILES]
