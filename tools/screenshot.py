@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from company import HOME, ROOT, ToolError, exit_on_signals, fresh_home, sandbox
 from playwright.sync_api import Page, sync_playwright
-from start_airflow import START_SECONDS, standalone
+from start_airflow import START_SECONDS, connection, standalone, store
 
 from intacct_provider.sandbox import Sandbox
 
@@ -88,8 +88,8 @@ def main() -> None:
             call.seconds = 0.0016 + 0.0007 * (number % 5) + 0.00004 * call.rows
         take(browser, running)
     fresh_home()
-    with sandbox() as (_, connection), standalone(HOME, connection, connection, EVERYBODY) as (url, _):
-        ask(url)
+    with sandbox() as (_, company), standalone(HOME, EVERYBODY) as (url, _):
+        ask(url, company)
         take_plan(browser, f"{url}/dags/{APPROVAL}/runs/{RUN}/tasks/approve/required_actions")
 
 
@@ -133,11 +133,12 @@ class Caller:
         return self._session.request(method, self._base + path, json=body, timeout=10).json()
 
 
-def ask(url: str) -> None:
-    """Run the example DAG until it asks for approval."""
+def ask(url: str, company: str) -> None:
+    """Run the example DAG, with a connection to a company, until it asks for approval."""
     with requests.Session() as api:
         token = api.get(f"{url}/auth/token", timeout=60).json()["access_token"]
         api.headers["Authorization"] = f"Bearer {token}"
+        store(url, token, {"intacct_default": connection(company)})
         dag = f"{url}/api/v2/dags/{APPROVAL}"
         until("the example is known", lambda: api.get(dag, timeout=60).ok)
         api.patch(dag, json={"is_paused": False}, timeout=60).raise_for_status()

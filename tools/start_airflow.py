@@ -35,7 +35,7 @@ HOME = ROOT / ".airflow"
 #: The user's own DAGs, which stay.
 OWN_DAGS = ROOT / "dags"
 LOG = "logs/airflow.log"
-START_SECONDS = 120
+START_SECONDS = 240
 #: Seconds until Airflow finds a new DAG file.
 NEW_FILE_SECONDS = 10
 #: Reaches this machine whatever proxy the environment names.
@@ -73,8 +73,16 @@ def main(home: Path = HOME, own_dags: Path = OWN_DAGS) -> None:
         _, company = running.enter_context(sandbox(home))
         _, staging = running.enter_context(sandbox(home, "staging"))
         settings = login_env(home) | bundle_env(folders)
-        address, child = running.enter_context(standalone(home, company, staging, settings))
-        wait_for_dags(address, password(home), len(examples))
+        address, child = running.enter_context(standalone(home, settings))
+        login = {"username": "admin", "password": password(home)}
+        token = ask(f"{address}/auth/token", login)["access_token"]
+        connections = {
+            "intacct_default": connection(company),
+            "intacct_staging": connection(staging),
+            "warehouse": {"conn_type": "sqlite", "host": str(home / "warehouse.db")},
+        }
+        store(address, token, connections)
+        wait_for_dags(address, token, len(examples))
         print(describe(address, password(home), json.loads(company), home, own_dags), flush=True)
         if child.wait():
             raise ToolError(f"Airflow ended by itself; see {home / LOG}.")
@@ -99,11 +107,10 @@ def describe(address: str, password: str, company: Mapping[str, Any], home: Path
 
 
 @contextmanager
-def standalone(
-    home: Path, company: str, staging: str, settings: Mapping[str, str]
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run Airflow with connections to the sandboxes; yield its address and its process once it answers."""
+def standalone(home: Path, settings: Mapping[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run Airflow; yield its address and its process once it answers."""
     port, worker_logs, trigger_logs = free_ports(3)
+    database = home / "airflow" / "airflow.db"
     env = airflow_env(home) | {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -111,14 +118,22 @@ def standalone(
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
+        # The connections of a pool wait for each other.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+        # A slow machine must not look like a broken one.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # Else a trigger that fires before its worker has reported the deferral loses its task.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "PYTHONUNBUFFERED": "1",
     } | settings  # fmt: skip
     log = home / LOG
     print("Starting Airflow (about half a minute) ...", flush=True)
-    prepare(home, {"intacct_default": connection(company), "intacct_staging": connection(staging)}, env)
+    database.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(database)) as file:
+        file.execute("PRAGMA journal_mode=WAL")  # readers do not keep others from writing
     with process(airflow("standalone"), log, env, piped=False) as child:
         wait_until_up(f"http://127.0.0.1:{port}/api/v2/monitor/health", child, log)
         yield f"http://127.0.0.1:{port}", child
@@ -134,22 +149,13 @@ def connection(sandbox_connection: str) -> dict[str, Any]:
     return parts
 
 
-def prepare(home: Path, connections: Mapping[str, Any], env: dict[str, str]) -> None:
-    """Create the metadata database, with the connections, which Airflow's pages show then, and the pool."""
-    warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
-    file = home / "connections.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps({**connections, "warehouse": warehouse}))
-    for arguments in (
-        ("db", "migrate"),
-        ("connections", "import", str(file)),
-        ("pools", "set", "intacct", "3", "Tasks that read from Intacct at the same time"),
-    ):
-        log = home / "logs" / f"{arguments[0]}.log"
-        with process(airflow(*arguments), log, env, piped=False) as child:
-            if child.wait():
-                raise ToolError(f"airflow {' '.join(arguments[:2])} failed; see {log}.")
-    file.unlink()
+def store(address: str, token: str, connections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Store the connections, which Airflow's pages show then, and the pool of the example with many workers."""
+    for name, parts in connections.items():
+        extra = json.dumps(parts.get("extra", {}))
+        ask(f"{address}/api/v2/connections", {**parts, "connection_id": name, "extra": extra}, token)
+    pool = {"name": "intacct", "slots": 3, "description": "Tasks that read from Intacct at the same time"}
+    ask(f"{address}/api/v2/pools", pool, token)
 
 
 def make_warehouse(file: Path) -> None:
@@ -212,9 +218,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_for_dags(address: str, password: str, count: int) -> None:
+def wait_for_dags(address: str, token: str, count: int) -> None:
     """Wait until Airflow's page lists the example DAGs."""
-    token = ask(f"{address}/auth/token", {"username": "admin", "password": password})["access_token"]
     end = time.monotonic() + START_SECONDS
     while ask(f"{address}/api/v2/dags?limit=1", token=token)["total_entries"] < count:
         if time.monotonic() > end:
