@@ -13,8 +13,10 @@ import sys
 import time
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-#: Compiled as pip does it, else each process that may not write bytecode compiles all of Airflow again.
-UV_OPTIONS = ("--quiet", "--compile-bytecode", "--python", sys.executable)
+UV_OPTIONS = ("--quiet", "--python", sys.executable)
+#: Compiling everything takes four times as long as installing it, and a fifth of it is used. Processes that may not
+#: write bytecode would compile it again and again.
+COMPILE = ("--compile-bytecode",) if sys.dont_write_bytecode else ()
 SIGN_OF_LIFE_SECONDS = 5
 #: What pip calls a setting, and the variable in which uv looks for it.
 SETTINGS = {
@@ -35,7 +37,7 @@ SECTIONS = ("global", "install", ":env:")
 def main(arguments: list[str]) -> int:
     """Install and return the exit code of the installer."""
     begun = time.monotonic()
-    uv = [sys.executable, "-m", "uv", "pip", "install", *UV_OPTIONS, *arguments]
+    uv = [sys.executable, "-m", "uv", "pip", "install", *UV_OPTIONS, *COMPILE, *arguments]
     if install_uv() and run(uv, {**os.environ, **uv_settings(pip_configuration())}):
         tool, code = "uv", 0
     else:
