@@ -87,9 +87,11 @@ def read_commands(lines: Iterable[str]) -> list[Command]:
     for line in lines:
         if line.startswith("$ "):
             commands.append(Command(line.removeprefix("$ ")))
-        else:
+        elif commands:  # else the block shows what the command of another one prints
             last = commands.pop()
-            commands.append(replace(last, shown=(*last.shown, line)))
+            goes_on = last.text.endswith("\\") and not last.shown
+            more = {"text": f"{last.text}\n{line}"} if goes_on else {"shown": (*last.shown, line)}
+            commands.append(replace(last, **more))
     return commands
 
 

@@ -30,7 +30,7 @@ from company import (
     sandbox,
 )
 
-#: Everything that this Airflow writes; made anew at each start.
+#: Everything that this Airflow writes; removed at each start.
 HOME = ROOT / ".airflow"
 #: The user's own DAGs, which stay.
 OWN_DAGS = ROOT / "dags"

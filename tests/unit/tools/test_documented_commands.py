@@ -89,3 +89,10 @@ def test_the_quickstart_begins_with_nothing_and_ends_in_the_user_interface(tool)
     assert texts[0] == "python3 -m venv .venv"
     assert texts.index("airflow db migrate") < texts.index("airflow dags test first_sync")
     assert "airflow standalone" in texts
+
+
+def test_a_command_of_several_lines_is_one_and_a_block_without_a_command_has_none(tool):
+    assert tool.read_commands(["$ one \\", "    two", "shown"]) == [
+        tool.Command("one \\\n    two", ("shown",))
+    ]
+    assert tool.read_commands(["shown"]) == []
