@@ -139,7 +139,7 @@ def test_chains_of_calls_on_objects(demo, tmp_path):
     """A record that was created can be read, changed and deleted, and does not exist afterwards."""
     names = SMALL + LARGE
     seeded = {name: max(int(record["key"]) for record in demo.records(name)) for name in names}
-    code, report = schemathesis(demo, tmp_path, addresses(names), "stateful", examples=40)
+    code, report = schemathesis(demo, tmp_path, addresses(names), "stateful", examples=100)
     assert code == 0, report
     on_new = set()
     for call in demo.requests:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from intacct_provider.client.query.contradictions import list_comparisons
 from intacct_provider.client.query.request import Query
 from intacct_provider.client.query.values import fold_value, ignores_case
-from intacct_provider.client.reading.queries import QueryReader
 from intacct_provider.client.spelling import did_you_mean, list_some
 from intacct_provider.exceptions import IntacctAPIError, IntacctArgumentError
+
+if TYPE_CHECKING:
+    from intacct_provider.client.reading.queries import QueryReader
 
 log = logging.getLogger(__name__)
 

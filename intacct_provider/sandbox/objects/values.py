@@ -99,6 +99,9 @@ def _check_type(wire: object, kind: type, name: str) -> Any:
 
 
 def _integer(wire: object) -> int:
+    # In JSON 5.0 is an integer, too.
+    if isinstance(wire, float) and wire.is_integer():
+        wire = int(wire)
     # A boolean is an int in Python, but not in JSON.
     if isinstance(wire, bool) or not isinstance(wire, int):
         raise ValueError("must be an integer")
