@@ -22,6 +22,8 @@ CUSTOMER = "accounts-receivable/customer"
 WRITTEN = ("id", "name", "accountType", "normalBalance", "status", "closingType", "isTaxable", "category")
 #: Members that depend on the clock, on chance or on the server.
 CHANGING = ("supportId", "requestId", "access_token", "refresh_token", "message")
+#: A member of each row that nobody reads; the benchmark's server leaves it out.
+ALIAS = "API_QUERY_ALIAS__"
 COUNT = 45
 FORM = "application/x-www-form-urlencoded"
 
@@ -139,7 +141,8 @@ def remove_variable(value: Any) -> Any:
     if isinstance(value, dict):
         if "ia::error" in value or "error" in value:
             return {"refused": json.dumps(value).count("code")}
-        return {name: remove_variable(item) for name, item in value.items() if name not in CHANGING}
+        kept = (name for name in value if name not in CHANGING and not name.startswith(ALIAS))
+        return {name: remove_variable(value[name]) for name in kept}
     return [remove_variable(item) for item in value] if isinstance(value, list) else value
 
 

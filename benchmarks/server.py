@@ -24,6 +24,7 @@ from served import Refused, Served
 from intacct_provider.sandbox.api.model import describe
 from intacct_provider.sandbox.errors import ApiError, invalid
 from intacct_provider.sandbox.identity import Identity
+from intacct_provider.sandbox.objects.catalog import BUILT_IN
 
 BASE = "/ia/api/v1"
 REASONS = {
@@ -193,7 +194,7 @@ class Server:
             return 200, parts, rows, 1
         if path == "/services/core/model":
             names = {name: values[0] for name, values in parse_qs(request.query).items()}
-            return 200, [json.dumps(describe(names)).encode()], 0, 1
+            return 200, [json.dumps(describe(names, BUILT_IN)).encode()], 0, 1
         if path.startswith("/objects/") and request.method in ("POST", "PATCH"):
             return self._write(request, path.removeprefix("/objects/"))
         raise ApiError(404, "notFound", "Nothing is here", shape="top")

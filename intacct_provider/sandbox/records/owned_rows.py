@@ -29,9 +29,9 @@ def read_elements(conn: Database, owner: ObjectType, kept: ListField, key: int) 
     return [dict(row) for row in conn.execute(sql, values)]
 
 
-def encode_elements(elements: Sequence[Mapping[str, Any]]) -> str:
-    """Return elements as the history of the owner has them."""
-    return msgspec.json.encode(elements).decode()
+def encode_elements(elements: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return elements as the history of the owner has them: None if there are none."""
+    return msgspec.json.encode(elements).decode() if elements else None
 
 
 def write_elements(
