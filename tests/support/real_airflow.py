@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import socket
 import sqlite3
@@ -38,6 +39,8 @@ PAUSE = 0.2
 FINISHED = ("success", "failed")
 #: What Airflow puts in the place of a secret that it knows.
 MASK = "***"
+#: The address that :meth:`RealAirflow.pause` uses, of which Airflow masks the token of a file.
+_PARSED = re.compile(r"/api/v2/parseDagFile/\S+")
 
 
 class RealAirflow:
@@ -162,7 +165,7 @@ class RealAirflow:
         audit.secrets.update(secrets)
         for place, text in self.left_behind():
             audit.check(text, place)
-            if MASK in text and not place.startswith(self.database.name):
+            if MASK in _PARSED.sub("", text) and not place.startswith(self.database.name):
                 audit.leaks.append(f"{place} (masked)")
         return audit.leaks
 
