@@ -15,6 +15,7 @@ FAILED = {"ia::result": {"status": "failed"}}
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch):
     monkeypatch.setattr(intervals, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr("intacct_provider.triggers.polling.SPREAD", 0.0)
     monkeypatch.setattr("intacct_provider.triggers.polling.next_wait", lambda *_, **__: 1e-9)
     monkeypatch.setattr("intacct_provider.sensors.base.next_wait", lambda *_, **__: 1e-9)
 
