@@ -90,6 +90,8 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         self.deferrable = read_flag("deferrable", deferrable)
         self._polls = self._failures = 0
         self._begun = 0.0
+        #: Seconds that Intacct asked to wait when the last poll failed.
+        self._asked: float | None = None
 
     def condition(self) -> Condition | RecordCondition:
         """Return the condition to wait for, checked."""
@@ -117,7 +119,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             left = self._count_seconds_left(context)
             if left <= 0:
                 break
-            pause = min(self._choose_pause(), LONGEST_PAUSE, left)
+            pause = min(self._choose_pause(), max(LONGEST_PAUSE, self._asked or 0.0), left)
             self.log.info(describe_pause(pause))
             time.sleep(pause)
             finding = self._try_poll(context)
@@ -180,11 +182,12 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             raise AirflowFailException(f"{self.task_id}: {err}") from err
         except IntacctError as err:
             self._failures += 1
+            self._asked = getattr(err, "retry_after", None)
             if not self.silent_fail and self._failures >= self.max_consecutive_failures:
                 raise
             self.log.warning("Intacct: poll failed, %d in a row: %s", self._failures, err)
             return None
-        self._polls, self._failures = self._polls + 1, 0
+        self._polls, self._failures, self._asked = self._polls + 1, 0, None
         self.log.info("%s (connection %r).%s", finding.text, self.intacct_conn_id, " Done." * finding.met)
         return finding
 
@@ -246,6 +249,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             polls=self._polls,
             exponential_backoff=self.exponential_backoff,
             max_wait=self._longest_wait,
+            asked=self._asked,
         )
 
     def _get_next_poke_interval(

@@ -48,6 +48,7 @@ def next_wait(
     polls: int = 0,
     exponential_backoff: bool = False,
     max_wait: float | None = None,
+    asked: float | None = None,
 ) -> float:
     """Return the seconds until the next poll: the interval, and up to a tenth of it at random.
 
@@ -55,6 +56,7 @@ def next_wait(
     :param polls: polls that were answered so far.
     :param exponential_backoff: double the wait with each of these after the first one, too.
     :param max_wait: seconds at most, with ``exponential_backoff`` and as long as no poll fails.
+    :param asked: seconds that Intacct asks to wait at least, of which a day counts.
     """
     wait = interval
     if exponential_backoff:
@@ -62,7 +64,8 @@ def next_wait(
         wait = doubled if max_wait is None else min(doubled, max_wait)
     if failures:
         wait = max(wait, min(interval * 2.0 ** min(failures, 60), LONGEST_BACK_OFF))
-    return max(MIN_INTERVAL, wait) * random.uniform(1, 1.1)  # noqa: S311
+    wait = max(MIN_INTERVAL, wait, min(asked or 0.0, DAY))
+    return wait * random.uniform(1, 1.1)  # noqa: S311
 
 
 def describe_cost(

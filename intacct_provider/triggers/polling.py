@@ -138,11 +138,12 @@ class PollingTrigger(BaseTrigger):
     async def _wait(self, ask: Ask) -> TriggerEvent:
         polls, failures, pause = self.polls, self.failures, self._choose_first_pause()
         while True:
+            asked = None
             await asyncio.sleep(pause)
             try:
                 found = await ask(self.poll)
             except IntacctError as err:
-                failures += 1
+                failures, asked = failures + 1, getattr(err, "retry_after", None)
                 text = f"poll failed, {failures} in a row: {err}"
                 if not err.retryable or (self.max_failures is not None and failures >= self.max_failures):
                     self.log.error("Intacct: %s", text)
@@ -163,6 +164,7 @@ class PollingTrigger(BaseTrigger):
                     polls=polls,
                     exponential_backoff=self.exponential_backoff,
                     max_wait=self.max_wait,
+                    asked=asked,
                 )
             )
             self.log.info("%s (connection %r). %s", text, self.intacct_conn_id, describe_pause(pause))

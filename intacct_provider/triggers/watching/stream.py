@@ -52,7 +52,7 @@ class PollStream:
                     poll = await ask(lambda client, floor=floor: self.watched.read(client, floor))  # type: ignore[misc]
                 except Exception as err:
                     failures += 1
-                    wait = next_wait(interval, failures)
+                    wait = next_wait(interval, failures, asked=getattr(err, "retry_after", None))
                     log.warning(
                         "Intacct: the changes of %s could not be read (%d in a row): %s: %s The next poll reads them. "
                         "%s", name, failures, type(err).__name__, err, describe_pause(wait),

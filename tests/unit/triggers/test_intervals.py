@@ -113,3 +113,9 @@ def test_the_cost_counts_the_polls_that_the_pauses_lead_to(interval, max_wait):
 
 def test_a_pause_says_when_it_ends():
     assert describe_pause(299.6).startswith("Next poll in 300 s, at ")
+
+
+def test_a_poll_is_not_before_the_time_that_intacct_asks_to_wait():
+    assert 600 <= next_wait(60, 1, asked=600.0) <= 660
+    assert 120 <= next_wait(60, 1, asked=5.0) <= 132
+    assert next_wait(60, 1, asked=1e9) <= 1.1 * 86_400
