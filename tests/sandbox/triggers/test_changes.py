@@ -209,7 +209,7 @@ class Polls(list):
         self.append(poll)
         return poll
 
-    def next_wait(self, *_args):
+    def next_wait(self, *_args, **_how):
         """Return the seconds until the next poll."""
         return self._wait
 
