@@ -31,6 +31,8 @@ class IntacctError(Exception):
 
     #: Whether the same work may succeed when it is tried again later.
     retryable = True
+    #: Seconds that Intacct asks to wait before the next request; None if it does not say.
+    retry_after: float | None = None
 
 
 class IntacctArgumentError(IntacctError, ValueError):
@@ -130,8 +132,6 @@ class IntacctAPIError(IntacctError):
 
     #: What to do next about any error of this type.
     advice = ""
-    #: Seconds that Intacct asks to wait before the next request; None if it does not say.
-    retry_after: float | None = None
 
     def __init__(
         self,

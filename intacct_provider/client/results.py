@@ -210,6 +210,12 @@ def _says_failed(item: Mapping[str, Any], *, keyed: bool) -> bool:
     return not keyed and (str(item.get("success")).lower() == "false" or bool(item.get("errors")))
 
 
+def read_counts(reply: Reply) -> Mapping[str, Any]:
+    """Return the counts of a response: its ``ia::meta``, empty if it has none."""
+    meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
+    return meta if isinstance(meta, Mapping) else {}
+
+
 def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tuple[str, set[bool]]:
     """Return where the counts of a response contradict its results, and which of them are doubtful then.
 
@@ -219,8 +225,7 @@ def find_miscount(reply: Reply, errors: Sequence[IntacctAPIError | None]) -> tup
     :return: the end of a sentence, empty if nothing contradicts; whether successes (True) or failures (False) are
         doubtful.
     """
-    meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
-    counts = meta if isinstance(meta, Mapping) else {}
+    counts = read_counts(reply)
     good, failed = errors.count(None), len(errors) - errors.count(None)
     rejected = failed - sum(is_unprocessed(error) for error in errors)
     problems, doubted = [], set()

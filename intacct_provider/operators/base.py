@@ -46,7 +46,7 @@ def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[F
 
 def restore_expression(given: Any, rendered: Filters) -> Filters:
     """Return an expression that was made templatable with its rendered conditions, and other filters as rendered."""
-    # Asked for the method, since a DAG file without an expression has not loaded their module.
+    # Not by its class: a DAG file without an expression must not load the module of expressions.
     replace_conditions = getattr(given, "replace_conditions", None)
     return replace_conditions(iter(rendered)) if replace_conditions and rendered else rendered
 

@@ -68,7 +68,7 @@ class IntacctRetryPolicy(RetryPolicy):
             return _wait(_seconds_to_next_day(), f"{name}: the budget is spent; waiting for the next day")
         if not error.retryable:
             return RetryDecision.fail(f"{name}: a retry cannot fix this")
-        asked: float | None = getattr(error, "retry_after", None)
+        asked = error.retry_after
         if asked is None:
             return RetryDecision.default()
         seconds = min(asked * random.uniform(1, 1.1), LONGEST)  # noqa: S311

@@ -182,7 +182,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             raise AirflowFailException(f"{self.task_id}: {err}") from err
         except IntacctError as err:
             self._failures += 1
-            self._asked = getattr(err, "retry_after", None)
+            self._asked = err.retry_after
             if not self.silent_fail and self._failures >= self.max_consecutive_failures:
                 raise
             self.log.warning("Intacct: poll failed, %d in a row: %s", self._failures, err)

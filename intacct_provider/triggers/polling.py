@@ -143,7 +143,7 @@ class PollingTrigger(BaseTrigger):
             try:
                 found = await ask(self.poll)
             except IntacctError as err:
-                failures, asked = failures + 1, getattr(err, "retry_after", None)
+                failures, asked = failures + 1, err.retry_after
                 text = f"poll failed, {failures} in a row: {err}"
                 if not err.retryable or (self.max_failures is not None and failures >= self.max_failures):
                     self.log.error("Intacct: %s", text)

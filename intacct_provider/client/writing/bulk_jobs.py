@@ -19,7 +19,7 @@ from intacct_provider.client.keys import as_number, text_or_none
 from intacct_provider.client.paths import check_key
 from intacct_provider.client.query.request import check_object_name
 from intacct_provider.client.result_matching import Sent, match_elements
-from intacct_provider.client.results import RecordResult, examine_results, read_result
+from intacct_provider.client.results import RecordResult, examine_results, read_counts, read_result
 from intacct_provider.client.session import Session
 from intacct_provider.client.writing.job_limits import OPERATIONS, check_size
 from intacct_provider.client.writing.repetition import forbid_retry
@@ -272,8 +272,7 @@ def _read_results(
 
 def _compare_count(reply: Reply, shown: int) -> str:
     """Return how the count of all records contradicts a result file, as the end of a sentence."""
-    meta = reply.body.get("ia::meta") if isinstance(reply.body, Mapping) else None
-    counted = as_number(meta.get("totalCount")) if isinstance(meta, Mapping) else None
+    counted = as_number(read_counts(reply).get("totalCount"))
     return "" if counted in (None, shown) else f"and counts {counted} records but shows {shown}"
 
 

@@ -135,6 +135,20 @@ class Play:
                 self.runner.note(self.queue)
 
 
+def share_with(queue):
+    """Return what gives the stream this queue instead of a client."""
+
+    @asynccontextmanager
+    async def share_client(_conn_id):
+        async def ask(question):
+            await asyncio.sleep(0)
+            return question(queue)
+
+        yield ask
+
+    return share_client
+
+
 STEPS = st.tuples(
     st.sampled_from(["customer", "vendor", "customer", "kill", "pause", "store", "list", "ack", "answer"]),
     st.integers(0, 25),
@@ -145,16 +159,8 @@ STEPS = st.tuples(
 def test_nothing_is_acknowledged_before_it_is_stored_and_nothing_is_lost(steps):
     queue = Queue()
 
-    @asynccontextmanager
-    async def share_client(_conn_id):
-        async def ask(question):
-            await asyncio.sleep(0)
-            return question(queue)
-
-        yield ask
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue_stream, "share_client", share_client)
+        patch.setattr(queue_stream, "share_client", share_with(queue))
         asyncio.run(Play(queue).run(steps))
     assert queue.early == []
     assert queue.events == []
@@ -182,15 +188,7 @@ def play(monkeypatch):
     """Return a play on a queue that the stream reads."""
     queue = Queue()
 
-    @asynccontextmanager
-    async def share_client(_conn_id):
-        async def ask(question):
-            await asyncio.sleep(0)
-            return question(queue)
-
-        yield ask
-
-    monkeypatch.setattr(queue_stream, "share_client", share_client)
+    monkeypatch.setattr(queue_stream, "share_client", share_with(queue))
     return Play(queue)
 
 
