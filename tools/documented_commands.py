@@ -28,6 +28,7 @@ PAGES = (
     "docs/quickstart.md",
     "README.md",
     "docs/sandbox.md",
+    "docs/test-your-dags.md",
     "docs/client.md",
     "docs/sync.md",
     "docs/export.md",

@@ -118,7 +118,7 @@ def read_until(child: subprocess.Popen[str], words: str) -> list[str]:
     return lines
 
 
-def test_tasks_cost_what_the_connection_page_says(airflow_db, sandbox, monkeypatch, tmp_path):
+def test_tasks_cost_what_the_page_about_cost_says(airflow_db, sandbox, monkeypatch, tmp_path):
     from intacct_provider.operators.sync import IntacctSyncOperator
     from intacct_provider.sensors.query import IntacctQuerySensor
     from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
@@ -144,4 +144,4 @@ def test_tasks_cost_what_the_connection_page_says(airflow_db, sandbox, monkeypat
     costs["second sync, nothing to change"] = measure(sandbox, IntacctSyncOperator, **sync)
     sensor = {"object_name": GROUP, "filters": [{"$ne": {"id": "nobody"}}]}
     costs["a check of a sensor"] = measure(sandbox, IntacctQuerySensor, **sensor)
-    assert {work: str(cost) for work, cost in costs.items()} == read_costs("connection")
+    assert {work: str(cost) for work, cost in costs.items()} == read_costs("What Intacct bills")

@@ -36,10 +36,12 @@ def test_the_documented_example_passes_beside_a_virtual_environment(project):
     assert "broken.py" not in result.output
 
 
-def test_the_other_tests_on_the_page_pass(project):
+def test_the_other_tests_on_the_pages_pass(project):
     shutil.copy(EXAMPLE / "conftest.py", project.folder)
     project.write("company.json", json.dumps(machines()))
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "sandbox.md").read_text(encoding="utf-8"), re.DOTALL)
+    pages = ("sandbox.md", "test-your-dags.md")
+    text = "".join((DOCS / page).read_text(encoding="utf-8") for page in pages)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     tests = [block for block in blocks if "def test_" in block]
     for number, block in enumerate(tests):
         project.write(f"test_block_{number}.py", block)

@@ -9,12 +9,14 @@ HEADERS = ("transactions", "billed calls", "billed calls more, per client and ob
 _ROW = re.compile(r"^\| (.+) \| (.+) \|$")
 
 
-def read_costs(page):
-    """Return the costs that a page of the documentation lists, by work, as they are written there."""
-    costs, inside = {}, False
+def read_costs(section, page="cost"):
+    """Return the costs in the tables below a heading of a page, by work, as they are written there."""
+    costs, heading, inside = {}, "", False
     for line in (DOCS / f"{page}.md").read_text(encoding="utf-8").splitlines():
         found = _ROW.match(line)
-        if found and found[2] in HEADERS:
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif found and heading == section and found[2] in HEADERS:
             inside = True
         elif found and inside and found[2] != "---":
             costs[found[1]] = found[2]
@@ -23,6 +25,6 @@ def read_costs(page):
     return costs
 
 
-def read_cost(page, work):
-    """Return how many billed calls a page says that work takes."""
-    return int(read_costs(page)[work].replace(",", ""))
+def read_cost(section, work):
+    """Return how many billed calls the page says that work takes."""
+    return int(read_costs(section)[work].replace(",", ""))

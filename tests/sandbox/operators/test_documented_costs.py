@@ -102,7 +102,7 @@ def test_what_exports_cost(company, large, bill, tmp_path):
     measured["commit of the ranges"] = bill(
         large, IntacctCommitExportOperator, destination=f"{tmp_path}/ranges.jsonl", exports=exports
     )
-    shown = read_costs("export")
+    shown = read_costs("Exports")
     assert {work: str(count) for work, count in measured.items()} == {
         work: cost for work, cost in shown.items() if work in measured
     }
@@ -143,7 +143,7 @@ def test_what_incremental_exports_cost(large, bill, tmp_path):
         export("1", "audit")
         change()
         measured['next run with `detect_deletes="audit"`'] = export("2", "audit")
-    shown = read_costs("export")
+    shown = read_costs("Exports")
     assert {work: str(count) for work, count in measured.items()} == {
         work: shown.get(work) for work in measured
     }
@@ -159,7 +159,7 @@ def test_what_an_export_of_50_000_rows_costs(bill, tmp_path):
             fields=["key", "id"],
             destination=f"{tmp_path}/rows.jsonl",
         )
-    assert cost == read_cost("export", "50,000 customers")
+    assert cost == read_cost("Exports", "50,000 customers")
 
 
 def test_what_work_on_single_records_costs(bill):
@@ -205,7 +205,7 @@ def test_what_work_on_single_records_costs(bill):
             },
             'query with `fields="*"`': {bill(company, IntacctQueryOperator, fields="*", **customer)},
         }
-    shown = read_costs("records-and-queries")
+    shown = read_costs("Records and queries")
     assert {work: set(map(str, counts)) for work, counts in measured.items()} == {
         work: {shown.get(work)} for work in measured
     }
@@ -216,7 +216,7 @@ def test_what_a_client_costs(large):
     with client_of(large) as client:
         before = large.transactions
         assert len(list(client.iter_rows(CUSTOMER, ["key"]))) == 10_000
-        assert large.transactions - before == read_cost("client", "`iter_rows` of 10,000 rows")
+        assert large.transactions - before == read_cost("The client", "`iter_rows` of 10,000 rows")
     with running(f"{CUSTOMER}=1200") as company, client_of(company) as client:
         keys = [record["key"] for record in company.records(CUSTOMER)]
 
@@ -242,7 +242,7 @@ def test_what_a_client_costs(large):
                 count(lambda: client.update_many(CUSTOMER, [{"key": key, "name": "x"} for key in keys]))
             },
         }
-    shown = read_costs("client")
+    shown = read_costs("The client")
     assert measured == {work: {shown.get(work)} for work in measured}
 
 
@@ -281,7 +281,8 @@ def test_what_filters_cost_more(company, bill, tmp_path):
     }
     assert query((field("status") == "active") & (field("totalDue") > 10**9)) == (1, False)
     shown = {
-        work: cost.partition(" ")[0].rstrip(":") for work, cost in read_costs("records-and-queries").items()
+        work: cost.partition(" ")[0].rstrip(":")
+        for work, cost in read_costs("Filters", "records-and-queries").items()
     }
     assert {work: str(cost) if cost else "none" for work, cost in measured.items()} == {
         work: shown.get(work) for work in measured

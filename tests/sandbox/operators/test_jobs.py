@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Variable
+from documented_costs import read_cost
 from job_work import (
     CREATE,
     CUSTOMER,
@@ -80,6 +81,12 @@ def test_records_of_a_list_are_created(company):
     assert result == {"records": 5, "written": 5, "rejected": 0, "transactions": 5}
     assert stored(company, CUSTOMER) == [one["id"] for one in customers(5)]
     assert count_jobs(company) == 1
+
+
+def test_a_job_costs_what_the_documentation_says(company):
+    Task().attempt(records=customers(1200))
+    work = "creation of 1,200 customers that is completed at the first poll"
+    assert company.transactions == read_cost("Bulk jobs", work)
 
 
 FILES = {

@@ -74,12 +74,12 @@ def test_ten_thousand_groups_of_which_a_hundred_differ(company, client, tmp_path
     applied(client, saved(plan, tmp_path), fresh=True)
     assert meter.calls == {"query": 3 + 1, "write": 2}, "one query looks whether all is as planned"
     assert meter.billed == 3 + 100 + 1
-    assert read_cost("sync", "10,000 groups of which 100 differ") == 1 + meter.billed
+    assert read_cost("Syncs", "10,000 groups of which 100 differ") == 1 + meter.billed
     again = Meter(company)
     assert planned(client, CUSTOMER_GROUP, desired).is_empty
     assert again.calls == {"query": 3}
     assert again.billed == 3
-    assert read_cost("sync", "the same again, when nothing differs") == 1 + again.billed
+    assert read_cost("Syncs", "the same again, when nothing differs") == 1 + again.billed
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_ten_thousand_groups_with_members_of_which_a_hundred_differ(company, cli
     assert plan.counts == {"update": 100}
     applied(client, saved(plan, tmp_path), fresh=True)
     assert meter.calls == {"get": 20 + 1, "query": 3 + 1, "write": 1}
-    assert read_cost("sync", "10,000 groups with members of which 100 differ") == 1 + meter.billed
+    assert read_cost("Syncs", "10,000 groups with members of which 100 differ") == 1 + meter.billed
     assert planned(client, CUSTOMER_GROUP, desired).is_empty
 
 
@@ -125,7 +125,7 @@ def test_an_approved_plan_costs_what_it_says(company, client, tmp_path):
     assert meter.calls == {"query": 4 + 4 + 3, "write": 4}
     assert meter.billed - 4 == plan.transactions == 1200 + 4 + 3
     work = "apply an approved plan of 600 updates and 600 creations"
-    assert read_cost("sync", work) == plan.transactions
+    assert read_cost("Syncs", work) == plan.transactions
 
 
 def test_a_mirror_costs_what_it_says(tmp_path):
@@ -159,4 +159,4 @@ def test_scope_and_protection_cost_one_query_for_500_records_each(company, clien
     assert meter.calls == {"query": 1 + 1 + 2 + 1, "write": 1}
     assert meter.billed == plan.transactions
     work = "apply an approved plan of 100 updates with `scope` and `protect`"
-    assert read_cost("sync", work) == plan.transactions
+    assert read_cost("Syncs", work) == plan.transactions
