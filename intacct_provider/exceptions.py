@@ -157,6 +157,8 @@ class IntacctAPIError(IntacctError):
         self.placeholders = dict(placeholders or {})
         self.hint = hint or _find_advice(error_id, code, self.details) or self.advice
         self.replayed = False
+        #: The record or the object that the request was about, where one request is about one.
+        self.subject = ""
 
     def __str__(self) -> str:
         """Return everything an engineer needs, on one line."""
@@ -173,7 +175,10 @@ class IntacctAPIError(IntacctError):
             if part
         )
         text = f"{self.message}: {causes}" if causes else self.message
-        return " ".join(part for part in (text, f"({where})" if where else "", self.hint) if part)
+        if self.subject and self.subject not in text:
+            text = f"{self.subject}: {text}"
+        text = " ".join(part for part in (text, f"({where})" if where else "") if part)
+        return f"{text.removesuffix('.')}. {self.hint}" if self.hint else text
 
     def _describe(self, detail: ErrorDetail) -> str:
         """Return a cause with its id, and with its code if that says more than the error's own."""

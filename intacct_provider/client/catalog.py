@@ -12,6 +12,7 @@ from typing import Any
 from intacct_provider.client.forks import renew_after_fork
 from intacct_provider.client.hints import hint_for_field, hint_for_object, hint_for_value
 from intacct_provider.client.http.transport import Reply, Request
+from intacct_provider.client.keys import text_or_none
 from intacct_provider.client.model import (
     WELL_KNOWN_OBJECTS,
     ModelField,
@@ -127,15 +128,16 @@ class Catalog:
             log.warning("Intacct: could not read whether there is an object %s: %s", object_name, err)
             return None
 
-    def read(self, object_name: str, request: Request) -> Reply:
+    def read(self, object_name: str, request: Request, *, key: str | None = None) -> Reply:
         """Read something of an object, one transaction, and explain it if Intacct rejects it.
 
+        :param key: of the record that is read, if it is one.
         :raises IntacctAPIError: if Intacct rejects it.
         """
         reply = self._session.send(request)
         error = reply.error()
         if error:
-            raise self.explain(error, object_name)
+            raise self.explain_one(error, object_name, key=key)
         self._session.bill(1)
         return reply
 
@@ -158,6 +160,23 @@ class Catalog:
                 or error.hint
             )
         return error
+
+    def explain_one(
+        self,
+        error: IntacctAPIError,
+        object_name: str,
+        record: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+    ) -> IntacctAPIError:
+        """Return the error of a request that is about one record, or about the object: it names that, too.
+
+        :param key: the record's key; without one its id counts.
+        """
+        record_id = text_or_none((record or {}).get("id"))
+        name, value = ("key", key) if key else ("id", record_id)
+        error.subject = f"{object_name} with {name} {value!r:.120}" if value else object_name
+        return self.explain(error, object_name, record)
 
     def _read_model(self, object_name: str) -> dict[str, Any]:
         found = self._request_model(object_name)

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, BaseOperator
 
 from intacct_provider._compat import AirflowFailException
-from intacct_provider.exceptions import IntacctArgumentError, IntacctAuthenticationError, IntacctError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctAuthenticationError,
+    IntacctError,
+    IntacctPermissionError,
+)
 from intacct_provider.hooks.intacct import IntacctHook
 
 if TYPE_CHECKING:
@@ -154,7 +159,7 @@ def read_flag(argument: str, value: Any, *, blank: bool | None = None) -> bool:
 def airflow_errors(intacct_conn_id: str = "", retry_policy: Any = None) -> Iterator[None]:
     """Turn errors that a retry cannot fix into ``AirflowFailException``; raise all others as they are.
 
-    :param intacct_conn_id: connection that an error about credentials names.
+    :param intacct_conn_id: connection that an error about credentials or permissions names.
     :param retry_policy: of the task. Airflow does not ask it about an ``AirflowFailException``, so what an
         ``IntacctRetryPolicy`` waits for is raised as it is.
     """
@@ -163,7 +168,7 @@ def airflow_errors(intacct_conn_id: str = "", retry_policy: Any = None) -> Itera
     except IntacctError as err:
         waits_for = getattr(retry_policy, "waits_for", None)
         if not err.retryable and not (waits_for and waits_for(err)):
-            denied = intacct_conn_id and isinstance(err, IntacctAuthenticationError)
+            denied = intacct_conn_id and isinstance(err, IntacctAuthenticationError | IntacctPermissionError)
             where = f" (connection {intacct_conn_id!r})" if denied else ""
             raise AirflowFailException(f"{type(err).__name__}: {err}{where}") from err
         raise

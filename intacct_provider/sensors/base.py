@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 POKE_INTERVAL = 300.0
 #: Seconds between two polls of one reschedule at most, while polls fail.
 LONGEST_PAUSE = 60.0
+#: How Airflow's message about a timeout begins, which says neither what was waited for nor what was found.
+_AIRFLOWS_TIMEOUT = "Sensor has timed out"
 
 
 class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
@@ -90,6 +92,8 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
         self.deferrable = read_flag("deferrable", deferrable)
         self._polls = self._failures = 0
         self._begun = 0.0
+        #: What the last poll found, or why it failed.
+        self._found = ""
         #: Seconds that Intacct asked to wait when the last poll failed.
         self._asked: float | None = None
 
@@ -148,7 +152,8 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             try:
                 summary = read_event(event)
             except IntacctTriggerTimeoutError as err:
-                raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s: {err}") from err
+                self._found = str(err)
+                raise AirflowSensorTimeout(self._describe_timeout()) from err
             except IntacctTriggerError as err:
                 if not err.retryable:
                     raise
@@ -185,9 +190,11 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             self._asked = err.retry_after
             if not self.silent_fail and self._failures >= self.max_consecutive_failures:
                 raise
-            self.log.warning("Intacct: poll failed, %d in a row: %s", self._failures, err)
+            self._found = f"poll failed, {self._failures} in a row: {err}"
+            self.log.warning("Intacct: %s", self._found)
             return None
         self._polls, self._failures, self._asked = self._polls + 1, 0, None
+        self._found = finding.text
         self.log.info("%s (connection %r).%s", finding.text, self.intacct_conn_id, " Done." * finding.met)
         return finding
 
@@ -203,7 +210,7 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             return dict(finding.summary)
         left = self._begun + self.timeout - time.time()
         if left <= 0:
-            raise AirflowSensorTimeout(f"Timed out after {self.timeout:g} s.")
+            raise AirflowSensorTimeout(self._describe_timeout())
         pause = min(self._choose_pause(), left)
         self.log.info(describe_pause(pause))
         return self.defer(
@@ -237,6 +244,11 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
             self.poke_interval, exponential_backoff=self.exponential_backoff, max_wait=self._longest_wait
         )
         self.log.info("Intacct: polling %s.", cost)
+
+    def _describe_timeout(self) -> str:
+        """Return what Airflow's own message lacks: what was found last, and by which connection."""
+        found = f": {self._found}" if self._found else ""
+        return f"Timed out after {self.timeout:g} s{found} (connection {self.intacct_conn_id!r})."
 
     @property
     def _longest_wait(self) -> float | None:
@@ -282,10 +294,14 @@ class IntacctConditionSensor(IntacctOperator, BaseSensorOperator):
                 and not isinstance(cause, AirflowSensorTimeout)
             ):
                 raise cause from cause.__cause__
+            if cause is None and str(skip).startswith(_AIRFLOWS_TIMEOUT):
+                raise AirflowSkipException(f"Skipped instead of failed: {self._describe_timeout()}") from skip
             raise
         except AirflowSensorTimeout as err:
+            if str(err).startswith(_AIRFLOWS_TIMEOUT):
+                err = AirflowSensorTimeout(self._describe_timeout())
             if not (self.soft_fail or self.never_fail):
-                raise
+                raise err from err.__cause__
             raise AirflowSkipException(f"Skipped instead of failed: {err}") from err
         except Exception as err:
             # Otherwise Airflow has seen to it, and this may be what it reschedules a task with.

@@ -53,7 +53,7 @@ class RecordReader:
     def get(self, object_name: str, key: str, *, flatten: bool) -> dict[str, Any]:
         """Return one record."""
         key = check_key(key)
-        reply = self._catalog.read(object_name, Request("GET", record_path(object_name, [key])))
+        reply = self._catalog.read(object_name, Request("GET", record_path(object_name, [key])), key=key)
         record = _read_record(reply.result, key, object_name)
         return flatten_record(record) if flatten else record
 

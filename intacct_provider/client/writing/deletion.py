@@ -43,7 +43,7 @@ class RecordDeleter:
         if error and not (
             missing and (missing_ok or reply.maybe_already_done) and self._catalog.has_object(object_name)
         ):
-            raise self._catalog.explain(error, object_name)
+            raise self._catalog.explain_one(error, object_name, key=key)
         self._session.bill(int(reply.maybe_already_done or not missing))
 
     def delete_many(

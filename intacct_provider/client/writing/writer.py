@@ -114,7 +114,7 @@ class RecordWriter:
                     self._repetition.check_rejected(
                         object_name, reply, [RecordResult(0, error=error)], [sent]
                     )
-                raise self._catalog.explain(error, object_name, record)
+                raise self._catalog.explain_one(error, object_name, record, key=sent.key)
             generation += 1
 
     def _write_many(

@@ -546,3 +546,27 @@ def test_two_records_of_one_id_are_not_guessed_between(client):
     client.create(PURPOSE, {"id": "P"})
     assert client.find(PURPOSE, "P")["id"] == "P"
     assert client.find(PURPOSE, "p") is None
+
+
+# --- which record
+
+
+@pytest.mark.parametrize(
+    ("refused", "record"),
+    [
+        (lambda client: client.create(CUSTOMER, {"id": "N1"}), "with id 'N1'"),
+        (lambda client: client.update(CUSTOMER, "1", {"status": "Active"}), "with key '1'"),
+        (lambda client: client.get(CUSTOMER, "99999999"), "with key '99999999'"),
+        (lambda client: client.delete(CUSTOMER, "99999999"), "with key '99999999'"),
+    ],
+    ids=["create", "update", "get", "delete"],
+)
+def test_a_refusal_names_the_record_that_it_is_about(user, refused, record):
+    with pytest.raises(NOT_FOUND) as refusal:
+        refused(user)
+    assert str(refusal.value).startswith(f"{CUSTOMER} {record}: ")
+
+
+def test_advice_is_a_sentence_of_its_own_after_what_support_asks_for(user):
+    with pytest.raises(IntacctValidationError, match=r"support id [^ ]+\)\. Did you mean 'name'\?$"):
+        user.query(CUSTOMER, ["nmae"])

@@ -3,7 +3,7 @@
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from sandbox_client import calls, client_of, running
-from sensor_modes import run_trigger
+from sensor_modes import run_sensor, run_trigger
 
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
@@ -169,6 +169,26 @@ def test_a_deferred_sensor_says_what_it_found_on_both_sides(capsys):
     )
     assert f"{CUSTOMER}: matching records: 2, waiting for at least 2. Done." in text
     assert f"the trigger found what t waits for: {{'object_name': '{CUSTOMER}', 'count': 2}}" in text
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+def test_a_timeout_says_in_each_mode_what_was_found_last_and_by_which_connection(mode, soft_fail, state):
+    outcome = run_sensor(
+        lambda **how: one(
+            record_id="M-2",
+            conditions={"status": "active"},
+            poke_interval=1,
+            timeout=0,
+            soft_fail=soft_fail,
+            **how,
+        ),
+        mode,
+    )
+    assert outcome.state == state
+    assert "Timed out after 0 s: " in outcome.message
+    assert f"{CUSTOMER} with id 'M-2': found with status 'inactive', waiting until" in outcome.message
+    assert outcome.message.endswith("(connection 'intacct_default').")
 
 
 def test_the_first_question_is_asked_before_deferring(company):

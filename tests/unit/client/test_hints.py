@@ -64,7 +64,7 @@ def model_calls(intacct):
         ),
         (
             {"errorId": "REST-1106", "additionalInfo": {"placeholders": {"FIELD": "totaldue"}}},
-            "(HTTP 400, REST-1106) Did you mean 'totalDue'?",
+            "(HTTP 400, REST-1106). Did you mean 'totalDue'?",
         ),
     ],
 )
