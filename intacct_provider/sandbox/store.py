@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 
 from intacct_provider.sandbox.objects.audit_history import VIEW
 from intacct_provider.sandbox.objects.catalog import BUILT_IN, Catalog
@@ -18,6 +19,8 @@ from intacct_provider.sandbox.objects.definitions import ListField, ObjectType
 from intacct_provider.sandbox.objects.names import ACCOUNT_GROUP, ACCOUNT_GROUP_PURPOSE, CUSTOMER, ENTITY
 from intacct_provider.sandbox.objects.owned import LIST, find_owner, list_ownerships, move_elements
 from intacct_provider.sandbox.objects.values import sql_type, to_stored
+
+MEMORY = ":memory:"
 
 # Deleting a record of these looks for references to it, so the references have an index.
 INDEXED_TARGETS = (
@@ -89,7 +92,7 @@ class Store:
 
     def __init__(
         self,
-        path: str = ":memory:",
+        path: str = MEMORY,
         clock: Callable[[], datetime] = utc_now,
         catalog: Catalog = BUILT_IN,
     ) -> None:
@@ -98,16 +101,11 @@ class Store:
         self.catalog = catalog
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, factory=Database
-        )
-        self._connection.catalog = catalog
-        self._connection.row_factory = sqlite3.Row
-        self._connection.create_function("FOLD", 1, _fold, deterministic=True)
-        # Writes may be lost if the machine crashes, but not if the process does.
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._create_tables()
+        self._connection = _connect(path, catalog)
+        if path == MEMORY and catalog is BUILT_IN:
+            _built_in_tables().backup(self._connection)
+        else:
+            _create_tables(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
@@ -135,23 +133,55 @@ class Store:
         """Return the clock's time in UTC."""
         return self.clock().astimezone(UTC)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the company is in memory, has the built-in objects, and nothing was ever written."""
+        return self.path == MEMORY and self.catalog is BUILT_IN and self._connection.total_changes == 0
+
+    def copy(self, other: Store) -> None:
+        """Become what another store is."""
+        with other._lock, self._lock:
+            other._connection.backup(self._connection)
+
     def close(self) -> None:
         """Close the file; the store cannot be used afterwards."""
         with self._lock:
             self._connection.close()
 
-    def _create_tables(self) -> None:
-        self._connection.executescript(OWN_TABLES)
-        with self.transaction() as conn:
-            for name in self.catalog.owned:
-                drop_view(conn, name)
-            for object_type in self.catalog.tables.values():
-                for statement in table_statements(object_type):
-                    conn.execute(statement)
-                add_missing_columns(conn, object_type)
-            for owner, kept in list_ownerships(self.catalog.objects.values()):
-                prepare_elements(conn, owner, self.catalog.tables[kept.target or ""], kept)
-        self._connection.executescript(VIEW)
+
+def _connect(path: str, catalog: Catalog) -> Database:
+    conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Database)
+    conn.catalog = catalog
+    conn.row_factory = sqlite3.Row
+    conn.create_function("FOLD", 1, _fold, deterministic=True)
+    # Writes may be lost if the machine crashes, but not if the process does.
+    conn.execute("PRAGMA journal_mode=WAL")
+    conn.execute("PRAGMA synchronous=NORMAL")
+    return conn
+
+
+@cache
+def _built_in_tables() -> Database:
+    """Return a company without records, which every company in memory begins as a copy of: tests make thousands."""
+    conn = _connect(MEMORY, BUILT_IN)
+    _create_tables(conn)
+    return conn
+
+
+def _create_tables(conn: Database) -> None:
+    catalog = conn.catalog
+    conn.executescript(OWN_TABLES)
+    conn.execute("BEGIN IMMEDIATE")
+    with conn:
+        for name in catalog.owned:
+            drop_view(conn, name)
+        for object_type in catalog.tables.values():
+            for statement in table_statements(object_type):
+                conn.execute(statement)
+            add_missing_columns(conn, object_type)
+        for owner, kept in list_ownerships(catalog.objects.values()):
+            prepare_elements(conn, owner, catalog.tables[kept.target or ""], kept)
+    conn.executescript(VIEW)
 
 
 def table_statements(object_type: ObjectType) -> Sequence[str]:
