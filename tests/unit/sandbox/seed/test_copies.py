@@ -1,4 +1,4 @@
-"""A company in memory is a copy of one that was made before; nobody can tell it from one that was made anew."""
+"""A company in memory is a copy of one that was made before; nobody can tell it from a new one."""
 
 import pytest
 
@@ -40,7 +40,9 @@ def test_what_was_written_before_the_company_was_seeded_stays():
         conn.execute(NEW, ("C-1", "Acme"))
     seed(store, "empty")
     with store.transaction() as conn:
-        assert [row["id"] for row in conn.execute('SELECT "id" FROM "accounts-receivable/customer"')] == ["C-1"]
+        assert [row["id"] for row in conn.execute('SELECT "id" FROM "accounts-receivable/customer"')] == [
+            "C-1"
+        ]
 
 
 def test_the_demo_company_can_follow_the_empty_one():
