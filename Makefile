@@ -130,7 +130,7 @@ $(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Airflow, the provider and the test tools ..."
-	@$(INSTALL) -c constraints.txt -e '.[dev,parquet,sql,openlineage]'
+	@$(INSTALL) -c constraints.txt -e '.[dev,dev-celery,parquet,sql,openlineage]'
 	@touch $@ $(VENV)/.run
 
 # The benchmarks have an environment of their own, so that no peer is installed beside the provider.

@@ -42,6 +42,13 @@ class Postgres:
             host="127.0.0.1", port=self.port, user=USER, dbname=database, autocommit=True, connect_timeout=10
         )
 
+    def dump(self, database: str) -> str:
+        """Return all that a database holds, as text."""
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database]
+        done = subprocess.run([program("pg_dump"), *where], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def connection(self, database: str, **extra: str) -> str:
         """Return the Airflow connection, as JSON."""
         return json.dumps(

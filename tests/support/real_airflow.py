@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from keeper import end_session
 from log_audit import LogAudit
 from stored_xcoms import read_xcoms
 
 ROOT = Path(__file__).resolve().parents[2]
-KEEPER = ROOT / "tests" / "system" / "keeper.py"
+KEEPER = ROOT / "tests" / "support" / "keeper.py"
 DAGS = ROOT / "tests" / "system" / "dags"
 #: Commands of Airflow. Without a server for logs, which would listen on every address of the machine.
 PARTS = ("api-server", "scheduler --skip-serve-logs", "dag-processor")
@@ -48,11 +49,13 @@ class RealAirflow:
 
     :param home: an empty folder for all that it writes.
     :param dags: the folder of its DAGs.
+    :param settings: more variables for the environment of its processes, which win.
     """
 
-    def __init__(self, home: Path, dags: Path = DAGS) -> None:
+    def __init__(self, home: Path, dags: Path = DAGS, settings: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.dags = dags
+        self.settings = settings or {}
         self.logs = home / "logs"
         self.database = home / "airflow.db"
         self.port = quiet_port()
@@ -139,9 +142,15 @@ class RealAirflow:
         )
 
     @contextmanager
-    def triggerer(self) -> Iterator[Triggerer]:
+    def triggerer(self) -> Iterator[Part]:
         """Run a triggerer, which can be killed, until the block ends."""
-        one = Triggerer(self.logs, self._env())
+        with self.part("triggerer --skip-serve-logs") as one:
+            yield one
+
+    @contextmanager
+    def part(self, command: str) -> Iterator[Part]:
+        """Run a part of Airflow, which can be killed, until the block ends."""
+        one = Part(command, self.logs, self._env())
         try:
             one.keep_running()
             yield one
@@ -154,7 +163,7 @@ class RealAirflow:
 
     def tails(self) -> str:
         """Return the ends of the logs of Airflow's parts."""
-        files = [*self.logs.glob("*.log"), *self.logs.glob("triggerer-*/*.log")]
+        files = [*self.logs.glob("*.log"), *self.logs.glob("*-*/*.log")]
         return "\n".join(f"--- {file.relative_to(self.logs)}\n{tail(file)}" for file in sorted(files))
 
     def leaks(self, secrets: set[str]) -> list[str]:
@@ -173,6 +182,10 @@ class RealAirflow:
         """Return each text that it has written, with its place: all logs, all XComs, and the database's raw bytes."""
         for file in sorted(self.logs.rglob("*.log")):
             yield str(file.relative_to(self.home)), file.read_text(errors="replace")
+        yield from self._stored()
+
+    def _stored(self) -> Iterator[tuple[str, str]]:
+        """Return the texts of the database, with their places."""
         for *place, value in read_xcoms(self.database):
             yield f"XCom {place}", str(value)
         # The log of the database comes first: when it ends meanwhile, all of it is in the database.
@@ -193,6 +206,9 @@ class RealAirflow:
                 check=False,
             )
         assert done.returncode == 0, self.tails()
+        self._prepare_database()
+
+    def _prepare_database(self) -> None:
         with closing(sqlite3.connect(self.database)) as conn:
             # Readers do not keep others from writing then.
             conn.execute("PRAGMA journal_mode=WAL")
@@ -230,7 +246,7 @@ class RealAirflow:
             # A slow machine must not look like a broken one.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        } | self._keys()  # fmt: skip
+        } | self._keys() | self.settings  # fmt: skip
 
     def _keys(self) -> dict[str, str]:
         """Return the keys that all parts share; without a Fernet key connections would be stored as they are."""
@@ -267,14 +283,17 @@ class RealAirflow:
         return f"{self.url}{path}"
 
 
-class Triggerer:
-    """A triggerer with the process of its triggers.
+class Part:
+    """A part of Airflow that is started and killed by itself, such as a triggerer, with all of its processes.
 
+    :param command: of Airflow.
+    :param env: its environment.
     :ivar starts: how often it was started.
     """
 
-    def __init__(self, logs: Path, env: dict[str, str]) -> None:
+    def __init__(self, command: str, logs: Path, env: dict[str, str]) -> None:
         self.starts = 0
+        self._command = command
         self._logs = logs
         self._env = env
         self._process: subprocess.Popen[bytes] | None = None
@@ -284,12 +303,12 @@ class Triggerer:
         if self._process is not None and self._process.poll() is None:
             return
         self.starts += 1
-        # Each start of each triggerer has a folder of its own.
-        folder = Path(tempfile.mkdtemp(prefix="triggerer-", dir=self._logs))
+        # Each start of each part has a folder of its own.
+        folder = Path(tempfile.mkdtemp(prefix=f"{self._command.split()[0]}-", dir=self._logs))
         with (folder / "keeper.log").open("wb") as log:
             # It ends with the tests, however they end.
             self._process = subprocess.Popen(
-                [sys.executable, str(KEEPER), str(folder), "triggerer --skip-serve-logs"],
+                [sys.executable, str(KEEPER), str(folder), self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -301,12 +320,14 @@ class Triggerer:
     def kill(self) -> None:
         """Kill all of its processes at once, as a crash of the machine would."""
         # Another thread may start the next one as soon as this one has ended.
-        if (killed := self._process) is not None:
-            with suppress(psutil.NoSuchProcess):
-                parent = psutil.Process(killed.pid)
-                for process in (parent, *parent.children(recursive=True)):
-                    process.kill()
+        if (killed := self._process) is not None and killed.poll() is None:
+            killed.kill()
+            end_session(killed.pid)
             killed.wait(60)
+
+    def owns(self, process: psutil.Process) -> bool:
+        """Whether a process is one of this part's."""
+        return self._process is not None and os.getsid(process.pid) == self._process.pid
 
 
 class Run:

@@ -30,7 +30,7 @@ def main() -> None:
                 if part.poll() is not None:
                     sys.exit(f"airflow {command} ended by itself with exit code {part.returncode}")
     finally:
-        end_session()
+        end_session(os.getsid(0))
 
 
 def start(command: list[str], logs: Path) -> subprocess.Popen[bytes]:
@@ -44,19 +44,19 @@ def start(command: list[str], logs: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def end_session() -> None:
-    """Kill what is left of this session, and what it starts meanwhile, until nothing is."""
-    while others := [pid for pid in psutil.pids() if pid != os.getpid() and is_running_here(pid)]:
+def end_session(session: int) -> None:
+    """Kill what is left of a session, and what it starts meanwhile, until nothing is but this process."""
+    while others := [pid for pid in psutil.pids() if pid != os.getpid() and is_running(pid, session)]:
         for pid in others:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
-def is_running_here(pid: int) -> bool:
-    """Whether a process belongs to this session and is more than an exit code."""
+def is_running(pid: int, session: int) -> bool:
+    """Whether a process belongs to a session and is more than an exit code."""
     with suppress(ProcessLookupError, PermissionError, psutil.Error):
-        return os.getsid(pid) == os.getsid(0) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return os.getsid(pid) == session and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
 
 

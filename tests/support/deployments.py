@@ -1,0 +1,178 @@
+"""Airflow in the three ways in which it is deployed: the executors, the databases, and what runs beside them."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from postgres import USER, Postgres, cluster
+from real_airflow import Part, RealAirflow, Run
+from redis_server import missing, redis_server
+
+DAGS = Path(__file__).resolve().parents[1] / "system" / "deployments" / "dags"
+DATABASE = "airflow"
+#: Names of the deployments, as the table of docs/deploying.md has them.
+SQLITE, LOCAL, CELERY = (
+    "LocalExecutor, SQLite",
+    "LocalExecutor, PostgreSQL",
+    "CeleryExecutor, Redis, PostgreSQL",
+)
+#: Tasks that one Celery worker runs at a time.
+WORKER_SLOTS = 2
+COMMON = {
+    # The test starts each of them when it has prepared what the DAG works with.
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    # A task whose worker has died is tried again after this many seconds; the default is 300.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
+}
+
+
+class Deployment(RealAirflow):
+    """A running Airflow, deployed in one of the ways.
+
+    :param name: of the way.
+    :param postgres: holds the database of Airflow; None for SQLite.
+    :ivar workers: the Celery workers, which can be killed; none where the scheduler runs the tasks.
+    """
+
+    def __init__(
+        self, home: Path, name: str, settings: Mapping[str, str], postgres: Postgres | None = None
+    ) -> None:
+        super().__init__(home, DAGS, {**COMMON, **settings})
+        self.name = name
+        self.workers: list[Part] = []
+        self._postgres = postgres
+
+    def scheduled(self, dag_id: str) -> Run:
+        """Let the scheduler run a DAG as its schedule says, and return the run."""
+        self.pause(dag_id, paused=False)
+        runs = self.until(f"{dag_id} is scheduled", lambda: self.read(f"/dags/{dag_id}/dagRuns")["dag_runs"])
+        assert [run["run_type"] for run in runs] == ["scheduled"]
+        return Run(self, dag_id, runs[0]["dag_run_id"])
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Store an Airflow Variable."""
+        self._post("/api/v2/variables", {"key": key, "value": value})
+
+    def remove_variable(self, key: str) -> None:
+        """Remove an Airflow Variable."""
+        self._api.delete(self._url(f"/api/v2/variables/{key}"), timeout=60).raise_for_status()
+
+    def approve(self, run: Run, task_id: str) -> None:
+        """Approve what a run asks for, once the scheduler has noticed that the task waits.
+
+        Airflow 3.3.2 takes an answer before that for a task that was killed; a person is not that fast.
+        """
+        noticed = f"TaskInstance Finished: dag_id={run.dag_id}, task_id={task_id}, run_id={run.run_id},"
+        log = self.logs / "scheduler.log"
+        self.until("the scheduler knows that the task waits", lambda: noticed in log.read_text())
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        answer = {"chosen_options": ["Approve"], "params_input": {}}
+        self._api.patch(self._url(path), json=answer, timeout=60).raise_for_status()
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make a pool, or change how many slots it has."""
+        body = {"name": name, "slots": slots, "include_deferred": False}
+        path = self._url(f"/api/v2/pools/{name}")
+        if self._api.patch(path, json=body, timeout=60).status_code == 404:
+            self._post("/api/v2/pools", body)
+
+    def processes(self, run: Run) -> list[psutil.Process]:
+        """Return the processes that run tasks of a DAG's run: their code, and not their supervisors."""
+        found = []
+        for task in run.tasks():
+            if task["state"] == "running" and task["pid"] and psutil.pid_exists(task["pid"]):
+                found.append(psutil.Process(task["pid"]))
+        assert all(self.owns(one) or any(worker.owns(one) for worker in self.workers) for one in found)
+        return found
+
+    def _prepare_database(self) -> None:
+        if self._postgres is None:
+            super()._prepare_database()
+
+    def _stored(self) -> Iterator[tuple[str, str]]:
+        if self._postgres is None:
+            yield from super()._stored()
+        else:
+            yield f"{self.database.name} in PostgreSQL", self._postgres.dump(DATABASE)
+
+
+@contextmanager
+def deployed(name: str, home: Path) -> Iterator[Deployment]:
+    """Run Airflow in one of the ways; skip the test when the machine lacks something, or fail it if that is required.
+
+    :param home: an empty folder.
+    """
+    with ExitStack() as running:
+        settings: dict[str, str] = {}
+        postgres = None
+        if name != SQLITE:
+            postgres = running.enter_context(cluster())
+            with postgres.connect() as connection:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+            address = f"postgresql+psycopg2://{USER}@127.0.0.1:{postgres.port}/{DATABASE}"
+            settings |= {
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address,
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "True",
+            }
+        if name == CELERY:
+            settings |= celery_settings(running.enter_context(redis_server(home)))
+        airflow = Deployment(home, name, settings, postgres)
+        running.callback(airflow.stop)
+        airflow.start()
+        if name == CELERY:
+            airflow.workers = [running.enter_context(airflow.part(worker(home, n))) for n in (1, 2)]
+        yield airflow
+
+
+def celery_settings(redis: str) -> dict[str, str]:
+    """Return what tells Airflow to let Celery workers run the tasks."""
+    try:
+        version("apache-airflow-providers-celery")
+    except ImportError:
+        missing("apache-airflow-providers-celery is not installed")
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"{redis}/1",
+        "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+    }
+
+
+def worker(home: Path, number: int, slots: int = WORKER_SLOTS) -> str:
+    """Return the command of a Celery worker."""
+    return f"celery worker -H w{number}@%h --pid {home}/w{number}.pid --concurrency {slots} --skip-serve-logs"
+
+
+def describe_versions() -> str:
+    """Return the versions of what the deployments consist of."""
+    found: dict[str, Any] = {
+        "Airflow": version("apache-airflow"),
+        "the Celery provider": version("apache-airflow-providers-celery"),
+        "Celery": version("celery"),
+        "Python": platform.python_version(),
+        "SQLite": __import__("sqlite3").sqlite_version,
+        "PostgreSQL": ask_version("postgres"),
+        "Redis": ask_version("redis-server"),
+    }
+    return ", ".join(f"{name} {number}" for name, number in found.items())
+
+
+def ask_version(name: str) -> str:
+    """Return the version that a server's program prints."""
+    import re
+
+    from postgres import program
+
+    printed = subprocess.run(
+        [program(name) or shutil.which(name), "--version"], capture_output=True, text=True
+    )
+    return re.search(r"\d+(\.\d+)+", printed.stdout)[0]
