@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
-from postgres import USER, Postgres, cluster
+from postgres import USER, Postgres, cluster, program
 from real_airflow import Part, RealAirflow, Run
 from redis_server import missing, redis_server
 
@@ -87,11 +88,14 @@ class Deployment(RealAirflow):
 
     def processes(self, run: Run) -> list[psutil.Process]:
         """Return the processes that run tasks of a DAG's run: their code, and not their supervisors."""
+        parts = [self, *self.workers]
         found = []
         for task in run.tasks():
-            if task["state"] == "running" and task["pid"] and psutil.pid_exists(task["pid"]):
-                found.append(psutil.Process(task["pid"]))
-        assert all(self.owns(one) or any(worker.owns(one) for worker in self.workers) for one in found)
+            if task["state"] == "running" and task["pid"]:
+                with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    process = psutil.Process(task["pid"])
+                    assert any(part.owns(process) for part in parts)
+                    found.append(process)
         return found
 
     def _prepare_database(self) -> None:
@@ -154,25 +158,19 @@ def worker(home: Path, number: int, slots: int = WORKER_SLOTS) -> str:
 
 def describe_versions() -> str:
     """Return the versions of what the deployments consist of."""
-    found: dict[str, Any] = {
+    found = {
         "Airflow": version("apache-airflow"),
-        "the Celery provider": version("apache-airflow-providers-celery"),
+        "its Celery provider": version("apache-airflow-providers-celery"),
         "Celery": version("celery"),
         "Python": platform.python_version(),
-        "SQLite": __import__("sqlite3").sqlite_version,
-        "PostgreSQL": ask_version("postgres"),
-        "Redis": ask_version("redis-server"),
+        "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": ask_version(program("postgres")),
+        "Redis": ask_version(shutil.which("redis-server")),
     }
     return ", ".join(f"{name} {number}" for name, number in found.items())
 
 
-def ask_version(name: str) -> str:
+def ask_version(server: str) -> str:
     """Return the version that a server's program prints."""
-    import re
-
-    from postgres import program
-
-    printed = subprocess.run(
-        [program(name) or shutil.which(name), "--version"], capture_output=True, text=True
-    )
-    return re.search(r"\d+(\.\d+)+", printed.stdout)[0]
+    printed = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"\d+(\.\d+)+", printed)[0]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-import psutil
 import pytest
 from job_work import CREATE, STATUS, count_jobs
 from reliability_work import events
@@ -54,8 +53,10 @@ def test_export(deployment, company, folder):
     deployment.set_pool("intacct", ALLOWED)
 
     def all_wait():
+        # Each begins with one call.
+        held = [call for call in calls(company, QUERY) if call.fault == "hang" and not call.seconds]
         found = deployment.processes(run)
-        return found if len([one for one in found if is_calling(one, company)]) == AT_ONCE else None
+        return found if len(held) == len(found) == AT_ONCE else None
 
     killed = run.until("the exports wait for Intacct", all_wait)
     assert state(run, "export").count("running") == AT_ONCE
@@ -66,8 +67,12 @@ def test_export(deployment, company, folder):
     run.succeed()
     tries = [task["try_number"] for task in run.tasks() if task["task_id"] == "export"]
     assert len([number for number in tries if number > 1]) >= AT_ONCE
-    parts = sorted(folder.glob("customers-*.jsonl")) or sorted(folder.glob("customers*.jsonl"))
-    rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    manifest = json.loads((folder / "customers.jsonl.manifest.json").read_bytes())
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        ["customers.jsonl.manifest.json", *(part["name"] for part in manifest["parts"])]
+    )
+    parts = [(folder / part["name"]).read_text() for part in manifest["parts"]]
+    rows = [json.loads(line) for part in parts for line in part.splitlines()]
     there = [{name: one[name] for name in ("key", "id", "name")} for one in company.records(CUSTOMER)]
     assert sorted(rows, key=lambda row: int(row["key"])) == there
     assert len(there) == ROWS
@@ -157,16 +162,6 @@ def kill_while_it_asks(run, triggerer, company, path):
     run.until("the triggerer asks for the second time", lambda: len(calls(company, path)) >= asked + 2)
     triggerer.kill()
     triggerer.keep_running()
-
-
-def is_calling(process, company):
-    """Whether a process waits for an answer of Intacct."""
-    port = int(company.site.rpartition(":")[2].strip("/"))
-    try:
-        open_ones = process.net_connections("tcp")
-    except psutil.Error:
-        return False
-    return any(c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in open_ones)
 
 
 def state(run, task_id):
