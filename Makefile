@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all lint types docs check package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
+.PHONY: help demo airflow test test-all test-system lint types docs check package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
   bench bench-smoke bench-sandbox bench-sync bench-sensors parity kills examples screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
@@ -23,6 +23,9 @@ test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores 
 
 test-all: $(VENV)/.dev  ## Run every test, on all cores
 	@$(PYTEST)
+
+test-system: $(VENV)/.dev  ## Run the main jobs in three deployments, kill everything there, and write the table of docs/deploying.md
+	@INTACCT_WRITE_DEPLOYMENTS=1 $(BIN)/python -m pytest -q tests/system/deployments
 
 lint: $(VENV)/.dev  ## Check style, and that imports point downwards
 	@$(BIN)/ruff check .

@@ -31,7 +31,7 @@ COMMON = {
     # The test starts each of them when it has prepared what the DAG works with.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     # A task whose worker has died is tried again after this many seconds; the default is 300.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
 }
 
@@ -138,7 +138,7 @@ def deployed(name: str, home: Path) -> Iterator[Deployment]:
 
 
 def celery_settings(redis: str) -> dict[str, str]:
-    """Return what tells Airflow to let Celery workers run the tasks."""
+    """Return the settings with which Celery workers run the tasks."""
     try:
         version("apache-airflow-providers-celery")
     except ImportError:

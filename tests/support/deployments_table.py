@@ -25,18 +25,18 @@ class Table:
         cell = f"passed, {report.duration:.0f} s" if report.passed else f"**{report.outcome}**"
         self.results.setdefault(" ".join(what.split()), {})[deployment] = cell
 
-    def render(self, today: dt.date) -> str:
+    def render(self, today: dt.date, versions: str) -> str:
         """Return the table as Markdown."""
         rows = [
             f"| {what.removesuffix('.')} | {' | '.join(cells.get(name, 'not run') for name in NAMES)} |"
             for what, cells in self.results.items()
         ]
         head = [f"| what happened | {' | '.join(NAMES)} |", "| --- | --- | --- | --- |"]
-        return "\n".join([*head, *rows, "", f"Run on {today.isoformat()} with {describe_versions()}."])
+        return "\n".join([*head, *rows, "", f"Run on {today.isoformat()} with {versions}."])
 
     def write(self) -> None:
         """Put the table into the page."""
         page = PAGE.read_text(encoding="utf-8")
         before, after = page.partition(BEGIN)[0], page.partition(END)[2]
-        text = self.render(dt.datetime.now(dt.UTC).date())
+        text = self.render(dt.datetime.now(dt.UTC).date(), describe_versions())
         PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")

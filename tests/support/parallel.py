@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Folders whose tests stay together: they share an Airflow of processes or its database, or prove one table.
-TOGETHER = ("tests/system", "tests/reliability", "tests/airflow")
+#: Folders whose tests stay together: they share an Airflow of processes or its database, or prove one table. The first
+#: that a test is in counts.
+TOGETHER = ("tests/system/deployments", "tests/system", "tests/reliability", "tests/airflow")
 #: What takes longest begins first, so that no worker waits for another at the end.
 FIRST = (
     *TOGETHER,

@@ -40,8 +40,9 @@ PAUSE = 0.2
 FINISHED = ("success", "failed")
 #: What Airflow puts in the place of a secret that it knows.
 MASK = "***"
-#: The address that :meth:`RealAirflow.pause` uses, of which Airflow masks the token of a file.
-_PARSED = re.compile(r"/api/v2/parseDagFile/\S+")
+#: What looks like it and is none: the address that :meth:`RealAirflow.pause` uses, of which Airflow masks the token
+#: of a file, and the picture with which a Celery worker begins its log.
+_NO_SECRETS = re.compile(r"/api/v2/parseDagFile/\S+|^-[-* ]+", re.MULTILINE)
 
 
 class RealAirflow:
@@ -174,7 +175,7 @@ class RealAirflow:
         audit.secrets.update(secrets)
         for place, text in self.left_behind():
             audit.check(text, place)
-            if MASK in _PARSED.sub("", text) and not place.startswith(self.database.name):
+            if MASK in _NO_SECRETS.sub("", text) and not place.startswith(self.database.name):
                 audit.leaks.append(f"{place} (masked)")
         return audit.leaks
 

@@ -34,6 +34,7 @@ def test_violation():
         ("tests/unit/client/test_model.py::TestModel::test_a[x/y::z]", "tests/unit/client/test_model.py"),
         ("tests/reliability/test_table.py::test_a", "tests/reliability"),
         ("tests/system/test_tokens.py::test_a", "tests/system"),
+        ("tests/system/deployments/test_deployments.py::test_a[x]", "tests/system/deployments"),
         ("tests/airflow/test_retries.py::test_a", "tests/airflow"),
     ],
 )
