@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test test-all test-system lint types docs check package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
-  bench bench-smoke bench-sandbox bench-sync bench-sensors parity kills examples screenshot constraints clean worlds races assumptions
+  bench bench-smoke bench-sandbox bench-sync bench-sensors bench-workers parity kills examples screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -106,6 +106,9 @@ bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records tha
 
 bench-sensors: $(VENV)/.dev  ## Let 1,000 deferred sensors wait in one triggerer, and check what they take (6 minutes)
 	@$(BIN)/python benchmarks/sensors.py
+
+bench-workers: $(VENV)/.dev  ## Measure what 2 and 4 Celery workers export in the time of one; needs PostgreSQL and Redis (6 minutes)
+	@$(BIN)/python benchmarks/workers.py
 
 screenshot: $(VENV)/.dev  ## Take the pictures of the documentation (needs Chromium)
 	@$(BIN)/python tools/screenshot.py

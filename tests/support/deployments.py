@@ -39,16 +39,14 @@ COMMON = {
 class Deployment(RealAirflow):
     """A running Airflow, deployed in one of the ways.
 
-    :param name: of the way.
     :param postgres: holds the database of Airflow; None for SQLite.
     :ivar workers: the Celery workers, which can be killed; none where the scheduler runs the tasks.
     """
 
     def __init__(
-        self, home: Path, name: str, settings: Mapping[str, str], postgres: Postgres | None = None
+        self, home: Path, dags: Path, settings: Mapping[str, str], postgres: Postgres | None
     ) -> None:
-        super().__init__(home, DAGS, {**COMMON, **settings})
-        self.name = name
+        super().__init__(home, dags, {**COMMON, **settings})
         self.workers: list[Part] = []
         self._postgres = postgres
 
@@ -110,13 +108,18 @@ class Deployment(RealAirflow):
 
 
 @contextmanager
-def deployed(name: str, home: Path) -> Iterator[Deployment]:
+def deployed(
+    name: str, home: Path, dags: Path = DAGS, *, workers: int = 2, env: Mapping[str, str] | None = None
+) -> Iterator[Deployment]:
     """Run Airflow in one of the ways; skip the test when the machine lacks something, or fail it if that is required.
 
     :param home: an empty folder.
+    :param dags: the folder of its DAGs.
+    :param workers: how many Celery workers to start.
+    :param env: more variables for the environment of all processes.
     """
     with ExitStack() as running:
-        settings: dict[str, str] = {}
+        settings = dict(env or {})
         postgres = None
         if name != SQLITE:
             postgres = running.enter_context(cluster())
@@ -129,11 +132,13 @@ def deployed(name: str, home: Path) -> Iterator[Deployment]:
             }
         if name == CELERY:
             settings |= celery_settings(running.enter_context(redis_server(home)))
-        airflow = Deployment(home, name, settings, postgres)
+        airflow = Deployment(home, dags, settings, postgres)
         running.callback(airflow.stop)
         airflow.start()
         if name == CELERY:
-            airflow.workers = [running.enter_context(airflow.part(worker(home, n))) for n in (1, 2)]
+            for number in range(workers):
+                command = worker_command(home, number + 1)
+                airflow.workers.append(running.enter_context(airflow.part(command)))
         yield airflow
 
 
@@ -151,7 +156,7 @@ def celery_settings(redis: str) -> dict[str, str]:
     }
 
 
-def worker(home: Path, number: int, slots: int = WORKER_SLOTS) -> str:
+def worker_command(home: Path, number: int, slots: int = WORKER_SLOTS) -> str:
     """Return the command of a Celery worker."""
     return f"celery worker -H w{number}@%h --pid {home}/w{number}.pid --concurrency {slots} --skip-serve-logs"
 

@@ -54,9 +54,8 @@ def test_export(deployment, company, folder):
 
     def all_wait():
         # Each begins with one call.
-        held = [call for call in calls(company, QUERY) if call.fault == "hang" and not call.seconds]
         found = deployment.processes(run)
-        return found if len(held) == len(found) == AT_ONCE else None
+        return found if len(held(company, QUERY)) == len(found) == AT_ONCE else None
 
     killed = run.until("the exports wait for Intacct", all_wait)
     assert state(run, "export").count("running") == AT_ONCE
@@ -124,10 +123,9 @@ def test_wait(deployment, company, folder):
     company.seed(CUSTOMER, [{"id": "LATE", "name": "Late", "status": "inactive"}])
     with deployment.triggerer() as triggerer:
         run = deployment.scheduled(connect(deployment, company, "waits"))
-        kill_while_it_asks(run, triggerer, company, STATUS)
+        kill_while_it_asks(run, "job", triggerer, company, STATUS)
         company.faults.job_seconds = 0
-        run.until("the sensor waits", lambda: state(run, "wait") == ["deferred"])
-        kill_while_it_asks(run, triggerer, company, QUERY)
+        kill_while_it_asks(run, "wait", triggerer, company, QUERY)
         with client_of(company) as client:
             client.update(CUSTOMER, company.records(CUSTOMER)[0]["key"], {"status": "active"})
         run.succeed()
@@ -155,13 +153,18 @@ def kill_workers(deployment, processes):
         process.kill()
 
 
-def kill_while_it_asks(run, triggerer, company, path):
-    """Kill the triggerer before it has the answer to its next question, and start it again."""
-    asked = len(calls(company, path))
-    company.fail(kind="hang", seconds=ENDLESS, path=path, skip=1)
-    run.until("the triggerer asks for the second time", lambda: len(calls(company, path)) >= asked + 2)
+def kill_while_it_asks(run, task_id, triggerer, company, path):
+    """Kill the triggerer before it has the answer to its next question for a task, and start it again."""
+    run.until(f"{task_id} waits", lambda: state(run, task_id) == ["deferred"])
+    company.fail(kind="hang", seconds=ENDLESS, path=path)
+    run.until("the triggerer asks", lambda: held(company, path))
     triggerer.kill()
     triggerer.keep_running()
+
+
+def held(company, path):
+    """Return the calls that are held back now."""
+    return [call for call in calls(company, path) if call.fault == "hang" and not call.seconds]
 
 
 def state(run, task_id):
