@@ -3,8 +3,8 @@
     python benchmarks/workers.py
 
 Each worker runs one task at a time, which has one call in flight; the company allows six. The server waits 200 ms and
-50 us a row. The time begins when the first range does and ends when the last one has ended: neither the start of the DAG
-nor its commit counts.
+50 us a row. The time begins when the first range does and ends when the last one has ended: neither the start of the
+DAG nor its commit counts.
 """
 
 from __future__ import annotations
