@@ -115,20 +115,25 @@ def test_sync(deployment, company, folder):
 
 
 def test_wait(deployment, company, folder):
-    """A deferred bulk job and a deferred sensor, whose triggerer is killed during each. One job, each record once, and
-    the run goes on when the record is as awaited"""
+    """A deferred bulk job and a deferred sensor, whose triggerer is killed while both ask. One job, each record once,
+    and the sensor goes on when the record is as awaited"""
     company.faults.job_seconds = ENDLESS
     records = [{"id": f"C-{n}", "name": f"Customer {n}"} for n in range(20)]
     (folder / "records.json").write_text(json.dumps(records))
     company.seed(CUSTOMER, [{"id": "LATE", "name": "Late", "status": "inactive"}])
     with deployment.triggerer() as triggerer:
         run = deployment.scheduled(connect(deployment, company, "waits"))
-        kill_while_it_asks(run, "job", triggerer, company, STATUS)
+        for task_id, path in (("job", STATUS), ("wait", QUERY)):
+            run.until(f"{task_id} waits", lambda task_id=task_id: state(run, task_id) == ["deferred"])
+            company.fail(kind="hang", seconds=ENDLESS, path=path)
+        run.until("the triggerer asks", lambda: held(company, STATUS) and held(company, QUERY))
+        triggerer.kill()
+        triggerer.keep_running()
         company.faults.job_seconds = 0
-        kill_while_it_asks(run, "wait", triggerer, company, QUERY)
         with client_of(company) as client:
             client.update(CUSTOMER, company.records(CUSTOMER)[0]["key"], {"status": "active"})
         run.succeed()
+        assert triggerer.starts == 2
     assert (len(calls(company, CREATE)), count_jobs(company)) == (1, 1)
     assert names(company) == {"LATE": "Late"} | {one["id"]: one["name"] for one in records}
     # One more is that of the test.
@@ -151,15 +156,6 @@ def kill_workers(deployment, processes):
         processes = shares[1]
     for process in processes:
         process.kill()
-
-
-def kill_while_it_asks(run, task_id, triggerer, company, path):
-    """Kill the triggerer before it has the answer to its next question for a task, and start it again."""
-    run.until(f"{task_id} waits", lambda: state(run, task_id) == ["deferred"])
-    company.fail(kind="hang", seconds=ENDLESS, path=path)
-    run.until("the triggerer asks", lambda: held(company, path))
-    triggerer.kill()
-    triggerer.keep_running()
 
 
 def held(company, path):

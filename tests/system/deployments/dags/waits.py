@@ -1,4 +1,4 @@
-"""A bulk job and a record that deferred tasks wait for."""
+"""A bulk job and a record that deferred tasks wait for at once, after one that reads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pendulum
 from airflow.sdk import DAG
 
 from intacct_provider.operators.jobs import IntacctBulkJobOperator
+from intacct_provider.operators.query import IntacctQueryOperator
 from intacct_provider.sensors.records import IntacctRecordSensor
 
 CUSTOMER = "accounts-receivable/customer"
@@ -20,19 +21,25 @@ with DAG(
     default_args={
         "intacct_conn_id": "waits",
         "object_name": CUSTOMER,
-        "deferrable": True,
         "retries": 9,
         "retry_delay": timedelta(0),
     },
 ):
+    read = IntacctQueryOperator(task_id="read", fields=["key", "id"])
     job = IntacctBulkJobOperator(
         task_id="job",
         operation="create",
         records="file://{{ var.value.folder }}/records.json",
         poll_interval=1,
         max_poll_interval=2,
+        deferrable=True,
     )
     wait = IntacctRecordSensor(
-        task_id="wait", record_id="LATE", conditions={"status": "active"}, poke_interval=2, timeout=3600
+        task_id="wait",
+        record_id="LATE",
+        conditions={"status": "active"},
+        poke_interval=2,
+        timeout=3600,
+        deferrable=True,
     )
-    job >> wait
+    read >> [job, wait]
