@@ -40,7 +40,7 @@ PAUSE = 0.2
 FINISHED = ("success", "failed")
 #: What Airflow puts in the place of a secret that it knows.
 MASK = "***"
-#: What looks like it and is none: the address that :meth:`RealAirflow.pause` uses, of which Airflow masks the token
+#: What only looks like it: the address that :meth:`RealAirflow.pause` uses, of which Airflow masks the token
 #: of a file, and the picture with which a Celery worker begins its log.
 _NO_SECRETS = re.compile(r"/api/v2/parseDagFile/\S+|^-[-* ]+", re.MULTILINE)
 
