@@ -41,8 +41,8 @@ def folder(deployment, tmp_path):
 
 
 def test_export(deployment, company, folder):
-    """A mapped export of 8 ranges, 4 of them at once as its pool allows. These 4 tasks are killed, two of them with their
-    whole Celery worker, and 2 calls are refused. The files hold each record once"""
+    """A mapped export of 8 ranges, 4 of them at once as its pool allows. These 4 tasks are killed, two of them
+    with their whole Celery worker, and 2 calls are refused. The files hold each record once"""
     company.seed(f"{CUSTOMER}={ROWS}")
     conn = connect(deployment, company, "exports", max_concurrency=EACH, page_size=100)
     # Enough for the plan, and not for an export, whose calls are held back from the first one on.
