@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from intacct_provider.client.batches import BATCH_SIZE
@@ -11,7 +11,7 @@ from intacct_provider.client.query.request import Query
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
-    from intacct_provider.sync.plan import Plan, Step
+    from intacct_provider.sync.plan import Plan
     from intacct_provider.sync.selection import Selection
 
 OUT_OF_SCOPE = "is not in scope any more"
@@ -26,27 +26,33 @@ def find_forbidden(client: IntacctClient, plan: Plan, keys: Mapping[int, str]) -
     :param keys: of the live records concerned, by position of their step.
     """
     forbidden: dict[int, str] = {}
-    if plan.scope is not None:
-        asked = _list_asked(plan, plan.scope, keys)
-        selected = _select(client, plan, plan.scope, asked)
+    for scope, asked in _split(plan, plan.scope, keys, met=True):
+        selected = _select(client, plan, scope, asked)
         forbidden |= {n: OUT_OF_SCOPE for n, key in asked.items() if key not in selected}
-    if plan.protect is not None:
-        asked = _list_asked(plan, plan.protect, keys)
-        selected = _select(client, plan, plan.protect, asked)
+    for protect, asked in _split(plan, plan.protect, keys, met=False):
+        selected = _select(client, plan, protect, asked)
         forbidden |= {n: PROTECTED for n, key in asked.items() if key in selected}
     return forbidden
 
 
-def _list_asked(plan: Plan, selection: Selection, keys: Mapping[int, str]) -> dict[int, str]:
-    return {n: key for n, key in keys.items() if not _is_selected_by_us(plan, plan.steps[n], selection)}
+def _split(
+    plan: Plan, selection: Selection | None, keys: Mapping[int, str], *, met: bool
+) -> Iterator[tuple[Selection, dict[int, str]]]:
+    """Yield what to ask of a selection, and for which records.
 
-
-def _is_selected_by_us(plan: Plan, step: Step, selection: Selection) -> bool:
-    """Return whether the plan that an undo reverses may have moved a record in or out.
-
-    A record that was deactivated has left the scope of active ones. Such fields are compared with what that plan wrote.
+    The plan that an undo reverses may have moved a record in or out itself: one that was deactivated has left the scope
+    of active ones. So conditions on fields that it wrote are not asked; these fields are compared with what it wrote.
     """
-    return plan.mode == "undo" and selection.concerns(change.path for change in step.changes)
+    if selection is None:
+        return
+    groups: dict[frozenset[int], dict[int, str]] = {}
+    for n, key in keys.items():
+        written = [change.path for change in plan.steps[n].changes] if plan.mode == "undo" else []
+        groups.setdefault(selection.find_concerned(written), {})[n] = key
+    for ours, some in groups.items():
+        others = selection.without(ours, met=met)
+        if others is not None:
+            yield others, some
 
 
 def _select(client: IntacctClient, plan: Plan, selection: Selection, asked: Mapping[int, str]) -> set[str]:

@@ -221,8 +221,24 @@ def test_what_a_plan_itself_moved_out_of_scope_can_be_undone(sandbox, client, tm
     assert {row["status"] for row in client.iter_rows(CUSTOMER, ["key", "status"])} == {"active"}
 
 
-def test_an_undo_leaves_alone_what_was_protected_since(sandbox, client, tmp_path):
-    how = {"protect": field("notes").contains("keep")}
+KEPT, OURS = field("notes").contains("keep"), field("id").in_(["A", "B"])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"protect": KEPT},
+        # The plan wrote the ids, so others have decided about nothing but the notes.
+        {"protect": KEPT | (field("id") == "NOBODY")},
+        {"mode": "mirror", "scope": OURS & field("notes").is_null()},
+        {
+            "mode": "mirror",
+            "scope": OURS,
+            "protect": (field("id") == "C") | (KEPT & field("notes").is_not_null()),
+        },
+    ],
+)
+def test_an_undo_leaves_alone_what_left_the_scope_or_became_protected(sandbox, client, tmp_path, how):
     path = saved(planned(client, CUSTOMER, customers("A", "B"), **how), tmp_path)
     assert applied(client, path).created == 2
     client.update(CUSTOMER, client.find(CUSTOMER, "A")["key"], {"notes": "keep"})

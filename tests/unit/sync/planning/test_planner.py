@@ -470,10 +470,3 @@ def test_a_plan_carries_its_scope_and_what_it_protects(filters, kept):
     made = plan_changes(DESIRED, Live(LIVE), MODEL, request)
     assert (made.scope, made.protect) == (kept, kept)
     assert Plan.from_json(made.to_json()) == made
-
-
-def test_a_selection_knows_which_changes_may_matter_to_it():
-    chosen = Selection(({"$eq": {"term.id": "N30"}}, {"$eq": {"status": "active"}}))
-    assert chosen.concerns(["name", "term.key"])
-    assert chosen.concerns(["status"])
-    assert not chosen.concerns(["name", "terms"])
