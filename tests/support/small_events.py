@@ -132,6 +132,8 @@ WRITE_LIES = {
 
 # --- why there is no answer; each returns status, body and headers, or raises
 
+#: A write that is accepted and not done.
+ACCEPTED = "accepted only"
 #: Stands for the headers of an answer that breaks off in its middle.
 CUT = {"broken": "off"}
 LOCKED = "409 in progress"
@@ -184,6 +186,15 @@ def _dead_twice(world, carry_out):
     return _dead(world, carry_out)
 
 
+def _accepted(world, carry_out):
+    """Say that a write is done, and do nothing, also when the same request comes again."""
+    company = world.company
+    before = {**company.records}, [*company.written]
+    status, content, _replayed = carry_out()
+    company.records, company.written = before
+    return status, content, {}
+
+
 def _for_one_request(world, carry_out):
     """Let no token be good for more than one request from here on."""
     world.token_uses = 1
@@ -203,6 +214,7 @@ FAILURES = {
     "429": lambda *_: (429, error(429, "Too many requests", errorId="GW-0010"), {"Retry-After": "2"}),
     "503": lambda *_: (503, error(503, "Overloaded"), {}),
     "502 but done": _done(lambda *_: (502, error(502, "Bad gateway"), {})),
+    ACCEPTED: _accepted,
     "locked": _locked,
     LOCKED: lambda *_: (409, error(409, "Idempotency key: a request with it is in progress"), {}),
     "killed before": lambda world, _carry_out: world.kill(),
@@ -210,9 +222,10 @@ FAILURES = {
     "size refused": lambda *_: (400, error(400, "The value of size is too large", target="/size"), {}),
 }
 #: What passes when the call is made again; any read or keyed write must survive it.
-TRANSIENT = {*FAILURES} - {"size refused", "409 in progress", "killed before", "killed after"}
+TRANSIENT = {*FAILURES} - {"size refused", "409 in progress", "killed before", "killed after", ACCEPTED}
 #: Those that mean something else for a write than for a read.
 FOR_WRITES = {
+    ACCEPTED,
     "killed before",
     "killed after",
     "lost",

@@ -98,20 +98,23 @@ class World:
         if self.killed:
             raise KilledError("killed")
         self.clock.passed += CALL
-        date = {"Date": formatdate(self.clock.time(), usegmt=True)}
         if request.url.endswith("/oauth2/token"):
             return (
                 200,
-                date,
+                self._date(),
                 json.dumps({"access_token": f"small-{next(_tokens)}", "expires_in": 43_200}).encode(),
             )
         self.timeout, self.token = timeout, request.headers["Authorization"]
         self.keyed = "Idempotency-Key" in request.headers
         status, content, headers = self._meet(self._count(), request)
+        date = self._date()
         content = b"" if content is None else json.dumps(content).encode()
         if headers is not CUT:
             return status, date | headers, content
         return status, date | {"Content-Length": str(len(content) + 1)}, content[: len(content) // 2]
+
+    def _date(self):
+        return {"Date": formatdate(self.clock.time(), usegmt=True)}
 
     def _count(self):
         """Return what happens at this call."""

@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from small_events import FAILURES, LIES, TRANSIENT, WRITE_LIES, At
+from small_events import ACCEPTED, FAILURES, LIES, TRANSIENT, WRITE_LIES, At
 from small_explore import Family
+from small_exports import DatedCompany
 from small_play import EndlessError, KilledError, World, airflow_of, crash_of, outcome_of
 from small_reads import MEMORY
-from small_world import FIRST_KEY, OBJECT, Company
+from small_world import FIRST_KEY, OBJECT
 
 from intacct_provider.client.query.expressions import field
 from intacct_provider.exceptions import IntacctStalePlanError
@@ -24,6 +25,8 @@ EXISTING = 5
 KEPT, CHANGED, UNWANTED, PROTECTED, OUTSIDE = (FIRST_KEY + n for n in range(EXISTING))
 SCOPE = [{"$in": {"id": [f"C{key}" for key in range(FIRST_KEY, OUTSIDE)]}}, {"$ne": {"totalDue": "55.00"}}]
 PROTECT = (field("id") == f"C{PROTECTED}") | (field("totalDue") == "77.00")
+#: The first record that the plan creates, unless another one comes before.
+CREATED = FIRST_KEY + EXISTING
 NEW = {"N1": "new 1", "N2": "new 2"}
 TRIES = 4
 KILLS = ("killed before", "killed after")
@@ -60,6 +63,15 @@ class Judged:
     faults: dict = attribute(default_factory=dict)
 
 
+class TickingCompany(DatedCompany):
+    """A company on whose server each change takes a second, so that no two have the same stamp."""
+
+    def now(self, moment=None):
+        if self.clock is not None and moment is None:
+            self.clock.passed = int(self.clock.passed) + 1
+        return super().now(moment)
+
+
 def desired_of(company):
     """Return the desired records: one as it is, one changed, two new."""
     kept = {"id": f"C{KEPT}", "name": company.records[KEPT]["name"]}
@@ -71,9 +83,10 @@ def play(scenario, events=()):
     """Let a schedule meet a plan, its application and its reversal, each with retries, and judge the end."""
     from intacct_provider.operators.sync import IntacctApplySyncOperator, IntacctPlanSyncOperator
 
-    company = Company(EXISTING)
+    company = TickingCompany(EXISTING)
     original, desired = state_of(company), desired_of(company)
     world = World(company, events, most=250)
+    company.clock, world.clock.passed = world.clock, 3600.0
     removed = set()
     world.on_change = lambda: removed.update(range(FIRST_KEY, company.next_key) - company.records.keys())
     judged, run = Judged(), f"run {next(_runs)}"
@@ -291,7 +304,8 @@ def _not_undone(c):
 def _never_done(c):
     """Liveness: failures that pass, and kills, do not keep tasks with retries from their end."""
     last = [*c.judged.begun][-1]
-    harmless = not _changed(c) and not _lied(c) and not c.world.endless
+    refused = any(event.what == ACCEPTED for event in c.judged.struck)
+    harmless = not _changed(c) and not _lied(c) and not refused and not c.world.endless
     return f"{last}: {c.judged.errors[last][-1]!r}" if last not in c.judged.results and harmless else ""
 
 
@@ -305,7 +319,8 @@ def _red_at_once(c):
 def _red_under_change(c):
     """Liveness: what others do to records that a plan does not touch never makes it fail, nor a stale plan crash."""
     ours = {CHANGED, UNWANTED} if c.scenario.removes else {CHANGED}
-    harmless = all(event.kind == "change" and event.key not in ours | {KEPT} for event in c.judged.struck)
+    ours |= {KEPT} | {key for key, name in c.world.company.names.items() if name in NEW.values()}
+    harmless = all(event.kind == "change" and event.key not in ours for event in c.judged.struck)
     errors = [
         err for some in c.judged.errors.values() for err in some if not isinstance(err, IntacctStalePlanError)
     ]
@@ -352,7 +367,8 @@ def events_at(scenario, call):
     yield from (At(call, what) for what in FAILURES if what not in ("size refused", "409 in progress"))
     yield from (At(call, what) for what in (*LIES, *WRITE_LIES))
     for what in ("go", "change", "protect", "move out", "move first"):
-        yield from (At(call, what, key) for key in range(FIRST_KEY, FIRST_KEY + EXISTING))
+        # The last ones are those that the plan creates.
+        yield from (At(call, what, key) for key in range(FIRST_KEY, FIRST_KEY + EXISTING + len(NEW)))
     yield At(call, "come")
 
 

@@ -3,9 +3,9 @@
 from random import Random
 
 import pytest
-from small_events import LIES, At
+from small_events import ACCEPTED, LIES, At
 from small_explore import at_random, singles
-from small_syncs import CHANGED, FAMILY, KILLS, SCENARIOS, UNWANTED, Scenario, play
+from small_syncs import CHANGED, CREATED, FAMILY, KILLS, SCENARIOS, UNWANTED, Scenario, play
 
 #: What hides records from the only call that reads which are protected.
 HIDDEN = {"empty", "middle row hidden", "last row hidden"}
@@ -48,8 +48,18 @@ def test_records_that_one_answer_hides_stay_protected(what):
 @pytest.mark.parametrize("what", ["protect", "move out", "move first", "go"])
 def test_a_second_writer_between_plan_apply_and_undo_is_respected(what):
     begun = play(MIRROR).begun
-    schedules = [(At(begun[task], what, key),) for task in ("apply", "undo") for key in (CHANGED, UNWANTED)]
+    schedules = [
+        (At(begun[task], what, key),) for task in ("apply", "undo") for key in (CHANGED, UNWANTED, CREATED)
+    ]
     faulty = [(events, faults) for events in schedules if (faults := play(MIRROR, events).faults)]
+    assert not faulty
+
+
+@pytest.mark.parametrize("scenario", [Scenario("upsert"), Scenario("mirror", undo=True)])
+def test_a_write_that_is_accepted_and_not_done_is_never_reported_as_done(scenario):
+    schedules = [events for events in singles(FAMILY, scenario) if events[0].what == ACCEPTED]
+    faulty = [(events, faults) for events in schedules if (faults := play(scenario, events).faults)]
+    assert schedules
     assert not faulty
 
 
