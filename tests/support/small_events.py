@@ -75,6 +75,7 @@ class Answer:
 LIES = {
     "empty": lambda a: a.but([], totalCount=0, next=None),
     "empty but counted": lambda a: a.but([]),
+    "no list of rows": lambda a: {"ia::result": None, "ia::meta": a.meta},
     "first row missing": lambda a: a.but(a.rows[1:]),
     "middle row missing": lambda a: a.but(a.without(len(a.rows) // 2)),
     "last row missing": lambda a: a.but(a.rows[:-1]),

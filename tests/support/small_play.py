@@ -173,7 +173,7 @@ class World:
         def ask(**other):
             return self.company.query({**body, **other})["ia::result"]
 
-        said = LIES[lie.what](Answer(body, true["ia::result"], true["ia::meta"], ask))
+        said = LIES[lie.what](Answer(body, true["ia::result"] or [], true["ia::meta"], ask))
         if said != true and lie not in self.struck:
             self.struck.append(lie)
         return said

@@ -57,6 +57,16 @@ def test_change_at_every_call_stays_green_and_within_twice_the_calls(read):
         assert not play(Scenario(read, 9, 3), events).faults, events
 
 
+@pytest.mark.parametrize("read", ["iter_rows", ORDERED, "read_pages, 3 workers", "query operator"])
+def test_an_answer_without_a_list_of_rows_is_asked_for_again(read):
+    scenario = scenario_of(read)
+    for events in singles(FAMILY, scenario):
+        if events[0].what == "no list of rows":
+            judged = play(scenario, events)
+            assert not judged.faults, events
+            assert events[0].on == (judged.error is not None)
+
+
 def test_a_count_that_a_change_makes_equal_by_chance_loses_nothing():
     """A page without one of its rows, and another record that goes: there are as many rows as are counted."""
     schedule = [At(0, "middle row hidden"), At(1, "go", FIRST_KEY + 2)]
