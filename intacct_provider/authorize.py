@@ -24,6 +24,7 @@ from intacct_provider.cli_connection import (
     check_connection_options,
     find_airflow_connection,
     read_secret,
+    run_command,
 )
 from intacct_provider.client.config import IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore, Tokens
@@ -58,17 +59,7 @@ class Application:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask for a person's consent and store the tokens; return the exit code."""
     options = parse_arguments(arguments)
-    try:
-        if options.conn_id:
-            application = read_connection(options.conn_id)
-        else:
-            application = Application(build_config(options.host, None, options.client_id, read_secret(), {}))
-        return deliver(application, request_tokens(application.config, options.redirect_uri))
-    except IntacctError as err:
-        print(f"intacct authorize: {err}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 1
+    return run_command("authorize", lambda: authorize(options))
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -86,6 +77,18 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not options.redirect_uri.startswith("https://"):
         parser.error(f"--redirect-uri must begin with https://, not {options.redirect_uri!r}")
     return options
+
+
+def authorize(options: argparse.Namespace) -> int:
+    """Authorize the application that the options name; return the exit code.
+
+    :raises IntacctError: if there is no token.
+    """
+    if options.conn_id:
+        application = read_connection(options.conn_id)
+    else:
+        application = Application(build_config(options.host, None, options.client_id, read_secret(), {}))
+    return deliver(application, request_tokens(application.config, options.redirect_uri))
 
 
 def read_connection(conn_id: str) -> Application:

@@ -1,6 +1,7 @@
-"""Which company a command reaches: an Airflow connection, or an application whose secret is in the environment.
+"""What the commands share: how they end, their numbers, and which company they reach.
 
-The client secret is never an option, because other users can see the options of a process.
+That is an Airflow connection, or an application whose secret is in the environment: the client secret is never an
+option, because other users can see the options of a process.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.config import DEFAULT_BASE_URL, IntacctConfig
 from intacct_provider.client.http.auth import CredentialStore
-from intacct_provider.exceptions import IntacctConfigError
+from intacct_provider.exceptions import IntacctConfigError, IntacctError
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -40,6 +43,33 @@ class CommandConnection:
         from intacct_provider.client import IntacctClient
 
         return IntacctClient(self.config, store=self.store, retry=retry)
+
+
+def run_command(name: str, command: Callable[[], int]) -> int:
+    """Run a command, and return its exit code: 1, with one line on stderr, if it fails or a person stops it."""
+    try:
+        return command()
+    except (IntacctError, OSError) as err:
+        print(f"intacct {name}: {err}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"intacct {name}: stopped", file=sys.stderr)
+    return 1
+
+
+def parse_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number from an option, for argparse."""
+    allowed = f"from {low}" if high is None else f"between {low} and {high:,}"
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low or (high is not None and number > high):
+            raise argparse.ArgumentTypeError(f"must be a whole number {allowed}, not {text!r}")
+        return number
+
+    return parse
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,10 +109,17 @@ def check_connection_options(parser: argparse.ArgumentParser, options: argparse.
 def read_connection(options: argparse.Namespace) -> CommandConnection:
     """Return the company that the options name.
 
-    :raises IntacctConfigError: if a connection cannot be read, or a part is missing or invalid.
+    :raises IntacctConfigError: if a connection cannot be read, a part is missing or invalid, or the command would use
+        up a refresh token whose successor is kept nowhere.
     """
     if options.conn_id:
-        return _read_airflow_connection(options.conn_id, options.entity_id)
+        found = _read_airflow_connection(options.conn_id, options.entity_id)
+        if found.config.auth_type == "refresh_token" and found.store is None:
+            raise IntacctConfigError(
+                "The command would use up the refresh token of the connection, since its credential_store keeps no "
+                "successor. Set credential_store, for example to variable."
+            )
+        return found
     extra = {name: getattr(options, name) or "" for name in ("company_id", "user_id", "entity_id")}
     config = IntacctConfig.from_connection(
         host=options.host,

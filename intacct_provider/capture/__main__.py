@@ -16,9 +16,10 @@ from intacct_provider.capture.selection import split_patterns
 from intacct_provider.cli_connection import (
     add_connection_arguments,
     check_connection_options,
+    parse_number,
     read_connection,
+    run_command,
 )
-from intacct_provider.exceptions import IntacctError
 
 #: Calls that may be billed at most, and records of an object whose forms are taken, if the options name no numbers.
 _MAX_CALLS, _SAMPLE = 200, 100
@@ -27,13 +28,7 @@ _MAX_CALLS, _SAMPLE = 200, 100
 def main(arguments: Sequence[str] | None = None) -> int:
     """Capture a company; return the exit code."""
     options = parse_arguments(arguments)
-    try:
-        return capture(options)
-    except IntacctError as err:
-        print(f"intacct capture: {err}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 1
+    return run_command("capture", lambda: capture(options))
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -58,7 +53,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--sample",
-        type=parse_sample,
+        type=parse_number(1, 4000),
         nargs="?",
         const=_SAMPLE,
         default=0,
@@ -68,7 +63,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-calls",
-        type=parse_calls,
+        type=parse_number(1, 100_000),
         default=_MAX_CALLS,
         metavar="N",
         help=f"calls that may be billed at most (default: {_MAX_CALLS})",
@@ -76,23 +71,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     check_connection_options(parser, options)
     return options
-
-
-def parse_calls(text: str) -> int:
-    """Return a number of calls, for argparse."""
-    return _parse_number(text, 1, 100_000)
-
-
-def parse_sample(text: str) -> int:
-    """Return a number of records, for argparse."""
-    return _parse_number(text, 1, 4000)
-
-
-def _parse_number(text: str, low: int, high: int) -> int:
-    number = int(text)
-    if not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"must be between {low} and {high:,}")
-    return number
 
 
 def capture(options: argparse.Namespace) -> int:

@@ -14,12 +14,14 @@ from intacct_provider.cli_connection import (
     CommandConnection,
     add_connection_arguments,
     check_connection_options,
+    parse_number,
     read_connection,
+    run_command,
 )
 from intacct_provider.client.http.retry import RetryPolicy
 from intacct_provider.client.http.transport import ENTITY_HEADER, Transport
 from intacct_provider.client.query.request import check_object_name
-from intacct_provider.exceptions import IntacctArgumentError, IntacctConfigError, IntacctError
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, Answer
 from intacct_provider.probe.asking import Asker
 from intacct_provider.probe.confirm import confirm_writes
@@ -40,18 +42,7 @@ _RETRY = RetryPolicy(attempts=3, base=1.0, longest=10.0, budget=60.0)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, show the table, write the report and return the exit code."""
     options = parse_arguments(arguments)
-    try:
-        connection = read_connection(options)
-        transport = Transport(connection.config, store=connection.store, retry=_RETRY)
-        try:
-            return run(connection, transport, options)
-        finally:
-            transport.close()
-    except (IntacctError, OSError) as err:
-        print(f"intacct probe: {err}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 1
+    return run_command("probe", lambda: probe(options))
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--max-requests",
         metavar="N",
-        type=_parse_limit,
+        type=parse_number(1),
         help="HTTP requests at most, tokens and retries included "
         f"(default: {MAX_REQUESTS}, or {MAX_WITH_WRITES} with --write)",
     )
@@ -102,14 +93,18 @@ def _parse_object(name: str) -> str:
     return name
 
 
-def _parse_limit(text: str) -> int:
+def probe(options: argparse.Namespace) -> int:
+    """Ask the company that the options name, and return the exit code.
+
+    :raises IntacctError: if it cannot be reached.
+    :raises OSError: if the report cannot be written.
+    """
+    connection = read_connection(options)
+    transport = Transport(connection.config, store=connection.store, retry=_RETRY)
     try:
-        limit = int(text)
-    except ValueError:
-        limit = 0
-    if limit < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
-    return limit
+        return run(connection, transport, options)
+    finally:
+        transport.close()
 
 
 def run(connection: CommandConnection, transport: Transport, options: argparse.Namespace) -> int:
@@ -119,11 +114,6 @@ def run(connection: CommandConnection, transport: Transport, options: argparse.N
     :raises OSError: if the report cannot be written.
     """
     config, writing = connection.config, options.write
-    if config.auth_type == "refresh_token" and connection.store is None:
-        raise IntacctConfigError(
-            "The probe would use up the refresh token of the connection, since its credential_store keeps no "
-            "successor. Set credential_store, for example to variable."
-        )
     if writing and not confirm_writes(config, writing):
         print("intacct probe: the answers do not match, so nothing was sent.", file=sys.stderr)
         return 1

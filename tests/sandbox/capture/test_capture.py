@@ -2,12 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 from capture_command import run_capture
-from sandbox_client import calls, running
+from sandbox_client import calls, running, until
 
 from intacct_provider.capture.__main__ import main
 from intacct_provider.sandbox.__main__ import main as sandbox_main
@@ -191,7 +192,8 @@ def test_objects_can_be_named_when_they_may_not_be_listed(sandbox, run):
     ("options", "said"),
     [
         (["--conn-id", "y", "--company-id", "c"], "--company-id can only be used with --client-id"),
-        (["--conn-id", "y", "--max-calls", "0"], "must be between 1 and"),
+        (["--conn-id", "y", "--sample", "many"], "must be a whole number between 1 and 4,000, not 'many'"),
+        (["--conn-id", "y", "--max-calls", "0"], "must be a whole number between 1 and 100,000, not '0'"),
         (["--company-id", "c"], "one of the arguments --conn-id --client-id is required"),
     ],
 )
@@ -215,6 +217,24 @@ def test_a_missing_secret_is_an_error_that_names_its_variable(sandbox, run):
     assert code == 1
     assert "SECRET_THAT_IS_NOT_SET" in printed.err
     assert sandbox.requests == []
+
+
+def test_a_capture_that_a_person_stops_leaves_no_file(sandbox, tmp_path):
+    sandbox.fail(kind="hang", seconds=120, path="/services/core/query", skip=1)
+    identity, path = sandbox.identity, tmp_path / "company.json"
+    application = ["--client-id", identity.client_id, "--host", sandbox.url, "--company-id", identity.company]
+    options = ["--user-id", identity.user, "--objects", f"{CUSTOMER},{TERM}", "--out", str(path)]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "intacct_provider.sandbox", "capture", *application, *options],
+        env={**os.environ, "INTACCT_CLIENT_SECRET": identity.client_secret},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: len(calls(sandbox, "/services/core/query")) == 2)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (1, "intacct capture: stopped\n")
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.slow

@@ -68,3 +68,11 @@ def test_they_are_a_company_by_name():
             assert len(rows) >= 3 or entry["model"]["type"] == "ownedObject", name
         lines = [*client.iter_rows("general-ledger/journal-entry-line", ["key", "journalEntry.postingDate"])]
         assert lines
+
+
+def test_an_item_has_its_measurements_and_what_follows_them():
+    fields = read_fields(OBJECTS["inventory-control/item"]["model"])
+    assert {f"measurements.{name}" for name in ("thickness", "area", "volume", "outerDiameter")} <= fields.keys()
+    assert {"measurements.diameterUnitOfMeasure.id", "sales.taxGroup.id", "commercial.brand"} <= fields.keys()
+    assert fields["purchasing.standardCost"].format == "decimal-precision-10"
+    assert fields["replenishment.safetyStock"].type == "integer"
