@@ -16,8 +16,8 @@ _NOT_IN_QUERIES = {"REST-1106", "REST-1107"}
 #: Error ids that concern a field's name.
 _FIELD_ERRORS = {"REST-1043", "REST-1050", *_NOT_IN_QUERIES}
 
-#: What Intacct says, without an id, of a field that the object does not have.
-_MISSING = re.compile(r"The (\S+) field does not exist", re.IGNORECASE)
+#: What Intacct says of a field that the object does not have, which can come without an id.
+_MISSING = re.compile(r"(?:The (\S+) field does not exist|(\S+) is not a valid field)", re.IGNORECASE)
 
 #: Reads the fields of the object concerned; called only when they are needed, since that may cost a call.
 ReadFields = Callable[[], Mapping[str, ModelField]]
@@ -41,7 +41,7 @@ def hint_for_field(error: IntacctAPIError, read_fields: ReadFields) -> str:
     missing = next(filter(None, map(_MISSING.search, texts)), None)
     if not ids.intersection(_FIELD_ERRORS) and not missing:
         return ""
-    target = error.target or (missing[1] if missing else "")
+    target = error.target or (missing[1] or missing[2] if missing else "")
     name = (error.placeholders.get("FIELD") or target).strip("/").replace("/", ".")
     if not name or any(part.isdigit() for part in name.split(".")):
         # A field of a list's element, such as accountRanges.0.rangeTo: the model does not describe those.

@@ -171,7 +171,12 @@ def find_error_id(reply: Reply) -> str:
     """Return the id of an error in its usual form, such as ``REST-1106``; empty if there is none."""
     error = reply.error()
     found = [error.error_id, *(detail.error_id for detail in error.details)] if error else []
-    return next((one for one in found if _ERROR_ID.fullmatch(one)), "")
+    return next(filter(is_error_id, found), "")
+
+
+def is_error_id(text: str) -> bool:
+    """Whether a text is an id in its usual form, and not something of a record."""
+    return _ERROR_ID.fullmatch(text) is not None
 
 
 def describe(reply: Reply) -> str:

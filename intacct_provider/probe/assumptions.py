@@ -258,6 +258,14 @@ ASSUMPTIONS = (
         "A creation without an id whose response was lost fails the task, which says what to check.",
     ),
     Assumption(
+        "id-not-required",
+        "A new record needs no id: Intacct numbers it.",
+        f"{_SAGE} for customers; models mark no field as required, not even those that are",
+        "the model of each object",
+        "A record without an id is created, and the response has the id that Intacct gave.",
+        "A record without an id is rejected with Intacct's reason: give one.",
+    ),
+    Assumption(
         "web-url",
         "A query returns webURL, the address of a record in Intacct, where the model has it.",
         f"{_SAGE} of 2026; missing in recorded models",

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from intacct_provider.sandbox import errors
 from intacct_provider.sandbox.faults import wire
+from intacct_provider.sandbox.faults.error_forms import vary_errors
 from intacct_provider.sandbox.faults.plan import Fault
 from intacct_provider.sandbox.faults.wire import BufferedResponse
 from intacct_provider.sandbox.state import CALL, Call, State
@@ -92,7 +93,9 @@ class Gateway:
         retry = {"Retry-After": "1", "X-IA-Throttle-Limit-Retry-After": "1"}
         error = errors.gateway(429, "GW-0010", text, retry)
         await wire.drain(receive)
-        response = BufferedResponse(error.status, msgspec.json.encode(error.body()))
+        response = BufferedResponse(
+            error.status, msgspec.json.encode(vary_errors(error.body(), self.state.faults))
+        )
         response.set_headers(error.headers)
         await response.send(send)
 
@@ -120,7 +123,7 @@ class Gateway:
             await run_in_threadpool(self.state.expire_tokens)
             await self._forward(scope, receive, send_logged)
             return
-        response, last_page = wire.build_response(fault), self._last_page
+        response, last_page = wire.build_response(fault, self.state.faults), self._last_page
         if fault.carried_out:
             real = await wire.capture_response(self._forward, scope, receive)
             call.status = real.status

@@ -30,9 +30,10 @@ def test_a_company_as_assumed_contradicts_nothing(probe):
     assert found.code == 0, found.terminal
     assert found.list("contradicted") == set()
     assert found.list("unknown") == {
-        "audit-history-delay", "audit-history-deletions", "refresh-token-single-use",
+        "audit-history-delay", "audit-history-deletions", "id-not-required", "refresh-token-single-use",
     }  # fmt: skip
     assert found.answers["throttle-headers"]["tier"] == 2
+    assert found.answers["dead-token-refused"]["place"] == "ia::error"
     assert found.answers["page-size-limit"] | {"calls": 0, "evidence": "", "consequence": ""} == {
         "id": "page-size-limit", "answer": "holds", "evidence": "", "consequence": "", "calls": 0,
         "limit": 4000, "beyond": "refused",
@@ -72,6 +73,21 @@ def test_errors_without_ids_are_recognized_all_the_same(probe):
     assert found.list("contradicted") >= {"gateway-errors-have-ids", "errors-have-ids"}
     assert found.answers["dead-token-refused"]["answer"] == "holds"
     assert found.answers["unknown-field-refused"]["answer"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("flags", "answer"),
+    [
+        ({"id": {"required": True}}, "contradicted"),
+        ({"id": {"readOnly": True}}, "holds"),
+        ({"name": {"required": True}}, "holds"),
+        ({"name": {"required": False}}, "unknown"),
+    ],
+)
+def test_whether_a_record_needs_an_id_is_read_from_the_model(flags, answer, probe):
+    found = probe("--objects", CUSTOMER, flags=flags)
+    assert found.answers["id-not-required"]["answer"] == answer
+    assert found.code == (answer == "contradicted")
 
 
 @pytest.mark.parametrize("size_said", [True, False])

@@ -38,7 +38,8 @@ class ForeignCompany:
 
     ``text_order`` and ``text_filter``: objects whose keys are text; ``missing``: objects that answer 404; ``clamp``
     and ``refuse``: the largest page; ``size_said``: whether pages say their size; ``nulls``: whether nulls are in rows;
-    ``ids``: whether errors have ids; ``refused``: fields that a query refuses; ``headers``: of each response.
+    ``ids``: whether errors have ids; ``refused``: fields that a query refuses; ``flags``: of fields in models;
+    ``headers``: of each response.
     """
 
     def __init__(self, counts=COUNTS, first_key=1, **how):
@@ -85,7 +86,8 @@ class ForeignCompany:
         time = {"type": "string", "format": "date-time", "readOnly": True}
         groups = {"audit": {"fields": {"createdDateTime": time, "modifiedDateTime": time}}}
         refs = {"term": {"apiObject": "accounts-receivable/term", "fields": {"id": {"type": "string"}}}}
-        fields = {name: {"type": kind} for name, kind in FIELDS.items()}
+        flags = self.how.get("flags", {})
+        fields = {name: {"type": kind, **flags.get(name, {})} for name, kind in FIELDS.items()}
         fields |= {one: {"type": "string"} for one in self.how.get("refused", ())} | {
             "webURL": {"type": "string"}
         }

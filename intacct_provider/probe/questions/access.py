@@ -15,6 +15,8 @@ from intacct_provider.probe.objects import ObjectFacts
 OTHER_HEADER = "X-IA-API-ParamEntity"
 NO_ENTITY = "no-such-entity-0"
 ENTITY = "company-config/entity"
+#: Members of a body that can have the error.
+_PLACES = ("ia::result", "ia::error", "error")
 
 
 def _encode(text: str) -> str:
@@ -102,7 +104,8 @@ def ask_dead_token(inquiry: Inquiry) -> None:
         for one in ids:
             inquiry.answer(one, UNKNOWN, f"a made-up token was not refused ({describe(reply)})")
         return
+    place = next((name for name in _PLACES if isinstance(reply.body, Mapping) and name in reply.body), "")
     recognized = judge_reply(request, reply) is not TokenVerdict.ACCEPTED
-    inquiry.answer("dead-token-refused", HOLDS if recognized else CONTRADICTED, describe(reply))
+    inquiry.answer("dead-token-refused", HOLDS if recognized else CONTRADICTED, describe(reply), place=place)
     named = find_error_id(reply) in TOKEN_ERROR_IDS
     inquiry.answer("gateway-errors-have-ids", HOLDS if named else CONTRADICTED, describe(reply))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from intacct_provider.client.model import get_entries
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Finding, Inquiry
 from intacct_provider.probe.asking import read_int
 from intacct_provider.probe.objects import ObjectFacts
@@ -16,6 +17,7 @@ def answer_services(inquiry: Inquiry) -> None:
     _answer_throttle(inquiry)
     findings = {one.shown: _judge_idempotence(one) for one in inquiry.readable}
     inquiry.answer_by_object("idempotence-supported", findings)
+    inquiry.answer_by_object("id-not-required", {one.shown: _judge_ids(one) for one in inquiry.readable})
     _answer_web_url(inquiry)
     inquiry.answer("refresh-token-single-use", UNKNOWN, "never asked")
 
@@ -43,6 +45,19 @@ def _judge_idempotence(facts: ObjectFacts) -> Finding:
     if said in ("true", "false"):
         return Finding(HOLDS if said == "true" else CONTRADICTED, said)
     return Finding(UNKNOWN, "the model does not say" if facts.model else "there is no model")
+
+
+def _judge_ids(facts: ObjectFacts) -> Finding:
+    fields = get_entries(facts.model, "fields")
+    if "id" not in fields:
+        return Finding(UNKNOWN, "the model has no id" if facts.model else "there is no model")
+    if fields["id"].get("readOnly") is True:
+        return Finding(HOLDS, "id is read-only")
+    if fields["id"].get("required") is True:
+        return Finding(CONTRADICTED, "id is required")
+    if any(one.get("required") is True for one in fields.values()):
+        return Finding(HOLDS, "other fields are required, and id is not")
+    return Finding(UNKNOWN, "the model marks no field as required")
 
 
 def _answer_web_url(inquiry: Inquiry) -> None:

@@ -11,9 +11,18 @@ from intacct_provider.client.http import codec
 from intacct_provider.client.http.transport import IDEMPOTENCY_HEADER, Reply, Request
 from intacct_provider.client.model import get_entries, get_object_name, read_fields
 from intacct_provider.client.paths import collection_path, record_path
+from intacct_provider.client.results import read_result
 from intacct_provider.exceptions import IntacctError
 from intacct_provider.probe.answers import CONTRADICTED, HOLDS, UNKNOWN, Inquiry, Verdict
-from intacct_provider.probe.asking import MODEL, Asker, BudgetSpentError, describe, is_refusal, read_page
+from intacct_provider.probe.asking import (
+    MODEL,
+    Asker,
+    BudgetSpentError,
+    describe,
+    is_error_id,
+    is_refusal,
+    read_page,
+)
 from intacct_provider.probe.questions.fields import NO_FIELD
 from intacct_provider.probe.questions.history import ask_own_deletion
 
@@ -168,7 +177,20 @@ def _ask_batches(inquiry: Inquiry, records: ProbeRecords) -> None:
     written = [record["id"] in found.values() for record in mixed]
     one_each = isinstance(reply.elements, list) and len(reply.elements) == len(mixed)
     answer = HOLDS if written == [True, False] and one_each else CONTRADICTED
-    inquiry.answer(part[0], answer, f"{describe(reply)}, {sum(written)} of 2 records written")
+    status, error_id = _read_rejection(reply)
+    evidence = f"{describe(reply)}, {sum(written)} of 2 records written"
+    inquiry.answer(part[0], answer, evidence, status=status, errorId=error_id)
+
+
+def _read_rejection(reply: Reply) -> tuple[int | None, str]:
+    """Return the status of the first rejected record, and the last id that says why."""
+    elements = reply.elements if isinstance(reply.elements, list) else []
+    errors = [read_result(0, one, reply).error for one in elements if isinstance(one, Mapping)]
+    error = next(filter(None, [*errors, reply.error()]), None)
+    if error is None:
+        return None, ""
+    ids = [error.error_id, *(detail.error_id for detail in error.details)]
+    return error.status, next((one for one in reversed(ids) if is_error_id(one)), "")
 
 
 def _answer_order(inquiry: Inquiry, records: ProbeRecords, sent: list[str], elements: Sequence[Any]) -> None:

@@ -11,16 +11,18 @@ from starlette.datastructures import Headers
 
 from intacct_provider.sandbox.api.messages import ApiRequest, ApiResponse
 from intacct_provider.sandbox.errors import invalid
+from intacct_provider.sandbox.faults.error_forms import vary_errors, vary_status
 from intacct_provider.sandbox.faults.plan import Faults
 from intacct_provider.sandbox.objects.audit_history import AUDIT_HISTORY
+from intacct_provider.sandbox.objects.names import CUSTOMER
 from intacct_provider.sandbox.query.columns import AGGREGATES
 from intacct_provider.sandbox.query.relative_dates import MACROS
 
 QUERY = "/services/core/query"
 MODEL = "/services/core/model"
 _ENTITY, _OTHER_ENTITY = "x-ia-api-param-entity", "x-ia-api-paramentity"
+_NEW_CUSTOMER = ("POST", f"/objects/{CUSTOMER}")
 _ATOMIC = "x-ia-api-param-transaction"
-_GATEWAY_ID = "GW-"
 
 
 def vary_request(request: ApiRequest, faults: Faults) -> ApiRequest:
@@ -40,13 +42,19 @@ def vary_request(request: ApiRequest, faults: Faults) -> ApiRequest:
 
 
 def _vary_body(request: ApiRequest, faults: Faults) -> bytes:
-    is_query = request.path == QUERY
-    if not is_query and not (request.method == "PATCH" and faults.varies("null-keeps-values")):
+    is_query, is_customer = request.path == QUERY, (request.method, request.path) == _NEW_CUSTOMER
+    clears = request.method == "PATCH" and faults.varies("null-keeps-values")
+    if not (is_query or clears or (is_customer and faults.varies("customer-ids-required"))):
         return request.body
     try:
         body = msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return request.body
+    if is_customer:
+        # The rule that an id must not be blank rejects a record without one.
+        records = body if isinstance(body, list) else [body]
+        named = [{"id": "", **one} if isinstance(one, dict) else one for one in records]
+        return msgspec.json.encode(named if isinstance(body, list) else named[0])
     if not isinstance(body, dict):
         return request.body
     if not is_query:
@@ -87,14 +95,16 @@ def _has_macro(value: object) -> bool:
 
 def vary_response(request: ApiRequest, response: ApiResponse, faults: Faults) -> ApiResponse:
     """Return the response as the client gets it."""
-    if not isinstance(response.body, dict | msgspec.Raw):
+    if not isinstance(response.body, dict | list | msgspec.Raw):
         return response
     # What follows changes a copy, since a response may share parts with what is stored.
     body = msgspec.json.decode(msgspec.json.encode(response.body))
     for name, change in _CHANGES.items():
         if faults.varies(name):
             change(request, body)
-    return replace(response, body=body)
+    # The status is chosen by ids, which a variant may leave out.
+    status = vary_status(response.status, body, faults)
+    return replace(response, status=status, body=vary_errors(body, faults))
 
 
 def _leave_out_total(request: ApiRequest, body: dict[str, Any]) -> None:
@@ -102,19 +112,16 @@ def _leave_out_total(request: ApiRequest, body: dict[str, Any]) -> None:
         body.get("ia::meta", {}).pop("totalCount", None)
 
 
-def _leave_out_ids(_request: ApiRequest, body: Any) -> None:
-    if isinstance(body, dict):
-        body.pop("errorId", None)
-        if str(body.get("code", "")).startswith(_GATEWAY_ID):
-            body["code"] = "unauthorized"
-    for part in body.values() if isinstance(body, dict) else body if isinstance(body, list) else ():
-        _leave_out_ids(_request, part)
-
-
 def _deny_idempotency(request: ApiRequest, body: dict[str, Any]) -> None:
     for model in _list_models(request, body):
         if "idempotenceSupported" in model:
             model["idempotenceSupported"] = False
+
+
+def _require_ids(request: ApiRequest, body: dict[str, Any]) -> None:
+    for model in _list_models(request, body):
+        if model.get("apiObject") == f"objects/{CUSTOMER}" and isinstance(model.get("fields"), dict):
+            model["fields"]["id"]["required"] = True
 
 
 def _leave_out_web_url(request: ApiRequest, body: dict[str, Any]) -> None:
@@ -124,7 +131,7 @@ def _leave_out_web_url(request: ApiRequest, body: dict[str, Any]) -> None:
 
 
 def _reverse_batch(request: ApiRequest, body: dict[str, Any]) -> None:
-    results = body.get("ia::result")
+    results = body.get("ia::result") if isinstance(body, dict) else None
     if (
         request.method in ("POST", "PATCH")
         and request.path.startswith("/objects/")
@@ -140,8 +147,8 @@ def _list_models(request: ApiRequest, body: Mapping[str, Any]) -> list[dict[str,
 
 _CHANGES: Mapping[str, Callable[[ApiRequest, Any], None]] = {
     "no-total-count": _leave_out_total,
-    "errors-without-ids": _leave_out_ids,
     "no-idempotency": _deny_idempotency,
+    "customer-ids-required": _require_ids,
     "no-web-url": _leave_out_web_url,
     "batch-answers-reversed": _reverse_batch,
 }

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from intacct_provider.sandbox import errors
-from intacct_provider.sandbox.faults.plan import Ending, Fault
+from intacct_provider.sandbox.faults.error_forms import vary_errors
+from intacct_provider.sandbox.faults.plan import Ending, Fault, Faults
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,7 +66,7 @@ async def capture_response(app: ASGIApp, scope: Scope, receive: Receive) -> Buff
     return response
 
 
-def build_response(fault: Fault) -> BufferedResponse:
+def build_response(fault: Fault, faults: Faults) -> BufferedResponse:
     """Return the response that a fault describes, which replaces the real one if there is one."""
     if fault.kind == "html":
         response = BufferedResponse(fault.status or 200, LOST_PAGE, {"content-type": "text/html"})
@@ -73,12 +74,12 @@ def build_response(fault: Fault) -> BufferedResponse:
         response = BufferedResponse(fault.status or 200, BEGINNING + b" " * (1000 - len(BEGINNING)))
     else:
         status = fault.status or (503 if fault.kind == "status" else 200)
-        response = BufferedResponse(status, _encode_body(fault.body, status))
+        response = BufferedResponse(status, _encode_body(fault.body, status, faults))
     response.set_headers(fault.headers)
     return response
 
 
-def _encode_body(given: Any, status: int) -> bytes:
+def _encode_body(given: Any, status: int, faults: Faults) -> bytes:
     """Return the body of a fault, by default the gateway's error for the status."""
     if isinstance(given, bytes):
         return given
@@ -87,7 +88,8 @@ def _encode_body(given: Any, status: int) -> bytes:
     if given is not None:
         return msgspec.json.encode(given)
     code = "GW-0010" if status == 429 else "GW-0001"
-    return msgspec.json.encode(errors.gateway(status, code, "Planned by the sandbox").body())
+    error = errors.gateway(status, code, "Planned by the sandbox")
+    return msgspec.json.encode(vary_errors(error.body(), faults))
 
 
 def alter(response: BufferedResponse, fault: Fault, last_page: bytes) -> None:

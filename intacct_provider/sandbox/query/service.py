@@ -15,7 +15,7 @@ from intacct_provider.sandbox.objects.catalog import Catalog
 from intacct_provider.sandbox.objects.definitions import ObjectType
 from intacct_provider.sandbox.query.columns import Column, Tables, find_converter, parse_aggregate
 from intacct_provider.sandbox.query.filters import Settings, Sql, build_condition, join_all
-from intacct_provider.sandbox.query.variants import ignore_unknown_fields, vary_rows
+from intacct_provider.sandbox.query.variants import add_fields, ignore_unknown_fields, vary_rows
 from intacct_provider.sandbox.store import Database
 
 DEFAULT_SIZE = 100
@@ -106,7 +106,7 @@ def run_query(
     :param today: the date for relative dates, unless ``filterParameters.asOfDate`` is set.
     :raises ApiError: 400 for an invalid query, 403 for a denied object.
     """
-    request: Mapping[str, Any] = _check_members(body, _MEMBERS, "query payload")
+    request = add_fields(_check_members(body, _MEMBERS, "query payload"), faults)
     parameters = _check_members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
     page = _read_page(request, faults)
     tables = _open_tables(request, conn.catalog, faults)

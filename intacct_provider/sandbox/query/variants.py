@@ -12,6 +12,16 @@ from intacct_provider.sandbox.query.columns import Tables, parse_aggregate
 Row = dict[str, Any]
 
 
+#: What a query without fields returns, where it is allowed.
+REFERENCE = ("key", "id", "href")
+
+
+def add_fields(request: Mapping[str, Any], faults: Faults) -> Mapping[str, Any]:
+    """Return a query with fields, if the variant is on."""
+    named = "fields" in request or not faults.varies("queries-without-fields")
+    return request if named else {**request, "fields": list(REFERENCE)}
+
+
 def ignore_unknown_fields(request: Mapping[str, Any], tables: Tables, faults: Faults) -> Mapping[str, Any]:
     """Return a query without the fields that do not exist, if the variant is on."""
     if not faults.varies("unknown-fields-ignored"):

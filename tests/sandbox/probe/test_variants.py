@@ -26,6 +26,7 @@ CONTRADICTED = {
     "nested-related-fields": {"related-fields-dotted"},
     "unknown-fields-ignored": {"unknown-field-refused"},
     "errors-without-ids": {"errors-have-ids", "gateway-errors-have-ids"},
+    "customer-ids-required": {"id-not-required"},
     "text-ignores-case": {"case-sensitive"},
     "no-aggregates": {"aggregates"},
     "no-date-macros": {"date-macros"},
@@ -77,6 +78,7 @@ def test_the_sandbox_contradicts_nothing_by_default(probe):
     assert found.list("unknown") <= {
         "audit-history-deletions",
         "audit-history-delay",
+        "id-not-required",
         "refresh-token-single-use",
     }
     assert found.answers["throttle-headers"]["tier"] == 1
@@ -96,8 +98,13 @@ def test_the_probe_finds_what_a_variant_changes(variant, probe):
 
 
 def test_every_variant_is_asked():
-    with_writes = {"null-keeps-values", "batch-answers-reversed", "batches-all-or-nothing"}
-    assert {*CONTRADICTED, *with_writes} == {*VARIANTS}
+    with_writes = {
+        *("null-keeps-values", "batch-answers-reversed", "batches-all-or-nothing"),
+        *("unknown-fields-rest-1043", "invalid-records-422"),
+    }
+    # The provider reads errors in each form, and always names fields.
+    without_effect = {"gateway-ia-errors", "details-with-corrections", "queries-without-fields"}
+    assert {*CONTRADICTED, *with_writes, *without_effect} == {*VARIANTS}
 
 
 def test_more_than_twelve_variants_have_different_answers():

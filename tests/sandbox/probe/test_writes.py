@@ -62,6 +62,20 @@ def test_the_probe_finds_what_a_variant_changes(variant, contradicted, probe):
     assert sorted(found.list("contradicted")) == contradicted
 
 
+@pytest.mark.parametrize(
+    ("variant", "status", "error_id"),
+    [
+        ("", 400, "REST-1064"),
+        ("unknown-fields-rest-1043", 400, "REST-1043"),
+        ("invalid-records-422", 422, "REST-1064"),
+        ("errors-without-ids", 400, ""),
+    ],
+)
+def test_the_report_says_how_a_record_with_an_unknown_field_is_rejected(variant, status, error_id, probe):
+    answer = probe("--write", CUSTOMER, variant=variant).answers["batch-partial-failure"]
+    assert (answer["answer"], answer["status"], answer["errorId"]) == ("holds", status, error_id)
+
+
 @pytest.mark.parametrize("answers", [("SANDBOX", "yes"), ("sandbox", CUSTOMER), ("", "")])
 def test_nothing_is_sent_unless_both_answers_match(answers, probe, company):
     before = len(company.requests)

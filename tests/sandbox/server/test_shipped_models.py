@@ -72,7 +72,9 @@ def test_they_are_a_company_by_name():
 
 def test_an_item_has_its_measurements_and_what_follows_them():
     fields = read_fields(OBJECTS["inventory-control/item"]["model"])
-    assert {f"measurements.{name}" for name in ("thickness", "area", "volume", "outerDiameter")} <= fields.keys()
+    assert {
+        f"measurements.{name}" for name in ("thickness", "area", "volume", "outerDiameter")
+    } <= fields.keys()
     assert {"measurements.diameterUnitOfMeasure.id", "sales.taxGroup.id", "commercial.brand"} <= fields.keys()
     assert fields["purchasing.standardCost"].format == "decimal-precision-10"
     assert fields["replenishment.safetyStock"].type == "integer"
