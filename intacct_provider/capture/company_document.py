@@ -38,6 +38,7 @@ def read_earlier(path: Path, *, overwrite: bool = False) -> Document | None:
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a directory" if path.is_dir() else "is in a directory that does not exist"
         raise IntacctArgumentError(f"--out {str(path)!r} {problem}; give the path of a file.")
+    _check_writable(path)
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -46,14 +47,43 @@ def read_earlier(path: Path, *, overwrite: bool = False) -> Document | None:
         raise IntacctArgumentError(f"--out {str(path)!r} cannot be read: {err.strerror}.") from None
     except ValueError:
         document = None
-    if isinstance(document, dict) and document.get("format") == FORMAT:
+    if isinstance(document, dict) and document.get("format") == FORMAT and _is_whole(document):
         return document
     if not overwrite:
         raise IntacctArgumentError(
-            f"--out {str(path)!r} exists and is not a captured company, so it is kept. Give another file, or replace "
-            "it with --overwrite."
+            f"--out {str(path)!r} exists and is not a captured company, or is damaged, so it is kept. Give another "
+            "file, or replace it with --overwrite."
         )
     return None
+
+
+def _is_whole(document: Document) -> bool:
+    """Whether a file can be compared with a later capture."""
+    objects = document.get("objects")
+    return isinstance(objects, Mapping) and all(
+        isinstance(one, Mapping) and isinstance(one.get("model"), Mapping) for one in objects.values()
+    )
+
+
+def _check_writable(path: Path) -> None:
+    """Fail before calls are made if the file cannot be written.
+
+    :raises IntacctArgumentError: if it cannot.
+    """
+    part = _name_part(path)
+    try:
+        part.touch()
+        part.unlink()
+    except OSError as err:
+        raise _cannot_write(path, err) from None
+
+
+def _name_part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _cannot_write(path: Path, err: OSError) -> IntacctArgumentError:
+    return IntacctArgumentError(f"--out {str(path)!r} cannot be written: {err.strerror}.")
 
 
 def write_document(path: Path, document: Document) -> None:
@@ -62,7 +92,7 @@ def write_document(path: Path, document: Document) -> None:
     :raises IntacctArgumentError: if it cannot be written.
     """
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _name_part(path)
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -72,7 +102,7 @@ def write_document(path: Path, document: Document) -> None:
     except OSError as err:
         with suppress(OSError):
             part.unlink()
-        raise IntacctArgumentError(f"--out {str(path)!r} cannot be written: {err.strerror}.") from None
+        raise _cannot_write(path, err) from None
 
 
 def list_changes(before: Document, after: Document) -> Iterator[str]:

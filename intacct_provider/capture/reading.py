@@ -8,7 +8,7 @@ from typing import Any
 
 from intacct_provider.capture.company_document import build_document
 from intacct_provider.capture.forms import describe_forms
-from intacct_provider.capture.selection import select_named, select_objects
+from intacct_provider.capture.selection import can_be_captured, select_named, select_objects
 from intacct_provider.capture.shape import extract_shape
 from intacct_provider.client import IntacctClient
 from intacct_provider.client.model import get_entries, get_object_name, read_fields
@@ -16,6 +16,7 @@ from intacct_provider.client.query.request import Query
 from intacct_provider.client.spelling import list_some
 from intacct_provider.exceptions import (
     IntacctArgumentError,
+    IntacctError,
     IntacctNotFoundError,
     IntacctPermissionError,
     IntacctValidationError,
@@ -56,7 +57,7 @@ def read_company(client: IntacctClient, request: Request, report: Report) -> dic
         allowed.
     """
     client.before_call = _limit_calls(request.max_calls)
-    names, owned = _find_objects(client, request.patterns)
+    names, owned = _find_objects(client, request.patterns, report)
     calls = client.transactions + len(names) * request.calls_per_object + 1
     report(
         f"{len(names)} objects match; reading them takes about {calls} calls, each billed as one transaction "
@@ -70,7 +71,7 @@ def read_company(client: IntacctClient, request: Request, report: Report) -> dic
     _check_calls(client.transactions + len(models) * (request.calls_per_object - 1) + 1, request)
     objects = {}
     for name, model in sorted(models.items()):
-        objects[name] = _read_object(client, name, model, request)
+        objects[name] = _read_object(client, name, model, request, report)
         count = objects[name]["count"]
         records = "not counted" if count is None else f"{count:,} records"
         report(f"  {name}: {len(read_fields(model))} fields, {records}")
@@ -95,7 +96,9 @@ def _check_calls(calls: int, request: Request) -> None:
         )
 
 
-def _find_objects(client: IntacctClient, patterns: Sequence[str]) -> tuple[list[str], set[str]]:
+def _find_objects(
+    client: IntacctClient, patterns: Sequence[str], report: Report
+) -> tuple[list[str], set[str]]:
     """Return the objects to read, and all that exist only in lists of others."""
     try:
         names = client.object_names()
@@ -105,7 +108,10 @@ def _find_objects(client: IntacctClient, patterns: Sequence[str]) -> tuple[list[
         owned = client.object_names("ownedObject")
     except _REFUSALS:
         owned = []
-    return select_objects(patterns, [*names, *owned]), set(owned)
+    known = [name for name in (*names, *owned) if can_be_captured(name)]
+    for name in sorted({*names, *owned}.difference(known)):
+        report(f"  {name!r} is left out, because the sandbox cannot have such a name")
+    return select_objects(patterns, known), {*owned}.intersection(known)
 
 
 def _read_models(
@@ -122,6 +128,9 @@ def _read_models(
         except _REFUSALS as err:
             missing.append(name)
             report(f"  {name} is left out, because its model cannot be read: {err.message}")
+        except IntacctError:
+            report(f"  reading the model of {name} failed")
+            raise
     if len(missing) == len(names):
         raise IntacctArgumentError(
             f"The model of {list_some(missing, 3)} cannot be read, so nothing is captured."
@@ -136,10 +145,10 @@ def _list_targets(model: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _read_object(
-    client: IntacctClient, name: str, model: Mapping[str, Any], request: Request
+    client: IntacctClient, name: str, model: Mapping[str, Any], request: Request, report: Report
 ) -> dict[str, Any]:
     read: dict[str, Any] = {
-        "model": extract_shape(model),
+        "model": extract_shape(model, lambda what: report(f"  {name}: {what}")),
         "count": _count_records(client, name) if request.counts else None,
     }
     if request.sample and read["count"] != 0:

@@ -29,6 +29,10 @@ def select_objects(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
     :param known: the objects of the company.
     :raises IntacctArgumentError: for a pattern without a match, naming the nearest object or application.
     """
+    if not known:
+        raise IntacctArgumentError(
+            "The company lists no objects for this user, so nothing is captured; may the user see any?"
+        )
     found: set[str] = set()
     for pattern in patterns:
         matches = [name for name in known if fnmatchcase(name, pattern)]
@@ -36,6 +40,15 @@ def select_objects(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
             raise IntacctArgumentError(f"No object matches {pattern!r}.{_suggest(pattern, known)}")
         found.update(matches)
     return sorted(found)
+
+
+def can_be_captured(name: str) -> bool:
+    """Whether the name of an object is a path that the client and the sandbox can use."""
+    try:
+        check_object_name(name)
+    except IntacctArgumentError:
+        return False
+    return '"' not in name
 
 
 def select_named(patterns: Sequence[str], reason: str) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from intacct_provider.client.catalog import Catalog
 from intacct_provider.client.errors import build_error, find_error
@@ -289,7 +290,7 @@ def _is_about(part: Part, item: Element) -> bool:
     if id_ and given and "@{" not in given and fold_id(id_) != fold_id(given):
         return False
     found = _OBJECT.match(str(href)) if href and part.object_name else None
-    return found is None or found[1].startswith(part.object_name)
+    return found is None or unquote(found[1]).startswith(part.object_name)
 
 
 def _describe_contradiction(

@@ -53,7 +53,7 @@ class Part:
     def object_name(self) -> str:
         """The object that it is about, such as ``accounts-receivable/customer``; empty for a service."""
         _, kind, *names = self.path.partition("?")[0].split("/")
-        return "/".join(names[:2]) if kind == "objects" else ""
+        return unquote("/".join(names[:2])) if kind == "objects" else ""
 
     @property
     def creates(self) -> bool:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,15 +16,18 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from intacct_provider.sandbox.models import SHIPPED, read_shipped
-from intacct_provider.sandbox.nearest import find_nearest
+from intacct_provider.sandbox.nearest import find_meant, find_nearest
 
 FORMAT = "intacct-company/1"
 #: What a field can hold; an array holds plain values, an object is kept as it is written.
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
 
+#: What every object has, and always as a field.
+FIELDS = ("key", "id", "href")
+
 CompanySource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 """A company file, by its path or as its decoded JSON; ``shipped`` for the models that the package ships."""
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class CompanyFileError(ValueError):
@@ -130,7 +133,10 @@ def _decode(path: Path) -> Any:
 def _read_company(content: Any) -> CompanyFile:
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, Mapping) else content
-        raise CompanyFileError(f"format must be {FORMAT!r}, not {str(found)[:60]!r}")
+        older = str(found).startswith(f"{FORMAT.partition('/')[0]}/")
+        advice = ", which another version of the provider wrote: capture the company again" if older else ""
+        raise CompanyFileError(f"format must be {FORMAT!r}, not {str(found)[:60]!r}{advice}")
+    _check_names(content, ("format", "entities", "objects"), "the file")
     objects = content.get("objects")
     if not isinstance(objects, Mapping):
         raise CompanyFileError('"objects" must be an object with a member for each object of the company')
@@ -149,6 +155,7 @@ def _read_object(name: str, entry: Any) -> CompanyObject:
         raise CompanyFileError(f"{name!r} is not the path of an object, such as 'general-ledger/account'")
     if not isinstance(entry, Mapping) or not isinstance(entry.get("model"), Mapping):
         raise CompanyFileError(f'{name}: it needs a "model", the result of the model service')
+    _check_names(entry, ("model", "count", "forms"), name)
     count, forms, model = entry.get("count"), entry.get("forms") or {}, entry["model"]
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise CompanyFileError(f'{name}: "count" must be a number or null, not {count!r}')
@@ -160,6 +167,7 @@ def _read_object(name: str, entry: Any) -> CompanyObject:
 
 def _read_maps(name: str, path: str, raw: Mapping[str, Any]) -> Maps:
     """Read the four maps of an object, a group or a reference."""
+    kinds: dict[str, str] = {}
 
     def entries(kind: str, one: str) -> Iterator[tuple[str, str, Any]]:
         found = raw.get(kind) or {}  # the model service writes an empty map as an array
@@ -167,8 +175,13 @@ def _read_maps(name: str, path: str, raw: Mapping[str, Any]) -> Maps:
             raise CompanyFileError(f"{name}{_at(path)}: {kind!r} must be an object")
         for member, described in found.items():
             at = f"{path}.{member}" if path else member
-            if not member or '"' in member or "." in member:
+            if not member.strip() or '"' in member or "." in member or not member.isprintable():
                 raise CompanyFileError(f"{name}: {member!r} cannot be the name of a {one}")
+            if at in FIELDS and kind != "fields":
+                raise CompanyFileError(f"{name}: {at!r} must be a field, not a {one}")
+            if member in kinds:
+                raise CompanyFileError(f"{name}: {at!r} is both a {kinds[member]} and a {one}")
+            kinds[member] = one
             if not isinstance(described, Mapping):
                 raise CompanyFileError(f"{name}, {one} {at}: it must be described by an object")
             yield member, at, described
@@ -204,7 +217,16 @@ def _read_ref(where: str, described: Mapping[str, Any]) -> RefModel:
     return _convert(described, RefModel, where)
 
 
+def _check_names(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    """Refuse a member whose name is misspelled; what the model service says besides the known members is ignored."""
+    for name in given:
+        meant = find_meant(name, known)
+        if meant:
+            raise CompanyFileError(f"{where}: {name!r} is unknown; did you mean {meant!r}?")
+
+
 def _convert(described: Mapping[str, Any], kind: type[_T], where: str) -> _T:
+    _check_names(described, kind.__struct_encode_fields__, where)
     try:
         return msgspec.convert(dict(described), kind)
     except msgspec.ValidationError as error:

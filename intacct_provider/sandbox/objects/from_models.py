@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from intacct_provider.sandbox.objects.company_file import (
     CompanyFile,
+    CompanyFileError,
     CompanyObject,
     FieldModel,
     ListModel,
@@ -31,6 +32,8 @@ from intacct_provider.sandbox.objects.values import is_known_format, to_stored
 OWNED_OBJECT = "ownedObject"
 #: A record shows these below a reference, and writes them, as if they were its own.
 EMBEDDED = (CONTACT, "company-config/contact-version")
+#: What fits into a table, with some columns to spare.
+MOST_MEMBERS = 1900
 _GROUP_MEMBER = (KEY, Field("id"), Field("sortOrder", read_only=True))
 _KINDS: Mapping[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean"}
 Types = Mapping[str, ObjectType]
@@ -51,6 +54,7 @@ class _Draft:
     """The members of one object as its model has them, before the other objects are known.
 
     :param shown: the fields that a reference shows besides key and id, by the path of the reference.
+    :param columns: the paths of members by their column, whose case does not matter.
     """
 
     source: CompanyObject
@@ -59,7 +63,7 @@ class _Draft:
     lists: dict[str, ListModel] = field(default_factory=dict)
     shown: dict[str, list[Field]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    _columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read the model."""
@@ -91,12 +95,14 @@ class _Draft:
                 self.shown[path] = []
                 self.read_maps(below, f"{path}.", path)
         for name, described_list in maps.lists.items():
-            self.lists[f"{prefix}{name}"] = described_list
+            path = f"{prefix}{name}"
+            if self.columns.setdefault(path.casefold(), path) == path:
+                self.lists[path] = described_list
 
     def add(self, member: Field | Ref | ListField) -> bool:
         """Add a member; a name that differs from an earlier one in case only is an alias of it."""
         column = f"{member.path}.key" if isinstance(member, Ref) else member.path
-        first = self._columns.setdefault(column.casefold(), member.path)
+        first = self.columns.setdefault(column.casefold(), member.path)
         if first != member.path:
             self.aliases[member.path] = first
             return False
@@ -227,8 +233,13 @@ class _Builder:
         members: list[Member] = list(draft.members.values())
         name = draft.source.name
         members += [self._build_list(path, described, name) for path, described in draft.lists.items()]
-        if "entity" not in draft.members:
+        if "entity.key" not in draft.columns:
             members.append(HIDDEN_ENTITY_REF)
+        if len(members) > MOST_MEMBERS:
+            raise CompanyFileError(
+                f"{name} has {len(members):,} fields, and the sandbox keeps at most {MOST_MEMBERS:,} of an object: "
+                "leave the object out, or the fields that you do not need"
+            )
         source = draft.source
         return ObjectType(source.name, tuple(members), draft.aliases, source.model, source.forms)
 

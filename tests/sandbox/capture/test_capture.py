@@ -113,7 +113,7 @@ def test_a_file_of_another_kind_is_kept_before_a_call_is_made(sandbox, run, tmp_
     path.write_text('{"mine": 1}')
     code, printed, _ = run(sandbox, CUSTOMER)
     assert (code, sandbox.requests) == (1, [])
-    assert "is not a captured company, so it is kept" in printed.err
+    assert "is not a captured company, or is damaged, so it is kept" in printed.err
     assert path.read_text() == '{"mine": 1}'
     assert run(sandbox, CUSTOMER, "--overwrite")[0] == 0
     assert CUSTOMER in read(path)["objects"]

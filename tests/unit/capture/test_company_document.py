@@ -31,11 +31,19 @@ def test_a_file_is_readable_sorted_and_replaced_whole(tmp_path):
     assert read_earlier(path) == company(a=FIELD, ö=FIELD)
 
 
-@pytest.mark.parametrize("content", ['{"a": 1}', "[]", "plain text", "", '{"format": "other/1"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *('{"a": 1}', "[]", "plain text", "", '{"format": "other/1"}', '{"format": "intacct-company/1"}'),
+        '{"format": "intacct-company/1", "objects": []}',
+        '{"format": "intacct-company/1", "objects": {"a/b": {}}}',
+        '{"format": "intacct-company/1", "objects": {"a/b": {"mod',
+    ],
+)
 def test_a_file_of_another_kind_is_kept(tmp_path, content):
     path = tmp_path / "notes.json"
     path.write_text(content)
-    with pytest.raises(IntacctArgumentError, match="exists and is not a captured company, so it is kept"):
+    with pytest.raises(IntacctArgumentError, match="is not a captured company, or is damaged, so it is kept"):
         read_earlier(path)
     assert path.read_text() == content
     assert read_earlier(path, overwrite=True) is None
@@ -46,7 +54,10 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
         read_earlier(tmp_path)
     with pytest.raises(IntacctArgumentError, match="a directory that does not exist"):
         read_earlier(tmp_path / "missing" / "company.json")
+    with pytest.raises(IntacctArgumentError, match="cannot be written: File name too long"):
+        read_earlier(tmp_path / ("x" * 250))
     assert read_earlier(tmp_path / "company.json") is None
+    assert [*tmp_path.iterdir()] == []
     with pytest.raises(IntacctArgumentError, match="cannot be written"):
         write_document(tmp_path / "missing" / "company.json", company())
 

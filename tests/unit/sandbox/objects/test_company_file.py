@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from companies import MACHINE, RECORDED, company, field, machines, model
+from companies import MACHINE, RECORDED, company, field, machines, model, reference
 
 from intacct_provider.sandbox.objects.company_file import CompanyFileError, load
 
@@ -69,6 +69,30 @@ MODEL = ("objects", MACHINE, "model")
         ((*MODEL, "fields", "price"), "money", f"{MACHINE}, field price: it must be described by an object"),
         ((*MODEL, "fields", "a.b"), field(), f"{MACHINE}: 'a.b' cannot be the name of a field"),
         ((*MODEL, "refs", "plant"), {"fields": {}}, f'{MACHINE}, reference plant: it needs an "apiObject"'),
+        ((*MODEL, "fields", "a\tb"), field(), f"{MACHINE}: 'a\\tb' cannot be the name of a field"),
+        (
+            (*MODEL, "refs", "price"),
+            reference(MACHINE),
+            f"{MACHINE}: 'price' is both a field and a reference",
+        ),
+        (
+            (*MODEL, "fields", "price", "readonly"),
+            True,
+            "price: 'readonly' is unknown; did you mean 'readOnly'?",
+        ),
+        (
+            (*MODEL, "refs", "plant", "apiobject"),
+            "a/b",
+            "plant: 'apiobject' is unknown; did you mean 'apiObject'?",
+        ),
+        ((*MODEL, "lists", "id"), {}, f"{MACHINE}: 'id' must be a field, not a list"),
+        (("objects", MACHINE, "cuont"), 5, f"{MACHINE}: 'cuont' is unknown; did you mean 'count'?"),
+        (("entites",), [], "the file: 'entites' is unknown; did you mean 'entities'?"),
+        (
+            ("format",),
+            "intacct-company/0",
+            "another version of the provider wrote: capture the company again",
+        ),
         ((*MODEL, "lists", "parts"), {"apiObject": 5}, f"{MACHINE}, list parts: Expected `str`, got `int`"),
     ],
 )

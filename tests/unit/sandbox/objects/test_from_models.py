@@ -1,9 +1,10 @@
 """Objects follow from their models alone."""
 
+import pytest
 from companies import CUSTOMER, MACHINE, MAKER, PART, company, field, machines, model, recorded, reference
 
 from intacct_provider.sandbox.objects.catalog import BUILT_IN, build_catalog
-from intacct_provider.sandbox.objects.company_file import load
+from intacct_provider.sandbox.objects.company_file import CompanyFileError, load
 from intacct_provider.sandbox.objects.definitions import ListField, Ref
 
 VENDOR = "accounts-payable/vendor"
@@ -113,3 +114,9 @@ def test_references_to_fields_that_a_known_target_lacks_are_kept_with_the_record
         company(**{"x/a": model("x/a", refs={"term": reference("accounts-receivable/term", "mood")})})
     )
     assert catalog.objects["x/a"].field("term.mood") is not None
+
+
+def test_an_object_with_more_fields_than_a_table_has_columns_is_refused():
+    content = company(**{"x/y": model("x/y", fields={f"f{n}": field() for n in range(1900)})})
+    with pytest.raises(CompanyFileError, match=r"x/y has 1,\d+ fields, and the sandbox keeps at most 1,900"):
+        catalog_of(content)
