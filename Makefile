@@ -104,7 +104,7 @@ bench-smoke: $(VENV)/.dev  ## The same in small: counts, and ratios with wide ma
 bench-sync: $(VENV)/.dev  ## Measure what a plan adds to reading the records that it needs
 	@$(BIN)/python benchmarks/sync.py
 
-bench-sensors: $(VENV)/.dev  ## Let 1,000 deferred sensors wait in one triggerer, and check what they take (6 minutes)
+bench-sensors: $(VENV)/.dev  ## Let 1,000 deferred sensors wait in one triggerer, and check what they take (13 minutes)
 	@$(BIN)/python benchmarks/sensors.py
 
 bench-workers: $(VENV)/.dev  ## Measure what 2 and 4 Celery workers export in the time of one; needs PostgreSQL and Redis (6 minutes)

@@ -1,6 +1,6 @@
 """Put deferred sensors into the database of an Airflow, as a worker would leave them.
 
-python benchmarks/deferring.py '{"first": 0, "count": 1, "interval": 60}'
+python benchmarks/deferring.py '{"first": 0, "count": 1, "interval": 60, "task_id": "wait"}'
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.utils.session import create_session
@@ -38,11 +40,15 @@ CONDITION = {
 AT_ONCE = 40
 
 
-def prepare(first: int, count: int, interval: int) -> None:
-    """Put deferred tasks with their triggers into the database."""
-    began = pendulum.datetime(2026, 1, 1, tz="UTC")
+def prepare(first: int, count: int, interval: int, task_id: str) -> None:
+    """Put deferred tasks with their triggers into the database.
+
+    :param task_id: ``wait`` for ours, ``wait_for_ever`` for one of Airflow's own that never ends either.
+    """
+    began, never = pendulum.datetime(2026, 1, 1, tz="UTC"), pendulum.datetime(2100, 1, 1, tz="UTC")
     with DAG("waiting", schedule=None, start_date=began) as dag:
         IntacctQuerySensor(task_id="wait", object_name=ACCOUNT, deferrable=True)
+        DateTimeSensorAsync(task_id="wait_for_ever", target_time=never)
     with create_session() as session:
         if first == 0:
             session.add(DagBundleModel(name="dags-folder"))
@@ -62,15 +68,16 @@ def prepare(first: int, count: int, interval: int) -> None:
             state=DagRunState.RUNNING,
             session=session,
         )
-        path, arguments = IntacctQueryTrigger(
+        ours = IntacctQueryTrigger(
             condition=CONDITION, intacct_conn_id="intacct_default", poll_interval=interval
-        ).serialize()
+        )
+        path, arguments = (ours if task_id == "wait" else DateTimeTrigger(moment=never)).serialize()
         for number in range(count):
             trigger = Trigger(path, arguments)
             session.add(trigger)
             session.flush()
             task = TaskInstance(
-                scheduled.get_task("wait"), run_id=run_id, map_index=number, dag_version_id=version.id
+                scheduled.get_task(task_id), run_id=run_id, map_index=number, dag_version_id=version.id
             )
             task.state, task.trigger_id, task.start_date = TaskInstanceState.DEFERRED, trigger.id, began
             session.add(task)
