@@ -70,19 +70,25 @@ def test_responses_that_stay_broken_raise_a_retryable_error(sandbox, fault):
     assert caught.value.retryable
 
 
+@line("HTML page instead of a response", "treats it as broken, and retries the call")
+def test_a_web_page_instead_of_the_answer_to_a_write(sandbox):
+    """The call may have been executed behind the proxy."""
+    sandbox.fail(kind="html", done=True, path=f"/objects/{CUSTOMER}")
+    with attempt(sandbox) as client:
+        key = client.create(CUSTOMER, {"name": "One"})["key"]
+    assert [record["key"] for record in sandbox.records(CUSTOMER)] == [key]
+
+
 @line(
-    "HTML page instead of a response",
+    "HTML pages from a host that has not answered as Intacct does",
     "fails with a message that suggests a proxy",
     "an error that Airflow retries",
 )
-def test_a_web_page_instead_of_the_answer_to_a_write(sandbox):
-    """The call may have been executed behind the proxy: the next attempt finds out."""
-    sandbox.fail(kind="html", done=True, path=f"/objects/{CUSTOMER}")
-    with attempt(sandbox) as first, pytest.raises(IntacctResponseError, match="proxy"):
-        first.create(CUSTOMER, {"name": "One"})
-    with attempt(sandbox) as second:
-        key = second.create(CUSTOMER, {"name": "One"})["key"]
-    assert [record["key"] for record in sandbox.records(CUSTOMER)] == [key]
+def test_a_host_that_sends_web_pages_only(sandbox):
+    sandbox.fail(kind="html", times=0)
+    with attempt(sandbox) as client, pytest.raises(IntacctResponseError, match="proxy"):
+        client.create(CUSTOMER, {"name": "One"})
+    assert len(sandbox.requests) == 1
 
 
 @line("compressed responses", "decompresses them")

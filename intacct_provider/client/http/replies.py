@@ -66,6 +66,11 @@ class Reply:
     clean: Callable[[str], str] = field(default=clean_text, repr=False, compare=False)
 
     @property
+    def has_content(self) -> bool:
+        """Whether there is anything in it."""
+        return self.body is not None or self.decoded is not None
+
+    @property
     def result(self) -> Any:
         """The value of ``ia::result``."""
         return self.body.get("ia::result") if isinstance(self.body, Mapping) else None
@@ -286,11 +291,15 @@ def read_response(
     content: bytes,
     decode: Callable[[bytes], Any] | None = None,
     clean: Callable[[str], str] = clean_text,
+    *,
+    known: bool = False,
 ) -> Reply | Failure:
     """Decode a response. JSON that does not parse was truncated in transit; other content types are not JSON at all.
 
     :param content: all of it.
     :param clean: makes text of the response fit for a message.
+    :param known: whether the host has answered as Intacct does. Then a page of something in between may pass;
+        otherwise the host is wrong, or wants a sign-in, and a retry does not help.
     """
     status, kind = response.status_code, response.headers.get("Content-Type", "no content type")
     if status == 407:
@@ -322,7 +331,7 @@ def read_response(
         f"the response is {kind} (HTTP {status}), not JSON; is the host Intacct's API "
         "base URL, or is a proxy in between?"
     )
-    return Failure(what, transient=False, error=IntacctResponseError)
+    return Failure(what, transient=known, error=IntacctResponseError)
 
 
 def read_server_time(headers: Mapping[str, str], seconds_before: float = 0.0) -> str | None:

@@ -23,7 +23,8 @@ class RetryPolicy:
     """How often and how long to retry.
 
     :param attempts: attempts at most, the first one included. One that is rejected because too many requests are in
-        flight, with the time after which to try again, does not count: the budget alone ends those.
+        flight, with the seconds after which to try again, does not count, unless they are 0: the budget alone ends
+        those.
     :param base: seconds; the ceiling of the first random wait, doubled for each next one.
     :param longest: seconds; no random wait is longer.
     :param budget: seconds from the first attempt after which no other one starts. A server that asks

@@ -131,6 +131,8 @@ class Transport:
         #: The connections of the parent process, which are neither used nor closed here.
         self._inherited: list[requests.Session] = []
         self._proxy = find_proxy(config, self._session)
+        #: Whether the host has answered as Intacct does.
+        self._has_answered = False
         secrets = find_proxy_secrets(self._proxy)
         self._redactor = Redactor(config.client_secret, config.refresh_token, *secrets)
         #: Called before each HTTP request, those for tokens and retries among them; raises to prevent it.
@@ -248,7 +250,8 @@ class Transport:
             outcome = self._send_once(request, token)
             status, pause = _effective_status(outcome), read_pause(outcome.headers)
             # Others have all the places. Only the time bounds how often that may be, or they would starve this client.
-            crowded_out = status == 429 and pause is not None
+            # A pause of 0 seconds says as little as none.
+            crowded_out = status == 429 and bool(pause)
             attempt += not crowded_out
             elapsed = time.monotonic() - started
             wait = compute_wait(
@@ -324,7 +327,10 @@ class Transport:
             return classify_failure(err, self._config.timeout, redact_url(self._proxy))
         except (ContentTooLargeError, UnknownEncodingError) as err:
             return classify_content(err)
-        outcome = read_response(response, content, request.decode, self._redactor.clean)
+        outcome = read_response(
+            response, content, request.decode, self._redactor.clean, known=self._has_answered
+        )
+        self._has_answered |= isinstance(outcome, Reply) and outcome.has_content and outcome.status < 300
         self.limit.observe(_effective_status(outcome), response.headers, slot)
         return outcome
 

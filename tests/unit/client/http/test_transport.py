@@ -85,7 +85,7 @@ def test_a_read_is_sent_again_when_its_answer_did_not_come_whole(intacct, failur
     assert intacct.client().list(CUSTOMER) == LIST["ia::result"]
 
 
-@pytest.mark.parametrize("failure", [LOST, CUT, {"status_code": 503}, {"status_code": 429}])
+@pytest.mark.parametrize("failure", [LOST, CUT, PAGE, {"status_code": 503}, {"status_code": 429}])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_keyed_write_is_sent_again_under_the_same_key(intacct, failure, method):
     path = intacct.customers + ("/1" if method == "PATCH" else "")
@@ -108,6 +108,21 @@ def test_the_wait_is_as_long_as_the_server_asks(intacct, no_sleep, name):
     intacct.on("GET", intacct.customers, {"status_code": 429, "headers": {name: "17"}}, {"json": LIST})
     intacct.client().list(CUSTOMER)
     assert no_sleep == [17]
+
+
+def test_places_that_others_have_are_waited_for_by_the_time_and_not_by_the_number(intacct, no_sleep):
+    busy = {"status_code": 429, "headers": {"Retry-After": "1"}}
+    intacct.on("GET", intacct.customers, *[busy] * 10, {"json": LIST})
+    intacct.client().list(CUSTOMER)
+    assert no_sleep == [1] * 10
+
+
+def test_a_pause_of_no_seconds_is_no_advice(intacct, no_sleep):
+    busy = {"status_code": 429, "headers": AT_ONCE}
+    intacct.on("GET", intacct.customers, *[busy] * 10, {"json": LIST})
+    with pytest.raises(IntacctRateLimitError):
+        intacct.client().list(CUSTOMER)
+    assert sent(intacct) == 4
 
 
 def test_a_pause_beyond_the_budget_is_not_waited_for(intacct, no_sleep):
@@ -210,11 +225,11 @@ def test_what_waiting_cannot_mend_is_tried_once(intacct, exception):
 def test_an_unrepeatable_request_is_sent_once_whatever_comes_back(intacct):
     transport = intacct.client()._session.transport
     request = Request("POST", "/services/x", content=b"{}", repeatable=False)
-    for failure in (LOST, CUT, {"status_code": 503}, {"status_code": 429}, {"text": ""}):
+    for failure in (LOST, CUT, {"status_code": 503}, {"status_code": 429}, {"text": ""}, PAGE):
         intacct.on("POST", "/services/x", failure, {"json": {}})
         with pytest.raises(IntacctError):
             transport.send(request).raise_for_error()
-    assert len(intacct.calls("/services/x")) == 5
+    assert len(intacct.calls("/services/x")) == 6
 
 
 def test_an_unrepeatable_request_is_sent_again_after_a_dead_token_which_did_nothing(intacct):
@@ -383,7 +398,14 @@ def test_a_page_under_a_success_is_no_success_and_says_what_may_stand_between(in
         caught.value
     )
     assert "<html>" not in str(caught.value)
-    assert sent(intacct) == 1
+    assert sent(intacct) == 4
+
+
+def test_a_page_of_a_host_that_never_answered_as_intacct_does_is_not_asked_for_again(intacct):
+    intacct.on("POST", intacct.token, **PAGE)
+    with pytest.raises(IntacctResponseError, match="is the host Intacct's API base URL"):
+        intacct.client().list(CUSTOMER)
+    assert len(intacct.calls(intacct.token)) == 1
 
 
 @pytest.mark.parametrize("answer", [{"text": "null"}, {"json": "ok"}, {"json": {"ia::result": {}}}])
