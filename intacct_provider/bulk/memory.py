@@ -52,8 +52,8 @@ class JobNote(msgspec.Struct, frozen=True, omit_defaults=True):
     :param since: when it was first about to be sent, in UTC; ``""`` if Intacct certainly took none.
     :param job_id: ``""`` while it is unknown whether Intacct took it.
     :param finished: whether the outcome of its records was reported.
-    :param reported: how often the task had been cleared when a person got to know the outcome, or that it is unknown;
-        None if nobody did.
+    :param reported: the number of clears when a person got to know the outcome, or that it is unknown; None if nobody
+        did.
     :param round: how many jobs before it have an outcome, which Intacct must not repeat for this one.
     """
 
@@ -81,7 +81,7 @@ class JobMemory:
     """The memory of the attempts of one task.
 
     :param store: where it is kept.
-    :param clears: a number that is larger after each time that a person clears the task.
+    :param clears: a number that is another one after a person has cleared the task, and the same after a retry.
     """
 
     def __init__(self, store: JobStore, clears: int) -> None:
@@ -100,7 +100,7 @@ class JobMemory:
         note = self.note
         if note is None or not note.since:
             return None
-        cleared = note.reported is not None and self._clears > note.reported
+        cleared = note.reported is not None and self._clears != note.reported
         if cleared and (note.finished or not note.job_id or note.digest != order.digest):
             return None
         if note.doubtful:

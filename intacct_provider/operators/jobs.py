@@ -211,7 +211,8 @@ class IntacctBulkJobOperator(SqlSourceOperator):
         from intacct_provider.bulk.memory import JobMemory
         from intacct_provider.hooks.job_store import find_job_store
 
-        # A person who clears a task raises max_tries; a retry leaves it alone.
+        # A clear sets max_tries to the attempts so far and retries, a retry leaves it alone. If retries was lowered, it
+        # can be as before; then the task looks retried, and reports again. The next clear makes it larger.
         clears = int(getattr(context.get("ti"), "max_tries", 0) or 0)
         return JobMemory(find_job_store(context), clears)
 

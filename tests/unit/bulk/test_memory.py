@@ -93,6 +93,18 @@ class Attempts:
         return job_id
 
 
+def test_a_clear_counts_also_when_it_lowers_the_number():
+    """As in Airflow after ``retries`` was lowered."""
+    attempts = Attempts(clears=5)
+    attempts.company.answer = "lost, not taken"
+    for _ in range(2):
+        with pytest.raises(IntacctBulkJobError):
+            attempts.run()
+    assert attempts.company.sent == 1
+    attempts.company.answer, attempts.clears = "taken", 1
+    assert attempts.run() == "job-1"
+
+
 actions = st.one_of(
     st.tuples(st.sampled_from(sorted(ANSWERS)), st.sampled_from([ORDER, OTHER]), st.booleans()),
     st.just("clear"),
