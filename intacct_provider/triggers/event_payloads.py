@@ -8,6 +8,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from intacct_provider import exceptions
+from intacct_provider._compat import AirflowNotFoundException
 from intacct_provider.exceptions import (
     ErrorDetail,
     IntacctError,
@@ -43,7 +44,8 @@ def build_error_event(err: Exception) -> TriggerEvent:
             "status": "error",
             "error_type": type(err).__name__,
             "message": str(getattr(err, "message", err)),
-            "retryable": bool(getattr(err, "retryable", True)),
+            # A retry defines no connection; sensors end so on a worker, too.
+            "retryable": bool(getattr(err, "retryable", not isinstance(err, AirflowNotFoundException))),
             "facts": facts,
             "details": [list(detail) for detail in getattr(err, "details", ())],
         }

@@ -46,6 +46,8 @@ class EventQueueStream(SharedStreamProducer):
         self._interval = interval
         self._watchers = watchers
         self._failures = 0
+        #: Seconds that Intacct asks to wait.
+        self._asked: float | None = None
         #: Since when the list is kept; None if it is not.
         self._held_since: float | None = None
         #: Watchers that began the list and have not finished it.
@@ -65,7 +67,7 @@ class EventQueueStream(SharedStreamProducer):
         log.info("Intacct: reading the event queue, %s.", describe_cost(self._current_interval))
         async with share_client(self._intacct_conn_id) as ask:
             while True:
-                failures = self._failures
+                failures, self._asked = self._failures, None
                 batch, parts = await self._list(ask), []
                 for part in split(batch.events if batch else (), self._lists):
                     yield part, part
@@ -76,7 +78,7 @@ class EventQueueStream(SharedStreamProducer):
                 gone = batch and self._is_done(parts) and await self._acknowledge(ask, batch)
                 self._failures = self._failures if self._failures > failures else 0
                 if not gone:
-                    await asyncio.sleep(next_wait(self._current_interval, self._failures))
+                    await asyncio.sleep(next_wait(self._current_interval, self._failures, asked=self._asked))
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Note which parts are stored; the stream itself acknowledges the list they belong to."""
@@ -124,6 +126,7 @@ class EventQueueStream(SharedStreamProducer):
 
     def _report(self, err: Exception, what: str) -> None:
         self._failures += 1
+        self._asked = getattr(err, "retry_after", None)
         known = isinstance(err, IntacctError)
         log.warning("Intacct: %s (%d in a row): %s", what, self._failures, err, exc_info=not known)
 

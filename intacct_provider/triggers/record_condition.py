@@ -7,12 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from intacct_provider.client.http import codec
+from intacct_provider.client.query.comparison import Kind, are_different
 from intacct_provider.client.query.request import Query
-from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctResponseError
 from intacct_provider.triggers.polling import Finding
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
+
+#: What a record is asked for by, and how it is compared.
+_IDENTITY: Mapping[str, Kind] = {"key": "key", "id": "text"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +67,12 @@ class RecordCondition:
         more. That a record is gone is asked twice before it is believed.
 
         :raises IntacctArgumentError: for values that no record can have, at the first poll.
+        :raises IntacctResponseError: if Intacct sends another record.
         """
         query = self._build_query(self.values)
         page = client.first_page(query, 1) if self.gone else client.query(query, size=1)
         row = page.rows[0] if page.rows else None
+        self._check_identity(row or {})
         found = self._describe_found(client, row)
         text = f"{self.object_name} with {_describe(self.record)}: {found}, waiting until {self._describe_wanted()}"
         return Finding((row is None) is self.gone, text, self._summarize(row))
@@ -84,6 +90,14 @@ class RecordCondition:
             argument="conditions",
         )
         return replace(query, values_checked=self.checked)
+
+    def _check_identity(self, row: Mapping[str, Any]) -> None:
+        for name, kind in _IDENTITY.items():
+            asked, sent = self.record.get(name), row.get(name)
+            if None not in (asked, sent) and are_different(asked, sent, kind):
+                raise IntacctResponseError(
+                    f"Intacct sent another record of {self.object_name} than that with {_describe(self.record)}."
+                )
 
     def _describe_found(self, client: IntacctClient, row: Mapping[str, Any] | None) -> str:
         if row is None and self.values:

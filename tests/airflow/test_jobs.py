@@ -101,10 +101,6 @@ def test_the_example_creates_the_customers_of_its_file(run_dag, company, tmp_pat
     assert sum(row["id"].startswith("NEW-") for row in company.records(CUSTOMER)) == 8
 
 
-def test_default_deferrable_is_airflow_s(monkeypatch):
-    assert IntacctBulkJobOperator(task_id="t", object_name=CUSTOMER, operation="create").deferrable is False
-
-
 def test_the_trigger_comes_back_from_its_stored_form():
     from airflow_parts import deserialize, import_string, serialize
 

@@ -92,7 +92,7 @@ def watch(queue, monkeypatch):
     monkeypatch.setattr(queue_stream, "GATHER", 0.01)
     waits = []
 
-    def wait(_interval, failures):
+    def wait(_interval, failures, **_how):
         waits.append(failures)
         return 0.02
 
@@ -139,6 +139,14 @@ def test_each_event_is_read_however_it_is_written(write, id_, size, monkeypatch)
 def test_a_queue_that_gives_each_list_another_id(monkeypatch):
     events, _ = watch(Queue(as_in_the_published_example, fixed=False), monkeypatch)
     assert [event["key"] for event in events] == list("12345")
+
+
+@pytest.mark.parametrize("ack_id", [1, None])
+def test_a_confirmation_that_names_the_list_in_another_way_is_one(ack_id, monkeypatch):
+    queue = Queue(as_in_the_published_example, 5, confirm={"ia::result": {"ackId": ack_id, "status": "success"}})
+    events, waits = watch(queue, monkeypatch)
+    assert [event["key"] for event in events] == list("12345")
+    assert max(waits) == 0
 
 
 def test_a_queue_that_lists_acknowledged_events_again_is_asked_ever_later(monkeypatch):

@@ -39,7 +39,7 @@ class Outcome:
     message: str = ""
 
 
-class _TaskInstance:
+class TaskInstance:
     """What a rescheduled sensor asks of its task instance, and what names its idempotency keys."""
 
     dag_id, run_id, task_id, map_index, max_tries = "d", "r", "t", -1, 0
@@ -80,7 +80,7 @@ def _run_in_one_process(make):
 
 
 def _run_rescheduled(make):
-    task = _TaskInstance()
+    task = TaskInstance()
     for count in range(100):
         try:
             return make().execute({"ti": task, "task_reschedule_count": count})

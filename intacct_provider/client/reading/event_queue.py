@@ -108,7 +108,7 @@ class EventQueue:
         reply.raise_for_error()
         self._session.bill(1)
         found = reply.result if isinstance(reply.result, Mapping) else {}
-        status, named = str(found.get("status", "success")), found.get("ackId", ack_id)
+        status, named = str(found.get("status", "success")), text_or_none(found.get("ackId")) or ack_id
         # Sage documents "success" and no other word; only one that contradicts it counts.
         if _FAILURE.search(status) or named != ack_id:
             raise IntacctResponseError(

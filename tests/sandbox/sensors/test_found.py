@@ -1,9 +1,12 @@
 """What a sensor finds, what that costs, and what it says at three in the morning."""
 
+import time
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow_parts import AirflowRescheduleException
 from sandbox_client import calls, client_of, running
-from sensor_modes import run_sensor, run_trigger
+from sensor_modes import TaskInstance, run_sensor, run_trigger
 
 from intacct_provider.sensors.query import IntacctQuerySensor
 from intacct_provider.sensors.records import IntacctRecordSensor
@@ -195,6 +198,49 @@ def test_the_first_question_is_asked_before_deferring(company):
     before = len(calls(company, QUERY))
     assert measured(deferrable=True).execute({}) == {"object_name": CUSTOMER, "count": 2}
     assert len(calls(company, QUERY)) - before == 1
+
+
+@pytest.mark.parametrize("how", [{"deferrable": True}, {"mode": "reschedule", "silent_fail": True}], ids=str)
+def test_a_pause_that_intacct_asks_for_is_kept_in_every_mode(company, how):
+    # More than a request waits, so it is sent once.
+    company.fail(path=QUERY, status=429, headers={"Retry-After": "600"})
+    with pytest.raises((TaskDeferred, AirflowRescheduleException)) as caught:
+        measured(poke_interval=60, **how).execute({"ti": TaskInstance()})
+    if how.get("deferrable"):
+        pause = caught.value.trigger.first_poll - time.time()
+    else:
+        pause = caught.value.reschedule_date.timestamp() - time.time()
+    assert 500 < pause < 700
+
+
+def test_a_connection_that_the_triggerer_does_not_have_fails_the_task_for_good():
+    sensor = one(record_id="M-1", deferrable=True)
+    event = run_trigger(sensor.build_trigger(intacct_conn_id="workers_only", poll_interval=1))
+    with pytest.raises(AirflowFailException, match="workers_only"):
+        sensor.execute_complete({}, event)
+
+
+BACKING_OFF = {"at_least": 3, "poke_interval": 60, "exponential_backoff": True, "max_wait": 300}
+
+
+@pytest.mark.parametrize(("polls", "seconds"), [(0, 60), (1, 120), (2, 240), (3, 300), (9, 300)])
+def test_a_rescheduled_sensor_backs_off_by_the_polls_so_far(polls, seconds):
+    with pytest.raises(AirflowRescheduleException) as caught:
+        measured(**BACKING_OFF, mode="reschedule").execute(
+            {"ti": TaskInstance(), "task_reschedule_count": polls}
+        )
+    pause = caught.value.reschedule_date.timestamp() - time.time()
+    assert 0.8 * seconds < pause < 1.2 * seconds
+
+
+def test_a_deferred_sensor_tells_its_trigger_how_to_wait():
+    with pytest.raises(TaskDeferred) as caught:
+        measured(**BACKING_OFF, deferrable=True, max_consecutive_failures=7, timeout=900).execute({})
+    _, arguments = caught.value.trigger.serialize()
+    assert arguments["deadline"] == pytest.approx(time.time() + 900, abs=60)
+    assert arguments["first_poll"] == pytest.approx(time.time() + 63, abs=60)
+    told = ("poll_interval", "exponential_backoff", "max_wait", "max_failures", "polls", "failures")
+    assert [arguments[name] for name in told] == [60, True, 300, 7, 1, 0]
 
 
 @pytest.mark.parametrize("left", [0.5, 100.0])

@@ -237,6 +237,10 @@ def hide_once(world):
     world.at(1, lambda: world.company.company.remove(7))
 
 
+def send_another_once(world):
+    bend_first(world, lambda body: {**body, "ia::result": [{**one, "id": "C8"} for one in body["ia::result"]]})
+
+
 def add_later(world):
     world.at(1, world.company.company.add)
 
@@ -434,6 +438,15 @@ CASES = [
         hide_once,
         record(record_id="C7", gone=True),
         xcom={"object_name": CUSTOMER, "exists": False, "id": "C7"},
+        polls=1,
+        contrary=True,
+    ),
+    Case(
+        "A response has another record than was asked for",
+        "success",
+        send_another_once,
+        record(record_id="C7"),
+        xcom={"object_name": CUSTOMER, "exists": True, "id": "C7", "key": "7", "values": {}},
         polls=1,
         contrary=True,
     ),

@@ -201,7 +201,7 @@ class Polls(list):
     """The polls so far, without a pause between them until a test wants one."""
 
     def __init__(self, read):
-        self._read, self._wait = read, 0.05
+        self._read, self._wait, self.asked = read, 0.05, []
 
     def read(self, watched, client, floor):
         """Poll."""
@@ -209,8 +209,9 @@ class Polls(list):
         self.append(poll)
         return poll
 
-    def next_wait(self, *_args, **_how):
+    def next_wait(self, *_args, asked=None):
         """Return the seconds until the next poll."""
+        self.asked.append(asked)
         return self._wait
 
     async def pause(self):
@@ -301,6 +302,16 @@ def test_nothing_ends_a_watch_and_the_log_says_what_and_when_next(sandbox, clien
         events = watch([IntacctChangeTrigger(PURPOSE, check_interval=0.01)], [SmallStore()], break_and_change)
     assert [event["keys"] for event in events[0]] == [["1"]]
     assert "Next poll in" in caplog.text
+
+
+def test_a_pause_that_intacct_asks_for_is_kept_once(sandbox, quick):
+    async def act(_events):
+        await until(lambda: len(quick) > 1)
+
+    # More than a request waits, so it is sent once.
+    sandbox.fail(path=QUERY, status=429, headers={"Retry-After": "600"})
+    watch([IntacctChangeTrigger(PURPOSE, check_interval=0.01)], [SmallStore()], act)
+    assert quick.asked[:2] == [600.0, None]
 
 
 def test_a_watch_of_an_unknown_field_says_so_in_the_log(sandbox, quick, caplog):

@@ -36,7 +36,7 @@ def short_waits(monkeypatch):
     """Waits have their length for the sake of other processes, which these tests do not have."""
     monkeypatch.setattr(queue_stream, "GATHER", 0.02)
     monkeypatch.setattr(shared_client, "REJECTED", 0.02)
-    monkeypatch.setattr(queue_stream, "next_wait", lambda _interval, _failures: 0.02)
+    monkeypatch.setattr(queue_stream, "next_wait", lambda *_, **_how: 0.02)
     impatient = partial(IntacctHook, retry=RetryPolicy(attempts=2, base=0.01))
     monkeypatch.setattr(
         shared_client, "make_hook", lambda conn_id, entity_id: impatient(conn_id, entity_id=entity_id)
@@ -139,7 +139,7 @@ def test_watchers_get_what_they_want_for_the_cost_of_one(sandbox):
 
 
 def test_200_watchers_cost_as_many_calls_as_one(sandbox, monkeypatch):
-    monkeypatch.setattr(queue_stream, "next_wait", lambda _interval, _failures: 3600)
+    monkeypatch.setattr(queue_stream, "next_wait", lambda *_, **_how: 3600)
 
     async def run(count):
         before, listed = len(sandbox.requests), len(lists(sandbox))
@@ -304,6 +304,27 @@ def test_nothing_ends_it_and_nothing_is_lost(sandbox, path, fault):
             return runner.events[0]
 
     assert keys(asyncio.run(run())) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("path", ["list", "ack"])
+def test_a_pause_that_intacct_asks_for_is_kept_once(sandbox, monkeypatch, path):
+    asked = []
+
+    def next_wait(*_args, **how):
+        asked.append(how["asked"])
+        return 0.02
+
+    async def run():
+        async with triggerer(watch(CUSTOMER)):
+            await until(lambda: sandbox.events.count() == 0)
+            await until(lambda: len(asked) > 2)
+
+    monkeypatch.setattr(queue_stream, "next_wait", next_wait)
+    # More than a request waits, so it is sent once.
+    sandbox.fail(path=f"{QUEUE}/{path}", times=1, status=429, headers={"Retry-After": "600"})
+    sandbox.events.fire(CUSTOMER, "create", key="1")
+    asyncio.run(run())
+    assert asked[:2] == [600.0, None]
 
 
 def test_wrong_credentials_do_not_end_it(sandbox, monkeypatch):

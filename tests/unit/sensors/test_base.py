@@ -1,5 +1,8 @@
 """Arguments of sensors, and that they wait in the same way in every mode."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from numbers import Integral
@@ -16,6 +19,35 @@ CUSTOMER = "accounts-receivable/customer"
 
 def make(**arguments):
     return IntacctQuerySensor(**{"task_id": "t", "object_name": CUSTOMER, **arguments})
+
+
+#: Prints which of the classes that can defer do so by default.
+WHO_DEFERS = """
+from intacct_provider.operators.jobs import IntacctBulkJobOperator
+from intacct_provider.sensors.jobs import IntacctBulkJobSensor
+from intacct_provider.sensors.query import IntacctQuerySensor
+from intacct_provider.sensors.records import IntacctRecordSensor
+
+tasks = [
+    IntacctBulkJobOperator(task_id="a", object_name="a/b", operation="create"),
+    IntacctBulkJobSensor(task_id="b", job_id="1"),
+    IntacctQuerySensor(task_id="c", object_name="a/b"),
+    IntacctRecordSensor(task_id="d", object_name="a/b", key="1"),
+]
+print("deferrable:", *(task.deferrable for task in tasks))
+"""
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_airflow_s_default_decides_who_defers(default):
+    done = subprocess.run(
+        [sys.executable, "-c", WHO_DEFERS],
+        env={**os.environ, "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": str(default)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"deferrable: {' '.join([str(default)] * 4)}" in done.stdout
 
 
 def test_a_sensor_polls_every_five_minutes_by_default():

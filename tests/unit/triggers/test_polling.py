@@ -5,7 +5,12 @@ import time
 
 import pytest
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctPermissionError, IntacctServerError
+from intacct_provider.exceptions import (
+    IntacctArgumentError,
+    IntacctPermissionError,
+    IntacctRateLimitError,
+    IntacctServerError,
+)
 from intacct_provider.triggers import intervals, polling
 from intacct_provider.triggers.polling import Finding, PollingTrigger
 
@@ -86,6 +91,13 @@ def test_failures_are_counted_in_a_row_and_from_the_operator_on(pauses):
 def test_failures_are_followed_by_longer_pauses(pauses):
     Scripted([DOWN, DOWN, WAITING, DONE]).wait()
     assert pauses[1:] == [600, 900, 300]
+
+
+def test_a_pause_that_intacct_asks_for_is_kept_once(pauses):
+    busy = IntacctRateLimitError("busy", status=429)
+    busy.retry_after = 1200.0
+    Scripted([busy, DOWN, DONE]).wait()
+    assert pauses[1:] == [1200, 900]
 
 
 def test_what_a_retry_cannot_fix_ends_the_wait_at_once(pauses):

@@ -79,7 +79,7 @@ class StoringRunner(StreamRunner):
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch):
     monkeypatch.setattr(queue_stream, "GATHER", 0)
-    monkeypatch.setattr(queue_stream, "next_wait", lambda *_: 0)
+    monkeypatch.setattr(queue_stream, "next_wait", lambda *_, **_how: 0)
     monkeypatch.setattr(queue_stream, "monotonic", lambda: 0.0)
     monkeypatch.setattr(queue_parts, "PART", 2)
 
