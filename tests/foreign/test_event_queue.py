@@ -143,7 +143,9 @@ def test_a_queue_that_gives_each_list_another_id(monkeypatch):
 
 @pytest.mark.parametrize("ack_id", [1, None])
 def test_a_confirmation_that_names_the_list_in_another_way_is_one(ack_id, monkeypatch):
-    queue = Queue(as_in_the_published_example, 5, confirm={"ia::result": {"ackId": ack_id, "status": "success"}})
+    queue = Queue(
+        as_in_the_published_example, 5, confirm={"ia::result": {"ackId": ack_id, "status": "success"}}
+    )
     events, waits = watch(queue, monkeypatch)
     assert [event["key"] for event in events] == list("12345")
     assert max(waits) == 0

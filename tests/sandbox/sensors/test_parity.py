@@ -238,7 +238,9 @@ def hide_once(world):
 
 
 def send_another_once(world):
-    bend_first(world, lambda body: {**body, "ia::result": [{**one, "id": "C8"} for one in body["ia::result"]]})
+    bend_first(
+        world, lambda body: {**body, "ia::result": [{**one, "id": "C8"} for one in body["ia::result"]]}
+    )
 
 
 def add_later(world):
