@@ -87,7 +87,7 @@ def test_a_web_page_instead_of_the_answer_to_a_write(sandbox):
 def test_a_host_that_sends_web_pages_only(sandbox):
     sandbox.fail(kind="html", times=0)
     with attempt(sandbox) as client, pytest.raises(IntacctResponseError, match="proxy"):
-        client.create(CUSTOMER, {"name": "One"})
+        client.query(CUSTOMER, ["key"])
     assert len(sandbox.requests) == 1
 
 
