@@ -6,9 +6,9 @@
 The tasks are put into Airflow's database as deferred, as a worker would leave them. Fails if requests in flight,
 connections or tokens are more than they may be, or if something of ours blocks the event loop.
 
-Airflow warns of what blocks it for 0.1 s. A garbage collection of all objects of the process can take longer, since Airflow
-alone has 270,000. So the same number of tasks first waits with Airflow's own DateTimeTrigger, which only sleeps, and the
-facts show for both how often Airflow warned, how often Python collected, and what that takes.
+Airflow warns of what blocks it for 0.1 s. A garbage collection of all objects of the process can take longer, since
+Airflow alone has 270,000. So the same number of tasks first waits with Airflow's own DateTimeTrigger, which only
+sleeps, and the facts show for both how often Airflow warned, how often Python collected, and what that takes.
 """
 
 from __future__ import annotations
