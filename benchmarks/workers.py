@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from measuring import FastServer, check, machine
@@ -21,6 +22,7 @@ from ours import connection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from deployments import CELERY, Deployment, deployed, worker_command
+from deployments_table import write_section
 
 DAGS = Path(__file__).with_name("dags")
 ROWS = 800_000
@@ -54,9 +56,17 @@ def main() -> None:
             print(f"{workers} workers: {seconds:6.1f} s, {speeds[workers]:8,.0f} rows/s, "
                   f"{speeds[workers] / speeds[1]:.2f} times one worker, "
                   f"{server.stats()['most_in_flight']} calls in flight", flush=True)  # fmt: skip
+    write_section("workers", render(speeds))
     for workers, least in LEAST.items():
         ratio = speeds[workers] / speeds[1]
         check(ratio >= least, f"{workers} workers export {ratio:.2f} times what one does, not {least}")
+
+
+def render(speeds: Mapping[int, float]) -> str:
+    """Return the table for docs/deploying.md."""
+    rows = [f"| {n} | {speed:,.0f} | {speed / speeds[1]:.2f} |" for n, speed in speeds.items()]
+    head = ["| workers | rows/s | times one worker |", "| ---: | ---: | ---: |"]
+    return "\n".join([*head, *rows, "", f"Measured on {datetime.now(UTC).date().isoformat()}: {machine()}."])
 
 
 def export(airflow: Deployment, folder: Path) -> float:

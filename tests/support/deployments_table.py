@@ -1,4 +1,4 @@
-"""Writes the table of docs/deploying.md from the tests of deployments that ran."""
+"""Writes the tables of docs/deploying.md from what ran."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from deployments import CELERY, LOCAL, SQLITE, describe_versions
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploying.md"
-BEGIN, END = "<!-- deployments -->", "<!-- /deployments -->"
 NAMES = (SQLITE, LOCAL, CELERY)
 
 
@@ -36,7 +35,13 @@ class Table:
 
     def write(self) -> None:
         """Put the table into the page."""
-        page = PAGE.read_text(encoding="utf-8")
-        before, after = page.partition(BEGIN)[0], page.partition(END)[2]
-        text = self.render(dt.datetime.now(dt.UTC).date(), describe_versions())
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        write_section("deployments", self.render(dt.datetime.now(dt.UTC).date(), describe_versions()))
+
+
+def write_section(name: str, text: str) -> None:
+    """Replace what is between the two marks of a section in the page."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.count(begin) == page.count(end) == 1, f"{PAGE.name} has no section {name}"
+    before, after = page.partition(begin)[0], page.partition(end)[2]
+    PAGE.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")

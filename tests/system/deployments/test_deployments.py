@@ -102,9 +102,11 @@ def test_sync(deployment, company, folder):
     company.fail(kind="hang", done=True, seconds=ENDLESS, path=PATH, method="POST")
     deployment.approve(run, "approve")
 
-    run.until("a write is done and its answer is held back", lambda: "NEW" in names(company))
-    [process] = deployment.processes(run)
-    process.kill()
+    def write_is_done():
+        found = deployment.processes(run)
+        return found if len(found) == 1 and held(company, PATH) and "NEW" in names(company) else None
+
+    run.until("a write is done and its answer is held back", write_is_done)[0].kill()
 
     run.succeed()
     assert run.tries("apply")[0]["state"] == "failed"
