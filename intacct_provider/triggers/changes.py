@@ -72,7 +72,7 @@ class IntacctChangeTrigger(BaseEventTrigger):
     Without the store, the watch starts from now whenever the triggerer starts, and says so.
 
     **Failures.** None ends the trigger or makes an event. Each is logged with its reason and the time of the next poll;
-    the pauses double up to 15 minutes.
+    the pauses double up to 15 minutes, or are as long as Intacct asks.
 
     **Throughput and cost.** A poll is one billed transaction for each 4,000 records that changed within the look-back
     (or ``page_size`` of the connection), and at least one; two if no record has ever changed. Every 300 s is 288 a

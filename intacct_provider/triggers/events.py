@@ -53,7 +53,8 @@ class IntacctEventQueueTrigger(BaseEventTrigger):
     second what it has stored, so a list takes a few seconds; how many events a list has is Intacct's decision.
 
     **Failures.** It never ends and never sends an event about an error. While Intacct cannot be reached, or rejects the
-    credentials, it logs that, and asks again after twice the interval, four times and so on, up to 15 minutes.
+    credentials, it logs that, and asks again after twice the interval, four times and so on, up to 15 minutes, and not
+    before the time that Intacct asks to wait.
 
     Only for Airflow 3.3 or later: below, a trigger cannot know when an event is stored.
 

@@ -54,6 +54,17 @@ def test_a_job_is_submitted_waited_for_and_accounted_for(run_dag, company, sourc
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_each_mapped_task_has_a_job_of_its_own_also_with_the_same_records(run_dag, company, tmp_path, mode):
+    (tmp_path / "one.csv").write_text("id,name\n,Mapped\n")
+    run = run_dag(f"mapped_job_{mode}", folder=str(tmp_path))
+    tasks = run.get_task_instances()
+    assert [str(task.state) for task in tasks] == ["success"] * 2
+    found = [task.xcom_pull(task_ids="job", map_indexes=task.map_index) for task in tasks]
+    assert len({one["job_id"] for one in found}) == 2
+    assert sum(row["name"] == "Mapped" for row in company.records(CUSTOMER)) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_rejected_records_fail_the_task_once_and_are_in_its_xcom_and_file(run_dag, company, source, mode):
     company.seed(CUSTOMER, [{"id": "NEW-7", "name": "There"}])
     run = run_dag(f"bulk_job_{mode}", **source)

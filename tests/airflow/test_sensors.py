@@ -89,6 +89,15 @@ def test_record_sensor_waits_for_the_record_and_its_values(run_dag, sandbox, cli
     assert states(run) == {"wait": "success"}
 
 
+@pytest.mark.parametrize("mode", ["plain", "deferrable"])
+def test_each_mapped_sensor_waits_for_its_own_record(run_dag, mode):
+    tasks = run_dag(f"mapped_sensor_{mode}", first="C-00001").get_task_instances()
+    found = {
+        task.map_index: task.xcom_pull(task_ids="wait", map_indexes=task.map_index)["id"] for task in tasks
+    }
+    assert found == {0: "C-00001", 1: "C-00002"}
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_soft_fail_skips_in_every_mode(run_dag, mode):
     assert states(run_dag(f"soft_sensor_{mode}")) == {"wait": "skipped"}
