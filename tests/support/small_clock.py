@@ -8,9 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
 
 from intacct_provider.client.http import connections
@@ -151,12 +153,23 @@ class Wire:
         pass
 
 
+def _prepare(session, request):
+    """Prepare a request as a session does, in a tenth of the time: nothing in it comes from a user."""
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.hooks, prepared._cookies = request.method, {"response": []}, session.cookies
+    prepared.url = f"{request.url}?{urlencode(request.params)}" if request.params else request.url
+    prepared.headers = CaseInsensitiveDict({**session.headers, **request.headers})
+    prepared.body = urlencode(request.data) if isinstance(request.data, dict) else request.data
+    return request.auth(prepared) if request.auth else prepared
+
+
 @contextmanager
 def in_small(handle, clock, pool):
     """Let every client of this thread meet a small world, and no network, thread or real time."""
     wire = Wire(handle)
     patches = [
         patch.object(requests.Session, "get_adapter", lambda _session, url: wire),
+        patch.object(requests.Session, "prepare_request", _prepare),
         # Looking for proxies in the environment takes as long as a call.
         patch.object(connections, "get_environ_proxies", lambda *_args, **_kwargs: {}),
         *clock.patches(),

@@ -372,6 +372,13 @@ def events_at(scenario, call):
     yield At(call, "come")
 
 
+def _is_worth_trying(first, second):
+    """Whether two events may matter together: a kill, and another one or what others do to the plan's records."""
+    if second.kind == "change":
+        return first.what in KILLS and second.key in (CHANGED, UNWANTED, CREATED)
+    return first.what in KILLS and second.what in (*KILLS, ACCEPTED)
+
+
 SCENARIOS = [
     Scenario("upsert"),
     Scenario("mirror"),
@@ -385,5 +392,5 @@ FAMILY = Family(
     events_at,
     scenarios=SCENARIOS,
     paired=[Scenario("mirror")],
-    pair=lambda first, second: first.what in KILLS and second.kind != "lie",
+    pair=_is_worth_trying,
 )
