@@ -46,7 +46,11 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
-        [_bundle("examples", ROOT / "example_dags"), _bundle("tests", ROOT / "tests" / "airflow" / "dags")]
+        [
+            _bundle("examples", ROOT / "example_dags"),
+            _bundle("cookbook", ROOT / "docs" / "examples" / "cookbook"),
+            _bundle("tests", ROOT / "tests" / "airflow" / "dags"),
+        ]
     ),
     # Without one the process that writes airflow.cfg may use another key than those that read it.
     "AIRFLOW__CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),

@@ -27,6 +27,7 @@ from start_airflow import answers, ask
 PAGES = (
     "docs/quickstart.md",
     "README.md",
+    "docs/tutorial.md",
     "docs/sandbox.md",
     "docs/test-your-dags.md",
     "docs/client.md",

@@ -172,7 +172,7 @@ def not_found(object_name: str, key: str) -> ApiError:
 
 def unknown_address(path: str) -> ApiError:
     """Return the error for a path that is neither an object nor a service."""
-    return ApiError(404, "notFound", f"{path} is not a resource of this API", shape="top")
+    return ApiError(404, "notFound", f"This sandbox has no resource {path}", shape="top")
 
 
 def foreign_host() -> ApiError:

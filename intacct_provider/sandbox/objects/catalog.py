@@ -62,7 +62,10 @@ class Catalog:
         """
         if name not in self.objects:
             near = find_nearest(name, self.objects)
-            raise ValueError(f"{name!r} is not an object of the sandbox; did you mean {near!r}?")
+            raise ValueError(
+                f"This sandbox has no object {name!r}; did you mean {near!r}? Run it with --company for the objects "
+                "of your own company"
+            )
         return self.objects[name]
 
     def is_described(self, name: str) -> bool:

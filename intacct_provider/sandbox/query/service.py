@@ -106,6 +106,8 @@ def run_query(
     :param today: the date for relative dates, unless ``filterParameters.asOfDate`` is set.
     :raises ApiError: 400 for an invalid query, 403 for a denied object.
     """
+    if isinstance(body, list):
+        raise invalid("This sandbox has no calls with several queries; send them one by one")
     request = add_fields(_check_members(body, _MEMBERS, "query payload"), faults)
     parameters = _check_members(request.get("filterParameters", {}), _PARAMETERS, "filterParameters")
     page = _read_page(request, faults)
@@ -162,7 +164,7 @@ def _open_tables(request: Mapping[str, Any], catalog: Catalog, faults: Faults) -
     name = request["object"]
     object_type = catalog.queryable.get(name) or _find_unqualified(catalog, name)
     if object_type is None:
-        raise invalid(f"{request['object']} is not an object that can be queried")
+        raise invalid(f"This sandbox has no object {name} that can be queried")
     if object_type.name in faults.denied:
         raise gateway(403, "GW-0042", f"The user may not see {object_type.name}")
     return Tables(object_type, catalog)

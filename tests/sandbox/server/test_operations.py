@@ -313,3 +313,26 @@ def test_a_key_of_a_composite_call_is_not_that_of_its_parts(client, sandbox):
     other = {"method": "GET", "path": CUSTOMERS}
     answer = client("POST", "/services/core/composite", [part, other], headers={"Idempotency-Key": "k1"})
     assert [one["ia::status"] for one in answer.json()["ia::result"]] == [201, 200]
+
+
+# --- what the sandbox does not have
+
+QUERY = "/services/core/query"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/objects/purchasing/document", None),
+        ("POST", "/services/core/view", {"key": "1"}),
+        ("POST", "/workflows/accounts-payable/bill/submit", {"key": "1"}),
+        ("POST", QUERY, {"object": "purchasing/document", "fields": ["key"]}),
+        ("POST", QUERY, [{"object": CUSTOMER, "fields": ["key"]}] * 2),
+        ("POST", QUERY, {"object": CUSTOMER, "fields": ["key"], "filters": [{"$has": {"name": "x"}}]}),
+        ("POST", ALLOWED, {"object": "purchasing/document", "keys": ["1"], "operations": ALL}),
+    ],
+)
+def test_what_only_intacct_has_is_refused_in_the_name_of_the_sandbox(client, method, path, body):
+    error = client(method, path, body).json()
+    error = error.get("ia::error") or error["ia::result"]["ia::error"]
+    assert "this sandbox has no " in error["message"].lower()
