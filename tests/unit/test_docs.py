@@ -120,3 +120,62 @@ def test_the_errors_page_names_every_error() -> None:
 def test_no_page_names_a_machine_or_a_registry(page: str) -> None:
     assert not MACHINE_PATHS.search(TEXTS[page])
     assert not REGISTRIES.search(TEXTS[page])
+
+
+def find_section(page: str, anchor: str) -> str:
+    """Return the text of a page below the heading with an anchor; the whole page without one."""
+    text = TEXTS[page]
+    if not anchor:
+        return text
+    sections = re.split(r"^(?=#{2,3} )", text, flags=re.MULTILINE)
+    (found,) = [one for one in sections if find_anchors(one.partition("\n")[0] + "\n") == {anchor}]
+    return found
+
+
+OPERATORS = TEXTS["docs/operators.md"]
+ROWS = [
+    (name, target)
+    for row in re.findall(r"^\| .+ \|$", OPERATORS, re.MULTILINE)
+    for name in re.findall(r"`(Intacct\w+)`", row.split(" | ")[1])
+    for target in LINK.findall(row)
+]
+
+
+def test_the_page_of_operators_names_every_class_for_dags() -> None:
+    folders = ("operators", "sensors", "transfers", "triggers", "policies")
+    defined = {
+        name
+        for folder in folders
+        for source in (ROOT / "intacct_provider" / folder).glob("*.py")
+        for name in re.findall(r"^class (Intacct\w+)\(", source.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    bases = {"IntacctOperator", "IntacctConditionSensor", "IntacctExportOperator"}
+    assert defined - bases == set(re.findall(r"`(Intacct\w+)`", OPERATORS)) - {"IntacctHook"}
+    assert len(ROWS) > 15
+
+
+@pytest.mark.parametrize(("name", "target"), ROWS)
+def test_the_section_about_a_class_names_it(name: str, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    section = find_section(f"docs/{path}", anchor)
+    shown = INCLUDED.findall(section)
+    included = "".join((ROOT / "docs" / file).read_text(encoding="utf-8") for file in shown)
+    assert name in section + included
+
+
+def test_the_numbers_of_the_start_page_are_the_measured_ones() -> None:
+    start = TEXTS["docs/index.md"]
+    faults = re.findall(r"^\| .+ \| \d+ \|$", TEXTS["docs/reliability.md"], re.MULTILINE)
+    assert f"{len(faults)} kinds of faults" in start
+    runs = (
+        TEXTS["docs/performance.md"].partition("<!-- export_1m_200ms_6 -->")[2].partition("<!-- end -->")[0]
+    )
+    ours, best = (
+        re.search(rf"^\| {name} \| ([\d.]+)", runs, re.MULTILINE)
+        for name in ("our operator, JSONL", "loop with requests, best")
+    )
+    assert ours is not None
+    assert best is not None
+    assert f"a million rows take {ours[1]} s; the best alternative took {best[1]} s" in start
+    others = re.findall(r"^\| (?!our|ceiling)\S.*? \| ([\d.]+) \|", runs.partition("---")[2], re.MULTILINE)
+    assert float(best[1]) == min(map(float, others))
