@@ -58,8 +58,8 @@ class Site:
 
 
 def words(tag: Tag) -> str:
-    """Return the text of a tag, in one line."""
-    return " ".join(tag.get_text().split())
+    """Return the text of a tag, in one line, with the apostrophes of the source."""
+    return " ".join(tag.get_text().replace("\u2019", "'").split())
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_nothing_is_loaded_from_another_site_and_what_is_loaded_exists(site):
 def test_every_page_is_in_the_side_list_of_the_start_page(site):
     listed = {site.resolve(START, link["href"])[0] for link in site.open(START).select(".sidebar-tree a")}
     pages = {page for page in site.pages() if not page.startswith("_")}
-    assert pages - listed == {START, "genindex.html", "search.html"}
+    assert pages - listed == {START, "genindex.html", "py-modindex.html", "search.html"}
 
 
 def test_the_reference_has_no_constructors_in_its_side_list(site):
