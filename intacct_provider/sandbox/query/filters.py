@@ -76,7 +76,9 @@ def _join(word: Word, parts: Sequence[Sql]) -> Sql:
 def _condition(tables: Tables, number: int, item: object, settings: Settings) -> Sql:
     operator, operand = _pair(item, f"filter {number} must be an object with exactly one operator")
     if operator == "$has":
-        raise invalid(f"filter {number}: this sandbox has no $has, since no field of its objects has several values")
+        raise invalid(
+            f"filter {number}: this sandbox has no $has, since no field of its objects has several values"
+        )
     if operator not in OPERATORS:
         raise invalid(f"filter {number}: {operator} is not an operator; use {', '.join(OPERATORS)}")
     path, value = _pair(operand, f"filter {number}: {operator} must name exactly one field")
