@@ -166,7 +166,8 @@ def test_the_section_about_a_class_names_it(name: str, target: str) -> None:
 def test_the_numbers_of_the_start_page_are_the_measured_ones() -> None:
     start = TEXTS["docs/index.md"]
     faults = re.findall(r"^\| .+ \| \d+ \|$", TEXTS["docs/reliability.md"], re.MULTILINE)
-    assert f"{len(faults)} kinds of faults" in start
+    assert "More than 80 kinds of faults" in start
+    assert len(faults) > 80
     runs = (
         TEXTS["docs/performance.md"].partition("<!-- export_1m_200ms_6 -->")[2].partition("<!-- end -->")[0]
     )
