@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical
 INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-all test-system lint types docs check package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
+.PHONY: help demo airflow test test-all test-system lint types docs check dist package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
   bench bench-smoke bench-sandbox bench-sync bench-sensors bench-workers parity kills examples screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
@@ -40,6 +40,10 @@ docs: $(VENV)/.dev  ## Build the documentation into docs/_build
 	@echo "Documentation: docs/_build/html/index.html"
 
 check: test lint types docs  ## All of the above
+
+dist: $(VENV)/.dev  ## Build what a release consists of into dist/, and check it
+	@$(INSTALL) -c constraints.txt -e '.[release]'
+	@$(BIN)/python tools/make_dist.py
 
 package: $(VENV)/.dev  ## Install the built package alone, and run the documented test of a DAG there
 	@$(BIN)/python tools/check_package.py

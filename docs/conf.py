@@ -35,6 +35,7 @@ copybutton_prompt_text = "$ "
 copybutton_line_continuation_character = "\\"
 
 html_theme = "furo"
+html_logo = html_favicon = "images/logo.svg"
 html_title = "Sage Intacct for Apache Airflow"
 html_show_copyright = False
 html_copy_source = False

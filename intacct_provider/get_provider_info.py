@@ -19,11 +19,12 @@ def get_provider_info() -> dict[str, Any]:
         "state": "ready",
         "versions": [__version__],
         # Midnight UTC of the release date, as in Airflow's own providers.
-        "source-date-epoch": 1795219200,
+        "source-date-epoch": 1795996800,
         "integrations": [
             {
                 "integration-name": "Sage Intacct",
                 "external-doc-url": "https://developer.sage.com/intacct/",
+                "logo": "https://github.com/airflow-provider-intacct/airflow-provider-intacct/raw/main/docs/images/logo.svg",
                 "tags": ["service"],
             }
         ],
