@@ -16,12 +16,13 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from company import ROOT, ToolError, check, exit_on_signals, say, step
 from documented_commands import PORT, follow_pages
+from install import pip_configuration, uv_settings
 from start_airflow import free_ports, is_free
 
 PACKAGE = "intacct_provider"
@@ -38,6 +39,25 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 [bundle] = [one for one in DagBundlesManager().get_all_dag_bundles() if "intacct" in one.name]
 assert not [record for record in logged if "intacct" in record.getMessage() and record.levelname != "INFO"], logged
 print(bundle.name, len([*bundle.path.glob("*.py")]), "DAG files")
+"""
+#: Files that users copy.
+INSTALL = ROOT / "docs" / "examples" / "install"
+#: The commands for the client without Airflow.
+ALONE = re.compile(r"^```text\n(pip install --no-deps .+?)^```$", re.MULTILINE | re.DOTALL)
+USE_CLIENT = """
+import importlib.util
+from intacct_provider.client import IntacctClient, IntacctConfig
+assert importlib.util.find_spec("airflow") is None
+config = IntacctConfig(
+    client_id="sandbox-client",
+    client_secret="sandbox-secret",
+    company_id="SANDBOX",
+    user_id="airflow",
+    base_url="{url}",
+)
+with IntacctClient(config) as client:
+    rows = list(client.iter_rows("accounts-receivable/customer", ["id"]))
+print(len(rows), "customers read without Airflow")
 """
 INSTALL_SECONDS = 600
 TEST_SECONDS = 300
@@ -60,11 +80,19 @@ def main() -> None:
         port = PORT if is_free(int(PORT)) else str(free_ports(1)[0])
         follow_pages(project, env, port, skip=("make ",))
         python = str(project / ".venv" / "bin" / "python")
-        step("Look for the examples where Airflow looks")
+        step("Resolve the requirements of the installation page")
+        say(resolve_requirements(wheel, folder))
+        step("Look for the provider and its examples where Airflow looks")
+        airflow = str(project / ".venv" / "bin" / "airflow")
+        check(
+            "airflow-provider-intacct" in run_all([airflow, "providers", "list"], project, env), "not listed"
+        )
         say(run([python, "-c", FIND_EXAMPLES], project, env | AIRFLOW_DEFAULTS, TEST_SECONDS))
         step("Look at the sandbox's page")
         with sandbox(python, project, env) as site:
             check_site(site)
+            step("Use the client where Airflow is not installed")
+            say(use_client_alone(site, folder / "alone", env))
     print("\nThe package works.", flush=True)
 
 
@@ -139,6 +167,39 @@ def installer_environment(folder: Path, wheel: Path) -> dict[str, str]:
     }
 
 
+def resolve_requirements(wheel: Path, folder: Path) -> str:
+    """Resolve each line that the page gives users to copy against the wheel; return what it became."""
+    lines = [
+        line
+        for file in sorted(INSTALL.glob("requirements*.txt"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        # A file of Airflow's own, which the network has; the lines below it count here.
+        if not line.startswith("--constraint ")
+    ]
+    given = folder / "requirements.txt"
+    given.write_text("\n".join(lines), encoding="utf-8")
+    uv = [sys.executable, "-m", "uv", "pip", "compile", "-q", "--no-header", "--no-deps", "--no-annotate"]
+    found = run_all(
+        [*uv, "--find-links", str(wheel.parent), str(given)],
+        folder,
+        os.environ | uv_settings(pip_configuration()),
+    )
+    version = wheel.name.split("-")[1]
+    check(found.strip() == f"airflow-provider-intacct=={version}", f"the requirements became {found.strip()}")
+    return f"{len(lines)} lines: {found.strip()}"
+
+
+def use_client_alone(site: str, folder: Path, env: dict[str, str]) -> str:
+    """Install the client as the page says, without Airflow, and query the sandbox; return what it printed."""
+    commands = ALONE.findall((ROOT / "docs" / "install.md").read_text(encoding="utf-8"))
+    check(len(commands) == 1, "the installation page does not say how to install the client alone")
+    run(["python3", "-m", "venv", str(folder)], ROOT, env, INSTALL_SECONDS)
+    for line in commands[0].splitlines():
+        run([str(folder / "bin" / line.split()[0]), *line.split()[1:]], folder, env, INSTALL_SECONDS)
+    code = USE_CLIENT.format(url=f"{site}ia/api/v1")
+    return run([str(folder / "bin" / "python"), "-c", code], folder, env, TEST_SECONDS)
+
+
 @contextmanager
 def sandbox(python: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
     """Run the sandbox from the command line; yield the address of its page."""
@@ -180,18 +241,23 @@ def get(address: str) -> str:
         raise ToolError(f"{address}: {problem}") from None
 
 
-def run(command: list[str], folder: Path, env: dict[str, str], seconds: int) -> str:
+def run(command: list[str], folder: Path, env: Mapping[str, str], seconds: int) -> str:
     """Run a command that must succeed; return the last line of its output."""
+    return run_all(command, folder, env, seconds).strip().rpartition("\n")[2]
+
+
+def run_all(command: list[str], folder: Path, env: Mapping[str, str], seconds: int = TEST_SECONDS) -> str:
+    """Run a command that must succeed; return its output."""
     try:
         done = subprocess.run(
-            command, cwd=folder, env=env, timeout=seconds, check=True, capture_output=True, text=True
+            command, cwd=folder, env=dict(env), timeout=seconds, check=True, capture_output=True, text=True
         )
     except subprocess.CalledProcessError as failed:
         print(f"{failed.stdout}\n{failed.stderr}")
         raise ToolError(f"{' '.join(command)} ended with {failed.returncode}.") from None
     except subprocess.TimeoutExpired:
         raise ToolError(f"{' '.join(command)} took longer than {seconds} s.") from None
-    return done.stdout.strip().rpartition("\n")[2]
+    return done.stdout
 
 
 if __name__ == "__main__":
