@@ -62,6 +62,9 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "intacct_provider.assets.intacct.convert_asset_to_openlineage",
             }
         ],
+        "extra-links": [
+            f"intacct_provider.links.{name}" for name in ("PlanLink", "ManifestLink", "RecordLink")
+        ],
         "connection-types": [_connection_type()],
         "config": {
             "intacct": {

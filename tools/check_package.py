@@ -28,7 +28,7 @@ from start_airflow import free_ports, is_free
 PACKAGE = "intacct_provider"
 #: Where Airflow looks for example DAGs: named after the distribution.
 EXAMPLES = "airflow_provider_intacct"
-ENTRY_POINTS = ("apache_airflow_provider", "pytest11")
+ENTRY_POINTS = ("airflow.plugins", "apache_airflow_provider", "pytest11")
 #: Airflow with its examples, as by default.
 AIRFLOW_DEFAULTS = {"AIRFLOW__CORE__LOAD_EXAMPLES": "True"}
 FIND_EXAMPLES = """

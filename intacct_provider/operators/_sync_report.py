@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from intacct_provider.client.spelling import list_some
@@ -49,6 +50,13 @@ def summarize_plan(plan: Plan) -> dict[str, Any]:
         "invalid": plan.invalid,
         "estimated_transactions": plan.transactions,
     }
+
+
+def describe_making(context: Mapping[str, Any]) -> str:
+    """Return when a plan is made, and by which try of the task."""
+    moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    task = context.get("ti")
+    return moment if task is None else f"{moment}, by try {task.try_number}"
 
 
 def keep_rejected(plan_path: ObjectStoragePath, source: str, rejected: bytes) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from intacct_provider.links import ManifestLink, show_file
 from intacct_provider.operators.base import airflow_errors, make_templatable
 from intacct_provider.operators.export_base import ManyEntitiesOperator, ReportingOperator
 
@@ -118,6 +120,7 @@ class IntacctCommitExportOperator(ReportingOperator):
     """
 
     template_fields: Sequence[str] = (*ReportingOperator.template_fields, "destination", "exports")
+    operator_extra_links = (ManifestLink(),)
 
     def __init__(self, *, destination: str, exports: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -127,6 +130,7 @@ class IntacctCommitExportOperator(ReportingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check, count and publish; if an earlier attempt has done so, only remove what is left."""
         from intacct_provider.export.files.destination import check_destination
+        from intacct_provider.export.files.manifest import encode_manifest
         from intacct_provider.export.ranges.commit import Ranges
         from intacct_provider.storage.places import parse_destination
 
@@ -141,6 +145,8 @@ class IntacctCommitExportOperator(ReportingOperator):
                     manifest, billed = self._publish(ranges, claim, context)
                 ranges.forget(claim)
         self._report(context, manifest, str(ranges.manifest_path))
+        sha256 = hashlib.sha256(encode_manifest(manifest)).hexdigest()
+        show_file(self, context, "manifest", str(ranges.manifest_path), sha256)
         return {
             "path": manifest.path,
             "rows": manifest.rows,

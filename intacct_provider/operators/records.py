@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from intacct_provider.exceptions import IntacctArgumentError, IntacctNotFoundError
+from intacct_provider.exceptions import IntacctArgumentError, IntacctError, IntacctNotFoundError
+from intacct_provider.links import RecordLink, link_record
 from intacct_provider.operators.base import (
     IntacctOperator,
     check_key_or_id,
@@ -83,7 +84,7 @@ class _RecordOperator(IntacctOperator):
 
 
 class IntacctGetRecordOperator(_RecordOperator):
-    """Read one record.
+    """Read one record. If Intacct gives the address of its page, the task links to it.
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param key: the record's key. (templated)
@@ -91,6 +92,8 @@ class IntacctGetRecordOperator(_RecordOperator):
     :param flatten: return dotted names, as in the rows of a query, and None for the fields of an empty reference.
     :return: the record, nested as in Intacct; numbers with a fraction as text.
     """
+
+    operator_extra_links = (RecordLink(),)
 
     def __init__(self, *, flatten: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -103,6 +106,7 @@ class IntacctGetRecordOperator(_RecordOperator):
         with self.client(context) as client:
             key = resolve_key(client, self.object_name, self.key, self.record_id)
             record: dict[str, Any] = to_plain(client.get(self.object_name, key, flatten=self.flatten))
+        link_record(self, record)
         return record
 
 
@@ -111,24 +115,36 @@ class IntacctCreateRecordOperator(IntacctOperator):
 
     :param object_name: path such as ``accounts-receivable/customer``. (templated)
     :param record: fields of the new record. (templated)
+    :param link_to_record: link from the task to the record's page in Intacct. Intacct does not give its address when it
+        writes, so the record is read once more, which is billed.
     :return: ``{"key", "id", "href"}``, each also under its own XCom key, so that ``create.output["key"]`` names
         the new record for the next task.
     """
 
     template_fields = (*IntacctOperator.template_fields, "object_name", "record")
     template_fields_renderers = {"record": "json"}  # noqa: RUF012
+    operator_extra_links = (RecordLink(),)
 
     def __init__(
-        self, *, object_name: str, record: Mapping[str, Any], multiple_outputs: bool = True, **kwargs: Any
+        self,
+        *,
+        object_name: str,
+        record: Mapping[str, Any],
+        link_to_record: bool = False,
+        multiple_outputs: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.object_name = object_name
         self.record = record
+        self.link_to_record = link_to_record
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the record."""
         with self.client(context) as client:
             reference = client.create(self.object_name, _check_fields("record", self.record))
+            if self.link_to_record:
+                _read_address(self, client, self.object_name, reference)
         self.log.info("Created %s %s (key %s).", self.object_name, reference["id"], reference["key"])
         return reference
 
@@ -140,15 +156,18 @@ class IntacctUpdateRecordOperator(_RecordOperator):
     :param key: the record's key. (templated)
     :param record_id: the record's id, instead of the key; costs one more read. (templated)
     :param changes: fields with their new values; None clears a field. (templated)
+    :param link_to_record: as of :class:`IntacctCreateRecordOperator`.
     :return: ``{"key", "id", "href"}``.
     """
 
     template_fields = (*_RecordOperator.template_fields, "changes")
     template_fields_renderers = {"changes": "json"}  # noqa: RUF012
+    operator_extra_links = (RecordLink(),)
 
-    def __init__(self, *, changes: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, changes: Mapping[str, Any], link_to_record: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.changes = changes
+        self.link_to_record = link_to_record
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Update the record."""
@@ -156,6 +175,8 @@ class IntacctUpdateRecordOperator(_RecordOperator):
             changes = _check_fields("changes", self.changes)
             key = resolve_key(client, self.object_name, self.key, self.record_id)
             reference = client.update(self.object_name, key, changes)
+            if self.link_to_record:
+                _read_address(self, client, self.object_name, reference)
         self.log.info("Updated %s %s: %s.", self.object_name, reference["id"] or key, ", ".join(changes))
         return reference
 
@@ -189,6 +210,16 @@ class IntacctDeleteRecordOperator(_RecordOperator):
                 return {"key": key, "deleted": False}
         self.log.info("Deleted %s %s.", self.object_name, self.record_id or key)
         return {"key": key, "deleted": True}
+
+
+def _read_address(
+    operator: IntacctOperator, client: IntacctClient, object_name: str, reference: Mapping[str, Any]
+) -> None:
+    """Link to a record that was written. A task that has written must not fail for want of a link."""
+    try:
+        link_record(operator, client.get(object_name, reference["key"]))
+    except IntacctError as err:
+        operator.log.warning("No link to %s %s: %s", object_name, reference["key"], err)
 
 
 def _check_fields(argument: str, value: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
+from intacct_provider.links import show_file
 from intacct_provider.operators.base import name_task, read_flag, report_to_outlets
 from intacct_provider.operators.sync_apply import IntacctApplySyncOperator
 from intacct_provider.operators.sync_plan import IntacctPlanSyncOperator
@@ -71,9 +72,10 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
             path, begun = (path, None) if path is None or dry_run else find_begun(path, owner)
             if begun is None:
                 plan, rejected = self._plan(client, context, guards)
-                written = self._write_plan(plan, rejected)
+                written = self._write_plan(context, plan, rejected)
             else:
                 plan, written = begun, {"plan": str(path), "sha256": begun.digest}
+                show_file(self, context, "plan", str(path), begun.digest)
             path = ObjectStoragePath(written["plan"]) if written else None
             result = summarize_plan(plan) | written
             self._check_limits(context, plan, result)

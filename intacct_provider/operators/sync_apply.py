@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import ObjectStoragePath
 
+from intacct_provider.links import PlanLink, show_file
 from intacct_provider.operators.base import IntacctOperator, airflow_errors, name_task, report_to_outlets
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class IntacctApplySyncOperator(IntacctOperator):
         "max_rejects",
         "max_reject_percent",
     )
+    operator_extra_links = (PlanLink(),)
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class IntacctApplySyncOperator(IntacctOperator):
             path, sha256 = parse_reference(self.plan, self.plan_sha256)
             plan = read_plan(path, sha256)
         self.log.info("Applying the plan %s, SHA-256 %s.", path, plan.digest)
+        made = self.plan.get("made") if isinstance(self.plan, Mapping) else None
+        show_file(self, context, "plan", path, plan.digest, made=str(made or ""))
         with self.client(context, default_entity_id=plan.entity_id) as client:
             check_company(client, plan, path)
             journal = Journal(ObjectStoragePath(path), plan, name_task(context))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from intacct_provider.exceptions import IntacctArgumentError
+from intacct_provider.links import PlanLink, show_file
 from intacct_provider.operators._desired_source import (
     DesiredFunction,
     SqlSourceOperator,
@@ -83,8 +84,8 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
     :param max_transactions: reject a plan that takes more billed transactions to apply.
     :param fail_on_change: fail with :class:`IntacctOutOfSyncError` if there is anything to change, and name who changed
         the records last and when, if Intacct knows; success then means that Intacct matches.
-    :return: ``plan`` and ``page`` (paths), ``sha256`` (digest of the plan), ``markdown`` (the plan for
-        ``ApprovalOperator``), ``changed``, the counts
+    :return: ``plan`` and ``page`` (paths), ``sha256`` (digest of the plan), ``made`` (when, and by which try),
+        ``markdown`` (the plan for ``ApprovalOperator``, with a link to its page in Airflow), ``changed``, the counts
         ``to_create``, ``to_update``, ``to_deactivate``, ``to_delete``, ``unchanged``, ``left_alone`` and ``protected``,
         ``invalid`` (left out because of problems, with their file ``rejects``), ``estimated_transactions`` of applying
         it, and ``transactions`` (billed so far).
@@ -121,6 +122,7 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
         "max_transactions",
     )
     template_fields_renderers = {"desired_sql": "sql", "scope": "json", "protect": "json"}  # noqa: RUF012
+    operator_extra_links = (PlanLink(),)
 
     def __init__(
         self,
@@ -196,7 +198,7 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
 
         with self.client(context) as client:
             plan, rejected = self._plan(client, context, self._read_guards())
-            result = summarize_plan(plan) | self._write_plan(plan, rejected)
+            result = summarize_plan(plan) | self._write_plan(context, plan, rejected)
             result["transactions"] = client.transactions
             self._check_limits(context, plan, result)
             if plan.steps and self.fail_on_change:
@@ -291,9 +293,9 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
 
         return parse_destination(self.plan_path, "plan_path")
 
-    def _write_plan(self, plan: Plan, rejected: bytes) -> dict[str, str]:
+    def _write_plan(self, context: Context, plan: Plan, rejected: bytes) -> dict[str, str]:
         """Write the plan, its page and the records that it leaves out, and return their paths and the digest."""
-        from intacct_provider.operators._sync_report import keep_rejected
+        from intacct_provider.operators._sync_report import describe_making, keep_rejected
         from intacct_provider.storage.files import write_whole
         from intacct_provider.sync.plan import companion_path
         from intacct_provider.sync.plan_files import save_plan
@@ -306,11 +308,20 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
         if path != self._plan_file:
             self.log.warning("%s is the plan of another run, which was not overwritten.", self._plan_file)
         page = companion_path(path, ".html")
-        write_whole(page, [render_page(plan)], argument="plan_path")
+        made = describe_making(context)
+        write_whole(page, [render_page(plan, made=made)], argument="plan_path")
         rejects = keep_rejected(path, plan.source, rejected)
         self.log.info("The plan is %s, its SHA-256 %s, and its page %s.", path, plan.digest, page)
-        markdown = render_markdown(plan, page=str(page))
-        return {"plan": str(path), "sha256": plan.digest, "page": str(page), **rejects, "markdown": markdown}
+        link = show_file(self, context, "plan", str(path), plan.digest, made=made)
+        markdown = render_markdown(plan, page=str(page), link=link)
+        return {
+            "plan": str(path),
+            "sha256": plan.digest,
+            "made": made,
+            "page": str(page),
+            **rejects,
+            "markdown": markdown,
+        }
 
     def _check_limits(self, context: Context, plan: Plan, result: Mapping[str, Any]) -> None:
         """Fail if a plan exceeds a limit, after it was written for people to see."""

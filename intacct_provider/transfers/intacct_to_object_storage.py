@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.links import ManifestLink, show_file
 from intacct_provider.operators.base import name_task
 from intacct_provider.operators.export import IntacctExportOperator
 from intacct_provider.operators.export_base import find_holder
@@ -65,6 +66,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         "file_format",
         "compression",
     )
+    operator_extra_links = (ManifestLink(),)
 
     def __init__(
         self,
@@ -100,6 +102,7 @@ class IntacctToObjectStorageOperator(IntacctExportOperator):
         result = self._result(files)
         if self.key_range is None:
             self._report_files(context, files)
+            show_file(self, context, "manifest", files.path, files.sha256)
         self.log.info(
             "%s: %d rows, %d bytes, in %s.", self.object_name, result["rows"], result["bytes"], result["path"]
         )

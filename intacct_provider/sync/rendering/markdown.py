@@ -44,7 +44,7 @@ _ADDRESS = re.compile(
 )
 
 
-def render_markdown(plan: Plan, *, limit: int = 50, page: str = "") -> str:
+def render_markdown(plan: Plan, *, limit: int = 50, page: str = "", link: str = "") -> str:
     """Return a plan as markdown: its counts, the limits that it breaks, then its records.
 
     Deletions come first, so that a long plan never hides them behind harmless lines. Each changed field has its own
@@ -54,8 +54,11 @@ def render_markdown(plan: Plan, *, limit: int = 50, page: str = "") -> str:
 
     :param limit: lines of all tables together at most. The whole text has at most 30,000 bytes.
     :param page: path of the complete plan, which is named if something is not shown.
+    :param link: address of a page with the complete plan, percent-encoded.
     """
     parts = [*_render_head(plan)]
+    if link:
+        parts.append(f"[The whole plan on a page]({link})")
     room = _MAX_BYTES - sum(len(part.encode()) + 2 for part in parts) - _REST_BYTES
     short = sum(_count_rows(step, plan.match_on, short=False) for step in plan.steps) > limit
     whole = True

@@ -25,7 +25,7 @@ from intacct_provider.sync.rendering.wording import (
 )
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 #: Records of one action that are shown at first; the others are folded.
 _OPEN = 50
@@ -35,22 +35,42 @@ _FOLD = 500
 _MEMBERS = 8
 
 
-def render_page(plan: Plan) -> bytes:
+def render_page(plan: Plan, *, made: str = "") -> bytes:
     """Return a plan as one self-contained HTML file: all records, all fields, deletions first.
 
     It has no scripts and loads nothing, and its content security policy forbids both. It follows the reader's choice of
-    light or dark, and prints with everything unfolded. Equal plans give equal bytes.
+    light or dark, and prints with everything unfolded. Equal arguments give equal bytes.
+
+    :param made: when the plan was made and by which try, which the plan itself does not say.
     """
-    template, style, policy = _load_template()
-    return template.render(
+    return _render(
+        "plan.html",
         plan=plan,
-        style=style,
-        policy=policy,
+        made=made,
         sections=group_steps(plan),
         actions=SHOWN_ACTIONS,
         most=_OPEN,
         fold=_FOLD,
-    ).encode()
+    )
+
+
+def render_notice(reason: str, login: str = "") -> bytes:
+    """Return a page in the place of one that is not shown.
+
+    :param reason: why not.
+    :param login: address of the login, if that may help.
+    """
+    return _render("notice.html", reason=make_visible(reason), login=login)
+
+
+def page_policy() -> str:
+    """Return the content security policy of the pages, which allows their stylesheet and nothing else."""
+    return _load_style()[1]
+
+
+def _render(template: str, **variables: Any) -> bytes:
+    style, policy = _load_style()
+    return _load_templates().get_template(template).render(style=style, policy=policy, **variables).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +156,15 @@ def _make_all_visible(names: list[str]) -> tuple[str, ...]:
 
 
 @cache
-def _load_template() -> tuple[Template, str, str]:
-    """Return the template, its stylesheet, and the content security policy that allows only this stylesheet."""
+def _load_style() -> tuple[str, str]:
+    """Return the stylesheet, and the content security policy that allows only this stylesheet."""
+    style = (files("intacct_provider.sync.rendering") / "pages" / "plan.css").read_text(encoding="utf-8")
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return style, f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _load_templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -153,7 +180,4 @@ def _load_template() -> tuple[Template, str, str]:
         "count_noun": count_noun,
         "number": "{:,}".format,
     }
-    style = (files("intacct_provider.sync.rendering") / "pages" / "plan.css").read_text(encoding="utf-8")
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return environment.get_template("plan.html"), style, policy
+    return environment
