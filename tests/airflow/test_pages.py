@@ -86,7 +86,7 @@ def forge(browser, run):
     def change(page, **value):
         key = f"intacct_{page}"
         path = f"/api/v2/dags/{DAG}/dagRuns/{run.run_id}/taskInstances/{TASKS[page]}/xcomEntries/{key}"
-        answer = admin.patch(path, json={"key": key, "value": value})
+        answer = admin.patch(path, json={"value": value})
         assert answer.status_code == 200, answer.text
 
     yield change
@@ -107,8 +107,8 @@ def test_each_task_links_to_what_it_has(browser, run):
     assert urlsplit(address).scheme == "https"
     assert address == xcom(run, "get", "return_value")["webURL"]
     assert links(viewer, run, "create")["Record in Intacct"] != address
-    # A group has no such address, and the other one was not asked for.
-    assert links(viewer, run, "get_group") == {"Record in Intacct": None}
+    # A term has no such address, and the other one was not asked for.
+    assert links(viewer, run, "get_term") == {"Record in Intacct": None}
     assert links(viewer, run, "create_only") == {"Record in Intacct": None}
 
 

@@ -126,6 +126,16 @@ def test_what_a_person_has_read_and_approved_is_what_happens(airflow, sandbox, p
     assert plan.digest in page.locator("body").inner_text()
     page.close()
 
+    # And so has its page within Airflow, to which the request links.
+    with person.context.expect_page() as opened:
+        person.get_by_role("link", name="The whole plan on a page").click()
+    page = opened.value
+    page.get_by_text(plan.digest).wait_for()
+    assert page.url.startswith(f"{airflow.url}/intacct/plan?")
+    assert page.get_by_role("rowheader").count() == len(plan.steps)
+    assert run.xcom("plan")["made"] in page.locator("body").inner_text()
+    page.close()
+
     person.get_by_role("button", name="Approve").click()
     run.succeed()
     after = groups(sandbox)

@@ -71,11 +71,38 @@ def test_a_plan_that_does_nothing_stands_out_too(opened):
         assert [text for text in texts if text["contrast"] < 4.5] == []
 
 
-@pytest.mark.parametrize("width", [1280, 640, 400])
+@pytest.mark.parametrize("width", [1280, 640, 400, 360])
 def test_a_narrow_window_scrolls_down_only(opened, width):
     page = opened(width=width)
     page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+#: The words of a page that stand in more than one line.
+BROKEN = """
+() => {
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), broken = [];
+  while (texts.nextNode())
+    for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) broken.push(word[0]);
+    }
+  return broken;
+}
+"""
+
+
+def test_on_a_phone_only_words_longer_than_a_line_are_broken(opened):
+    word = "accounts-receivable.customerGroupDescription"
+    page = opened(
+        width=360, shown=plan(update("A-" + "1" * 30, name=(word, word + "2"), note=("x" * 90, None)))
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    texts = page.evaluate(BROKEN)
+    assert "x" * 90 in texts
+    assert [text for text in texts if len(text) < 40] == []
 
 
 def test_the_rest_of_many_records_unfolds_by_keyboard(opened):

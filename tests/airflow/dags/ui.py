@@ -11,6 +11,7 @@ from intacct_provider.transfers.intacct_to_object_storage import IntacctToObject
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
+TERM = "accounts-receivable/term"
 
 with DAG(
     dag_id="ui",
@@ -33,11 +34,11 @@ with DAG(
         destination="{{ params.folder }}/groups.csv",
     )
     get = IntacctGetRecordOperator(task_id="get", object_name=CUSTOMER, record_id="C-00001")
-    get_group = IntacctGetRecordOperator(task_id="get_group", object_name=GROUP, record_id="KEY-ACCOUNTS")
+    get_term = IntacctGetRecordOperator(task_id="get_term", object_name=TERM, record_id="Net 60")
     create = IntacctCreateRecordOperator(
         task_id="create", object_name=CUSTOMER, record={"id": "NEW-1", "name": "New"}, link_to_record=True
     )
     create_only = IntacctCreateRecordOperator(
         task_id="create_only", object_name=CUSTOMER, record={"id": "NEW-2", "name": "New"}
     )
-    plan >> apply >> [export, get, get_group, create, create_only]
+    plan >> apply >> [export, get, get_term, create, create_only]
