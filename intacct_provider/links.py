@@ -5,6 +5,7 @@ Airflow asks for the links when a task ends, in the process of the task, and kee
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
@@ -16,6 +17,8 @@ from intacct_provider._compat import conf
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
+
+log = logging.getLogger(__name__)
 
 #: Where the API server has the pages of :mod:`intacct_provider.ui`.
 PREFIX = "/intacct"
@@ -72,15 +75,19 @@ def show_file(
 
     :param sha256: digest of what may be shown: that of a plan, or of the bytes of a manifest.
     :param facts: what else the page shows.
-    :return: ``""`` outside of a task.
+    :return: ``""`` outside of a task, or if Airflow did not take the XCom.
     """
     task = context.get("ti")
     if task is None:
         return ""
-    task.xcom_push(key=XCOM_KEYS[page], value={"path": path, "sha256": sha256, **facts})
-    query = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id}
-    if task.map_index is not None and task.map_index >= 0:
-        query["map_index"] = str(task.map_index)
+    try:
+        task.xcom_push(key=XCOM_KEYS[page], value={"path": path, "sha256": sha256, **facts})
+        query = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id}
+        if task.map_index is not None and task.map_index >= 0:
+            query["map_index"] = str(task.map_index)
+    except Exception as err:  # what the task has done is done, and must not be done again for want of a link
+        log.warning("Airflow's UI has no link to %s (%s).", path, type(err).__name__)
+        return ""
     # Without a base URL, relative to whatever address the browser has for Airflow.
     url = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/{page}?{urlencode(query)}"
     set_link(operator, {"plan": PlanLink.name, "manifest": ManifestLink.name}[page], url)
