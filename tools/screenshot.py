@@ -1,4 +1,4 @@
-"""Take the screenshots of the documentation: the sandbox's page, and what Airflow shows of the provider."""
+"""Take the screenshots of the documentation: the sandbox's page, and a plan that waits for approval."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def main() -> None:
     fresh_home()
     with sandbox() as (_, company), standalone(HOME, EVERYBODY) as (url, _):
         ask(url, company)
-        take_airflow(browser, url)
+        take_plan(browser, f"{url}/dags/{APPROVAL}/runs/{RUN}/tasks/approve/required_actions")
 
 
 def work(sandbox: Sandbox) -> None:
@@ -157,30 +157,15 @@ def until(what: str, happened: Callable[[], bool]) -> None:
         time.sleep(0.5)
 
 
-def take_airflow(browser: str, url: str) -> None:
-    """Take pictures of Airflow's pages, and of the plan's own page in light and dark."""
-    tasks = f"{url}/dags/{APPROVAL}/runs/{RUN}/tasks"
+def take_plan(browser: str, approval: str) -> None:
+    """Take pictures of Airflow's page with the plan, and of the plan's own page in light and dark."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
         page = chromium.new_page(viewport={"width": 1280, "height": 1790}, color_scheme="light")
-        page.goto(f"{tasks}/approve/required_actions")
+        page.goto(approval)
         page.get_by_role("button", name="Approve").wait_for()
         page.evaluate(REPLACE, REPLACED)
         keep(page, "approval")
-        page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-        page.goto(f"{tasks}/plan/details")
-        page.get_by_role("link", name="Plan", exact=True).wait_for()
-        page.evaluate(REPLACE, REPLACED)
-        keep(page, "links")
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
-        page.goto(f"{url}/connections")
-        page.get_by_role("button", name="Add Connection").click()
-        form = page.get_by_role("dialog")
-        form.locator("[name=connection_id]").fill("intacct_default")
-        form.get_by_role("combobox").fill("Sage")
-        page.get_by_role("option", name="Sage Intacct", exact=True).click()
-        form.locator("[name=host]").wait_for()
-        keep(page, "connection")
         for name, scheme in (("plan", "light"), ("plan-dark", "dark")):
             page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto((HOME / RUN / "groups.plan.html").as_uri())
