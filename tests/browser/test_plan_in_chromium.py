@@ -78,12 +78,12 @@ def test_a_narrow_window_scrolls_down_only(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-#: The words of a page that stand in more than one line.
+#: The words of a page, and the parts of those with a hyphen or a slash, that stand in more than one line.
 BROKEN = """
 () => {
   const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), broken = [];
   while (texts.nextNode())
-    for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+    for (const word of texts.currentNode.data.matchAll(/[^\\s/-]+/g)) {
       const range = document.createRange();
       range.setStart(texts.currentNode, word.index);
       range.setEnd(texts.currentNode, word.index + word[0].length);
