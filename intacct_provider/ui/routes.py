@@ -43,7 +43,7 @@ def _refuse_politely(
 
 @_refuse_politely
 async def show_plan(request: Request) -> Response:
-    """Show the plan that a task made or applied, rendered anew from its file."""
+    """Show the plan that a task made or applied, rendered from its file."""
     file = await find_file(request, "plan")
     return _html(await run_in_threadpool(_render_plan, file))
 

@@ -12,7 +12,7 @@ from intacct_provider.links import XCOM_KEYS, Page
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-#: Bytes; a browser is no good for more.
+#: Bytes; a browser takes too long for more.
 _MOST = 64 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _IDS = ("dag_id", "run_id", "task_id")
@@ -47,8 +47,8 @@ class TaskFile:
 async def find_file(request: Request, page: Page) -> TaskFile:
     """Return the file that a task has named for a page.
 
-    Airflow's own REST API is asked for the XCom, within this process and with the login of the request. So whoever is
-    refused there is refused here, in the same way in every release and under every auth manager.
+    Airflow's own REST API is asked for the XCom, within this process and with the login of the request. It refuses in
+    the same way in every release and under every auth manager, and so does the page.
 
     :raises RefusedError: if Airflow refuses, or the task has named none.
     """
@@ -77,7 +77,7 @@ async def find_file(request: Request, page: Page) -> TaskFile:
 def _read_task(request: Request) -> tuple[dict[str, str], int]:
     task = {name: request.query_params.get(name, "") for name in _IDS}
     map_index = request.query_params.get("map_index", "-1")
-    # The ids become parts of a path: what would make another path of it is no id that the REST API takes.
+    # The ids become parts of a path: the REST API does not take one that would make it another path.
     wrong = [name for name, value in task.items() if value in ("", ".", "..") or set("/\\") & set(value)]
     if wrong or not re.fullmatch(r"-1|[0-9]{1,9}", map_index):
         raise RefusedError(
