@@ -22,8 +22,6 @@ MOVED = re.compile(
     r"airflow\.(sdk\.(configuration|exceptions|lineage|observability)|configuration|exceptions|lineage|stats"
     r"|providers\.common\.compat\.sdk)\b"
 )
-#: Extras for those who work on the package.
-TOOLS = ("dev", "dev-mysql", "release")
 NEWER = {"airflow.triggers.shared_stream"}
 
 releases = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
@@ -36,7 +34,8 @@ def read_pins(file: Path) -> dict[str, str]:
 
 def list_requirements() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    ours = [*PROJECT["dependencies"], *(one for name in extras if name not in TOOLS for one in extras[name])]
+    users = [name for name in extras if "dev" not in name and name != "release"]
+    ours = [*PROJECT["dependencies"], *(one for name in users for one in extras[name])]
     return [Requirement(one) for one in ours]
 
 
