@@ -58,3 +58,8 @@ def test_each_approval_writes_the_plan_that_was_read(airflow, sandbox, connectio
     runs[1].succeed()
     assert names(sandbox) == {"RUN-1": "Of run 1", "RUN-2": "Of run 2"}
     assert [run.xcom("apply")["sha256"] for run in runs] == [first["sha256"], second["sha256"]]
+    # Where docs/sync.md says that one looks up who approved.
+    approval = runs[0].xcom("approve")
+    assert approval["chosen_options"] == ["Approve"]
+    assert approval["responded_by_user"]["name"]
+    assert approval["responded_at"]
