@@ -89,6 +89,11 @@ def forge(browser, run):
         answer = admin.patch(path, json={"value": value})
         assert answer.status_code == 200, answer.text
 
+    for page, value in before.items():
+        if isinstance(value, dict):
+            change(page, **value)
+        if not isinstance(xcom(run, TASKS[page], f"intacct_{page}"), dict):
+            pytest.skip("this Airflow makes text of a mapping that its REST API is given as an XCom")
     yield change
     for page, value in before.items():
         change(page, **value)
