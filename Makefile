@@ -48,7 +48,7 @@ dist: $(VENV)/.dev  ## Build what a release consists of into dist/, and check it
 package: $(VENV)/.dev  ## Install the built package alone, and run the documented test of a DAG there
 	@$(BIN)/python tools/check_package.py
 
-test-versions: $(VENV)/.dev  ## Install with Airflow 3.1 to 3.4 as users do, run the tests, and write the table of docs/versions.md (1 hour)
+test-versions: $(VENV)/.dev  ## Install with Airflow 3.1 to 3.4 as users do, run the tests, and write the table of docs/versions.md
 	@$(BIN)/python tools/versions.py
 
 coverage: $(VENV)/.dev  ## Measure which lines and branches of the client its own tests reach; 95 % are the least
