@@ -62,8 +62,12 @@ def set_link(operator: BaseOperator, name: str, url: str) -> None:
 def link_record(operator: BaseOperator, record: Mapping[str, Any]) -> None:
     """Link to a record's page in Intacct if Intacct has given its address."""
     url = record.get("webURL")
-    if isinstance(url, str) and urlsplit(url).scheme in ("http", "https"):
-        set_link(operator, RecordLink.name, url)
+    try:
+        usable = isinstance(url, str) and urlsplit(url).scheme in ("http", "https")
+    except ValueError:  # not an address; the task has done its work nevertheless
+        usable = False
+    if usable:
+        set_link(operator, RecordLink.name, str(url))
 
 
 def show_file(

@@ -334,7 +334,7 @@ def _read(path: ObjectStoragePath) -> _Record | None:
         return None
     try:
         return msgspec.json.decode(content, type=_Record)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     # Written in part, or by somebody else: as old as its file.
     try:

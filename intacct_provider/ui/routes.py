@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
@@ -25,6 +25,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Threads for files: Airflow's own pages have all others, however slow a storage is.
+_THREADS = CapacityLimiter(4)
 _FRAMED = "frame-ancestors 'self'"
 
 
@@ -45,14 +47,14 @@ def _refuse_politely(
 async def show_plan(request: Request) -> Response:
     """Show the plan that a task made or applied, rendered from its file."""
     file = await find_file(request, "plan")
-    return _html(await run_in_threadpool(_render_plan, file))
+    return _html(await to_thread.run_sync(_render_plan, file, limiter=_THREADS))
 
 
 @_refuse_politely
 async def show_manifest(request: Request) -> Response:
     """Show the manifest of an export, as it is."""
     file = await find_file(request, "manifest")
-    content = await run_in_threadpool(_read_manifest, file)
+    content = await to_thread.run_sync(_read_manifest, file, limiter=_THREADS)
     headers = {**_HEADERS, "Content-Security-Policy": f"default-src 'none'; sandbox; {_FRAMED}"}
     return Response(content, media_type="application/json", headers=headers)
 

@@ -69,7 +69,8 @@ async def find_file(request: Request, page: Page) -> TaskFile:
         )
     if status != 200 or not isinstance(entry, dict):
         raise RefusedError(502, f"Airflow's REST API answered with status {status}.")
-    if any(entry.get(name) != task[name] for name in _IDS):
+    named: dict[str, object] = {**task, "map_index": map_index, "key": XCOM_KEYS[page]}
+    if any(entry.get(name) != value for name, value in named.items()):
         raise RefusedError(502, "Airflow's REST API answered for another task.")
     return _parse_entry(entry.get("value"), page)
 
@@ -133,9 +134,12 @@ def read_content(file: TaskFile, page: Page) -> bytes:
     try:
         path = open_path(file.path)
         check_readable(path)
-        size = path.stat().st_size
-        # Of some files of the system the size is 0, and reading them may not end.
-        content = path.read_bytes() if 0 < size <= _MOST else b""
+        content = b""
+        # Of some files of the system the size is 0, and reading them may not end. All is asked of ``path.fs``, which
+        # Airflow has for the storages of its providers only: a path could ask a server of any address by itself.
+        if path.fs.size(path.path):
+            with path.fs.open(path.path, "rb") as stored:
+                content = stored.read(_MOST + 1)
     except IntacctArgumentError:
         raise _refuse_content(file, page) from None
     except Exception as err:  # of whatever storage
@@ -144,8 +148,8 @@ def read_content(file: TaskFile, page: Page) -> bytes:
             f"The API server cannot read {file.path} ({type(err).__name__}). Either the file is gone, or only the "
             "workers can reach it. Write it to a storage that the API server reaches too, with the same connection.",
         ) from err
-    if size > _MOST:
-        raise RefusedError(413, f"{file.path} has {size:,} bytes, too many for a browser.")
+    if len(content) > _MOST:
+        raise RefusedError(413, f"{file.path} has more than {_MOST:,} bytes, too many for a browser.")
     if not content:
         raise _refuse_content(file, page)
     return content
@@ -158,11 +162,13 @@ def _refuse_content(file: TaskFile, page: Page) -> RefusedError:
 def check_digest(file: TaskFile, page: Page, found: str) -> None:
     """Make sure that a file is the one that the task has left.
 
+    Whoever may change XComs must not learn the digest of another file here, and have it shown with that.
+
     :raises RefusedError: if it is another one.
     """
     if found != file.sha256:
         raise RefusedError(
             409,
-            f"{file.path} is not the {page} that this task left: its SHA-256 is {found}, and that of the task's "
-            f"{file.sha256}. Another task or try has replaced it since.",
+            f"{file.path} is not the {page} that this task left, whose SHA-256 is {file.sha256}. Another task or try "
+            "has replaced it since.",
         )

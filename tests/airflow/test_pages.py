@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from anyio import to_thread
+from clouds import Cloud
 from picky_auth import OUTSIDER
 from starlette.testclient import TestClient
 
@@ -63,6 +69,37 @@ def run(airflow_db, dag_files, folder):
         done = open_dag_bag(dag_files[DAG]).dags[DAG].test(run_conf={"folder": f"file://{folder}"})
     assert str(done.state) == "success"
     return done
+
+
+class Storage(ThreadingHTTPServer):
+    """Has no file, and says so when it is told to."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Nothing)
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.answers.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Nothing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.set()
+        self.server.answers.wait()
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        """Log nothing."""
 
 
 def links(browser, run, task_id):
@@ -208,6 +245,12 @@ def test_what_is_not_a_plan_is_refused_whatever_the_xcom_says(browser, run, fold
         answer = admin.get(url)
         assert answer.status_code in (404, 422), path
     assert "relative" in answer.text
+    large = folder / "large.json"
+    large.touch()
+    os.truncate(large, (64 << 20) + 1)
+    forge("plan", **{**named, "path": f"file://{large}"})
+    assert admin.get(url).status_code == 413
+    large.unlink()
     for value in ({"path": named["path"]}, {**named, "sha256": "f"}, {**named, "path": 1}, {}):
         forge("plan", **value)
         assert admin.get(url).status_code == 422
@@ -224,6 +267,8 @@ def test_a_file_out_of_reach_and_another_plan_in_its_place_are_named(browser, ru
         answer = admin.get(url)
         assert answer.status_code == 409
         assert "has replaced it since" in answer.text
+        # With the digest of a file, whoever may change XComs would have it shown.
+        assert named["sha256"] not in answer.text
         forge(page, **named)
         file.rename(folder / "elsewhere")
         answer = admin.get(url)
@@ -240,6 +285,41 @@ def test_a_manifest_is_nothing_else(browser, run, folder, forge):
         answer = admin.get(url)
         assert answer.status_code == 422
         assert "is not a manifest" in answer.text
+
+
+def test_no_server_is_asked_for_what_is_not_on_a_storage_of_airflow(browser, run, forge):
+    admin = browser("admin", "admin")
+    url, named = links(admin, run, "plan")["Plan"], xcom(run, "plan", "intacct_plan")
+    with Storage() as server:
+        for scheme in ("http", "simplecache::http", "zip://plan.json::http"):
+            forge("plan", **{**named, "path": f"{scheme}://127.0.0.1:{server.server_port}/plan.json"})
+            assert admin.get(url).status_code == 404
+        assert not server.asked.is_set()
+
+
+def test_airflow_answers_while_a_storage_does_not(api_server, browser, run, forge):
+    admin = browser("admin", "admin")
+    url, named = links(admin, run, "plan")["Plan"], xcom(run, "plan", "intacct_plan")
+
+    async def open_pages():
+        to_thread.current_default_thread_limiter().total_tokens = 8
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(api_server), base_url="http://airflow.test", cookies=admin.cookies
+        ) as client:
+            pages = [asyncio.create_task(client.get(url)) for _ in range(16)]
+            assert await asyncio.to_thread(server.asked.wait, 60)
+            for _ in range(16):
+                answer = await asyncio.wait_for(client.get(f"/api/v2/dags/{DAG}"), 60)
+                assert answer.status_code == 200
+            assert not all(page.done() for page in pages)
+            server.answers.set()
+            return [page.status_code for page in await asyncio.gather(*pages)]
+
+    with Storage() as server:
+        cloud = Cloud("s3", "slow_plans", f"http://127.0.0.1:{server.server_port}")
+        cloud.connect()
+        forge("plan", **{**named, "path": str(cloud.path("finance/groups.plan.json"))})
+        assert asyncio.run(open_pages()) == [404] * 16
 
 
 def test_reasons_are_only_text(browser, run, forge):

@@ -136,7 +136,7 @@ def read_manifest(path: ObjectStoragePath) -> Manifest | None:
         return None
     try:
         version = msgspec.json.decode(content, type=_Version).manifest_version
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         version = VERSION
     return parse_manifest(content, path, Manifest) if version == VERSION else None
 
@@ -148,7 +148,7 @@ def parse_manifest(content: bytes, path: ObjectStoragePath, kind: type[AnyManife
     """
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise IntacctArgumentError(
             f"{path} is not a manifest of an export. Remove it, or name another destination."
         ) from None

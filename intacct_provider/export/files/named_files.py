@@ -117,7 +117,7 @@ def read_files(content: bytes | None) -> Iterator[NamedFile]:
     """Yield the files in a manifest; none from one that cannot be read."""
     try:
         listed = msgspec.json.decode(content or b"{}", type=_Listed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     others = (*listed.lists, *([listed.deletions] if listed.deletions else []))
     files = [file for one in (listed, *others) for file in one.parts]

@@ -66,7 +66,17 @@ def test_one_of_another_version_says_nothing_about_columns(path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b"nonsense", b"\xff", b'{"manifest_version": 2}', b'{"manifest_version": "2"}'],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"nonsense",
+        b"\xff",
+        b'{"manifest_version": 2}',
+        b'{"manifest_version": "2"}',
+        b'{"other": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda content: content[:20],
 )
 def test_a_file_of_something_else_is_refused_with_what_to_do(path, content):
     path.write_bytes(content)
