@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
+import re
 import secrets
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -194,6 +196,19 @@ def test_who_is_not_logged_in_or_may_not_read_the_dag_is_refused(browser, run):
         assert admin.get(url).status_code == 200
 
 
+def test_a_login_leads_back_to_the_address_that_people_know(browser, monkeypatch):
+    nobody, path = browser(), "/intacct/plan?dag_id=ui&run_id=one%2Btwo&task_id=plan"
+    for base, address in (
+        ("", "http://airflow.test"),
+        ("https://airflow.example/", "https://airflow.example"),
+    ):
+        monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
+        [login] = re.findall(r'<a href="([^"]+)">Sign in', nobody.get(path).text)
+        answer = nobody.get(html.unescape(login), follow_redirects=False)
+        assert answer.status_code == 307
+        assert parse_qs(urlsplit(answer.headers["location"]).query)["next"] == [address + path]
+
+
 def test_only_a_get_is_answered(browser, run):
     admin = browser("admin", "admin")
     url = links(admin, run, "plan")["Plan"]
@@ -304,7 +319,9 @@ def test_airflow_answers_while_a_storage_does_not(api_server, browser, run, forg
     async def open_pages():
         to_thread.current_default_thread_limiter().total_tokens = 8
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(api_server), base_url="http://airflow.test", cookies=admin.cookies
+            transport=httpx.ASGITransport(api_server),
+            base_url="http://airflow.test",
+            cookies=dict(admin.cookies),
         ) as client:
             pages = [asyncio.create_task(client.get(url)) for _ in range(16)]
             assert await asyncio.to_thread(server.asked.wait, 60)
