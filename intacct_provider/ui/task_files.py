@@ -162,7 +162,7 @@ def _refuse_content(file: TaskFile, page: Page) -> RefusedError:
 def check_digest(file: TaskFile, page: Page, found: str) -> None:
     """Make sure that a file is the one that the task has left.
 
-    Whoever may change XComs must not learn the digest of another file here, and have it shown with that.
+    A user who may change XComs must not learn the digest of another file here, and have it shown with that.
 
     :raises RefusedError: if it is another one.
     """

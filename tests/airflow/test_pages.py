@@ -282,7 +282,7 @@ def test_a_file_out_of_reach_and_another_plan_in_its_place_are_named(browser, ru
         answer = admin.get(url)
         assert answer.status_code == 409
         assert "has replaced it since" in answer.text
-        # With the digest of a file, whoever may change XComs would have it shown.
+        # With the digest of a file, a user who may change XComs would have it shown.
         assert named["sha256"] not in answer.text
         forge(page, **named)
         file.rename(folder / "elsewhere")
