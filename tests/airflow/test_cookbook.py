@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 import secrets
+import shlex
 import sqlite3
 from collections import Counter
 from decimal import Decimal
@@ -21,6 +22,7 @@ from intacct_provider.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "docs" / "examples" / "cookbook"
+ENTITY = "company-config/entity"
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
 INVOICE = "accounts-receivable/invoice"
@@ -109,12 +111,16 @@ def test_trial_balance(cook, shipped, tmp_path):
         ("4000", "credit", 10010, "2026-05-31", "posted"),
         ("1000", "debit", 700, "2026-06-30", "draft"),
         ("1000", "debit", 900, "2026-07-01", "posted"),
+        ("1000", "debit", 500, "2026-06-30", "reversed"),
+        ("4000", "credit", 500, "2026-06-30", "reversed"),
+        ("1000", "credit", 500, "2026-07-01", "reversal"),
+        ("4000", "debit", 500, "2026-07-01", "reversal"),
     )
     cook("trial_balance", month_end="2026-06-30")
     rows = read_csv(tmp_path / "trial_balance_2026-06-30.csv")
     assert rows == [
-        {"account": "1000", "name": "Cash", "balance": "100.10"},
-        {"account": "4000", "name": "Sales", "balance": "-100.10"},
+        {"account": "1000", "name": "Cash", "balance": "105.10"},
+        {"account": "4000", "name": "Sales", "balance": "-105.10"},
     ]
     cook("trial_balance", month_end="2026-07-31", states=("success", "failed"))
     assert not (tmp_path / "trial_balance_2026-07-31.csv").exists()
@@ -134,11 +140,16 @@ def test_customer_master(cook, sandbox, tmp_path):
 
 
 def test_dunning_list(cook, shipped, tmp_path):
-    shipped.seed(f"{CUSTOMER}=1,{INVOICE}=3")
+    invoices = (
+        ("late", "2026-01-31", 1250, "posted"),
+        ("paid", "2026-01-31", 0, "paid"),
+        ("not yet", "2999-01-31", 900, "posted"),
+        ("draft", "2026-01-31", 900, "draft"),
+    )
+    shipped.seed(f"{CUSTOMER}=1,{INVOICE}={len(invoices)}")
     [customer] = shipped.records(CUSTOMER)
-    invoices = (("late", "2026-01-31", 1250), ("paid", "2026-01-31", 0), ("not yet", "2999-01-31", 900))
-    for record, (number, day, cents) in zip(shipped.records(INVOICE), invoices, strict=True):
-        columns = {"invoiceNumber": number, "dueDate": day, "totalTxnAmountDue": cents}
+    for record, (number, day, cents, state) in zip(shipped.records(INVOICE), invoices, strict=True):
+        columns = {"invoiceNumber": number, "dueDate": day, "totalTxnAmountDue": cents, "state": state}
         change(shipped, INVOICE, record["key"], {**columns, "customer.key": customer["key"]})
     path = Path(cook("dunning_list")["export_overdue_invoices"]["path"].removeprefix("file://"))
     [row] = read_csv(path, encoding="utf-8-sig")
@@ -164,11 +175,15 @@ def test_wait_for_close(cook, sandbox, tmp_path):
     assert (tmp_path / "closed_2023-09-30.csv").is_file()
 
 
-def test_wait_for_close_waits_while_an_entity_is_open(airflow_db, sandbox):
+@pytest.mark.parametrize(("month_end", "undated"), [("2023-10-31", False), ("2023-09-30", True)])
+def test_wait_for_close_waits_while_an_entity_is_open(airflow_db, sandbox, month_end, undated):
     from airflow_parts import TaskDeferred, open_dag_bag
 
+    if undated:
+        entity = sandbox.records(ENTITY)[0]
+        change(sandbox, ENTITY, entity["key"], {"openBooksStartDate": None})
     task = open_dag_bag(str(RECIPES / "wait_for_close.py")).dags["wait_for_close"].tasks[0]
-    task.render_template_fields({"params": {"month_end": "2023-10-31"}})
+    task.render_template_fields({"params": {"month_end": month_end}})
     with pytest.raises(TaskDeferred):
         task.execute({})
 
@@ -196,9 +211,26 @@ def test_backfill_invoices(cook, shipped, tmp_path):
     shipped.seed(f"{INVOICE}=3")
     for record, day in zip(shipped.records(INVOICE), days, strict=True):
         change(shipped, INVOICE, record["key"], {"invoiceNumber": day, "invoiceDate": day})
-    cook("backfill_invoices", logical_date=pendulum.datetime(2026, 2, 1, tz="UTC"))
+    cook("backfill_invoices", logical_date=pendulum.datetime(2026, 3, 1, tz="UTC"))
     rows = parquet.read_table(tmp_path / "invoices" / "2026-02.parquet").to_pylist()
     assert [row["invoiceNumber"] for row in rows] == ["2026-02-01", "2026-02-28"]
+
+
+def test_the_commands_of_the_backfill_are_commands_of_airflow_and_name_its_pool():
+    from airflow.cli.cli_parser import get_parser
+    from airflow_parts import open_dag_bag
+
+    page = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    pool, unpause, backfill = (
+        get_parser().parse_args(shlex.split(line)[1:])
+        for line in re.findall("^airflow .*$", page, re.MULTILINE)
+    )
+    dag = open_dag_bag(str(RECIPES / "backfill_invoices.py")).dags["backfill_invoices"]
+    assert {task.pool for task in dag.tasks} == {pool.pool}
+    assert all(task.pool_slots * backfill.max_active_runs <= int(pool.slots) for task in dag.tasks)
+    assert unpause.dag_id == backfill.dag_id == dag.dag_id
+    first, last = backfill.from_date.date(), backfill.to_date.date()
+    assert (first.isoformat(), last.isoformat()) == ("2024-02-01", "2026-01-01")
 
 
 def test_cost_report(cook, sandbox, tmp_path, capsys):

@@ -12,12 +12,14 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 2},
     params={"folder": "s3://aws_default@finance", "limit": 50},
 ):
     sync = IntacctSyncOperator(
         task_id="sync_groups",
         object_name="accounts-receivable/customer-group",
         desired="{{ params.folder }}/customer_groups.csv",
+        max_change_percent=50,
     )
     export = IntacctToObjectStorageOperator(
         task_id="export_groups",

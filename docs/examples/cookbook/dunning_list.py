@@ -27,7 +27,9 @@ with DAG(
             "totalTxnAmountDue": "amount_due",
             "dunningCount": "reminders",
         },
-        filters=(field("dueDate") < TODAY) & field("totalTxnAmountDue").gt("0"),
+        filters=field("state").in_(["posted", "partiallyPaid", "selected"])
+        & (field("dueDate") < TODAY)
+        & field("totalTxnAmountDue").gt("0"),
         as_of="{{ dag_run.run_after | ds }}",
         control_totals=["totalTxnAmountDue"],
         destination="{{ params.folder }}/dunning_{{ dag_run.run_after | ds }}.csv",

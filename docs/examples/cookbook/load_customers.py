@@ -17,7 +17,7 @@ with DAG(
     IntacctToSqlOperator(
         task_id="load",
         object_name="accounts-receivable/customer",
-        fields=["key", "id", "name", "status", "term.id", "totalDue", "audit.modifiedDateTime"],
+        fields=["key", "id", "name", "status", "term.id", "creditLimit", "audit.modifiedDateTime"],
         incremental="audit.modifiedDateTime",
         detect_deletes="keys",
         keys_path="{{ params.folder }}/keys/customers",

@@ -11,6 +11,9 @@ from intacct_provider.operators.query import IntacctQueryOperator
 
 MONTH_END = "{{ params.month_end or (dag_run.run_after.replace(day=1) - macros.timedelta(days=1)) | ds }}"
 
+# An entry that was reversed later counts until the date of its reversal, which is an entry of its own.
+IN_THE_LEDGER = ["posted", "reversalPending", "reversed", "reversal"]
+
 with DAG(
     dag_id="trial_balance",
     schedule="0 6 5 * *",
@@ -23,7 +26,7 @@ with DAG(
         task_id="add_up_lines",
         object_name="general-ledger/journal-entry-line",
         fields=["glAccount.id", "glAccount.name", "txnType", "sum:baseAmount"],
-        filters=(field("state") == "posted") & (field("entryDate") <= MONTH_END),
+        filters=field("state").in_(IN_THE_LEDGER) & (field("entryDate") <= MONTH_END),
         order_by=[{"glAccount.id": "asc"}],
     )
 

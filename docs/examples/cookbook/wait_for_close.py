@@ -22,7 +22,8 @@ with DAG(
     closed = IntacctQuerySensor(
         task_id="wait_until_all_entities_are_closed",
         object_name="company-config/entity",
-        filters=(field("status") == "active") & (field("openBooksStartDate") <= MONTH_END),
+        filters=(field("status") == "active")
+        & ((field("openBooksStartDate") <= MONTH_END) | field("openBooksStartDate").is_null()),
         exactly=0,
         poke_interval=timedelta(hours=1),
         timeout=timedelta(days=20),
