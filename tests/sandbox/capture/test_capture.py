@@ -229,6 +229,8 @@ def test_a_capture_that_a_person_stops_leaves_no_file(sandbox, tmp_path):
         env={**os.environ, "INTACCT_CLIENT_SECRET": identity.client_secret},
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that run in the background ignore the signal, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until(lambda: len(calls(sandbox, "/services/core/query")) == 2)
     running.send_signal(signal.SIGINT)
