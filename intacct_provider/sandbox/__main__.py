@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 from intacct_provider.sandbox.identity import CLIENT_SECRET
 from intacct_provider.sandbox.server import HOST, Sandbox
 from intacct_provider.sandbox.state import TIERS
+from intacct_provider.sandbox.store import MEMORY
 
 SECRET_VARIABLE = "INTACCT_SANDBOX_CLIENT_SECRET"  # noqa: S105 - a variable name
 FAULTS_VARIABLE = "INTACCT_SANDBOX_FAULTS"
@@ -68,7 +69,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=parse_port, default=8765, help="0 for any free port (default: 8765)")
     parser.add_argument(
-        "--db", default=":memory:", metavar="PATH", help="file that stores the company (default: in memory)"
+        "--db", default=MEMORY, metavar="PATH", help="file that stores the company (default: in memory)"
     )
     parser.add_argument(
         "--seed",

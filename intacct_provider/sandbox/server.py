@@ -32,7 +32,7 @@ from intacct_provider.sandbox.records.event_queue import EventQueue
 from intacct_provider.sandbox.seed.seeding import seed
 from intacct_provider.sandbox.site import build_site
 from intacct_provider.sandbox.state import TIERS, Call, State
-from intacct_provider.sandbox.store import Store, utc_now
+from intacct_provider.sandbox.store import MEMORY, Store, utc_now
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -69,7 +69,7 @@ class Sandbox:
         self,
         *,
         port: int = 0,
-        db: str = ":memory:",
+        db: str = MEMORY,
         seed: str = "empty",
         client_secret: str = CLIENT_SECRET,
         tier: int = 1,

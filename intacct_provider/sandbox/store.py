@@ -135,8 +135,10 @@ class Store:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether the company is in memory, has the built-in objects, and nothing was ever written."""
-        return self.path == MEMORY and self.catalog is BUILT_IN and self._connection.total_changes == 0
+        """Whether the company is in memory, has the built-in objects, and nothing was ever written or copied."""
+        if self.path != MEMORY or self.catalog is not BUILT_IN or self._connection.total_changes:
+            return False
+        return self._connection.execute("SELECT 1 FROM sqlite_sequence LIMIT 1").fetchone() is None
 
     def copy(self, other: Store) -> None:
         """Become what another store is."""

@@ -45,9 +45,19 @@ def test_what_was_written_before_the_company_was_seeded_stays():
         ]
 
 
-def test_the_demo_company_can_follow_the_empty_one():
-    later, at_once = Store(), Store()
-    seed(later, "empty")
-    seed(later, "demo")
-    seed(at_once, "demo")
-    assert everything(later) == everything(at_once)
+@pytest.mark.parametrize("first", ["empty", "demo"])
+@pytest.mark.parametrize("second", ["empty", "demo"])
+def test_a_second_seed_does_what_it_does_in_a_file(tmp_path, first, second):
+    in_memory, in_file = Store(), Store(str(tmp_path / "company.db"))
+    for store in (in_memory, in_file):
+        seed(store, first)
+        seed(store, second)
+    assert everything(in_memory) == everything(in_file)
+
+
+def test_the_demo_company_survives_a_second_seed():
+    once, twice = Store(), Store()
+    seed(once, "demo")
+    seed(twice, "demo")
+    seed(twice, "empty")
+    assert everything(twice) == everything(once)
