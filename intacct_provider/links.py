@@ -70,6 +70,11 @@ def link_record(operator: BaseOperator, record: Mapping[str, Any]) -> None:
         set_link(operator, RecordLink.name, str(url))
 
 
+def read_base_url() -> str:
+    """Return the address that people have for Airflow, without a slash at its end; empty if it is not set."""
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/")
+
+
 def show_file(
     operator: BaseOperator, context: Mapping[str, Any], page: Page, path: str, sha256: str, **facts: str
 ) -> str:
@@ -93,6 +98,6 @@ def show_file(
         log.warning("Airflow's UI has no link to %s (%s).", path, type(err).__name__)
         return ""
     # Without a base URL, relative to whatever address the browser has for Airflow.
-    url = f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/{page}?{urlencode(query)}"
+    url = f"{read_base_url()}{PREFIX}/{page}?{urlencode(query)}"
     set_link(operator, {"plan": PlanLink.name, "manifest": ManifestLink.name}[page], url)
     return url

@@ -11,9 +11,8 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from intacct_provider._compat import conf
 from intacct_provider.exceptions import IntacctArgumentError
-from intacct_provider.links import PREFIX
+from intacct_provider.links import PREFIX, read_base_url
 from intacct_provider.sync.rendering.page import page_policy, render_notice, render_page
 from intacct_provider.ui.task_files import RefusedError, TaskFile, check_digest, find_file, read_content
 
@@ -93,7 +92,7 @@ def _html(page: bytes, status: int = 200) -> Response:
 def _login_address(request: Request) -> str:
     """Return where Airflow asks for a login, and comes back from."""
     root: Any = request.scope.get("app_root_path", "")
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    base = read_base_url()
     # A proxy in front may not say for what address it was asked.
     page = request.url.path.rpartition("/")[2]
     here = f"{base}{PREFIX}/{page}?{request.url.query}" if base else str(request.url)
