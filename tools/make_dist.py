@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from check_package import INSTALL_SECONDS, check_files
+from check_package import INSTALL_SECONDS, check_files, run_all
 from company import ROOT, ToolError, check, exit_on_signals, say, step
 from install import pip_configuration, uv_settings
 
@@ -32,12 +31,17 @@ def main() -> None:
     shutil.rmtree(DIST, ignore_errors=True)
     env = {**os.environ, **uv_settings(pip_configuration())}
     step("Build source distribution and wheel")
-    call([str(BIN / "uv"), "build", "-q", "--out-dir", str(DIST), str(ROOT)], env)
+    run_all([str(BIN / "uv"), "build", "-q", "--out-dir", str(DIST), str(ROOT)], ROOT, env, INSTALL_SECONDS)
     [wheel] = DIST.glob("*.whl")
     [source] = DIST.glob("*.tar.gz")
     check_files(wheel)
     step("Check what an index would show")
-    call([sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(source)], env)
+    run_all(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(source)],
+        ROOT,
+        env,
+        INSTALL_SECONDS,
+    )
     say("README and metadata are in order")
     step("List what the wheel brings along")
     bill = DIST / f"{wheel.name.split('-py3')[0]}.cdx.json"
@@ -51,13 +55,13 @@ def describe(wheel: Path, bill: Path, folder: Path, env: dict[str, str]) -> None
     """Write the list of the packages in a new environment that has the wheel."""
     python = folder / "bin" / "python"
     uv = str(BIN / "uv")
-    call([uv, "venv", "-q", "--python", sys.executable, str(folder)], env)
+    run_all([uv, "venv", "-q", "--python", sys.executable, str(folder)], ROOT, env)
     constraints = str(ROOT / "constraints.txt")
-    call([uv, "pip", "install", "-q", "--python", str(python), "-c", constraints, str(wheel)], env)
+    command = [uv, "pip", "install", "-q", "--python", str(python), "-c", constraints, str(wheel)]
+    run_all(command, ROOT, env, INSTALL_SECONDS)
     command = [str(BIN / "cyclonedx-py"), "environment", str(python), "--output-reproducible", "--of", "JSON"]
-    call(
-        [*command, "--mc-type", "library", "--pyproject", str(ROOT / "pyproject.toml"), "-o", str(bill)], env
-    )
+    about = ["--mc-type", "library", "--pyproject", str(ROOT / "pyproject.toml")]
+    run_all([*command, *about, "-o", str(bill)], ROOT, env)
     # Where the wheel was when it was installed says nothing to anybody else.
     text = bill.read_text(encoding="utf-8").replace(wheel.as_uri(), wheel.name)
     bill.write_text(text, encoding="utf-8")
@@ -84,16 +88,6 @@ def read_version(wheel: Path) -> str:
         [name] = [one for one in archive.namelist() if one.endswith(".dist-info/METADATA")]
         lines = archive.read(name).decode().splitlines()
     return next(line for line in lines if line.startswith("Version: ")).removeprefix("Version: ")
-
-
-def call(command: list[str], env: dict[str, str]) -> None:
-    """Run a command that must succeed, and show its output if it does not."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-    )
-    if done.returncode:
-        print(f"{done.stdout}\n{done.stderr}")
-        raise ToolError(f"{Path(command[0]).name} {command[1]} ended with {done.returncode}.")
 
 
 if __name__ == "__main__":

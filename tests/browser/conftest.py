@@ -4,25 +4,23 @@ import os
 import shutil
 
 import pytest
+from required import lack
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_CHROMIUM") == "1"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-def missing(reason):
-    """Skip, or fail where Chromium must be there."""
-    (pytest.fail if REQUIRED else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="module")
 def chromium():
     program = os.environ.get("INTACCT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        missing(f"no Chromium: INTACCT_CHROMIUM is not set, and none of {', '.join(NAMES)} is installed")
+        lack(
+            "CHROMIUM",
+            f"no Chromium: INTACCT_CHROMIUM is not set, and none of {', '.join(NAMES)} is installed",
+        )
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("playwright is not installed")
+        lack("CHROMIUM", "playwright is not installed")
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not run as root, as containers do; the pages are our own.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -27,8 +27,8 @@ from urllib.parse import parse_qs, unquote
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from required import lack
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_AZURITE") == "1"
 #: Where `make azurite` puts it.
 AZURITE = Path(sys.prefix, "node_modules", ".bin", "azurite-blob")
 #: The account and the key that Azurite's documentation gives to everybody.
@@ -268,8 +268,7 @@ def serve(server: Any) -> Iterator[None]:
 def _run_azure() -> Iterator[str]:
     program = AZURITE if AZURITE.exists() else shutil.which("azurite-blob")
     if program is None:
-        missing = "no Azurite: `make azurite` installs it, and needs npm"
-        (pytest.fail if REQUIRED else pytest.skip)(missing)
+        lack("AZURITE", "no Azurite: `make azurite` installs it, and needs npm")
     pytest.importorskip("adlfs")
     options = ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     process = subprocess.Popen(

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 from postgres import USER, Postgres, cluster, program
 from real_airflow import Part, RealAirflow, Run
-from redis_server import missing, redis_server
+from redis_server import redis_server
+from required import lack
 
 DAGS = Path(__file__).resolve().parents[1] / "system" / "deployments" / "dags"
 DATABASE = "airflow"
@@ -64,18 +65,6 @@ class Deployment(RealAirflow):
     def remove_variable(self, key: str) -> None:
         """Remove an Airflow Variable."""
         self._api.delete(self._url(f"/api/v2/variables/{key}"), timeout=60).raise_for_status()
-
-    def approve(self, run: Run, task_id: str) -> None:
-        """Approve what a run asks for, once the scheduler has noticed that the task waits.
-
-        Airflow 3.3.2 takes an answer before that for a task that was killed; a person is not that fast.
-        """
-        noticed = f"TaskInstance Finished: dag_id={run.dag_id}, task_id={task_id}, run_id={run.run_id},"
-        log = self.logs / "scheduler.log"
-        self.until("the scheduler knows that the task waits", lambda: noticed in log.read_text())
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/-1/hitlDetails"
-        answer = {"chosen_options": ["Approve"], "params_input": {}}
-        self._api.patch(self._url(path), json=answer, timeout=60).raise_for_status()
 
     def set_pool(self, name: str, slots: int) -> None:
         """Make a pool, or change how many slots it has."""
@@ -147,7 +136,7 @@ def celery_settings(redis: str) -> dict[str, str]:
     try:
         version("apache-airflow-providers-celery")
     except ImportError:
-        missing("apache-airflow-providers-celery is not installed")
+        lack("REDIS", "no Redis: apache-airflow-providers-celery is not installed")
     return {
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",

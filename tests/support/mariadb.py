@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from required import lack
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_MARIADB") == "1"
 USER = "warehouse"
 #: Settings for data that may be lost, and a server as contrary as users have them: not strict, not UTF-8, MyISAM
 #: unless a table says otherwise, far from UTC.
@@ -62,22 +62,21 @@ class MariaDb:
         return json.dumps(given | {"extra": extra})
 
 
-def missing(reason: str) -> None:
-    """Skip, or fail where MariaDB must be there."""
-    (pytest.fail if REQUIRED else pytest.skip)(f"no MariaDB: {reason}")
-
-
 @contextmanager
 def mariadb() -> Iterator[MariaDb]:
     """Run a new MariaDB; skip the test, or fail it where one is required, when it is not installed."""
     install, server = shutil.which("mariadb-install-db"), shutil.which("mariadbd", path="/usr/sbin:/usr/bin")
     if install is None or server is None:
-        missing("mariadb-install-db and mariadbd are not in the PATH")
+        lack("MARIADB", "no MariaDB: mariadb-install-db and mariadbd are not in the PATH")
     try:
         import MySQLdb  # noqa: F401
         from airflow.providers.mysql.hooks.mysql import MySqlHook  # noqa: F401
     except ImportError:
-        missing("apache-airflow-providers-mysql is not installed; it needs libmariadb-dev and a C compiler")
+        lack(
+            "MARIADB",
+            "no MariaDB: apache-airflow-providers-mysql is not installed; "
+            "it needs libmariadb-dev and a C compiler",
+        )
     with tempfile.TemporaryDirectory(prefix="intacct-mariadb-") as home:
         # A server that starts removes all temporary tables of its folder, those of another one that runs there, too.
         own_tmp = {**os.environ, "TMPDIR": home}

@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from required import lack
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_POSTGRES") == "1"
 USER = "warehouse"
 #: Settings for data that may be lost.
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB"
@@ -69,21 +68,18 @@ def program(name: str) -> str | None:
     return str(installed[-1]) if installed else shutil.which(name)
 
 
-def missing(reason: str) -> None:
-    """Skip, or fail where PostgreSQL must be there."""
-    (pytest.fail if REQUIRED else pytest.skip)(f"no PostgreSQL: {reason}")
-
-
 @contextmanager
 def cluster() -> Iterator[Postgres]:
     """Run a new PostgreSQL; skip the test, or fail it where one is required, when it is not installed."""
     initdb, pg_ctl = program("initdb"), program("pg_ctl")
     if initdb is None or pg_ctl is None:
-        missing("initdb and pg_ctl are neither in the PATH nor in /usr/lib/postgresql")
+        lack(
+            "POSTGRES", "no PostgreSQL: initdb and pg_ctl are neither in the PATH nor in /usr/lib/postgresql"
+        )
     try:
         import psycopg  # noqa: F401
     except ImportError:
-        missing("psycopg is not installed")
+        lack("POSTGRES", "no PostgreSQL: psycopg is not installed")
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="intacct-postgres-") as home:
         if as_user:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -13,14 +12,9 @@ from pathlib import Path
 
 import pytest
 from real_airflow import quiet_port
+from required import lack
 
-REQUIRED = os.environ.get("INTACCT_REQUIRE_REDIS") == "1"
 START_SECONDS = 60
-
-
-def missing(reason: str) -> None:
-    """Skip, or fail where Redis must be there."""
-    (pytest.fail if REQUIRED else pytest.skip)(f"no Redis: {reason}")
 
 
 @contextmanager
@@ -31,7 +25,7 @@ def redis_server(folder: Path) -> Iterator[str]:
     """
     program = shutil.which("redis-server")
     if program is None:
-        missing("redis-server is not in the PATH")
+        lack("REDIS", "no Redis: redis-server is not in the PATH")
     port = quiet_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with (folder / "redis.log").open("wb") as log:

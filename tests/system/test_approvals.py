@@ -22,14 +22,6 @@ def state(run, task_id):
     return {task["task_id"]: task["state"] for task in run.tasks()}[task_id]
 
 
-def approve(run):
-    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/approve/-1/hitlDetails"
-    answer = run.airflow._api.patch(
-        run.airflow._url(path), json={"chosen_options": ["Approve"], "params_input": {}}, timeout=60
-    )
-    answer.raise_for_status()
-
-
 def names(sandbox):
     with client_of(sandbox) as client:
         rows = client.iter_rows(CUSTOMER, ["id", "name"])
@@ -51,10 +43,10 @@ def test_each_approval_writes_the_plan_that_was_read(airflow, sandbox, connectio
     assert second["plan"] == f"file://{tmp_path}/customers.plan.{second['sha256'][:12]}.json"
     assert names(sandbox) == {}
 
-    approve(runs[0])
+    airflow.approve(runs[0], "approve")
     runs[0].succeed()
     assert names(sandbox) == {"RUN-1": "Of run 1"}
-    approve(runs[1])
+    airflow.approve(runs[1], "approve")
     runs[1].succeed()
     assert names(sandbox) == {"RUN-1": "Of run 1", "RUN-2": "Of run 2"}
     assert [run.xcom("apply")["sha256"] for run in runs] == [first["sha256"], second["sha256"]]
