@@ -18,7 +18,7 @@ demo: $(VENV)/.run  ## Sync and export against a local Intacct, in real Airflow
 airflow: $(VENV)/.run  ## Start Airflow with the sandbox and the example DAGs, to click around
 	@$(BIN)/python tools/start_airflow.py
 
-test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores (7 minutes on two)
+test: $(VENV)/.dev  ## Run the tests that need nothing but Python, on all cores (8 minutes on two)
 	@$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.dev  ## Run every test, on all cores
