@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -66,7 +66,8 @@ def publish(claim: Claim, parts: Sequence[FilePart], manifest: Manifest, before:
     try:
         with claim.publishing():
             publish_parts(claim, parts, before)
-            written = replace_file(claim, path, encode_manifest(manifest))
+            content = encode_manifest(manifest)
+            written = replace_file(claim, path, content, lambda: _check_published_names(claim, parts))
         if not claim.exclusive:
             _check_published(claim, parts, path, written)
     except IntacctDestinationInUseError:
@@ -119,17 +120,21 @@ def _write_notes(claim: Claim, parts: Sequence[FilePart]) -> bool:
     return write_if(notes, msgspec.json.encode(NamedFiles(tuple(sorted(files, key=str)))), version)
 
 
-def replace_file(claim: Claim, path: ObjectStoragePath, content: bytes) -> Written:
+def replace_file(
+    claim: Claim, path: ObjectStoragePath, content: bytes, check: Callable[[], None] = lambda: None
+) -> Written:
     """Write a small file beside a destination, such as its manifest, whole or not at all.
 
     Owners before can still give their own file this name, until :func:`clear_staged`.
 
+    :param check: called when only that could still stop it.
     :raises IntacctDestinationInUseError: if another owner has taken the destination over.
     """
     written = Written(len(content), hashlib.sha256(content).hexdigest())
     staged = path.with_name(f".{path.name}.{make_unique()}.part")
     try:
         (create_exclusively if can_create_exclusively(path) else write_small)(staged, content)
+        check()
         _put_in_place(claim, staged, path, written)
     except BaseException:
         with suppress(Exception):  # what has failed matters more
@@ -175,9 +180,9 @@ def _stop_others(target: ObjectStoragePath, listed: Iterable[NamedFile], parts: 
     """
     ours = {part.staged for part in parts}
     for file in listed:
-        hidden = file.staged and file.staged.startswith(".") and "/" not in file.staged
-        if hidden and file.staged not in ours and file.sha256:
-            remove_proven(target.with_name(file.staged or ""), file.sha256)
+        staged = file.staged or ""
+        if staged.startswith(".") and "/" not in staged and staged not in ours and file.sha256:
+            remove_proven(target.with_name(staged), file.sha256)
     clear_staged(manifest_path(target))
 
 
@@ -212,27 +217,50 @@ def _notes(target: ObjectStoragePath) -> ObjectStoragePath:
     return target.with_name(_NOTES.format(target.name))
 
 
-def _check_rivals(claim: Claim, parts: Sequence[FilePart]) -> None:
+def _check_rivals(claim: Claim, parts: Sequence[FilePart]) -> set[str]:
     """Make sure that nobody gives a file of another destination the name of a part right now, or has done so since.
 
     All write their notes before they look for those of others, so of two at once one at least finds those of the other.
-    One that has finished meanwhile has a manifest.
+    One that has finished meanwhile has a manifest. One that was only asleep looks again before its manifest, or is
+    about to give it its name: then it finds it gone.
 
+    :return: the names of parts that others were about to publish, who are stopped now.
     :raises IntacctDestinationInUseError: naming the other destination and its owner.
     :raises IntacctArgumentError: if the name belongs to another export by now.
     """
-    names = [part.name for part in parts]
+    names, stopped = [part.name for part in parts], set()
     for rival, shared in find_rivals(claim.target, names, _NOTES).items():
         path = claim.target.with_name(rival)
-        theirs = {file.name for file in read_files(read_small(_notes(path))) if file.staged}
-        owner = find_owner(path) if theirs & shared else None
+        files = [file for file in read_files(read_small(_notes(path))) if file.staged and file.name in shared]
+        if not files:
+            continue
+        owner = find_owner(path)
         if owner:
             raise IntacctDestinationInUseError(
-                f"File {min(theirs & shared)!r} of destination {str(claim.target)!r} is a file of destination "
-                f"{str(path)!r}, too, which is being published by {owner}. This task, {claim.holder}, published "
-                "nothing. Name one of them differently."
+                f"File {min(file.name for file in files)!r} of destination {str(claim.target)!r} is a file of "
+                f"destination {str(path)!r}, too, which is being published by {owner}. This task, {claim.holder}, "
+                "published nothing more. Name one of them differently."
             )
+        if claim.exclusive:
+            _stop_others(path, files, parts)
+            stopped |= {file.name for file in files}
     check_foreign(claim.target, names)
+    return stopped
+
+
+def _check_published_names(claim: Claim, parts: Sequence[FilePart]) -> None:
+    """Make sure that nobody has given a file of another destination the name of a part since it was published.
+
+    :raises IntacctDestinationInUseError: if somebody has, and was stopped before there was a manifest.
+    """
+    stopped = _check_rivals(claim, parts)
+    for part in parts:
+        path, written = claim.target.with_name(part.name), Written(part.bytes, part.sha256)
+        if part.name in stopped and hash_file(path) != written:
+            raise IntacctDestinationInUseError(
+                f"File {part.name!r} of destination {str(claim.target)!r} was replaced by an export to another "
+                f"destination. This task, {claim.holder}, published no manifest; its retry exports again."
+            )
 
 
 def _check_names(target: ObjectStoragePath, parts: Sequence[FilePart]) -> None:

@@ -207,6 +207,62 @@ def test_of_two_that_share_a_name_and_publish_at_once_one_is_refused(tmp_path, m
     assert at > 3
 
 
+def fall_silent(claim):
+    """Let an owner look as if it had given no sign of life for long."""
+    if claim.exists():
+        found = json.loads(claim.read_bytes())
+        claim.write_bytes(json.dumps(found | {"renewed": found["renewed"].replace("20", "19", 1)}).encode())
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_one_that_sleeps_while_the_other_publishes_leaves_no_false_manifest(
+    tmp_path, monkeypatch, first, second
+):
+    """The first has given no sign of life for 10 minutes when the second comes, which does not wait for it."""
+    at, happened = 0, True
+    while happened:
+        at += 1
+        folder, results = tmp_path / str(at), []
+        folder.mkdir()
+        (one, how), (other, other_how) = first, second
+
+        def come(folder=folder, results=results, one=one, other=other, how=other_how):
+            fall_silent(folder / f".{one}.claim")
+            results.append(attempt(folder / other, run="other", **how))
+
+        with monkeypatch.context() as patch:
+            stopped = Stopped(patch, at, come)
+            results.append(attempt(folder / one, **how))
+        happened = stopped.happened
+        assert results.count("green") == 1, (at, results)
+        assert {look(folder / one), look(folder / other)} == {"fits", "no manifest"}, (at, results)
+    assert at > 3
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_one_that_sleeps_while_the_other_dies_leaves_no_false_manifest(tmp_path, monkeypatch, first, second):
+    """The second is killed when it has replaced a file of the first, and has no manifest yet."""
+    (one, how), (other, other_how), results = first, second, []
+    replace = publication.replace_file
+
+    def die(*_arguments):
+        raise RuntimeError("killed")
+
+    def wake_up_late(*arguments):
+        fall_silent(tmp_path / f".{one}.claim")
+        monkeypatch.setattr(publication, "replace_file", die)
+        results.append(attempt(tmp_path / other, run="other", **other_how))
+        return replace(*arguments)
+
+    monkeypatch.setattr(publication, "replace_file", wake_up_late)
+    results.append(attempt(tmp_path / one, **how))
+    assert results == ["RuntimeError", "IntacctDestinationInUseError"]
+    assert look(tmp_path / one) == look(tmp_path / other) == "no manifest"
+    monkeypatch.setattr(publication, "replace_file", replace)
+    assert attempt(tmp_path / one, **how) == "green"
+    assert look(tmp_path / one) == "fits"
+
+
 def test_one_that_was_refused_does_not_stop_the_other(tmp_path, monkeypatch):
     """The second begins after the first has noted what it publishes, and before it looks for the other's notes."""
     results, check = [], publication._check_rivals
