@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 from msgspec import structs
@@ -36,6 +36,7 @@ from intacct_provider.storage.files import (
     remove,
     writable,
 )
+from intacct_provider.storage.kinds import check_regular
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +81,19 @@ class Holder(msgspec.Struct, frozen=True):
         return self.task is not None and self.task == other.task and self.map_index != other.map_index
 
 
-class _Record(msgspec.Struct, frozen=True):
-    """What a claim says."""
+_Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
-    token: str
+
+class _Record(msgspec.Struct, frozen=True):
+    """What a claim says.
+
+    :param token: names the file of the next claim.
+    """
+
+    token: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
     holder: Holder
-    since: dt.datetime
-    renewed: dt.datetime
+    since: _Time
+    renewed: _Time
 
     def encode(self) -> bytes:
         """Return the content of the file; its length does not change when the claim is renewed."""
@@ -96,7 +103,8 @@ class _Record(msgspec.Struct, frozen=True):
         return msgspec.json.encode({**structs.asdict(self), **times})
 
     def is_silent(self) -> bool:
-        return (_now() - self.renewed).total_seconds() > SILENCE
+        """Whether the owner has given no sign of life for long; one in the far future was given by a wrong clock."""
+        return abs((_now() - self.renewed).total_seconds()) > SILENCE
 
     def __str__(self) -> str:
         since, renewed = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (self.since, self.renewed))
@@ -129,6 +137,7 @@ class Claim:
         if self.exclusive:
             with writable(self.target):
                 prepare(self.target)
+                check_regular(self._root)
                 self._acquire()
             self._renewing.start()
         return self

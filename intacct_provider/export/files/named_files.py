@@ -108,8 +108,9 @@ def _list_wholes(name: str) -> Iterator[str]:
     for one in sorted(stems):
         # The names of lists, and of the members that they are in, are divided by dots.
         while one:
-            if one != stem:
-                yield one + endings
+            whole = one + endings
+            if one != stem and whole.strip("."):  # "." is the folder
+                yield whole
             one = one[: max(one.rfind("."), 0)]
 
 

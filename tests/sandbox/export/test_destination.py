@@ -388,6 +388,13 @@ def test_the_longest_name_that_is_accepted_is_exported(tmp_path):
     assert export(path, rows_per_part=20)["parts"] == 3
 
 
+@pytest.mark.parametrize("name", ["...", "..customers", ".customers"])
+def test_a_name_that_begins_with_dots_is_a_name_like_others(tmp_path, name):
+    assert export(tmp_path / name)["rows"] == 60
+    assert export(tmp_path / name, rows_per_part=20)["parts"] == 3
+    assert names(tmp_path) == {f"{name}.manifest.json", *(f"{name}-0000{n}" for n in (1, 2, 3))}
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_web_address_is_not_a_destination(company, scheme):
     billed = company.transactions

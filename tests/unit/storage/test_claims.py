@@ -122,6 +122,18 @@ def test_it_may_be_taken_over_after_ten_minutes_of_silence_and_not_before(target
     assert names(target) == []
 
 
+def test_a_sign_of_life_from_the_far_future_is_none(target):
+    """A worker with a wrong clock has died."""
+    abandon(Claim(target, MANUAL))
+    silence(target, -500)
+    with pytest.raises(IntacctDestinationInUseError), Claim(target, SCHEDULED):
+        pass
+    silence(target, -(10**9))
+    with Claim(target, SCHEDULED) as second:
+        second.check()
+    assert names(target) == []
+
+
 def test_of_many_who_take_over_one_succeeds(target):
     abandon(Claim(target, MANUAL))
     silence(target)
@@ -183,7 +195,18 @@ def test_a_claim_that_a_person_removed_is_made_again(target):
     assert names(target) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
+def claim_of(token, at):
+    return json.dumps({"token": token, "holder": {}, "since": at, "renewed": at}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"\xff", b"[]",
+        *(claim_of(token, "2026-12-01T00:00:00Z") for token in ("", "a/b", "\0" * 16, "a" * 300)),
+        claim_of("a" * 16, "2026-12-01T00:00:00"),
+    ],
+)  # fmt: skip
 def test_a_claim_that_cannot_be_read_counts_for_ten_minutes(target, content, monkeypatch):
     target.parent.mkdir()
     (target.parent / ".customers.jsonl.claim").write_bytes(content)
@@ -232,12 +255,21 @@ def make_device(path):
     path.symlink_to("/dev/zero")
 
 
-@pytest.mark.parametrize("make", [make_pipe, make_folder, make_device])
+def make_link(path):
+    path.with_name("precious").touch()
+    path.symlink_to("precious")
+
+
+def make_dangling_link(path):
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_folder, make_device, make_link, make_dangling_link])
 def test_what_is_not_a_file_under_the_name_of_a_claim_is_refused_and_stays(target, make):
     target.parent.mkdir()
     place = Path(target.path).parent / ".customers.jsonl.claim"
     make(place)
-    with pytest.raises(IntacctArgumentError, match=r"\.customers\.jsonl\.claim' cannot be read: it is a"):
+    with pytest.raises(IntacctArgumentError, match=r"\.customers\.jsonl\.claim' cannot be written: it is a"):
         Claim(target, MANUAL).__enter__()
     assert os.path.lexists(place)
 
