@@ -16,6 +16,7 @@ from pathlib import Path
 import openpyxl
 import pendulum
 import pytest
+from airflow_parts import asset_extra
 from sandbox_client import client_of
 
 from intacct_provider.sandbox import Sandbox
@@ -236,6 +237,13 @@ def test_the_commands_of_the_backfill_are_commands_of_airflow_and_name_its_pool(
 def test_cost_report(cook, sandbox, tmp_path, capsys):
     (tmp_path / "customer_groups.csv").write_text("id,name,groupType\nWEST,Western customers,all\n")
     before = sandbox.transactions
-    cook("cost_report")
-    assert f"This run took {sandbox.transactions - before} billed transactions" in capsys.readouterr().out
+    returned = cook("cost_report")
+    cost = sandbox.transactions - before
+    assert f"This run took {cost} billed transactions" in capsys.readouterr().out
+    tasks = {name: returned[name]["transactions"] for name in ("sync_groups", "export_groups")}
+    assert asset_extra("intacct_costs") == {"transactions": cost, "tasks": tasks}
+    before = sandbox.transactions
     cook("cost_report", limit=1, states=("success", "failed"))
+    again = sandbox.transactions - before
+    assert 1 < again < cost
+    assert asset_extra("intacct_costs")["transactions"] == again

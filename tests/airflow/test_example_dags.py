@@ -11,9 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from airflow_parts import needs_streams
+from airflow_parts import asset_extra, needs_streams
 from pyarrow import parquet
-from sqlalchemy import select
 
 CUSTOMER = "accounts-receivable/customer"
 GROUP = "accounts-receivable/customer-group"
@@ -196,15 +195,6 @@ def test_a_folder_that_cannot_be_written_is_found_before_intacct_is_asked(run_da
     run = run_dag("intacct_export_account_groups", folder=f"file://{tmp_path}/file/below")
     assert states(run) == {"export_account_groups": "failed"}
     assert sandbox.requests == []
-
-
-def asset_extra(name):
-    from airflow.models.asset import AssetEvent, AssetModel
-    from airflow.settings import Session
-
-    with Session() as session:
-        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-        return session.scalars(query.where(AssetModel.name == name).order_by(AssetEvent.id.desc())).first()
 
 
 @pytest.mark.slow

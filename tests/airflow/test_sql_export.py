@@ -6,9 +6,9 @@ import json
 from decimal import Decimal
 
 import pytest
+from airflow_parts import asset_extra
 from sandbox_client import client_of
 from sql_tables import POSTGRES, Database, database_servers
-from sqlalchemy import select
 
 DAG_ID = "intacct_incremental_customers_to_sql"
 CUSTOMER = "accounts-receivable/customer"
@@ -123,9 +123,6 @@ def test_a_run_that_fails_changes_nothing_and_the_next_one_misses_nothing(load, 
 
 
 def test_what_was_loaded_is_told_to_the_asset_and_beside_the_table(load, warehouse, sandbox):
-    from airflow.models.asset import AssetEvent, AssetModel
-    from airflow.settings import Session
-
     if not warehouse.sqlite:
         warehouse.run("CREATE SCHEMA finance")
     table = "main.customers" if warehouse.sqlite else "finance.customers"
@@ -138,10 +135,7 @@ def test_what_was_loaded_is_told_to_the_asset_and_beside_the_table(load, warehou
     assert owner == [DAG_ID, load.last.run_id, "load_customers", -1, table]
     assert (rows, watermark) == (result["rows"], result["watermark"])
     assert json.loads(facts)["completeness"]["result"] == "equal"
-    with Session() as session:
-        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-        wanted = query.where(AssetModel.name == "intacct_customers_table").order_by(AssetEvent.id.desc())
-        extra = session.scalars(wanted).first()
+    extra = asset_extra("intacct_customers_table")
     assert {name: extra[name] for name in ("table", "rows", "watermark")} == {
         name: result[name] for name in ("table", "rows", "watermark")
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger
+from sqlalchemy import select
 
 NO_STREAMS = "this Airflow has no streams that triggers share"
 needs_streams = pytest.mark.skipif(
@@ -51,3 +52,13 @@ class AssetShelves:
         if asset != self._asset:
             raise KeyError(asset)
         return self._accessor
+
+
+def asset_extra(name: str) -> Any:
+    """Return the extra of an asset's last event; None without one."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.settings import Session
+
+    with Session() as session:
+        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        return session.scalars(query.where(AssetModel.name == name).order_by(AssetEvent.id.desc())).first()

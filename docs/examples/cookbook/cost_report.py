@@ -1,10 +1,12 @@
-"""Sync and export, and fail if that took more billed transactions than it should."""
+"""Sync and export, report what that cost, and fail if it took more billed transactions than it should."""
 
 import pendulum
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, task
 
 from intacct_provider.operators.sync import IntacctSyncOperator
 from intacct_provider.transfers.intacct_to_object_storage import IntacctToObjectStorageOperator
+
+COSTS = Asset("intacct_costs")
 
 with DAG(
     dag_id="cost_report",
@@ -28,12 +30,19 @@ with DAG(
         destination="{{ params.folder }}/groups.csv",
     )
 
+    @task(outlets=[COSTS])
+    def report_cost(synced, exported, outlet_events=None):
+        costs = {"sync_groups": synced["transactions"], "export_groups": exported["transactions"]}
+        total = sum(costs.values())
+        print(f"This run took {total} billed transactions: {costs}")
+        outlet_events[COSTS].extra = {"transactions": total, "tasks": costs}
+        return total
+
+    # A task that fails updates no asset, so the limit is a task of its own: expensive runs are reported as well.
     @task
-    def report_cost(synced, exported, params=None):
-        costs = {"sync": synced["transactions"], "export": exported["transactions"]}
-        print(f"This run took {sum(costs.values())} billed transactions: {costs}")
-        if sum(costs.values()) > params["limit"]:
-            raise ValueError(f"This run took more than {params['limit']} billed transactions: {costs}")
+    def check_limit(total, params=None):
+        if total > params["limit"]:
+            raise ValueError(f"This run took {total} billed transactions, more than {params['limit']}.")
 
     sync >> export
-    report_cost(sync.output, export.output)
+    check_limit(report_cost(sync.output, export.output))
