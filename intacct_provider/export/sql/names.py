@@ -51,7 +51,8 @@ def name_for_sql(
     None of this depends on the order of the fields. Names that a user gave stay as they are.
 
     :param existing: columns that the table has.
-    :raises IntacctArgumentError: if a user gave two fields the same column, or one that every table has.
+    :raises IntacctArgumentError: if a user gave two fields the same column, one that every table has, or a name that
+        the database does not take.
     """
     names = _choose_names({column.field: column.name for column in columns}, dialect, existing)
     return tuple(structs.replace(column, name=names[column.field]) for column in columns)
@@ -65,7 +66,7 @@ def plain_name(field: str) -> str:
 def _choose_names(given: Mapping[str, str], dialect: Dialect, existing: Collection[str]) -> dict[str, str]:
     system = _SYSTEM_COLUMNS.get(dialect.title, frozenset())
     names = {field: name for field, name in given.items() if name != field}
-    _check_given(names, system)
+    _check_given(names, system, dialect)
     taken = {name.casefold() for name in (*names.values(), *system)}
 
     def claim(field: str, name: str) -> None:
@@ -88,10 +89,11 @@ def _choose_names(given: Mapping[str, str], dialect: Dialect, existing: Collecti
     return names
 
 
-def _check_given(names: Mapping[str, str], system: Collection[str]) -> None:
-    """Reject two columns with the same name; most databases ignore case."""
+def _check_given(names: Mapping[str, str], system: Collection[str], dialect: Dialect) -> None:
+    """Reject what the database does not accept, and two columns with the same name; most databases ignore case."""
     taken: dict[str, str] = {}
     for field, name in names.items():
+        dialect.quote(name)
         other = taken.setdefault(name.casefold(), field)
         if other != field:
             raise IntacctArgumentError(

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.schema.values import to_json, to_text
 from intacct_provider.export.sql.dialect import NESTED, Cursor, Name, Slot, TableColumn
 from intacct_provider.export.sql.quoting import QuotingDialect
 
 _LARGEST = 2**63
+_BOOLEANS = ("true", "false")
 #: What ``table_xinfo`` says of columns whose values are generated, virtual or stored.
 _GENERATED = (2, 3)
 _PASSING = re.compile("locked|busy|disk|i/o|unable to open|full", re.IGNORECASE)
@@ -26,6 +28,15 @@ class Sqlite(QuotingDialect):
 
     # Any other type may make numbers of texts, and binary fractions of amounts.
     exact: Mapping[str, str] = dict.fromkeys(("string", "decimal", "date", "timestamp", "nested"), "TEXT")
+
+    def quote(self, name: str) -> str:
+        """Return a name in quotes, case included."""
+        if name.lower() in _BOOLEANS:  # even in quotes
+            raise IntacctArgumentError(
+                f"{name!r} cannot be the name of a column in SQLite, which treats it as a value. Give the field "
+                "another name of a column: fields={'field': 'column'}."
+            )
+        return super().quote(name)
 
     def decimal(self, scale: int | None) -> str:  # noqa: ARG002
         """Return the type of exact numbers."""

@@ -272,3 +272,11 @@ def test_a_column_that_every_table_of_postgresql_has_is_refused(
         AirflowFailException, match=f"names the column of 'id' '{name}', which every table has"
     ):
         load(fields={"key": "key", "id": name})
+
+
+@pytest.mark.usefixtures("unpaid")
+@pytest.mark.parametrize("mode", ["append", "merge", "replace"])
+def test_a_name_that_sqlite_treats_as_a_value_is_refused_before_any_call(warehouse, mode):
+    with pytest.raises(AirflowFailException, match="'True' cannot be the name of a column in SQLite"):
+        load(fields={"key": "key", "id": "True"}, mode=mode)
+    assert query(warehouse, "SELECT name FROM sqlite_master") == []

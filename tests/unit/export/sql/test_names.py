@@ -66,6 +66,11 @@ def test_columns_that_every_table_has():
         name_for_sql([Column("ctid", "name", "string")], POSTGRES)
 
 
+def test_sqlite_treats_true_and_false_as_values_even_in_quotes():
+    assert names_of("true", "False") == {"true": "c_true", "False": "c_False"}
+    assert names_of("true", dialect=POSTGRES) == {"true": "true"}
+
+
 def test_long_names_are_shortened_and_stay_different():
     one, other = "x" * 70 + ".id", "x" * 70 + ".key"
     names = names_of(one, other, dialect=POSTGRES)
