@@ -23,12 +23,20 @@ _PAIRS = (
     ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPDTGKJCZFMNLSRVHWXYAEIOU"),
     # Canadian syllabics, Tifinagh, Ethiopic, N'Ko, Hebrew and Runic
     ("ᗅᗷᑕᗞᖴᕼᒍᒪᑭᖇᑌᐯᗯ᙭ⵔⵏዐߊ׀ᛁᛕᚷ", "ABCDFHJLPRUVWXOlOlllKX"),
+    # Rarer letters of these scripts, Myanmar, Georgian and others
+    ("ϨⳌⳒⳊⳐ𐋵ⲅꙄӠҽᒿᗪᗰᑲᖯᑯᕁᕽꛯꛟᏎᏮᏳᏒᏕᏔᎽᏏꮯᏧᏂꭵᎥꮁꮪꮩꮃꮓⴹⵕⴸⵝϜϺ", "2369LZr23e2DMbbdxx2V46GRSWYbcdhiirsvwzEQVXFM"),
+    ("ᴦᛖ〇ଠሀꓒքռգաჿყഠဝ", "rMOOUdfnqwoyoo"),
+    # Miao, Warang Citi, Osage, Old Italic, Carian, Lycian, Deseret, Elbasan and Ahom
+    ("𖼻𖽀𖼖𖼵𖼺𖼊𖽂𖼈𖽃𖼨𑣊𑢯𑢻𑣕𑣆𑣌𑢬𑣖𑣲𑢦𑢮𑣂𑢢𑢣𑢲𑢵𑢼𑢸𑢠𑣯𑣬𑢤𑢩𑣃𑣈𑣗𑣁𑣘𑣀𑣜𑣄𐓒𐓂𐒴", "3ALRSTUVYl34567999CEEFFLLOTUVWXYZioosuvyz7OR"),
+    ("𐓎𐓪𐓶𐌚𐌁𐌂𐌑𐌕𐌢𐌗𐌠𐌉𐊠𐊡𐊢𐊥𐋏𐊰𐊫𐊱𐊴𐊲𐊂𐊆𐊇𐊒𐊕𐊖𐊗𐊐𐊊𐐕𐐛𐐄𐐠𐐽𐐬𐑈𐔜𐔥𐔘𐔦𐔓𐔖", "Uou8BCMTXXllABCFHMOTXYBEFOPSTXlCLOScosCFKLNO"),
+    ("𐔝𐔧𑜆𑜊𑜎𑜏", "VXvwww"),
     # Latin letters beyond ASCII, small capitals among them
+    ("ꝚƧꞫȜƷꝪƼȣȢꝮꞴꞘꞲƦꞳƄꬲꬵꞙẝᶃƍƖᴑꬽꭇꭈƽꞟꭎꭒʋɯɣᶌỿꭚ", "2233335889BFJRXbefffggloorrsuuuuwyyyy"),
     ("ıɑɡɩȷǀ", "iagijl"),
     ("ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "ABCDEGHIJKLMNOPRSTUVWYZ"),
     # Hyphens and dashes, quotation marks, slashes and colons
-    ("‐‑‒–—―−˗⁃﹘ー", "-----------"),
-    ("‘’‛′ʼʹ＇“”″‟", "'''''''\"\"\"\""),
+    ("‐‑‒–—―−˗⁃﹘ー➖Ⲻ", "-------------"),
+    ("‘’‛′ʼʹ＇´ʻʽʾˈˊ‵ꞌ“”″‟", "'''''''''''''''\"\"\"\""),
     ("⁄∕⧸˸꞉∶ːǃ∣⎮∗‚ˍ‧", "///::::!||*,_·"),
 )
 _LATIN = str.maketrans(dict(chain.from_iterable(zip(odd, plain, strict=True) for odd, plain in _PAIRS)))
