@@ -36,7 +36,8 @@ _FLAGS = {"true": True, "false": False}
 _NOTHINGS = frozenset({"", "None", "null", "nan", "NaN", "NaT", "<NA>"})
 #: What templates render for a list, a mapping, or an object such as ``OrderedDict([...])`` and ``<generator ...>``.
 _RENDERED = re.compile(r"""['"]?(\w+\(.*\)|\[.*\]|\{.*\}|\(.*\))['"]?|<.+>""", re.DOTALL)
-_QUOTED = re.compile(r"""['":]""")
+#: What distinguishes such a text from an id in brackets: quotation marks and colons, or that it is empty.
+_NO_ID = re.compile(r"""['":]|\A\W*\Z""")
 
 
 def make_templatable(filters: Filters, filter_expression: str | None) -> tuple[Filters, str | None]:
@@ -66,12 +67,10 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
 
     record_id = read_id("record_id", record_id)
     for argument, value in (("key", key), ("record_id", record_id)):
-        if value and is_rendered_nothing(value):
-            raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(str(value))}")
+        if value:
+            check_rendered_id(argument, value)
     if record_id is not None and (isinstance(record_id, bool) or not isinstance(record_id, str | int)):
         raise IntacctArgumentError(f"record_id must be the id of one record, not {type(record_id).__name__}.")
-    if is_rendered_list(record_id) and _QUOTED.search(str(record_id)):
-        raise IntacctArgumentError(describe_rendered_list("record_id"))
     if key not in (None, ""):
         check_key(key)
     if (key in (None, "")) == (record_id in (None, "")):
@@ -79,6 +78,17 @@ def check_key_or_id(object_name: str, key: str | None, record_id: str | None) ->
             f"Name the record of {object_name} by key or by record_id, one of them; got key={key!r} and "
             f"record_id={record_id!r}."
         )
+
+
+def check_rendered_id(argument: str, value: Any) -> None:
+    """Reject an id or a key that a template made of nothing, or of a list.
+
+    :raises IntacctArgumentError: in that case.
+    """
+    if is_rendered_nothing(value):
+        raise IntacctArgumentError(f"{argument} {describe_rendered_nothing(value)}")
+    if is_rendered_list(value) and _NO_ID.search(value):
+        raise IntacctArgumentError(describe_rendered_list(argument))
 
 
 def is_rendered_nothing(value: Any) -> bool:

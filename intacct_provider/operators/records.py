@@ -10,10 +10,9 @@ from intacct_provider.links import RecordLink, link_record
 from intacct_provider.operators.base import (
     IntacctOperator,
     check_key_or_id,
+    check_rendered_id,
     describe_rendered_list,
-    describe_rendered_nothing,
     is_rendered_list,
-    is_rendered_nothing,
 )
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ def _check_names(path: str, value: Any) -> None:
     """Reject ids and keys, of the record or of those that it refers to, whose template rendered to nothing."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
     for name, item in items:
-        if str(name).rpartition(".")[2] in ("id", "key") and is_rendered_nothing(item):
-            raise IntacctArgumentError(f"{path}.{name} {describe_rendered_nothing(item)}")
+        if str(name).rpartition(".")[2] in ("id", "key"):
+            check_rendered_id(f"{path}.{name}", item)
         if isinstance(item, Mapping | list | tuple):
             _check_names(f"{path}.{name}", item)

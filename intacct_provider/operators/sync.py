@@ -68,6 +68,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
         guards = self._read_guards()
         with self.client(context) as client:
             dry_run = read_flag("dry_run", self.plan_only)
+            verify = read_flag("verify", self.verify)
             path, owner = self._plan_file, name_task(context)
             path, begun = (path, None) if path is None or dry_run else find_begun(path, owner)
             if begun is None:
@@ -92,7 +93,7 @@ class IntacctSyncOperator(IntacctPlanSyncOperator):
                         journal=journal,
                         tolerance=tolerance,
                         fresh=not begun,
-                        verify=self.verify,
+                        verify=verify,
                     )
                 files = describe_files(journal) if journal else {}
             result |= outcome.counts | files | {"transactions": client.transactions, "dry_run": dry_run}

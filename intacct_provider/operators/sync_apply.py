@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import ObjectStoragePath
 
 from intacct_provider.links import PlanLink, show_file
-from intacct_provider.operators.base import IntacctOperator, airflow_errors, name_task, report_to_outlets
+from intacct_provider.operators.base import (
+    IntacctOperator,
+    airflow_errors,
+    name_task,
+    read_flag,
+    report_to_outlets,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -88,6 +94,7 @@ class IntacctApplySyncOperator(IntacctOperator):
 
         with airflow_errors():
             tolerance = Tolerance(self.max_rejects, self.max_reject_percent)
+            verify = read_flag("verify", self.verify)
             path, sha256 = parse_reference(self.plan, self.plan_sha256)
             plan = read_plan(path, sha256)
         self.log.info("Applying the plan %s, SHA-256 %s.", path, plan.digest)
@@ -103,7 +110,7 @@ class IntacctApplySyncOperator(IntacctOperator):
                     journal=journal,
                     on_stale=self.on_stale,
                     tolerance=tolerance,
-                    verify=self.verify,
+                    verify=verify,
                 )
             written = {"plan": path, "sha256": plan.digest, "transactions": client.transactions}
             result = outcome.counts | describe_files(journal) | written

@@ -197,11 +197,12 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
         from intacct_provider.sync.rendering.wording import describe_counts
 
         with self.client(context) as client:
+            fail_on_change = read_flag("fail_on_change", self.fail_on_change)
             plan, rejected = self._plan(client, context, self._read_guards())
             result = summarize_plan(plan) | self._write_plan(context, plan, rejected)
             result["transactions"] = client.transactions
             self._check_limits(context, plan, result)
-            if plan.steps and self.fail_on_change:
+            if plan.steps and fail_on_change:
                 changes = describe_drift(client, plan)
                 result["transactions"] = client.transactions
                 push_result(context, result)
@@ -257,7 +258,7 @@ class IntacctPlanSyncOperator(SqlSourceOperator):
             self.columns,
             self.constants,
             self.null_marker,
-            CellRules(self.where, self.value_maps, self.trim),
+            CellRules(self.where, self.value_maps, read_flag("trim", self.trim)),
             self.sheet,
             [self.null_markers] if isinstance(self.null_markers, str) else self.null_markers,
             read_flag("allow_damaged_text", self.allow_damaged_text),

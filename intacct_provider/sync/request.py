@@ -34,8 +34,8 @@ class SyncRequest:
         them.
     :param on_invalid: how to treat desired records with problems: ``fail`` refuses all records, ``reject`` leaves
         these out. A mirror deletes none of them, and nothing at all if it is uncertain which records they are.
-    :raises IntacctArgumentError: for an unknown mode, ``on_delete`` or ``on_invalid``, a mirror without scope, or an
-        invalid scope or protection.
+    :raises IntacctArgumentError: for an unknown mode, ``on_delete`` or ``on_invalid``, a ``match_on`` that is not text,
+        a mirror without scope, or an invalid scope or protection.
     """
 
     object_name: str
@@ -48,6 +48,10 @@ class SyncRequest:
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, MODES)
+        if not isinstance(self.match_on, str) or not self.match_on.strip():
+            raise IntacctArgumentError(
+                f"match_on must be the path of a field, such as 'id', not {show_value(self.match_on)}."
+            )
         check_choice("on_delete", self.on_delete, get_args(OnDelete))
         check_choice("on_invalid", self.on_invalid, get_args(OnInvalid))
         if isinstance(self.scope, str) and self.scope != "all":

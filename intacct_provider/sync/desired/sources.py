@@ -69,6 +69,7 @@ class Layout:
     :param allow_damaged_text: whether text such as ``#N/A``, ``nan`` and ``4.7E+17`` is taken as it is.
     :param match_required: whether every record needs the field ``match_on``.
     :param why_some: why there must be records, as the end of a sentence.
+    :raises IntacctArgumentError: if a marker is not text.
     """
 
     match_on: str
@@ -81,6 +82,16 @@ class Layout:
     allow_damaged_text: bool = False
     match_required: bool = True
     why_some: str = "an empty desired state is rejected, because in mode mirror it would delete everything"
+
+    def __post_init__(self) -> None:
+        one = [] if self.null_marker is None else [self.null_marker]
+        several = self.null_markers if isinstance(self.null_markers, Collection) else [self.null_markers]
+        for marker in (*one, *several):
+            if not isinstance(marker, str):
+                raise IntacctArgumentError(
+                    "null_marker must be text, and null_markers a list of texts, as cells have them, such as 'NULL', "
+                    f"not {show_value(marker)}"
+                )
 
     @property
     def markers(self) -> frozenset[str]:

@@ -199,14 +199,15 @@ def test_a_sync_in_one_task_continues_its_own_plan_beside_another_one(airflow, p
         ("max_rejects", True),
         ("max_rejects", [5]),
         ("max_reject_percent", float("nan")),
+        ("verify", "maybe"),
     ],
 )
 def test_a_wrong_limit_is_an_error_before_anything_is_sent(airflow, path, name, value):
     result = plan(path)
     before = len(airflow.requests)
-    with pytest.raises(AirflowFailException, match=f"{name} is "):
+    with pytest.raises(AirflowFailException, match=f"{name} (is|must be) "):
         apply(result, **{name: value})
-    with pytest.raises(AirflowFailException, match=f"{name} is "):
+    with pytest.raises(AirflowFailException, match=f"{name} (is|must be) "):
         IntacctSyncOperator(task_id="s", object_name=PURPOSE, desired=DESIRED, **{name: value}).execute({})
     assert len(airflow.requests) == before
 

@@ -382,6 +382,13 @@ def test_rows_of_a_database(airflow, plan_path, tmp_path, monkeypatch):
         ({"constants": {"stats": "active"}}, "stats"),
         ({"columns": {"nam": "id"}}, "nam"),
         ({"max_creates": -1}, "max_creates"),
+        ({"match_on": None}, "match_on must be the path of a field"),
+        ({"match_on": ["id"]}, "match_on must be the path of a field"),
+        ({"null_marker": 0}, "null_marker must be text"),
+        ({"null_markers": None}, "null_markers a list of texts"),
+        ({"null_markers": ["NULL", 0]}, "null_markers a list of texts"),
+        ({"trim": "yes"}, "trim must be True or False"),
+        ({"fail_on_change": "x"}, "fail_on_change must be True or False"),
     ],
 )
 def test_arguments_that_are_refused(airflow, plan_path, arguments, text):
