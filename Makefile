@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python tools/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test test-all test-system lint types docs check dist package test-versions coverage mutation reliability reliability-table soak soak-sandbox azurite \
-  bench bench-smoke bench-sandbox bench-sync bench-sensors bench-workers parity kills examples screenshot constraints clean worlds races assumptions
+  bench bench-smoke bench-sandbox bench-sync bench-sensors bench-workers parity kills examples examples-by-clicks screenshot constraints clean worlds races assumptions
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -95,6 +95,9 @@ bench-sandbox: $(VENV)/.dev  ## Measure the sandbox against SQLite itself
 
 examples: $(VENV)/.dev  ## Run every example DAG twice in what `make airflow` starts (4 minutes)
 	@INTACCT_ALL_EXAMPLES=1 $(BIN)/python -m pytest -q tests/system/test_make_airflow.py
+
+examples-by-clicks: $(VENV)/.dev  ## Run every example DAG twice in `make airflow` by clicks in Chromium
+	@INTACCT_ALL_EXAMPLES=1 $(BIN)/python -m pytest -v tests/browser/test_examples_by_clicks.py
 
 kills: $(VENV)/.dev  ## Kill the worker of an export at 20 random moments: files and manifest as if nothing had happened
 	@INTACCT_EXPORT_KILLS=20 $(BIN)/python -m pytest -q tests/system/test_export_killed.py
