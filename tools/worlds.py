@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import random
 import sys
@@ -103,6 +104,8 @@ def _prepare() -> None:
     home = Path(tempfile.gettempdir(), "intacct-worlds")
     os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     sys.path.insert(0, str(SUPPORT))
+    # Each world does so, too, but to do it again and again takes time.
+    logging.disable(logging.CRITICAL)
 
 
 def _family(name: str) -> Any:

@@ -164,9 +164,11 @@ def prepare(target: ObjectStoragePath) -> None:
     :raises OSError: if it cannot be created, or a folder has the name of the file.
     """
     # On an object storage a file and a "folder" may have the same name.
-    if is_local(target) and target.is_dir():
-        raise IsADirectoryError(str(target))
-    if target.protocol not in WITHOUT_FOLDERS:
+    if is_local(target):
+        if os.path.isdir(target.path):
+            raise IsADirectoryError(str(target))
+        os.makedirs(os.path.dirname(target.path), exist_ok=True)
+    elif target.protocol not in WITHOUT_FOLDERS:
         target.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -240,7 +242,12 @@ def read_age(path: ObjectStoragePath) -> dt.timedelta | None:
 
 def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePath]:
     """Return the files in the folder of a file whose names begin with a prefix, in order of name."""
-    folder = target.parent.path
+    return [target.with_name(name) for name in list_names_beside(target, prefix)]
+
+
+def list_names_beside(target: ObjectStoragePath, prefix: str) -> list[str]:
+    """Return the names of the files that :func:`list_beside` returns; of many files, that is much quicker."""
+    folder = os.path.dirname(target.path) if is_local(target) else target.parent.path
     target.fs.invalidate_cache()
     # Without a prefix, an object storage would send the names of all files of the folder.
     only = {"prefix": prefix} if target.protocol in WITHOUT_FOLDERS else {}
@@ -249,7 +256,7 @@ def list_beside(target: ObjectStoragePath, prefix: str) -> list[ObjectStoragePat
     except FileNotFoundError:
         return []
     names = {path.removeprefix(folder).lstrip("/") for path in found}
-    return [target.with_name(name) for name in sorted(names) if name.startswith(prefix) and "/" not in name]
+    return [name for name in sorted(names) if name.startswith(prefix) and "/" not in name]
 
 
 def hash_file(path: ObjectStoragePath) -> Written | None:

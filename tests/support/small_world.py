@@ -94,7 +94,7 @@ class Company:
         path = unquote(parts.path.partition("/ia/api/v1")[2])
         keyed = method in ("POST", "PATCH") and self.remembers and path.startswith("/objects/")
         key = headers.get("Idempotency-Key") if keyed else None
-        digest = hashlib.sha256(repr((method, path, body)).encode()).hexdigest()
+        digest = hashlib.sha256(repr((method, path, body)).encode()).hexdigest() if key else None
         if key in self.kept:
             before, status, content = self.kept[key]
             if before == digest:

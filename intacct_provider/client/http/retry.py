@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: Statuses that mean "later", not "no".
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -117,6 +118,7 @@ def _parse_pause(text: str, now: float) -> float | None:
     return None if timestamp is None else max(0.0, timestamp - now)
 
 
+@lru_cache(maxsize=64)  # several ask for the date of one response
 def parse_date(text: str | None) -> float | None:
     """Return an HTTP date in seconds since 1970, or None if it is not a date."""
     try:

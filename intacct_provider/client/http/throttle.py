@@ -192,12 +192,13 @@ def _read_advice(headers: Mapping[str, str]) -> _Advice:
     limits: list[tuple[int | None, int | None]] = []
     spacing = 0.0
     for name, text in headers.items():
-        number = _parse_number(text)
+        limiting, found = _LIMIT.fullmatch(name), _REMAINING.fullmatch(name)
+        number = _parse_number(text) if limiting or found else None
         if number is None:
             continue
-        if _LIMIT.fullmatch(name):
+        if limiting:
             limits.append((number, _parse_number(headers.get(f"{name}-Remaining"))))
-        elif found := _REMAINING.fullmatch(name):
+        elif found:
             limit = _parse_number(headers.get(name[: -len("-Remaining")]))
             window = _WINDOWS.get((found[1] or "").lower())
             if window is None and limit is None:

@@ -247,8 +247,8 @@ class Transport:
         started, attempt, maybe_already_done = time.monotonic(), 0, False
         self._redactor.add(token)  # another client of the process may have got it
         while True:
-            outcome = self._send_once(request, token)
-            status, pause = _effective_status(outcome), read_pause(outcome.headers)
+            outcome, status = self._send_once(request, token)
+            pause = read_pause(outcome.headers)
             # Others have all the places. Only the time bounds how often that may be, or they would starve this client.
             # A pause of 0 seconds says as little as none.
             crowded_out = status == 429 and bool(pause)
@@ -268,7 +268,7 @@ class Transport:
                 wait = None
             if wait is None or (outcome.maybe_done and not request.is_safe_to_repeat()):
                 if isinstance(outcome, Reply):
-                    return replace(outcome, maybe_already_done=maybe_already_done)
+                    return replace(outcome, maybe_already_done=True) if maybe_already_done else outcome
                 error = self._build_error(request, outcome, attempt, elapsed)
                 if isinstance(error, IntacctConnectionError):
                     error.maybe_done = maybe_already_done or outcome.maybe_done
@@ -294,8 +294,8 @@ class Transport:
                 f"{request.method} {request.path}: {what}; not sent again, because the read was stopped."
             )
 
-    def _send_once(self, request: Request, token: str) -> Reply | Failure:
-        """Send once and return a complete response, or why there is none."""
+    def _send_once(self, request: Request, token: str) -> tuple[Reply | Failure, int | None]:
+        """Send once and return a complete response, or why there is none, and the status that it amounts to."""
         if self.before_request is not None:
             self.before_request(request)
         headers = {"Accept": "application/json"}
@@ -307,9 +307,8 @@ class Transport:
             with self.limit.slot() as slot:
                 request.tally.throttled += time.monotonic() - in_line
                 if request.stopped is not None and request.stopped.is_set():
-                    return Failure(
-                        "not sent, because the read was stopped", transient=False, maybe_done=False
-                    )
+                    stopped = "not sent, because the read was stopped"
+                    return Failure(stopped, transient=False, maybe_done=False), None
                 request.tally.calls += 1
                 with self._session.request(
                     request.method,
@@ -324,15 +323,18 @@ class Transport:
                 ) as response:
                     content = read_content(response)
         except (requests.RequestException, HTTPError, ValueError) as err:
-            return classify_failure(err, self._config.timeout, redact_url(self._proxy))
+            failure = classify_failure(err, self._config.timeout, redact_url(self._proxy))
+            return failure, failure.status
         except (ContentTooLargeError, UnknownEncodingError) as err:
-            return classify_content(err)
+            failure = classify_content(err)
+            return failure, failure.status
         outcome = read_response(
             response, content, request.decode, self._redactor.clean, known=self._has_answered
         )
         self._has_answered |= isinstance(outcome, Reply) and outcome.has_content and outcome.status < 300
-        self.limit.observe(_effective_status(outcome), response.headers, slot)
-        return outcome
+        status = _effective_status(outcome)
+        self.limit.observe(status, response.headers, slot)
+        return outcome, status
 
     def _learn_secret(self, secret: str) -> None:
         """Mask a token in logs, and in whatever a server repeats."""

@@ -10,7 +10,7 @@ import msgspec
 from intacct_provider.exceptions import IntacctArgumentError
 from intacct_provider.export.files.file_part import split_name
 from intacct_provider.export.files.manifest import SUFFIX
-from intacct_provider.storage.files import ObjectStoragePath, list_beside, read_small
+from intacct_provider.storage.files import ObjectStoragePath, list_names_beside, read_small
 
 
 class NamedFile(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,7 +83,7 @@ def find_rivals(target: ObjectStoragePath, names: Iterable[str], beside: str) ->
     if not rivals:
         return {}
     stem = split_name(target.name)[0]
-    near = {path.name for path in list_beside(target, beside.partition("{}")[0] + stem)}
+    near = {*list_names_beside(target, beside.partition("{}")[0] + stem)}
     # Listed at once rather than asked for one by one.
     return {
         other: shared
