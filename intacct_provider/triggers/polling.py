@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -26,7 +25,7 @@ from intacct_provider.triggers.intervals import (
     describe_pause,
     next_wait,
 )
-from intacct_provider.triggers.shared_client import Answer, Ask, share_client
+from intacct_provider.triggers.shared_client import Ask, share_client
 
 if TYPE_CHECKING:
     from intacct_provider.client import IntacctClient
@@ -127,11 +126,7 @@ class PollingTrigger(BaseTrigger):
         )
         self.log.info("Intacct: polling with connection %r %s.", self.intacct_conn_id, cost)
         async with share_client(self.intacct_conn_id, self.entity_id) as ask:
-
-            async def ask_and_count(question: Callable[[IntacctClient], Answer]) -> Answer:
-                return await ask(partial(self._count, question))
-
-            event = await self._wait(ask_and_count)
+            event = await self._wait(ask)
         event.payload["transactions"] = self._billed
         yield event
 
@@ -141,7 +136,7 @@ class PollingTrigger(BaseTrigger):
             asked = None
             await asyncio.sleep(pause)
             try:
-                found = await ask(self.poll)
+                found = await ask(self._poll_and_count)
             except IntacctError as err:
                 failures, asked = failures + 1, err.retry_after
                 text = f"poll failed, {failures} in a row: {err}"
@@ -155,6 +150,7 @@ class PollingTrigger(BaseTrigger):
                 if found.met:
                     self.log.info("%s. Done.", text)
                     return build_success_event(found.summary)
+                del found  # A trigger that waits holds little: see _Share.
             if self.deadline is not None and time.time() >= self.deadline:
                 return build_timeout_event(text)
             pause = self._bound(
@@ -169,11 +165,11 @@ class PollingTrigger(BaseTrigger):
             )
             self.log.info("%s (connection %r). %s", text, self.intacct_conn_id, describe_pause(pause))
 
-    def _count(self, question: Callable[[IntacctClient], Answer], client: IntacctClient) -> Answer:
-        """Answer a question, and count what Intacct bills for it: the task adds that to its own when it goes on."""
+    def _poll_and_count(self, client: IntacctClient) -> Finding:
+        """Poll, and count what Intacct bills for it: the task adds that to its own when it goes on."""
         before = client.transactions_here
         try:
-            return question(client)
+            return self.poll(client)
         finally:
             self._billed += client.transactions_here - before
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from intacct_provider.client.http import codec
 from intacct_provider.triggers.polling import Finding, PollingTrigger
 
 if TYPE_CHECKING:
@@ -26,6 +28,16 @@ class IntacctQueryTrigger(PollingTrigger):
     def __init__(self, *, condition: dict[str, Any], **how: Any) -> None:
         super().__init__(**how)
         self.condition = condition
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """The parts of the condition; kept as text, so that a trigger that waits holds few objects."""
+        parts: dict[str, Any] = json.loads(self._condition)
+        return parts
+
+    @condition.setter
+    def condition(self, parts: dict[str, Any]) -> None:
+        self._condition = json.dumps(codec.to_plain(parts))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path, which is stored and must not change, and the arguments."""

@@ -7,10 +7,8 @@ import contextvars
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -43,8 +41,7 @@ class Ask(Protocol):
         """
 
 
-@asynccontextmanager
-async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> AsyncIterator[Ask]:
+def share_client(intacct_conn_id: str, entity_id: str | None = None) -> _Share:
     """Give a trigger the client that all triggers of a connection and entity share in this process.
 
     It has at most ``max_concurrency`` threads (4 for ``auto``), so that there are never more requests in flight, nor
@@ -57,18 +54,9 @@ async def share_client(intacct_conn_id: str, entity_id: str | None = None) -> As
     seconds, so that many triggers do not have the user locked.
 
     :param entity_id: entity to work in; None takes the connection's.
+    :return: what to enter by ``async with``; it gives an :class:`Ask`.
     """
-    key = (asyncio.get_running_loop(), intacct_conn_id, entity_id)
-    shared = _shared.setdefault(key, _SharedClient(intacct_conn_id, entity_id))
-    shared.users += 1
-    try:
-        yield partial(shared.ask, began=monotonic())
-    finally:
-        shared.users -= 1
-        if not shared.users:
-            if _shared.get(key) is shared:  # and not in a process that was forked meanwhile
-                del _shared[key]
-            shared.retire()
+    return _Share(intacct_conn_id, entity_id)
 
 
 def make_hook(intacct_conn_id: str, entity_id: str | None) -> IntacctHook:
@@ -81,11 +69,40 @@ def make_hook(intacct_conn_id: str, entity_id: str | None) -> IntacctHook:
     )
 
 
+class _Share:
+    """What a trigger has of a shared client while it waits.
+
+    A class with slots, since a generator, a partial and their parts are six objects more for each trigger: the more
+    there are, the longer a garbage collection stops Airflow's event loop.
+    """
+
+    __slots__ = ("_began", "_connection", "_shared")
+
+    def __init__(self, intacct_conn_id: str, entity_id: str | None) -> None:
+        self._connection = (intacct_conn_id, entity_id)
+
+    async def __aenter__(self) -> Ask:
+        key = (asyncio.get_running_loop(), *self._connection)
+        self._shared = _shared.setdefault(key, _SharedClient(*key))
+        self._shared.users += 1
+        self._began = monotonic()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._shared.leave()
+
+    async def __call__(self, question: Callable[[IntacctClient], Answer]) -> Answer:
+        return await self._shared.ask(question, began=self._began)
+
+
 class _SharedClient:
     """The client of a connection, opened when it is first needed, and again when the connection was changed."""
 
-    def __init__(self, intacct_conn_id: str, entity_id: str | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, intacct_conn_id: str, entity_id: str | None
+    ) -> None:
         self.users = 0
+        self._key = (loop, intacct_conn_id, entity_id)
         self._connection = (intacct_conn_id, entity_id)
         self._opening: asyncio.Task[_OpenClient] | None = None
         self._read_at = -math.inf
@@ -141,8 +158,13 @@ class _SharedClient:
             if unused:
                 fresh.add_done_callback(_retire)
 
-    def retire(self) -> None:
-        """Close the client when the question in flight is answered."""
+    def leave(self) -> None:
+        """Be one user less; after the last one, close the client when the question in flight is answered."""
+        self.users -= 1
+        if self.users:
+            return
+        if _shared.get(self._key) is self:  # and not in a process that was forked meanwhile
+            del _shared[self._key]
         if self._opening is not None:
             self._opening.add_done_callback(_retire)
 

@@ -160,7 +160,7 @@ def test_trigger_tells_at_once_what_waiting_cannot_mend(sandbox, trigger, monkey
 
 
 def test_trigger_asks_a_last_time_when_time_is_up_and_not_an_interval_later(sandbox, trigger):
-    trigger.condition["bounds"] = {"at_least": "2"}
+    trigger.condition = {**trigger.condition, "bounds": {"at_least": "2"}}
     trigger.poll_interval, trigger.deadline = 3600, time.time() + 0.2
     assert first_event(trigger) == {
         "status": "timeout",

@@ -163,7 +163,7 @@ def test_a_deferred_sensor_says_what_it_found_on_both_sides(capsys):
     assert "waiting for at least 3 (connection 'intacct_default')" in before
     assert "Next poll in 0 s" in before
     trigger = deferred.value.trigger
-    trigger.condition["bounds"] = {"at_least": "2"}
+    trigger.condition = {**trigger.condition, "bounds": {"at_least": "2"}}
     event = run_trigger(trigger)
     assert measured(at_least=3).execute_complete({}, event) == {"object_name": CUSTOMER, "count": 2}
     text = capsys.readouterr().out

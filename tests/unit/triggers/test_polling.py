@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,7 +31,7 @@ class Scripted(PollingTrigger):
 
     def wait(self):
         async def ask(question):
-            return question(None)
+            return question(SimpleNamespace(transactions_here=0))
 
         return asyncio.run(self._wait(ask)).payload
 
