@@ -98,9 +98,7 @@ class _Share:
 class _SharedClient:
     """The client of a connection, opened when it is first needed, and again when the connection was changed."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, intacct_conn_id: str, entity_id: str | None
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, intacct_conn_id: str, entity_id: str | None) -> None:
         self.users = 0
         self._key = (loop, intacct_conn_id, entity_id)
         self._connection = (intacct_conn_id, entity_id)
