@@ -143,10 +143,13 @@ class IntacctToSqlOperator(IntacctExportOperator):
         load.check_hashes(load.name_columns(self._hashed_columns()))
         export = self.prepare(client, context)
         full_refresh = self.wants_full_refresh or self._lost_rows(load, export)
-        if self.mode == "merge" and self.reads_all_again(export):
+        columns = self._name_columns(export, load)
+        if self.mode == "merge" and (
+            self.reads_all_again(export) or self._has_new_columns(load, export, columns)
+        ):
             full_refresh = True
         export = self.narrow(export, full_refresh=full_refresh)
-        export = replace(export, source=replace(export.source, columns=self._name_columns(export, load)))
+        export = replace(export, source=replace(export.source, columns=columns))
         self.check_schema(export)
         if keys_path is None:
             return export
@@ -161,6 +164,23 @@ class IntacctToSqlOperator(IntacctExportOperator):
             if column.name not in (before.name, plain_name(column.field)):
                 self.log.info("%s: field %r is column %r.", self.table, column.field, column.name)
         return columns
+
+    def _has_new_columns(self, load: TableLoad, export: Export, columns: Sequence[Column]) -> bool:
+        """Whether rows of unchanged records have no values in some columns, so that these have to come again."""
+        from intacct_provider.export.schema.drift import compare
+
+        remembered = export.state.columns if export.state else None
+        if not remembered or not load.exists:
+            return False
+        named = replace(export.source, columns=tuple(columns)).all_columns
+        new = {*compare(remembered, named).added, *load.find_lacking([column.name for column in columns])}
+        if new:
+            self.log.warning(
+                "%s: columns %s are new in the table; everything is read again.",
+                self.table,
+                ", ".join(sorted(new)),
+            )
+        return bool(new)
 
     def _lost_rows(self, load: TableLoad, export: Export) -> bool:
         """Whether the table does not have what the last export left, so that everything is read again.

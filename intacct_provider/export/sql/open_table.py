@@ -214,6 +214,11 @@ class OpenTable:
                 name for name in tables if self._dialect.read_columns(cursor, split_table_name(name)) is None
             ]
 
+    def find_lacking(self, names: Sequence[str]) -> list[str]:
+        """Return those of some names that no column of the table has."""
+        existing = [column.name for column in self._existing or ()]
+        return [name for name in names if find_column(name, existing) is None]
+
     @property
     def exists(self) -> bool:
         """Whether the table exists already."""

@@ -258,3 +258,30 @@ def test_rows_that_get_leaves_out_fail_the_load(company, database):
     with pytest.raises(IntacctError, match="left some out"):
         load(filters=field("key") == "1")
     assert not database.tables() - {TABLE}
+
+
+@pytest.mark.parametrize(
+    ("gone", "fields"),
+    [
+        (False, ["key", "id", MODIFIED, "title"]),
+        (False, {"key": "key", "id": "number", MODIFIED: "modified"}),
+        (True, ["key", "id", MODIFIED]),
+    ],
+    ids=["a field more", "another name", "a column that somebody dropped"],
+)
+def test_columns_that_are_new_in_the_table_are_filled_for_records_that_did_not_change(
+    company, database, run, gone, fields
+):
+    plain = {"detail": False, "lists": "nested"}
+    run("1", **plain, fields=["key", "id", MODIFIED])
+    if gone:
+        database.run("ALTER TABLE groups DROP COLUMN id")
+    else:
+        for name in ("title", "number", "modified"):
+            database.run(f"ALTER TABLE groups ADD COLUMN {name} VARCHAR(99)")
+    company.client.update(GROUP, "2", {"title": "changed"})
+    plain |= {"fields": fields, "schema_drift": "add" if gone else "warn"}
+    assert run("2", **plain)["rows"] == 3
+    name = "number" if isinstance(fields, dict) else "id"
+    assert sorted(database.run(f"SELECT {name} FROM groups")) == [("G0",), ("G1",), ("G2",)]  # noqa: S608
+    assert run("3", **plain)["rows"] == 1
