@@ -25,12 +25,13 @@ responses, most tests apply the fault to each call of a run in turn.
 ## Changes during a read
 
 These reads run against a server of their own, on which people go on working. A cell has the billed calls that a read
-took, and how many it may take: twice those of the undisturbed read, plus ten. Each of them was **complete and green**:
-every record that existed during the whole read once, no record that never existed, no value that a record never had. A
-cell in bold was not, or took more calls than it may. Records that come during a read may be in its result, and those
-that go may be missing. *In between* are records that come with a key below others, such as those that were committed
-late; those that enter the filter, or leave it, do so with and without a new timestamp. The undisturbed read of 50,000
-records takes 13 pages. `make reliability-table` writes this table.
+took, and how many it may take: twice those of the undisturbed read, plus ten; a plan is three reads, since it reads
+what it protects twice. Each of them was **complete and green**: every record that existed during the whole read once,
+no record that never existed, no value that a record never had. A cell in bold was not, or took more calls than it may.
+Records that come during a read may be in its result, and those that go may be missing. *In between* are records that
+come with a key below others, such as those that were committed late; those that enter the filter, or leave it, do so
+with and without a new timestamp. The undisturbed read of 50,000 records takes 13 pages. `make reliability-table`
+writes this table.
 
 {under_change}
 
