@@ -48,6 +48,7 @@ class IntacctQueryTrigger(PollingTrigger):
         """Return what the query finds."""
         from intacct_provider.triggers.condition import load_condition
 
-        finding = load_condition(self.condition).poll(client)
-        self.condition = {**self.condition, "checked": True}
+        parts = self.condition
+        finding = load_condition(parts).poll(client)
+        self.condition = {**parts, "checked": True}
         return finding
